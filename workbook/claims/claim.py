@@ -1,0 +1,43 @@
+"""What a claim is made of: a statement, a rule written before the run, an experiment.
+
+Taught in 00.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+VERDICTS = ("holds", "holds at scale only", "depends", "misleading")
+
+Measurements = dict[str, Any]  # JSON: numbers, strings, lists, dicts
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of VERDICTS, and one sentence with the numbers that decided it. Taught in 00."""
+
+    verdict: str
+    because: str
+
+    def __post_init__(self) -> None:
+        if self.verdict not in VERDICTS:
+            raise ValueError(f"verdict must be one of {VERDICTS}, got {self.verdict!r}")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence the field repeats, and the experiment that settles it.
+
+    `rule` says in words when the claim holds; `decide` is the same rule in code: it sees nothing
+    but the measurements. `measure(budget, seeds)` runs the experiment: `budget` is "notebook"
+    (seconds, one seed) or "record" (minutes, several seeds, intervals over queries and seeds).
+
+    Taught in 00.
+    """
+
+    id: int
+    chapter: str
+    statement: str
+    rule: str
+    measure: Callable[[str, tuple[int, ...]], Measurements]
+    decide: Callable[[Measurements], Verdict]

@@ -1,0 +1,82 @@
+"""What an exercise is made of. The chapters declare them; `workbook.exercises.engine` runs them.
+
+Taught in 00.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Answer = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of the learner's function.
+
+    `args` makes fresh arguments at each call, so that an answer that changes them spoils nothing.
+    `expected` is the result worked out by hand, shown to the learner; where it is None the
+    reference is asked.
+
+    Taught in 00.
+    """
+
+    name: str
+    args: Callable[[], tuple]
+    expected: Any = None
+
+
+@dataclass(frozen=True)
+class Property:
+    """Something that must hold for every right answer, such as "padding changes nothing".
+
+    `check` gets the learner's function and returns None, or one sentence that says what it saw.
+
+    Taught in 00.
+    """
+
+    name: str
+    check: Callable[[Answer], str | None]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong implementation that people really write, and what to say to them.
+
+    The check recognizes a mistake by its output: the learner's function gives, on every case, what
+    `implementation` gives. `diagnosis` names the mistake and why it is one, in words, without
+    showing the solution.
+
+    Taught in 00.
+    """
+
+    name: str
+    implementation: Answer
+    diagnosis: str
+    section: str = ""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: its reference, its cases, its properties, its known mistakes, its hints.
+
+    `reference` is a function of the package. `another` is a second right implementation, written
+    differently; a test proves that the check accepts it. `section` is the heading to reread.
+
+    Taught in 00.
+    """
+
+    id: str
+    title: str
+    difficulty: str  # "easy", "medium" or "hard"
+    minutes: int
+    section: str
+    reference: Answer
+    another: Answer
+    cases: tuple[Case, ...]
+    mistakes: tuple[Mistake, ...]
+    hints: tuple[str, str, str]
+    properties: tuple[Property, ...] = ()
+    gradient: bool = False  # the result must let a gradient through to the first argument
+    tolerance: float = 1e-5
+    signature: str = field(default="")  # the comment of the stub: "(B, T, D), (B, T) -> (B, D)"

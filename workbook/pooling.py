@@ -1,0 +1,174 @@
+"""Pooling: many token vectors become one text vector.
+
+Letters: B texts, T token positions, D dimensions. `hidden` is (B, T, D); `mask` is (B, T), 1 for a
+token and 0 for padding. Padding may stand on the right or on the left: no function here assumes a
+side. A row without a single token pools to the zero vector.
+
+Taught in 02.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+def cls_pool(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Take the vector of the first token, which BERT-like models call [CLS].
+
+    Args:
+        hidden: (B, T, D) token vectors.
+        mask: (B, T), 1 = token, 0 = padding.
+    Returns:
+        (B, D). With left padding the first *token* is taken, not position 0.
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Source: Devlin et al. 2019 (BERT). Equal to sentence-transformers `Pooling("cls")`. Taught in 02.
+    """
+    _check(hidden, mask)
+    return _token_at(hidden, mask, mask.bool().int().argmax(dim=1))
+
+
+def last_token_pool(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Take the vector of the last token: in a causal decoder the only one that has seen the text.
+
+    Args:
+        hidden: (B, T, D) token vectors.
+        mask: (B, T), 1 = token, 0 = padding.
+    Returns:
+        (B, D). With right padding the last *token* is taken, not position -1.
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Source: Wang et al. 2024 (E5-mistral). Equal to sentence-transformers `Pooling("lasttoken")`.
+    Taught in 02.
+    """
+    _check(hidden, mask)
+    T = mask.shape[1]
+    return _token_at(hidden, mask, T - 1 - mask.bool().int().flip(1).argmax(dim=1))
+
+
+def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Average the vectors of the tokens, and of the tokens only.
+
+        pooled = sum_t mask_t * hidden_t / sum_t mask_t
+
+    Args:
+        hidden: (B, T, D) token vectors.
+        mask: (B, T), 1 = token, 0 = padding.
+    Returns:
+        (B, D).
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Source: Reimers and Gurevych 2019. Equal to sentence-transformers `Pooling("mean")`. Taught in 02.
+    """
+    _check(hidden, mask)
+    return _weighted_sum(hidden, mask.to(hidden.dtype)) / _at_least_tiny(mask.to(hidden.dtype).sum(dim=1, keepdim=True))
+
+
+def weighted_mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Average the token vectors with weight 1 for the first position, 2 for the second, and so on.
+
+        pooled = sum_t t * mask_t * hidden_t / sum_t t * mask_t,   t = 1 … T
+
+    In a causal decoder later tokens have read more, so they count for more. Positions are counted
+    from the left edge of the batch, padding included, as sentence-transformers counts them; with
+    right padding that is the token's own position.
+
+    Args:
+        hidden: (B, T, D) token vectors.
+        mask: (B, T), 1 = token, 0 = padding.
+    Returns:
+        (B, D).
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Source: Muennighoff 2022 (SGPT). Equal to sentence-transformers `Pooling("weightedmean")`.
+    Taught in 02.
+    """
+    _check(hidden, mask)
+    position = torch.arange(1, mask.shape[1] + 1, dtype=hidden.dtype, device=hidden.device)
+    weight = mask.to(hidden.dtype) * position  # (B, T)
+    return _weighted_sum(hidden, weight) / _at_least_tiny(weight.sum(dim=1, keepdim=True))
+
+
+def max_pool(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Take, in each dimension, the largest value among the tokens.
+
+    Args:
+        hidden: (B, T, D) token vectors.
+        mask: (B, T), 1 = token, 0 = padding.
+    Returns:
+        (B, D).
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Source: Conneau et al. 2017 (InferSent). Equal to sentence-transformers `Pooling("max")` on every
+    row with a token. Taught in 02.
+    """
+    _check(hidden, mask)
+    is_token = mask.bool()
+    pooled = hidden.masked_fill(~is_token[:, :, None], float("-inf")).amax(dim=1)  # (B, D)
+    return torch.where(is_token.any(dim=1, keepdim=True), pooled, 0.0)
+
+
+class AttentionPool(nn.Module):
+    """A weighted mean whose weights are learned: softmax over tokens of one score per token.
+
+        weight_t = softmax_t(hidden_t · query),   pooled = sum_t weight_t * hidden_t
+
+    It adds D parameters, the vector `query`. It starts at zero, where every token has the same
+    weight, so an untrained AttentionPool is `mean_pool`.
+
+    Args:
+        hidden_size: D.
+
+    Source: Yang et al. 2016 (hierarchical attention networks), with one learned query vector.
+    Taught in 02.
+    """
+
+    def __init__(self, hidden_size: int):
+        super().__init__()
+        self.query = nn.Parameter(torch.zeros(hidden_size))
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Pool hidden (B, T, D) under mask (B, T) to (B, D). Taught in 02."""
+        return _weighted_sum(hidden, self.weights(hidden, mask))
+
+    def weights(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """The weight of each token, (B, T): each row sums to 1, or to 0 where it is all padding.
+
+        Taught in 02.
+        """
+        _check(hidden, mask)
+        is_token = mask.bool()
+        score = hidden @ self.query  # (B, T)
+        score = score.masked_fill(~is_token, torch.finfo(score.dtype).min)
+        return score.softmax(dim=1) * is_token
+
+
+def _weighted_sum(hidden: Tensor, weight: Tensor) -> Tensor:
+    # A padded position may hold anything, NaN included; 0 * NaN is NaN, so it is cleared first.
+    hidden = hidden.masked_fill((weight == 0)[:, :, None], 0.0)
+    return torch.einsum("btd,bt->bd", hidden, weight)
+
+
+def _token_at(hidden: Tensor, mask: Tensor, position: Tensor) -> Tensor:
+    pooled = hidden[torch.arange(len(hidden), device=hidden.device), position]  # (B, D)
+    return torch.where(mask.bool().any(dim=1, keepdim=True), pooled, 0.0)
+
+
+def _at_least_tiny(total: Tensor) -> Tensor:
+    return total.clamp(min=1e-9)
+
+
+def _check(hidden: Tensor, mask: Tensor) -> None:
+    if hidden.ndim != 3:
+        raise ValueError(f"hidden must be (B, T, D), got {tuple(hidden.shape)}; pass the token vectors, not a pooled one")
+    if mask.shape != hidden.shape[:2]:
+        raise ValueError(
+            f"mask must be (B, T) = {tuple(hidden.shape[:2])} to match hidden, got {tuple(mask.shape)}; "
+            "did you tokenize queries and passages separately?"
+        )
+    if hidden.shape[1] == 0:
+        raise ValueError(f"hidden must have at least one position, got {tuple(hidden.shape)}; the batch holds empty texts only")

@@ -1,0 +1,156 @@
+"""Similarity: how close two text vectors are, and which of many are the closest.
+
+Letters: Q queries, N passages, D dimensions, K results.
+
+Taught in 02 (similarity) and 03 (search).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Run = dict[str, dict[str, float]]
+
+
+def normalize(x: Tensor) -> Tensor:
+    """Scale each vector to length 1. A zero vector stays zero.
+
+        normalize(x) = x / |x|
+
+    Args:
+        x: (..., D).
+    Returns:
+        (..., D).
+
+    Equal to `torch.nn.functional.normalize(x, dim=-1)`. Taught in 02.
+    """
+    return x / x.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+
+
+def dot_score(a: Tensor, b: Tensor) -> Tensor:
+    """The dot product of every row of `a` with every row of `b`: (Q, D), (N, D) -> (Q, N).
+
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Equal to sentence-transformers `util.dot_score`. Taught in 02.
+    """
+    a, b = _matrices(a, b)
+    return a @ b.T
+
+
+def cos_sim(a: Tensor, b: Tensor) -> Tensor:
+    """The cosine of the angle between every row of `a` and of `b`: (Q, D), (N, D) -> (Q, N).
+
+        cos(a, b) = a · b / (|a| |b|)
+
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Equal to sentence-transformers `util.cos_sim`. Taught in 02.
+    """
+    a, b = _matrices(a, b)
+    return normalize(a) @ normalize(b).T
+
+
+def euclidean_sim(a: Tensor, b: Tensor) -> Tensor:
+    """Minus the Euclidean distance, so that larger means closer: (Q, D), (N, D) -> (Q, N).
+
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Equal to sentence-transformers `util.euclidean_sim`. Taught in 02.
+    """
+    a, b = _matrices(a, b)
+    return -torch.cdist(a, b, p=2.0)
+
+
+def top_k(
+    queries: Tensor,
+    corpus: Tensor,
+    k: int,
+    chunk_size: int = 16_384,
+    score: Callable[[Tensor, Tensor], Tensor] = dot_score,
+) -> tuple[Tensor, Tensor]:
+    """Find the k passages with the highest score for each query, exactly.
+
+    The corpus is read in chunks, so memory is Q · (chunk_size + 2k) scores whatever N is. Among equal
+    scores the smaller id comes first, whatever the chunk size.
+
+    Args:
+        queries: (Q, D).
+        corpus: (N, D).
+        k: how many results; when k > N, all N are returned.
+        chunk_size: how many passages are scored at a time.
+        score: `dot_score`, `cos_sim` or `euclidean_sim`.
+    Returns:
+        scores (Q, K) in descending order and ids (Q, K), row numbers of `corpus`; K = min(k, N).
+    Raises:
+        ValueError: k or chunk_size is not positive, the shapes do not belong together, or a vector
+            holds NaN.
+
+    The same results as a faiss flat index. Taught in 03.
+    """
+    queries, corpus = _matrices(queries, corpus)
+    if k < 1 or chunk_size < 1:
+        raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
+    for name, x in (("queries", queries), ("corpus", corpus)):
+        if x.isnan().any():
+            row = int(x.isnan().any(dim=1).nonzero()[0])
+            raise ValueError(f"{name} must not hold NaN, row {row} does; a NaN has no rank, so find where it arose")
+    best = queries.new_empty(len(queries), 0)
+    best_ids = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
+    for start in range(0, len(corpus), chunk_size):
+        scores = score(queries, corpus[start : start + chunk_size])  # (Q, chunk)
+        scores, ids = _first_k(scores, k)
+        # Earlier chunks hold smaller ids and stand first, so the stable sort keeps them first.
+        best, order = _first_k(torch.cat([best, scores], dim=1), k)
+        best_ids = torch.cat([best_ids, ids + start], dim=1).gather(1, order)
+    return best, best_ids
+
+
+def _first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each row in descending order, equal scores by ascending position."""
+    k = min(k, scores.shape[1])
+    kth = scores.topk(k, dim=1).values[:, -1:] if k else scores
+    if k and ((scores >= kth).sum(dim=1) == k).all():  # no tie at the border: the fast way is exact
+        values, ids = scores.topk(k, dim=1)
+        ids, by_id = ids.sort(dim=1)
+        values, order = values.gather(1, by_id).sort(dim=1, descending=True, stable=True)
+        return values, ids.gather(1, order)
+    values, ids = scores.sort(dim=1, descending=True, stable=True)
+    return values[:, :k], ids[:, :k]
+
+
+def dense_search(encoder: Any, corpus: dict[str, str], queries: dict[str, str], k: int = 100) -> Run:
+    """Encode a corpus and queries, and search: the whole dense retriever in one call.
+
+    Args:
+        encoder: a `workbook.encoder.TextEncoder`, or anything with `encode_query` and `encode_document`.
+        corpus: passage id -> text.
+        queries: query id -> text.
+        k: results per query.
+    Returns:
+        run: query id -> passage id -> score, best first.
+
+    Taught in 03.
+    """
+    passage_ids = list(corpus)
+    documents = torch.as_tensor(encoder.encode_document(list(corpus.values())))
+    asked = torch.as_tensor(encoder.encode_query(list(queries.values())))
+    scores, ids = top_k(asked, documents, k)
+    return {
+        query_id: {passage_ids[i]: s for i, s in zip(row_ids, row_scores, strict=True)}
+        for query_id, row_ids, row_scores in zip(queries, ids.tolist(), scores.tolist(), strict=True)
+    }
+
+
+def _matrices(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f"expected (Q, D) and (N, D) with the same D, got {tuple(a.shape)} and {tuple(b.shape)}; "
+            "give a single vector as vector[None, :], and encode both sides with the same model"
+        )
+    return a, b
