@@ -1,0 +1,66 @@
+"""What a measurement was taken on: processor, memory, accelerator, versions.
+
+A figure without its conditions cannot be compared with another. Taught in 19.
+"""
+
+import importlib.metadata
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+REPORTED = ("torch", "numpy", "tokenizers", "transformers", "sentence-transformers", "faiss-cpu", "bm25s", "scikit-learn")
+
+
+def describe() -> dict[str, Any]:
+    """Hardware and versions of this machine, as JSON. Taught in 19."""
+    return {"hardware": hardware(), "versions": versions()}
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores, memory in GiB, accelerator. No host or user name. Taught in 19."""
+    import torch
+
+    if torch.cuda.is_available():
+        accelerator = torch.cuda.get_device_name(0)
+    elif torch.backends.mps.is_available():
+        accelerator = "Apple GPU"
+    else:
+        accelerator = "none"
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(memory_bytes() / 2**30, 1),
+        "accelerator": accelerator,
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "system": platform.system(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that numbers depend on. Taught in 19."""
+    found = {"python": platform.python_version()}
+    for name in REPORTED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def memory_bytes() -> int:
+    """The machine's memory in bytes; 0 where it cannot be told. Taught in 19."""
+    try:
+        import psutil
+    except ImportError:
+        return 0
+    return int(psutil.virtual_memory().total)
+
+
+def _processor() -> str:
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
