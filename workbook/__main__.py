@@ -1,0 +1,216 @@
+"""The command line: everything that `make` does, and the learner's own commands.
+
+    python -m workbook lab          open the learner's edition in JupyterLab
+    python -m workbook doctor       is this machine ready? how is it mended?
+
+Taught in 00.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from workbook import environment
+from workbook.environment import ROOT, SetupError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status. Taught in 00."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(arguments)
+    try:
+        if options.extras is not None:
+            python = environment.ensure(options.extras)
+            if Path(os.path.abspath(sys.executable)) != Path(os.path.abspath(python)):
+                return subprocess.call([str(python), "-m", "workbook", *arguments], cwd=ROOT)
+        return int(options.run(options) or 0)
+    except SetupError as error:
+        print(f"workbook: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m workbook", description="The Embedding Workbook")
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    def command(name: str, run, help: str, extras: tuple[str, ...] | None = ("lab",)) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=help, description=help)
+        sub.set_defaults(run=run, extras=extras)
+        return sub
+
+    lab = command("lab", _lab, "make the environment and your edition, and open JupyterLab")
+    lab.add_argument("--no-browser", action="store_true", help="print the address instead of opening a browser")
+    command("start", _start, "make or update your edition in learn/")
+    command("progress", _progress, "what you have solved so far")
+    command("doctor", _doctor, "is this machine ready, and how is it mended?", extras=None)
+    reset = command("reset", _reset, "a fresh copy of one chapter; yours is kept beside it")
+    reset.add_argument("chapter", help="its number, such as 04")
+    reset.add_argument("--yes", action="store_true", help="do not ask")
+    claims = command("claims", _claims, "the claims board; `claims run ID` repeats one")
+    claims.add_argument("action", nargs="?", choices=["list", "run"], default="list")
+    claims.add_argument("id", nargs="?", type=int)
+    claims.add_argument("--record", action="store_true", help="the large budget, written to the committed record")
+    claims.add_argument("--seed", type=int, default=0, help="seed of the small budget")
+    test = ("lab", "test")
+    command("test", _test, "prove everything: lint, types, unit, parity, notebooks, browser", extras=test)
+    command("check", _check, "what to run before a commit: lint, types, drift, unit", extras=test)
+    notebooks = command("notebooks", _notebooks, "build and run the notebooks from their sources", extras=test)
+    notebooks.add_argument("chapters", nargs="*", help="numbers, such as 00 04; all by default")
+    bench = command("bench", _bench, "time everything beside its peers", extras=test)
+    bench.add_argument("names", nargs="*", help="which benchmarks; all by default")
+    return parser
+
+
+def _lab(options: argparse.Namespace) -> int:
+    _start(options)
+    first = _learn() / "00_start_here.ipynb"
+    browser = ["--no-browser"] if options.no_browser else []
+    if os.name == "posix" and hasattr(os, "geteuid") and os.geteuid() == 0:
+        browser.append("--allow-root")  # a container: JupyterLab refuses root otherwise
+    return subprocess.call([sys.executable, "-m", "jupyterlab", str(first), *browser])
+
+
+def _start(options: argparse.Namespace) -> int:
+    from workbook import data
+    from workbook.learner import start
+
+    print("\n".join(start(_learn())))
+    docs = data.load("pydocs")  # built once, so that no chapter waits for it
+    print(f"The docs corpus is ready: {len(docs.corpus):,} passages from your own Python installation.")
+    return 0
+
+
+def _progress(options: argparse.Namespace) -> int:
+    from workbook.exercises import progress
+
+    progress()
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    python = environment.venv_python()
+    if python.exists() and Path(sys.prefix).resolve() != environment.VENV.resolve():
+        return subprocess.call([str(python), "-m", "workbook", "doctor"], cwd=ROOT)
+    from workbook.doctor import examine
+
+    findings = examine(_learn())
+    print("\n".join(map(str, findings)))
+    return int(any(finding.state == "mend" for finding in findings))
+
+
+def _reset(options: argparse.Namespace) -> int:
+    from workbook.learner import reset
+
+    if (
+        not options.yes
+        and input(f"Replace your chapter {options.chapter} by a fresh one? Yours is kept beside it. [y/N] ").lower()
+        != "y"
+    ):
+        print("Nothing was changed.")
+        return 1
+    print(reset(options.chapter, _learn()))
+    return 0
+
+
+def _claims(options: argparse.Namespace) -> int:
+    from workbook import claims
+    from workbook.claims.record import write_record
+
+    if options.action == "list":
+        print(claims.board())
+        return 0
+    if options.id not in claims.CLAIMS:
+        print(f"workbook: name a claim: {', '.join(map(str, claims.CLAIMS))}", file=sys.stderr)
+        return 2
+    if not options.record:
+        claims.settle(options.id, seed=options.seed)
+        return 0
+    result = claims.record(claims.CLAIMS[options.id])
+    write_record(result)
+    print(f"claim {result.claim}: {result.verdict}\n{result.because}\n{result.seconds:.0f} s")
+    return 0
+
+
+def _notebooks(options: argparse.Namespace) -> int:
+    from workbook.notebooks import build
+
+    build(options.chapters)
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    return subprocess.call([sys.executable, "-m", "benchmarks", *options.names], cwd=ROOT, env=_one_thread())
+
+
+def _check(options: argparse.Namespace) -> int:
+    return _run_all(
+        [
+            *LINT,
+            [
+                "pytest",
+                "tests",
+                "-m",
+                "not slow and not parity and not browser",
+                "-n",
+                "2",
+                "--ignore=tests/notebooks/test_learner_edition.py",
+            ],
+        ]
+    )
+
+
+def _test(options: argparse.Namespace) -> int:
+    return _run_all(
+        [
+            *LINT,
+            ["pytest", "tests", "-m", "not browser", "-n", "2", "--dist", "loadfile"],
+            [
+                "pytest",
+                "--nbval",
+                "--nbval-current-env",
+                "--nbval-cell-timeout=120",
+                "notebooks",
+                "-n",
+                "2",
+                "--dist",
+                "loadfile",
+            ],
+            ["pytest", "tests/browser", "-m", "browser"],
+        ]
+    )
+
+
+LINT = (
+    ["ruff", "check", "."],
+    ["ruff", "format", "--check", "."],
+    ["mypy"],
+)
+
+
+def _run_all(steps: list[list[str]]) -> int:
+    """Run every step, also after a failure, and say at the end which ones failed."""
+    failed = []
+    for step in steps:
+        print(f"→ {' '.join(step)}", flush=True)
+        if subprocess.call([sys.executable, "-m", *step], cwd=ROOT, env=_one_thread()):
+            failed.append(" ".join(step))
+    for name in failed:
+        print(f"workbook: failed: {name}", file=sys.stderr)
+    return int(bool(failed))
+
+
+def _one_thread() -> dict[str, str]:
+    """The environment with single-threaded arithmetic: the same sums in the same order everywhere."""
+    return {**os.environ, **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "RAYON")}}
+
+
+def _learn() -> Path:
+    return Path(os.environ.get("WORKBOOK_LEARN", ROOT / "learn"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
