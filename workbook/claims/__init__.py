@@ -18,7 +18,18 @@ from collections.abc import Iterator, Mapping
 from workbook.claims.claim import VERDICTS, Claim, Measurements, Verdict
 from workbook.claims.record import Record, read_record, record
 
-__all__ = ["CLAIMS", "VERDICTS", "Claim", "Measurements", "Record", "Verdict", "board", "read_record", "record", "settle"]
+__all__ = [
+    "CLAIMS",
+    "VERDICTS",
+    "Claim",
+    "Measurements",
+    "Record",
+    "Verdict",
+    "board",
+    "read_record",
+    "record",
+    "settle",
+]
 
 
 class _Claims(Mapping[int, Claim]):
@@ -33,7 +44,9 @@ class _Claims(Mapping[int, Claim]):
             for module in sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name.startswith("chapter_")):
                 for claim in importlib.import_module(f"{__name__}.{module}").CLAIMS:
                     if claim.id in found:
-                        raise ValueError(f"claim {claim.id} stands twice: in {module} and in chapter {found[claim.id].chapter}")
+                        raise ValueError(
+                            f"claim {claim.id} stands twice: in {module} and in chapter {found[claim.id].chapter}"
+                        )
                     found[claim.id] = claim
             self._by_id = dict(sorted(found.items()))
         return self._by_id

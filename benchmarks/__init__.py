@@ -1,0 +1,5 @@
+"""Side-by-side timings against peers: one process, one thread, CPU time.
+
+A module here has `run()`, which returns rows: what was measured, ours, the peer's, the ratio
+(above 1: ours is faster) and the unit. `python -m workbook bench` runs them all.
+"""

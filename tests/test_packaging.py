@@ -1,0 +1,91 @@
+"""pyproject.toml, environment.yml, constraints.txt and the folders agree with one another."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+CONDA_NAME = {"torch": "pytorch-cpu"}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def split(requirement: str) -> tuple[str, str]:
+    name, bound = re.fullmatch(r"([\w.-]+)\s*(.*)", requirement).groups()
+    return canonical(name), bound
+
+
+def conda_requirements() -> dict[str, str]:
+    lines = re.findall(
+        r"^\s+- ([\w.-]+ ?[<>=][\w.,<>=]*)$", (ROOT / "environment.yml").read_text("utf-8"), re.MULTILINE
+    )
+    return dict(split(line) for line in lines)
+
+
+def test_environment_yml_names_what_pyproject_names():
+    expected = dict(split(requirement) for requirement in PROJECT["dependencies"] + EXTRAS["lab"])
+    expected = {CONDA_NAME.get(name, name): bound for name, bound in expected.items()}
+    found = conda_requirements()
+    assert found.pop("python").startswith(PROJECT["requires-python"])
+    assert found == expected
+
+
+def test_constraints_pin_every_requirement():
+    pinned = {
+        canonical(name)
+        for name in re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE)
+    }
+    needed = {split(requirement)[0] for requirement in PROJECT["dependencies"] + EXTRAS["lab"] + EXTRAS["test"]}
+    assert needed <= pinned
+
+
+def test_constraints_hold_versions_only():
+    for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines():
+        assert re.fullmatch(r"[\w.-]+==[\w.]+", line), line
+
+
+def test_hugging_face_datasets_is_not_hidden_by_our_folder():
+    pytest.importorskip("datasets")
+    code = "import datasets; assert datasets.__file__ and 'site-packages' in datasets.__file__, datasets"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    assert not (ROOT / "datasets/__init__.py").exists()
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = (
+        "import sys, workbook, workbook.pooling, workbook.similarity, workbook.losses, workbook.metrics, workbook.bm25\n"
+        "heavy = {'transformers', 'umap', 'faiss', 'plotly', 'sentence_transformers', 'pandas', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_concepts_do_not_import_the_apparatus():
+    for path in (ROOT / "workbook").glob("*.py"):
+        if path.name in {"__main__.py", "notebooks.py", "learner.py", "doctor.py"}:
+            continue
+        found = re.findall(
+            r"^\s*(?:from|import) workbook\.(exercises|figures|claims)", path.read_text("utf-8"), re.MULTILINE
+        )
+        assert not found, f"{path.name} imports {found}"
+
+
+def test_no_module_is_without_a_chapter():
+    for path in (ROOT / "workbook").rglob("*.py"):
+        if path.stem.startswith(("chapter_", "__init__")):
+            continue
+        assert re.search(r"Taught in \d\d", path.read_text("utf-8")), f"{path.name} does not say where it is taught"
+
+
+def test_readme_map_lists_the_chapters_that_exist():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert path.name in readme, f"README.md does not link {path.name}"
