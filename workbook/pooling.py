@@ -63,17 +63,16 @@ def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     Source: Reimers and Gurevych 2019. Equal to sentence-transformers `Pooling("mean")`. Taught in 02.
     """
     _check(hidden, mask)
-    return _weighted_sum(hidden, mask.to(hidden.dtype)) / _at_least_tiny(mask.to(hidden.dtype).sum(dim=1, keepdim=True))
+    return _weighted_mean(hidden, mask.to(hidden.dtype))
 
 
 def weighted_mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
-    """Average the token vectors with weight 1 for the first position, 2 for the second, and so on.
+    """Average the token vectors with weight 1 for the first token, 2 for the second, and so on.
 
-        pooled = sum_t t * mask_t * hidden_t / sum_t t * mask_t,   t = 1 … T
+        pooled = sum_t n_t * mask_t * hidden_t / sum_t n_t * mask_t,   n_t the token's own number
 
-    In a causal decoder later tokens have read more, so they count for more. Positions are counted
-    from the left edge of the batch, padding included, as sentence-transformers counts them; with
-    right padding that is the token's own position.
+    In a causal decoder later tokens have read more, so they count for more. Tokens are numbered
+    from the first token, not from the left edge of the batch, so left padding changes nothing.
 
     Args:
         hidden: (B, T, D) token vectors.
@@ -87,9 +86,8 @@ def weighted_mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     Taught in 02.
     """
     _check(hidden, mask)
-    position = torch.arange(1, mask.shape[1] + 1, dtype=hidden.dtype, device=hidden.device)
-    weight = mask.to(hidden.dtype) * position  # (B, T)
-    return _weighted_sum(hidden, weight) / _at_least_tiny(weight.sum(dim=1, keepdim=True))
+    weight = mask.to(hidden.dtype) * mask.long().cumsum(dim=1)  # (B, T): 1, 2, 3, … over the tokens
+    return _weighted_mean(hidden, weight)
 
 
 def max_pool(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -112,18 +110,57 @@ def max_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     return torch.where(is_token.any(dim=1, keepdim=True), pooled, 0.0)
 
 
-class AttentionPool(nn.Module):
-    """A weighted mean whose weights are learned: softmax over tokens of one score per token.
+def attention_pool(hidden: Tensor, mask: Tensor, query: Tensor) -> Tensor:
+    """Average the token vectors with weights that a vector `query` chooses.
 
         weight_t = softmax_t(hidden_t · query),   pooled = sum_t weight_t * hidden_t
 
-    It adds D parameters, the vector `query`. It starts at zero, where every token has the same
-    weight, so an untrained AttentionPool is `mean_pool`.
+    A query of zeros gives every token the same weight: that is `mean_pool`.
+
+    Args:
+        hidden: (B, T, D) token vectors.
+        mask: (B, T), 1 = token, 0 = padding.
+        query: (D,).
+    Returns:
+        (B, D).
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Source: Yang et al. 2016 (hierarchical attention networks), with one learned query vector.
+    Taught in 02.
+    """
+    return _weighted_sum(hidden, attention_weights(hidden, mask, query))
+
+
+def attention_weights(hidden: Tensor, mask: Tensor, query: Tensor) -> Tensor:
+    """The weight of each token in `attention_pool`: (B, T, D), (B, T), (D,) -> (B, T).
+
+    Each row sums to 1, or to 0 where it is all padding.
+
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Taught in 02.
+    """
+    _check(hidden, mask)
+    if query.shape != hidden.shape[2:]:
+        raise ValueError(
+            f"query must be (D,) = {tuple(hidden.shape[2:])} to match hidden, got {tuple(query.shape)}; "
+            "an AttentionPool is made for one hidden size"
+        )
+    is_token = mask.bool()
+    score = (hidden @ query).masked_fill(~is_token, torch.finfo(hidden.dtype).min)  # (B, T)
+    return score.softmax(dim=1) * is_token
+
+
+class AttentionPool(nn.Module):
+    """`attention_pool` with a learned query: D more parameters than mean pooling.
+
+    The query starts at zero, so an untrained AttentionPool is `mean_pool`.
 
     Args:
         hidden_size: D.
 
-    Source: Yang et al. 2016 (hierarchical attention networks), with one learned query vector.
     Taught in 02.
     """
 
@@ -133,18 +170,7 @@ class AttentionPool(nn.Module):
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Pool hidden (B, T, D) under mask (B, T) to (B, D). Taught in 02."""
-        return _weighted_sum(hidden, self.weights(hidden, mask))
-
-    def weights(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """The weight of each token, (B, T): each row sums to 1, or to 0 where it is all padding.
-
-        Taught in 02.
-        """
-        _check(hidden, mask)
-        is_token = mask.bool()
-        score = hidden @ self.query  # (B, T)
-        score = score.masked_fill(~is_token, torch.finfo(score.dtype).min)
-        return score.softmax(dim=1) * is_token
+        return attention_pool(hidden, mask, self.query.to(hidden.dtype))
 
 
 def _weighted_sum(hidden: Tensor, weight: Tensor) -> Tensor:
@@ -158,17 +184,23 @@ def _token_at(hidden: Tensor, mask: Tensor, position: Tensor) -> Tensor:
     return torch.where(mask.bool().any(dim=1, keepdim=True), pooled, 0.0)
 
 
-def _at_least_tiny(total: Tensor) -> Tensor:
-    return total.clamp(min=1e-9)
+def _weighted_mean(hidden: Tensor, weight: Tensor) -> Tensor:
+    # A row of padding has weight 0 in all; dividing by 1 there keeps it zero.
+    total = weight.sum(dim=1, keepdim=True)
+    return _weighted_sum(hidden, weight) / torch.where(total > 0, total, 1.0)
 
 
 def _check(hidden: Tensor, mask: Tensor) -> None:
     if hidden.ndim != 3:
-        raise ValueError(f"hidden must be (B, T, D), got {tuple(hidden.shape)}; pass the token vectors, not a pooled one")
+        raise ValueError(
+            f"hidden must be (B, T, D), got {tuple(hidden.shape)}; pass the token vectors, not a pooled one"
+        )
     if mask.shape != hidden.shape[:2]:
         raise ValueError(
             f"mask must be (B, T) = {tuple(hidden.shape[:2])} to match hidden, got {tuple(mask.shape)}; "
             "did you tokenize queries and passages separately?"
         )
     if hidden.shape[1] == 0:
-        raise ValueError(f"hidden must have at least one position, got {tuple(hidden.shape)}; the batch holds empty texts only")
+        raise ValueError(
+            f"hidden must have at least one position, got {tuple(hidden.shape)}; the batch holds empty texts only"
+        )

@@ -1,0 +1,103 @@
+"""Similarity and exact search: by hand, in any chunk, with ties."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbook.similarity import cos_sim, dense_search, dot_score, euclidean_sim, normalize, top_k
+
+A = torch.tensor([[3.0, 4.0], [1.0, 0.0]])
+B = torch.tensor([[3.0, 4.0], [0.0, 2.0], [-1.0, 0.0]])
+
+
+def test_by_hand():
+    assert torch.allclose(normalize(A), torch.tensor([[0.6, 0.8], [1.0, 0.0]]))
+    assert torch.equal(dot_score(A, B), torch.tensor([[25.0, 8.0, -3.0], [3.0, 0.0, -1.0]]))
+    assert torch.allclose(cos_sim(A, B), torch.tensor([[1.0, 0.8, -0.6], [0.6, 0.0, -1.0]]))
+    assert torch.allclose(euclidean_sim(A, B)[1], -torch.tensor([20.0, 5.0, 4.0]).sqrt(), atol=1e-5)
+
+
+def test_a_zero_vector_stays_zero():
+    assert torch.equal(normalize(torch.zeros(2, 3)), torch.zeros(2, 3))
+    assert torch.equal(cos_sim(torch.zeros(1, 3), torch.ones(2, 3)), torch.zeros(1, 2))
+
+
+@given(st.integers(0, 10_000), st.floats(1e-3, 1e3))
+def test_cosine_does_not_see_length(seed, scale):
+    generator = torch.Generator().manual_seed(seed)
+    a, b = torch.randn(3, 5, generator=generator).double(), torch.randn(4, 5, generator=generator).double()
+    assert torch.allclose(cos_sim(a * scale, b), cos_sim(a, b), atol=1e-12)
+
+
+@given(st.integers(0, 10_000))
+def test_after_normalizing_the_three_rank_alike(seed):
+    generator = torch.Generator().manual_seed(seed)
+    a, b = (normalize(torch.randn(n, 6, generator=generator).double()) for n in (3, 20))
+    ranks = [score(a, b).argsort(dim=1, descending=True) for score in (dot_score, cos_sim, euclidean_sim)]
+    assert torch.equal(ranks[0], ranks[1])
+    assert torch.equal(ranks[0], ranks[2])
+
+
+@pytest.mark.parametrize("bad", [torch.ones(3), torch.ones(2, 5), torch.ones(2, 2, 2)])
+def test_shapes_that_do_not_fit_are_named(bad):
+    for score in (dot_score, cos_sim, euclidean_sim, lambda a, b: top_k(a, b, 1)):
+        with pytest.raises(ValueError, match=r"expected .*same D, got"):
+            score(A, bad)
+
+
+@given(
+    st.integers(1, 5),
+    st.integers(0, 40),
+    st.integers(1, 50),
+    st.integers(1, 17),
+    st.integers(0, 1000),
+    st.booleans(),
+)
+def test_top_k_is_a_full_sort_with_ties_by_id(Q, N, k, chunk_size, seed, few_values):
+    generator = torch.Generator().manual_seed(seed)
+    queries = torch.randint(-1, 2, (Q, 3), generator=generator).double()
+    corpus = torch.randint(-1, 2, (N, 3), generator=generator).double()
+    if not few_values:  # without ties
+        corpus = torch.randn(N, 3, generator=generator).double()
+    scores, ids = top_k(queries, corpus, k, chunk_size)
+    expected = (queries @ corpus.T).sort(dim=1, descending=True, stable=True)
+    assert scores.shape == ids.shape == (Q, min(k, N))
+    assert torch.equal(ids, expected.indices[:, :k])
+    assert torch.allclose(scores, expected.values[:, :k])
+
+
+def test_top_k_memory_is_bounded_by_the_chunk():
+    seen = []
+
+    def score(a, b):
+        seen.append(b.shape[0])
+        return dot_score(a, b)
+
+    top_k(torch.randn(2, 4), torch.randn(1000, 4), 10, chunk_size=64, score=score)
+    assert max(seen) == 64
+    assert sum(seen) == 1000
+
+
+def test_top_k_refuses_what_has_no_rank():
+    with pytest.raises(ValueError, match="k and chunk_size must be at least 1, got k=0"):
+        top_k(A, B, 0)
+    spoiled = B.clone()
+    spoiled[1, 0] = float("nan")
+    with pytest.raises(ValueError, match="corpus must not hold NaN, row 1 does"):
+        top_k(A, spoiled, 2)
+
+
+def test_dense_search_returns_a_run_best_first():
+    class Lengths:
+        """Encodes a text as (its length, 1)."""
+
+        def encode_document(self, texts):
+            return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+
+        encode_query = encode_document
+
+    run = dense_search(Lengths(), {"short": "a", "long": "aaaa"}, {"q": "aa"}, k=10)
+    assert run == {"q": {"long": 9.0, "short": 3.0}}
+    assert list(run["q"]) == ["long", "short"]
