@@ -10,7 +10,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-REPORTED = ("torch", "numpy", "tokenizers", "transformers", "sentence-transformers", "faiss-cpu", "bm25s", "scikit-learn")
+REPORTED = (
+    "torch",
+    "numpy",
+    "tokenizers",
+    "transformers",
+    "sentence-transformers",
+    "faiss-cpu",
+    "bm25s",
+    "scikit-learn",
+)
 
 
 def describe() -> dict[str, Any]:

@@ -1,0 +1,255 @@
+"""Claims 3 to 6: how token vectors become one, and how vectors are compared.
+
+Claims 3 to 5 train the same small transformer from scratch, once per pooling and seed, on the same
+batches. Nothing is warm-started: embeddings that were trained under mean pooling would favour it.
+
+Taught in 02.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from workbook.claims.claim import Claim, Measurements, Verdict
+from workbook.data import Collection, load
+from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
+from workbook.metrics import bootstrap_ci, evaluate
+from workbook.pooling import AttentionPool, cls_pool, last_token_pool, mean_pool, weighted_mean_pool
+from workbook.similarity import cos_sim, dense_search, dot_score, euclidean_sim, normalize
+from workbook.train import fit
+
+HIDDEN_SIZE, MAX_LENGTH = 128, 48
+BUDGETS = {  # steps, batch size, queries, passages
+    "notebook": (12, 32, 100, 400),
+    "record": (400, 64, 500, 4_000),
+}
+POOLINGS: dict[str, Callable[[], Callable[[Tensor, Tensor], Tensor]]] = {
+    "cls": lambda: cls_pool,
+    "mean": lambda: mean_pool,
+    "last_token": lambda: last_token_pool,
+    "weighted_mean": lambda: weighted_mean_pool,
+    "attention": lambda: AttentionPool(HIDDEN_SIZE),
+}
+METRIC = "ndcg@10"
+
+
+@cache
+def small_docs(num_queries: int, num_passages: int) -> Collection:
+    """Dev queries of pydocs, against their own passages and as many others as make `num_passages`."""
+    docs = load("pydocs")
+    queries = docs.splits["dev"][:num_queries]
+    wanted = {passage: None for query in queries for passage in docs.qrels[query]}
+    others = (passage for passage in docs.corpus if passage not in wanted)
+    for passage, _ in zip(others, range(num_passages - len(wanted)), strict=False):
+        wanted[passage] = None
+    return Collection(
+        name="pydocs, small",
+        corpus={passage: docs.corpus[passage] for passage in wanted},
+        queries={query: docs.queries[query] for query in queries},
+        qrels={query: docs.qrels[query] for query in queries},
+        splits={"dev": tuple(queries)},
+        licence=docs.licence,
+        fingerprint=docs.fingerprint,
+    )
+
+
+@cache
+def tokenizer():
+    """WordPiece over the training split of pydocs."""
+    return train_tokenizer([text for pair in load("pydocs").pairs("train") for text in pair], vocab_size=8_000)
+
+
+@cache
+def quality(pooling: str, causal: bool, seed: int, budget: str) -> dict[str, float]:
+    """Train one encoder and measure nDCG@10 of every query."""
+    steps, batch_size, num_queries, num_passages = BUDGETS[budget]
+    torch.manual_seed(seed)
+    backbone = TransformerEncoder(tokenizer().get_vocab_size(), HIDDEN_SIZE, num_layers=2, num_heads=4, causal=causal)
+    pool = POOLINGS[pooling]()
+    encoder = TextEncoder(tokenizer(), backbone, pool, max_length=MAX_LENGTH)
+    fit(encoder, load("pydocs").pairs("train"), steps=steps, batch_size=batch_size, lr=1e-3, seed=seed)
+    docs = small_docs(num_queries, num_passages)
+    run = dense_search(encoder.eval(), docs.corpus, docs.queries, k=10)
+    return evaluate(docs.qrels, run, metrics=(METRIC,), per_query=True)[METRIC]
+
+
+def by_seed(poolings: tuple[str, ...], causal: bool, budget: str, seeds: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """nDCG@10 by pooling: (seeds, queries)."""
+    return {name: np.array([list(quality(name, causal, seed, budget).values()) for seed in seeds]) for name in poolings}
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> list[float]:
+    """Mean of a - b with its interval. Queries are resampled; each query's value is its mean over the seeds,
+    and the spread between seeds widens the interval by its standard error.
+    """
+    mean, low, high = bootstrap_ci((a - b).mean(axis=0))
+    between = (a - b).mean(axis=1)
+    if len(between) > 1:
+        error = 1.96 * between.std(ddof=1) / np.sqrt(len(between))
+        low, high = mean - np.hypot(mean - low, error), mean + np.hypot(high - mean, error)
+    return [round(float(x), 4) for x in (mean, low, high)]
+
+
+def length_spread(values: np.ndarray, budget: str) -> float:
+    """How much nDCG@10 differs between the quarter of queries with the shortest and those with the longest
+    passages, largest minus smallest of the four quarters' means, as a share of the overall mean."""
+    docs = small_docs(*BUDGETS[budget][2:])
+    lengths = np.array([len(docs.corpus[next(iter(docs.qrels[query]))]) for query in docs.queries])
+    quarter = np.searchsorted(np.quantile(lengths, [0.25, 0.5, 0.75]), lengths)
+    means = [values[:, quarter == i].mean() for i in range(4)]
+    return round(float((max(means) - min(means)) / max(values.mean(), 1e-9)), 4)
+
+
+# --- claim 3 ---------------------------------------------------------------------------------
+
+
+def measure_mean_against_cls(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    values = by_seed(("mean", "cls"), False, budget, seeds)
+    return {
+        "ndcg@10": {name: round(float(v.mean()), 4) for name, v in values.items()},
+        "mean minus cls": difference(values["mean"], values["cls"]),
+        "spread over lengths": {name: length_spread(v, budget) for name, v in values.items()},
+    }
+
+
+def decide_mean_against_cls(m: Measurements) -> Verdict:
+    _, low, high = m["mean minus cls"]
+    spread = m["spread over lengths"]
+    because = (
+        f"nDCG@10 mean minus CLS {m['mean minus cls'][0]:+.3f} [{low:+.3f}, {high:+.3f}]; "
+        f"relative spread over passage lengths {spread['mean']:.2f} (mean), {spread['cls']:.2f} (CLS)"
+    )
+    if high < 0:
+        return Verdict("misleading", because)
+    return Verdict("holds" if low > -0.01 and spread["mean"] < spread["cls"] else "depends", because)
+
+
+# --- claim 4 ---------------------------------------------------------------------------------
+
+
+def measure_causal(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    values = by_seed(("cls", "last_token", "mean"), True, budget, seeds)
+    return {
+        "ndcg@10": {name: round(float(v.mean()), 4) for name, v in values.items()},
+        "chance": round(10 / BUDGETS[budget][3], 4),
+        "last minus first": difference(values["last_token"], values["cls"]),
+        "last minus mean": difference(values["last_token"], values["mean"]),
+    }
+
+
+def decide_causal(m: Measurements) -> Verdict:
+    first, (_, low, _), (last_mean, last_low, last_high) = (
+        m["ndcg@10"]["cls"],
+        m["last minus first"],
+        m["last minus mean"],
+    )
+    because = (
+        f"nDCG@10: first token {first:.3f} (chance below {m['chance']:.3f}), last token {m['ndcg@10']['last_token']:.3f}, "
+        f"mean {m['ndcg@10']['mean']:.3f}; last minus mean {last_mean:+.3f} [{last_low:+.3f}, {last_high:+.3f}]"
+    )
+    if first > m["chance"] or low <= 0:
+        return Verdict("misleading", because)
+    return Verdict("holds" if last_high >= 0 else "depends", because)
+
+
+# --- claim 5 ---------------------------------------------------------------------------------
+
+
+def measure_attention(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    values = by_seed(("attention", "mean"), False, budget, seeds)
+    return {
+        "ndcg@10": {name: round(float(v.mean()), 4) for name, v in values.items()},
+        "attention minus mean": difference(values["attention"], values["mean"]),
+        "more parameters": sum(p.numel() for p in nn.Module.parameters(AttentionPool(HIDDEN_SIZE))),
+    }
+
+
+def decide_attention(m: Measurements) -> Verdict:
+    gain, low, high = m["attention minus mean"]
+    because = f"{m['more parameters']} more parameters buy {gain:+.3f} nDCG@10 [{low:+.3f}, {high:+.3f}]"
+    if low > 0:
+        return Verdict("holds", because)
+    return Verdict("misleading" if high < 0.01 else "depends", because)
+
+
+# --- claim 6 ---------------------------------------------------------------------------------
+
+
+def measure_ranking(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    differ = {"before": [], "after": []}  # type: dict[str, list[float]]
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(seed)
+        queries, corpus = (torch.randn(n, 32, generator=generator, dtype=torch.float64) for n in (200, 1_000))
+        corpus = corpus * torch.rand(1_000, 1, generator=generator, dtype=torch.float64).add(0.5)
+        for when, change in (("before", lambda x: x), ("after", normalize)):
+            first = [
+                score(change(queries), change(corpus)).argmax(dim=1) for score in (cos_sim, dot_score, euclidean_sim)
+            ]
+            other = [
+                score(change(queries), change(corpus)).argsort(dim=1) for score in (cos_sim, dot_score, euclidean_sim)
+            ]
+            same_order = (other[0] == other[1]).all(dim=1) & (other[0] == other[2]).all(dim=1)
+            same_first = (first[0] == first[1]) & (first[0] == first[2])
+            differ[when].append(1 - float((same_order if when == "after" else same_first).double().mean()))
+    return {
+        "queries whose whole order differs after normalizing": max(differ["after"]),
+        "queries whose best passage differs before": round(min(differ["before"]), 4),
+    }
+
+
+def decide_ranking(m: Measurements) -> Verdict:
+    after, before = (
+        m["queries whose whole order differs after normalizing"],
+        m["queries whose best passage differs before"],
+    )
+    because = (
+        f"order differs for {after:.0%} of queries after normalizing; the best passage differs for {before:.0%} before"
+    )
+    return Verdict("holds" if after == 0 and before > 0.1 else "misleading", because)
+
+
+CLAIMS = (
+    Claim(
+        id=3,
+        chapter="02",
+        statement="Mean pooling is at least as good as CLS for a contrastively trained encoder, and more stable across text lengths.",
+        rule=(
+            "holds when the interval of nDCG@10, mean minus CLS, lies above -0.01 and the relative spread over quarters of passage "
+            "length is smaller for mean; misleading when the interval lies below 0; depends otherwise"
+        ),
+        measure=measure_mean_against_cls,
+        decide=decide_mean_against_cls,
+    ),
+    Claim(
+        id=4,
+        chapter="02",
+        statement="Last-token pooling suits causal decoders; first-token pooling of a causal decoder carries nothing.",
+        rule=(
+            "holds when the first token is at chance, the last token beats it, and the interval of last minus mean reaches 0; "
+            "depends when only mean pooling is better than last; misleading when the first token carries something"
+        ),
+        measure=measure_causal,
+        decide=decide_causal,
+    ),
+    Claim(
+        id=5,
+        chapter="02",
+        statement="Attention-weighted pooling is more expressive than the mean, and better for it.",
+        rule=(
+            "holds when the interval of nDCG@10, attention minus mean, lies above 0; misleading when it lies below +0.01; depends otherwise"
+        ),
+        measure=measure_attention,
+        decide=decide_attention,
+    ),
+    Claim(
+        id=6,
+        chapter="02",
+        statement="After L2 normalization, cosine, dot product and Euclidean distance rank alike; before it, they do not.",
+        rule="holds when no query's order of 1,000 passages differs after normalizing, and the best passage differs for more than a tenth before",
+        measure=measure_ranking,
+        decide=decide_ranking,
+    ),
+)

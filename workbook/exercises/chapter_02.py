@@ -1,0 +1,563 @@
+"""The exercises of chapter 02: pooling, normalization and cosine.
+
+Taught in 02.
+"""
+
+import torch
+from torch import Tensor
+
+from workbook import pooling, similarity
+from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
+from workbook.exercises.quiz import Choice, Question
+
+# Two texts, the second one token shorter: its padded position holds 99s, which no result may show.
+HIDDEN = [
+    [[1.0, 10.0], [3.0, -10.0], [5.0, 3.0]],
+    [[2.0, 4.0], [4.0, 0.0], [99.0, 99.0]],
+]
+MASK = [[1, 1, 1], [1, 1, 0]]
+
+
+def by_hand() -> tuple[Tensor, Tensor]:
+    return torch.tensor(HIDDEN), torch.tensor(MASK)
+
+
+def left_padded() -> tuple[Tensor, Tensor]:
+    """The same two texts with the padding on the left."""
+    hidden, mask = by_hand()
+    return torch.stack([hidden[0], hidden[1].roll(1, dims=0)]), torch.stack([mask[0], mask[1].roll(1)])
+
+
+def random_texts() -> tuple[Tensor, Tensor]:
+    """Six texts of one to nine tokens."""
+    generator = torch.Generator().manual_seed(2)
+    hidden = torch.randn(6, 9, 5, generator=generator)
+    mask = (torch.arange(9) < torch.tensor([9, 7, 5, 3, 2, 1])[:, None]).long()
+    return hidden, mask
+
+
+def with_query(make) -> tuple[Tensor, Tensor, Tensor]:
+    hidden, mask = make()
+    return hidden, mask, torch.linspace(-0.5, 0.5, hidden.shape[-1])
+
+
+def _padding_changes_nothing(pool: Answer) -> str | None:
+    hidden, mask = random_texts()
+    longer = torch.cat([hidden, torch.full((6, 4, 5), 7.0)], dim=1), torch.cat([mask, torch.zeros(6, 4).long()], dim=1)
+    change = (pool(hidden, mask) - pool(*longer)).abs().max()
+    return None if change < 1e-5 else f"four more padded positions moved an embedding by {change:.3f}"
+
+
+def _batch_mates_change_nothing(pool: Answer) -> str | None:
+    hidden, mask = random_texts()
+    alone = torch.cat([pool(hidden[i : i + 1], mask[i : i + 1]) for i in range(len(hidden))])
+    change = (pool(hidden, mask) - alone).abs().max()
+    return None if change < 1e-5 else f"a text's embedding moved by {change:.3f} when others joined its batch"
+
+
+def _a_row_of_padding_is_finite(pool: Answer) -> str | None:
+    hidden, mask = by_hand()
+    pooled = pool(hidden, mask * torch.tensor([[1], [0]]))
+    return None if pooled.isfinite().all() else "a text without a single token gave NaN or infinity"
+
+
+INVARIANT = (
+    Property("padding changes nothing", _padding_changes_nothing),
+    Property("batch-mates change nothing", _batch_mates_change_nothing),
+)
+
+
+# --- 02.1 masked mean ------------------------------------------------------------------------
+
+
+def _mean_with_a_loop(hidden, mask):
+    rows = [
+        torch.stack([h for h, m in zip(text, row, strict=True) if m] or [0 * text[0]]).mean(0)
+        for text, row in zip(hidden, mask, strict=True)
+    ]
+    return torch.stack(rows)
+
+
+MEAN = Exercise(
+    id="02.1",
+    title="masked mean pooling",
+    difficulty="medium",
+    minutes=10,
+    section="Build it: the mean of the tokens, and of the tokens only",
+    signature="(B, T, D), (B, T) -> (B, D)",
+    reference=pooling.mean_pool,
+    another=_mean_with_a_loop,
+    gradient=True,
+    cases=(
+        Case("two short texts", by_hand, torch.tensor([[3.0, 1.0], [3.0, 2.0]])),
+        Case("padding on the left", left_padded, torch.tensor([[3.0, 1.0], [3.0, 2.0]])),
+        Case("six random texts", random_texts),
+    ),
+    properties=(*INVARIANT, Property("an empty text stays finite", _a_row_of_padding_is_finite)),
+    mistakes=(
+        Mistake(
+            "padding averaged in",
+            lambda hidden, mask: hidden.mean(dim=1),
+            "Padding is averaged in. Your mean runs over all T positions, so a text's embedding depends on the longest "
+            "text that happens to share its batch. The mask must decide what is summed and what it is divided by.",
+        ),
+        Mistake(
+            "divided by T",
+            lambda hidden, mask: (hidden * mask[:, :, None]).sum(dim=1) / hidden.shape[1],
+            "The sum leaves the padding out, but you divide by T, the padded length. A short text in a long batch shrinks "
+            "towards zero. Divide by the number of its own tokens.",
+        ),
+        Mistake(
+            "sum, not mean",
+            lambda hidden, mask: (hidden * mask[:, :, None]).sum(dim=1),
+            "This is the sum of the token vectors. Nothing is divided, so a long text gets a long vector and wins every dot "
+            "product. Divide by the number of tokens.",
+        ),
+        Mistake(
+            "divided by the batch's token count",
+            lambda hidden, mask: (hidden * mask[:, :, None]).sum(dim=1) / mask.sum(),
+            "You divide by the tokens of the whole batch. Count along the token dimension only, so that every text is "
+            "divided by its own count.",
+        ),
+    ),
+    hints=(
+        "What must a padded position add to the sum? And which two numbers change when a position is padding?",
+        "Give the mask a third dimension, so that it can meet the D values of each token.",
+        "Numerator: hidden times mask, added over T. Denominator: the mask added over T, kept above zero for empty texts.",
+    ),
+)
+
+
+# --- 02.2 last token -------------------------------------------------------------------------
+
+
+def _last_with_a_loop(hidden, mask):
+    return torch.stack(
+        [text[row.nonzero().max()] if row.any() else 0 * text[0] for text, row in zip(hidden, mask, strict=True)]
+    )
+
+
+LAST = Exercise(
+    id="02.2",
+    title="last-token pooling on either padding side",
+    difficulty="hard",
+    minutes=15,
+    section="Build it: one token speaks for all",
+    signature="(B, T, D), (B, T) -> (B, D)",
+    reference=pooling.last_token_pool,
+    another=_last_with_a_loop,
+    gradient=True,
+    cases=(
+        Case("padding on the right", by_hand, torch.tensor([[5.0, 3.0], [4.0, 0.0]])),
+        Case("padding on the left", left_padded, torch.tensor([[5.0, 3.0], [4.0, 0.0]])),
+        Case("six random texts", random_texts),
+    ),
+    properties=INVARIANT,
+    mistakes=(
+        Mistake(
+            "position -1 with right padding",
+            lambda hidden, mask: hidden[:, -1],
+            "You take position -1. That is the last token only when padding stands on the left. With padding on the right it is "
+            "a padding vector for every text but the longest: the bug that E5-mistral users met.",
+        ),
+        Mistake(
+            "length minus one with left padding",
+            lambda hidden, mask: hidden[torch.arange(len(hidden)), mask.sum(dim=1) - 1],
+            "You take position length - 1. That is the last token only when padding stands on the right. With padding on the left "
+            "the tokens end at T - 1, and you picked one from the middle.",
+        ),
+        Mistake(
+            "one position for the whole batch",
+            lambda hidden, mask: hidden[:, int(mask[0].nonzero().max())],
+            "You take the position where the first text ends, for every text of the batch. Each row needs a position of its own.",
+        ),
+        Mistake(
+            "the first token",
+            pooling.cls_pool,
+            "This is the first token. In a causal decoder the first token has read nothing but itself.",
+        ),
+    ),
+    hints=(
+        "Where is the last 1 of the row [1, 1, 0]? And of [0, 1, 1]? One rule must find both.",
+        "The first 1 of the flipped mask is easy to find with argmax.",
+        "Flip the mask along T, take argmax, and count that many back from the end. Then index with one position per row.",
+    ),
+)
+
+
+# --- 02.3 weighted mean ----------------------------------------------------------------------
+
+
+def _weighted_with_a_loop(hidden, mask):
+    pooled = []
+    for text, row in zip(hidden, mask, strict=True):
+        tokens = text[row.bool()]
+        weight = torch.arange(1, len(tokens) + 1, dtype=text.dtype)
+        pooled.append((weight[:, None] * tokens).sum(0) / weight.sum().clamp(min=1.0))
+    return torch.stack(pooled)
+
+
+def _weighted(hidden, mask, weight):
+    weight = weight * mask
+    return (hidden * weight[:, :, None]).sum(1) / weight.sum(1, keepdim=True).clamp(min=1e-9)
+
+
+WEIGHTED = Exercise(
+    id="02.3",
+    title="position-weighted mean pooling",
+    difficulty="medium",
+    minutes=10,
+    section="Build it: one token speaks for all",
+    signature="(B, T, D), (B, T) -> (B, D)",
+    reference=pooling.weighted_mean_pool,
+    another=_weighted_with_a_loop,
+    gradient=True,
+    cases=(
+        Case("two short texts", by_hand, torch.tensor([[22 / 6, -1 / 6], [10 / 3, 4 / 3]])),
+        Case("padding on the left", left_padded, torch.tensor([[22 / 6, -1 / 6], [10 / 3, 4 / 3]])),
+        Case("six random texts", random_texts),
+    ),
+    properties=INVARIANT,
+    mistakes=(
+        Mistake(
+            "all tokens weigh the same",
+            pooling.mean_pool,
+            "Every token has the same weight: this is the plain mean. The n-th token must weigh n.",
+        ),
+        Mistake(
+            "positions counted from the edge",
+            lambda hidden, mask: _weighted(hidden, mask, torch.arange(1, hidden.shape[1] + 1)[None, :]),
+            "You number positions from the left edge of the batch, padding included. With left padding the first token of a "
+            "short text is then number 2 or 20. Number the tokens themselves: the running sum of the mask does.",
+        ),
+        Mistake(
+            "numbered from zero",
+            lambda hidden, mask: _weighted(hidden, mask, mask.cumsum(1) - 1),
+            "Your first token has weight 0, so it is lost, and a text of one token becomes zero. Number the tokens from 1.",
+        ),
+        Mistake(
+            "divided by the number of tokens",
+            lambda hidden, mask: (
+                (hidden * (mask * mask.cumsum(1))[:, :, None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
+            ),
+            "You weigh the sum by position but divide by the number of tokens. A weighted mean divides by the sum of its weights.",
+        ),
+    ),
+    hints=(
+        "Only the weights differ from mean pooling. What is the weight of the third token, wherever it stands?",
+        "The running sum of a mask row [0, 1, 1, 1] is [0, 1, 2, 3].",
+        "weight = mask times its cumulative sum along T. Then the weighted sum over the sum of the weights.",
+    ),
+)
+
+
+# --- 02.4 attention pooling ------------------------------------------------------------------
+
+
+def _attention_with_a_loop(hidden, mask, query):
+    pooled = []
+    for text, row in zip(hidden, mask, strict=True):
+        tokens = text[row.bool()]
+        pooled.append((tokens @ query).softmax(0) @ tokens if len(tokens) else 0 * text[0])
+    return torch.stack(pooled)
+
+
+ATTENTION = Exercise(
+    id="02.4",
+    title="attention pooling",
+    difficulty="medium",
+    minutes=12,
+    section="Build it: weights that are learned",
+    signature="(B, T, D), (B, T), (D,) -> (B, D)",
+    reference=pooling.attention_pool,
+    another=_attention_with_a_loop,
+    gradient=True,
+    cases=(
+        Case(
+            "a query of zeros is the mean", lambda: (*by_hand(), torch.zeros(2)), torch.tensor([[3.0, 1.0], [3.0, 2.0]])
+        ),
+        Case("two short texts", lambda: with_query(by_hand)),
+        Case("padding on the left", lambda: with_query(left_padded)),
+        Case("six random texts", lambda: with_query(random_texts)),
+    ),
+    properties=tuple(
+        Property(
+            p.name,
+            lambda pool, p=p: p.check(lambda hidden, mask: pool(hidden, mask, torch.linspace(-1, 1, hidden.shape[-1]))),
+        )
+        for p in INVARIANT
+    ),
+    mistakes=(
+        Mistake(
+            "softmax over padding too",
+            lambda hidden, mask, query: torch.einsum("btd,bt->bd", hidden, (hidden @ query).softmax(1)),
+            "Padding takes part in the softmax, so padded positions get weight. Their scores must be minus infinity before it.",
+        ),
+        Mistake(
+            "masked after the softmax",
+            lambda hidden, mask, query: torch.einsum("btd,bt->bd", hidden, (hidden @ query).softmax(1) * mask),
+            "You clear the padded weights after the softmax, so the rest no longer sums to 1: the padding has already taken its "
+            "share. Mask the scores before the softmax.",
+        ),
+        Mistake(
+            "softmax over the batch",
+            lambda hidden, mask, query: torch.einsum(
+                "btd,bt->bd", hidden, (hidden @ query).masked_fill(mask == 0, -1e9).softmax(0) * mask
+            ),
+            "Your softmax runs over dimension 0, the batch: texts compete with one another. The tokens of one text compete, "
+            "dimension 1.",
+        ),
+        Mistake(
+            "scores set to zero, not to minus infinity",
+            lambda hidden, mask, query: torch.einsum("btd,bt->bd", hidden, ((hidden @ query) * mask).softmax(1) * mask),
+            "You multiply the scores by the mask. A score of 0 is not out of the race: exp(0) is 1. Only minus infinity is.",
+        ),
+    ),
+    hints=(
+        "Three steps: a score for each token, a softmax over the tokens of each text, a weighted sum.",
+        "The score of a token is its dot product with the query: hidden @ query is (B, T).",
+        "Fill the padded scores with a very large negative number before the softmax along T; then weigh and add the vectors.",
+    ),
+)
+
+
+# --- 02.5 L2 normalization -------------------------------------------------------------------
+
+
+def _vectors() -> tuple[Tensor]:
+    return (torch.tensor([[3.0, 4.0], [0.0, 0.0], [-0.5, 0.0]]),)
+
+
+def _random_vectors() -> tuple[Tensor]:
+    return (torch.randn(5, 7, generator=torch.Generator().manual_seed(5)) * 3,)
+
+
+def _normalize_with_powers(x):
+    length = (x * x).sum(dim=-1, keepdim=True) ** 0.5
+    return torch.where(length > 0, x / length.clamp(min=1e-12), x)
+
+
+def _length_is_one(normalize: Answer) -> str | None:
+    (x,) = _random_vectors()
+    length = normalize(x).norm(dim=-1)
+    return None if (length - 1).abs().max() < 1e-5 else f"a vector came out with length {length[0]:.3f}, not 1"
+
+
+NORMALIZE = Exercise(
+    id="02.5",
+    title="L2 normalization",
+    difficulty="easy",
+    minutes=5,
+    section="Build it: length 1",
+    signature="(..., D) -> (..., D)",
+    reference=similarity.normalize,
+    another=_normalize_with_powers,
+    cases=(
+        Case("3-4-5, zero, and a negative", _vectors, torch.tensor([[0.6, 0.8], [0.0, 0.0], [-1.0, 0.0]])),
+        Case("five random vectors", _random_vectors),
+        Case("a batch of batches", lambda: (torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(1)),)),
+    ),
+    properties=(Property("every vector has length 1", _length_is_one),),
+    mistakes=(
+        Mistake(
+            "the whole matrix has length 1",
+            lambda x: x / x.norm().clamp(min=1e-12),
+            "You divide by the length of the whole matrix. Each vector needs its own length: take the norm along the last dimension.",
+        ),
+        Mistake(
+            "NaN for a zero vector",
+            lambda x: x / x.norm(dim=-1, keepdim=True),
+            "A zero vector divides zero by zero and becomes NaN, and one NaN spoils a whole batch. Keep the length above a tiny number.",
+        ),
+        Mistake(
+            "L1 instead of L2",
+            lambda x: x / x.abs().sum(dim=-1, keepdim=True).clamp(min=1e-12),
+            "You divide by the sum of absolute values, the L1 norm. Cosine needs the Euclidean length: the root of the sum of squares.",
+        ),
+        Mistake(
+            "divided by the squared length",
+            lambda x: x / (x * x).sum(dim=-1, keepdim=True).clamp(min=1e-12),
+            "You divide by the squared length. The root is missing.",
+        ),
+    ),
+    hints=(
+        "What is the length of (3, 4)? What must you divide it by to reach length 1?",
+        "x.norm(dim=-1) loses a dimension; keepdim=True keeps it, so that the division lines up.",
+        "Divide by the norm along the last dimension, clamped from below by something like 1e-12.",
+    ),
+)
+
+
+# --- 02.6 cosine similarity ------------------------------------------------------------------
+
+
+def _pairs() -> tuple[Tensor, Tensor]:
+    return torch.tensor([[3.0, 4.0], [1.0, 0.0]]), torch.tensor([[6.0, 8.0], [0.0, 2.0], [-1.0, 0.0]])
+
+
+def _random_pairs() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(6)
+    return torch.randn(4, 6, generator=generator), torch.randn(5, 6, generator=generator)
+
+
+def _squares() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(7)
+    return torch.randn(4, 4, generator=generator), torch.randn(4, 4, generator=generator)
+
+
+def _length_does_not_count(cos_sim: Answer) -> str | None:
+    a, b = _random_pairs()
+    change = (cos_sim(a * 100, b) - cos_sim(a, b)).abs().max()
+    return None if change < 1e-4 else f"a hundred times longer query changed a cosine by {change:.3f}"
+
+
+COSINE = Exercise(
+    id="02.6",
+    title="cosine of every query with every passage",
+    difficulty="easy",
+    minutes=8,
+    section="Build it: length 1",
+    signature="(Q, D), (N, D) -> (Q, N)",
+    reference=similarity.cos_sim,
+    another=lambda a, b: torch.nn.functional.cosine_similarity(a[:, None, :], b[None, :, :], dim=-1),
+    gradient=True,
+    cases=(
+        Case("two queries, three passages", _pairs, torch.tensor([[1.0, 0.8, -0.6], [0.6, 0.0, -1.0]])),
+        Case("random vectors", _random_pairs),
+        Case("as many queries as dimensions", _squares),
+    ),
+    properties=(Property("length does not count", _length_does_not_count),),
+    mistakes=(
+        Mistake(
+            "dot product without normalizing",
+            lambda a, b: a @ b.T,
+            "This is the dot product: the vectors were not normalized, so long vectors score high whatever their direction.",
+        ),
+        Mistake(
+            "only the queries are normalized",
+            lambda a, b: similarity.normalize(a) @ b.T,
+            "Only one side is normalized. Long passages still win. Normalize both.",
+        ),
+        Mistake(
+            "normalized along the batch",
+            lambda a, b: (a / a.norm(dim=0, keepdim=True)) @ (b / b.norm(dim=0, keepdim=True)).T,
+            "You took the norm along dimension 0, over texts. Each text needs its own length: dimension 1, the D values.",
+        ),
+        Mistake(
+            "angle instead of cosine",
+            lambda a, b: torch.arccos(similarity.cos_sim(a, b).clamp(-1, 1)),
+            "This is the angle. It falls where similarity rises; the cosine itself is asked for.",
+        ),
+    ),
+    hints=(
+        "After normalizing, the cosine is something you already know.",
+        "You need every row of a with every row of b: one matrix product.",
+        "Normalize both sides, then multiply a with b transposed.",
+    ),
+)
+
+EXERCISES = (MEAN, LAST, WEIGHTED, ATTENTION, NORMALIZE, COSINE)
+
+QUESTIONS = (
+    Question(
+        "02.p1",
+        "A text of three tokens is encoded alone, and then in a batch with a text of three hundred. The code averages over all positions. "
+        "What happens to the short text's embedding?",
+        (
+            Choice(
+                "Nothing: the same three tokens are read.",
+                "The same three tokens are read, but 297 padding vectors are averaged in with them.",
+            ),
+            Choice(
+                "It moves towards the padding vector.",
+                "Yes. 297 of the 300 vectors in its mean are now padding.",
+                correct=True,
+            ),
+            Choice(
+                "It becomes zero.",
+                "Only if the padding vectors were zero, and after a transformer's layers they are not.",
+            ),
+        ),
+    ),
+    Question(
+        "02.p2",
+        "A causal decoder is trained with the first token as the text's embedding. How good will its search be?",
+        (
+            Choice(
+                "A little worse than with the last token.",
+                "The first token of a causal decoder has read only itself: there is nothing a little about it.",
+            ),
+            Choice(
+                "As good as drawing lots.",
+                "Yes. Every text starts with the same token, so every text gets the same vector.",
+                correct=True,
+            ),
+            Choice(
+                "Better: the first token is [CLS], made for this.",
+                "In BERT, yes, because there it reads the whole text. Under a causal mask it reads nothing.",
+            ),
+        ),
+    ),
+    Question(
+        "02.q1",
+        "Your service gives one text two different embeddings on two days. Weights and text did not change. Where do you look first?",
+        (
+            Choice("At the random seed.", "An encoder in evaluation mode draws no random numbers."),
+            Choice(
+                "At padding that is pooled, so that batch-mates matter.",
+                "Yes. What else was in the batch decides how much padding is averaged in.",
+                correct=True,
+            ),
+            Choice("At the tokenizer's vocabulary.", "A tokenizer is a fixed table; the same text gives the same ids."),
+            Choice(
+                "At floating-point rounding.",
+                "Rounding moves the seventh digit. It does not change a ranking you would notice.",
+            ),
+        ),
+    ),
+    Question(
+        "02.q2",
+        "Two embeddings are normalized to length 1. Their cosine is 0.8. What is their squared Euclidean distance?",
+        (
+            Choice("0.4", "Yes: |a - b|² = 2 - 2·cos = 2 - 1.6. That is why the three rank alike.", correct=True),
+            Choice("0.2", "This is 1 - cos. Work it out: |a - b|² = |a|² + |b|² - 2 a·b."),
+            Choice("0.64", "This is the cosine squared. Expand |a - b|² instead."),
+            Choice("It cannot be told.", "It can, because both lengths are 1: |a - b|² = |a|² + |b|² - 2 a·b."),
+        ),
+    ),
+    Question(
+        "02.q3",
+        "You load a decoder whose model card says “last token”. Your tokenizer pads on the right, and your code takes hidden[:, -1]. What do you get?",
+        (
+            Choice(
+                "The right vector for every text.",
+                "Only for the longest text of each batch; position -1 of the others is padding.",
+            ),
+            Choice(
+                "A padding vector for all texts but the longest.",
+                "Yes. Pad on the left, or find each row's last token through the mask.",
+                correct=True,
+            ),
+            Choice("An error about shapes.", "The shapes fit. That is what makes this mistake quiet."),
+        ),
+    ),
+    Question(
+        "02.q4",
+        "A model was trained with mean pooling. A colleague loads it with CLS pooling because “it is BERT”. What happens?",
+        (
+            Choice(
+                "Nothing much: both summarize the text.",
+                "The first token was never trained to summarize. The figures above show the cost.",
+            ),
+            Choice(
+                "Quality falls, and no error is raised.",
+                "Yes. Pooling is part of the model. It belongs into the saved folder, and sentence-transformers keeps it there.",
+                correct=True,
+            ),
+            Choice(
+                "The library refuses to load it.",
+                "Only if the pooling was saved with the model; raw weights know nothing of it.",
+            ),
+        ),
+    ),
+)
