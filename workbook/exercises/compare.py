@@ -1,0 +1,256 @@
+"""Two results held side by side: are they the same, and if not, what is the first thing that differs?
+
+A result may be a tensor, an array, a number, a text, None, or lists, tuples, dicts, sets and
+dataclasses of these. NaN equals NaN, and an infinity equals the same infinity.
+
+Taught in 00.
+"""
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Set
+from typing import Any
+
+import numpy as np
+import torch
+
+FORM = ("kind", "shape", "dtype")  # what a result is; everything else is what it holds
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """The first difference between two results: what differs, where, and one sentence about it.
+
+    `what` is one of FORM, or "value". Taught in 00.
+    """
+
+    what: str
+    where: str
+    sentence: str
+
+
+def first_difference(yours: Any, expected: Any, tolerance: float) -> Difference | None:
+    """Find the first difference; differences of form (kind, shape, dtype) come before those of value.
+
+    Numbers agree when abs(yours - expected) <= tolerance * (1 + abs(expected)).
+
+    Taught in 00.
+    """
+    differences = list(_differences(yours, expected, tolerance, ""))
+    return min(differences, key=lambda d: d.what not in FORM, default=None)
+
+
+def same(a: Any, b: Any, tolerance: float) -> bool:
+    """Tell whether two results are the same: kind, shape, dtype and values. Taught in 00."""
+    return first_difference(a, b, tolerance) is None
+
+
+def same_values(a: Any, b: Any, tolerance: float) -> bool:
+    """Tell whether two results hold the same values in the same shape, whatever their dtype. Taught in 00."""
+    return all(d.what == "dtype" for d in _differences(a, b, tolerance, ""))
+
+
+def snapshot(value: Any) -> Any:
+    """Copy tensors, arrays and containers; anything else is kept as it is. Taught in 00."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, Mapping):
+        return {key: snapshot(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [snapshot(item) for item in value]
+    if isinstance(value, Set):
+        return set(value)
+    return value
+
+
+def kind(value: Any) -> str:
+    """Name what a value is, in the words a learner knows. Taught in 00."""
+    if value is None:
+        return "None"
+    if isinstance(value, torch.Tensor):
+        return "tensor"
+    if isinstance(value, np.ndarray):
+        return "numpy array"
+    if isinstance(value, bool | int | float | np.generic):
+        return "number"
+    if isinstance(value, str | bytes):
+        return "text"
+    if isinstance(value, Mapping):
+        return "dict"
+    if isinstance(value, tuple | list):
+        return "list"
+    if isinstance(value, Set):
+        return "set"
+    if inspect.isgenerator(value):
+        return "generator"
+    if inspect.iscoroutine(value):
+        return "coroutine"
+    if callable(value) and hasattr(value, "__name__"):
+        return "function"
+    return type(value).__name__
+
+
+def size(value: Any) -> int:
+    """How much there is to read in a value: elements of tensors, letters of texts. Taught in 00."""
+    if isinstance(value, torch.Tensor):
+        return value.numel()
+    if isinstance(value, np.ndarray):
+        return int(value.size)
+    if isinstance(value, Mapping):
+        return sum(size(key) + size(item) for key, item in value.items())
+    if isinstance(value, tuple | list | Set):
+        return sum(size(item) for item in value)
+    return len(value) if isinstance(value, str) else 1
+
+
+def describe(value: Any) -> str:
+    """Name a value in a few words, with its shape where it has one: "float32 tensor (2, 3)". Taught in 00."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return f"{_dtype(value)} {kind(value)} {tuple(value.shape)}"
+    if isinstance(value, Mapping | tuple | list | Set):
+        name = "tuple" if isinstance(value, tuple) else kind(value)
+        return f"{name} of {len(value)}"
+    if isinstance(value, bool | int | float | str | np.generic):
+        return clip(render(value), 40)
+    return kind(value)
+
+
+def render(value: Any, digits: int = 4) -> str:
+    """Write a value the same way on every machine, tensors as nested lists. Taught in 00."""
+    if isinstance(value, torch.Tensor | np.ndarray):
+        return _nested(_to_array(value), digits)
+    if isinstance(value, np.generic):
+        return render(value.item(), digits)
+    if isinstance(value, float):
+        text = f"{value:.{digits}f}".rstrip("0").rstrip(".") if 1e-3 <= abs(value) < 1e6 or value == 0 else f"{value:.{digits}g}"
+        return text if any(letter in text for letter in ".en") else f"{text}.0"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{render(key)}: {render(item, digits)}" for key, item in value.items()) + "}"
+    if isinstance(value, tuple | list):
+        items = ", ".join(render(item, digits) for item in value)
+        return f"({items})" if isinstance(value, tuple) else f"[{items}]"
+    if isinstance(value, Set):
+        return "{" + ", ".join(sorted(render(item, digits) for item in value)) + "}"
+    if isinstance(value, BaseException):
+        return f"{type(value).__name__}: {first_line(value)}"
+    if value is None or isinstance(value, bool | int | str | bytes):
+        return repr(value)
+    return kind(value) if kind(value) in ("generator", "coroutine", "function") else without_addresses(repr(value))
+
+
+def clip(text: str, width: int) -> str:
+    """Cut a text to one line of `width` letters. Taught in 00."""
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, without addresses of memory. Taught in 00."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:
+        return ""
+    return clip(without_addresses(lines[0]), 200) if lines else ""
+
+
+def without_addresses(text: str) -> str:
+    """Take the addresses of memory out of a text: they differ at each run. Taught in 00."""
+    return re.sub(r"0x[0-9a-fA-F]{6,}", "0x…", text)
+
+
+def _differences(yours: Any, expected: Any, tolerance: float, where: str) -> Iterator[Difference]:
+    place = f" at {where}" if where else ""
+    if kind(expected) == "number" and _is_scalar(yours):
+        yours, expected = _number(yours), _number(expected)
+    if kind(yours) != kind(expected):
+        yield Difference("kind", where, f"expected a {kind(expected)}{place}, got {_a(describe(yours))}")
+    elif isinstance(expected, torch.Tensor | np.ndarray):
+        yield from _array_differences(yours, expected, tolerance, where)
+    elif kind(expected) == "number":
+        if not _close(np.asarray(yours), np.asarray(expected), tolerance).all():
+            yield Difference("value", where, f"expected {render(expected)}{place}, got {render(yours)}")
+    elif isinstance(expected, Mapping):
+        missing, extra = [k for k in expected if k not in yours], [k for k in yours if k not in expected]
+        if missing:
+            yield Difference("value", where, f"the key {render(missing[0])} is missing{place}")
+        if extra:
+            yield Difference("value", where, f"the key {render(extra[0])} should not be there{place}")
+        for key in expected:
+            if key in yours:
+                yield from _differences(yours[key], expected[key], tolerance, f"{where}[{render(key)}]")
+    elif isinstance(expected, tuple | list):
+        if len(yours) != len(expected):
+            yield Difference("value", where, f"expected {len(expected)} items{place}, got {len(yours)}")
+        for index, (mine, theirs) in enumerate(zip(yours, expected, strict=False)):
+            yield from _differences(mine, theirs, tolerance, f"{where}[{index}]")
+    elif dataclasses.is_dataclass(expected) and not isinstance(expected, type):
+        for field in dataclasses.fields(expected):
+            yield from _differences(getattr(yours, field.name, None), getattr(expected, field.name), tolerance, f"{where}.{field.name}")
+    elif not _equal(yours, expected):
+        yield Difference("value", where, f"expected {clip(render(expected), 60)}{place}, got {clip(render(yours), 60)}")
+
+
+def _array_differences(yours: Any, expected: Any, tolerance: float, where: str) -> Iterator[Difference]:
+    place = f" at {where}" if where else ""
+    if tuple(yours.shape) != tuple(expected.shape):
+        yield Difference("shape", where, f"expected the shape {tuple(expected.shape)}{place}, got {tuple(yours.shape)}")
+        return
+    if _dtype(yours) != _dtype(expected):
+        yield Difference("dtype", where, f"expected the dtype {_dtype(expected)}{place}, got {_dtype(yours)}")
+    mine, theirs = _to_array(yours), _to_array(expected)
+    wrong = ~_close(mine, theirs, tolerance)
+    if wrong.any():
+        first = tuple(int(i) for i in np.argwhere(wrong)[0])
+        at = f"{where}{list(first)}" if first else where
+        sentence = f"{int(wrong.sum())} of {wrong.size} values differ{place}; the first at {at or 'the only place'}"
+        yield Difference("value", at, f"{sentence}: expected {render(theirs[first])}, got {render(mine[first])}")
+
+
+def _close(yours: np.ndarray, expected: np.ndarray, tolerance: float) -> np.ndarray:
+    if yours.dtype.kind in "OUSMm" or expected.dtype.kind in "OUSMm":
+        return np.asarray(yours == expected)
+    with np.errstate(all="ignore"):
+        return np.isclose(yours, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    try:
+        return bool(a == b)
+    except Exception:
+        return False
+
+
+def _to_array(value: Any) -> np.ndarray:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        value = value.to_dense() if value.layout != torch.strided else value
+        value = value.double() if value.is_floating_point() else value
+        return np.asarray(value.resolve_conj().numpy())
+    return value
+
+
+def _dtype(value: Any) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def _is_scalar(value: Any) -> bool:
+    return kind(value) == "number" or (isinstance(value, torch.Tensor | np.ndarray) and value.ndim == 0)
+
+
+def _number(value: Any) -> Any:
+    return value.item() if isinstance(value, torch.Tensor | np.ndarray | np.generic) else value
+
+
+def _a(words: str) -> str:
+    if words in ("None",):
+        return words
+    return f"an {words}" if words[0] in "aeiou" else f"a {words}"
+
+
+def _nested(array: np.ndarray, digits: int) -> str:
+    if array.ndim == 0:
+        return render(array.item(), digits)
+    return "[" + ", ".join(_nested(row, digits) for row in array) + "]"

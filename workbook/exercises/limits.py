@@ -1,0 +1,180 @@
+"""A learner's function runs inside these limits: time, memory, what it prints, random numbers.
+
+Everything is put back afterwards, whatever happens inside.
+
+Taught in 00.
+"""
+
+import ctypes
+import io
+import random
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+T = TypeVar("T")
+SPARE_MEMORY = 2**30  # a function may always take this many bytes more than the process has
+
+
+class TimeLimit(BaseException):
+    """The time is up. Not an Exception, so that `except Exception` in an answer cannot swallow it.
+
+    Taught in 00.
+    """
+
+
+def run_limited(function: Callable[[], T], seconds: float) -> T:
+    """Call `function` and stop it once the time is up, an endless loop included.
+
+    In the main thread of Linux and macOS the system's timer interrupts it. On Windows, and in other
+    threads, a second thread raises the exception in this one. A handler or a timer that was set
+    before (a test runner's, say) is put back.
+
+    Raises:
+        TimeLimit: the time is up. Whatever `function` raises passes through, KeyboardInterrupt too.
+
+    Taught in 00.
+    """
+    in_main = threading.current_thread() is threading.main_thread()
+    if in_main and hasattr(signal, "setitimer"):
+        return _run_with_timer(function, seconds)
+    return _run_with_watchdog(function, seconds)
+
+
+def _run_with_timer(function: Callable[[], T], seconds: float) -> T:
+    armed = True
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        if armed:
+            raise TimeLimit
+
+    start = time.monotonic()
+    handler = signal.signal(signal.SIGALRM, ring)
+    # It rings again and again, for an answer whose bare `except:` swallows the first one.
+    delay, interval = signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3), 0.1)
+    try:
+        return function()
+    finally:
+        armed = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler if handler is not None else signal.SIG_DFL)
+        if delay:
+            signal.setitimer(signal.ITIMER_REAL, max(delay - (time.monotonic() - start), 1e-3), interval)
+
+
+def _run_with_watchdog(function: Callable[[], T], seconds: float) -> T:
+    lock, done = threading.Lock(), threading.Event()
+    thread = ctypes.c_ulong(threading.get_ident())
+
+    def watch() -> None:
+        pause = max(seconds, 1e-3)
+        while not done.wait(pause):
+            with lock:
+                if not done.is_set():
+                    ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(TimeLimit))
+            pause = 0.1
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        return function()
+    finally:
+        try:
+            with lock:
+                done.set()
+        except TimeLimit:  # it rang between the end of the function and this line
+            done.set()
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, None)  # and if it is still on its way, it is called back
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Seed the random generators, and put back what they were, with gradients switched on inside.
+
+    Taught in 00.
+    """
+    python, numpy, mode = random.getstate(), np.random.get_state(), torch.get_default_dtype()
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        random.seed(0)
+        np.random.seed(0)
+        torch.manual_seed(0)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
+            torch.set_default_dtype(mode)
+
+
+@contextmanager
+def quiet() -> Iterator[io.StringIO]:
+    """Collect what is printed, the first 2,000 letters of it, and silence warnings. Taught in 00."""
+    printed = _Bounded()
+    with redirect_stdout(printed), redirect_stderr(_Bounded()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield printed
+
+
+@contextmanager
+def memory_limit() -> Iterator[None]:
+    """On Linux, turn taking more memory than the machine has into a MemoryError. Taught in 00.
+
+    Without it the system would kill the whole kernel. Elsewhere this does nothing.
+    """
+    free = _free_memory()
+    if free is None:
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + max(free, SPARE_MEMORY)
+    allowed = [value for value in (limit, *before) if value != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min(allowed), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def _free_memory() -> int | None:
+    """Bytes that are free on this machine and in this container; None where it cannot be told."""
+    if sys.platform != "linux":
+        return None
+    try:
+        meminfo = Path("/proc/meminfo").read_text()
+        free = int(meminfo.split("MemAvailable:")[1].split()[0]) * 1024
+    except (OSError, LookupError, ValueError):
+        return None
+    try:
+        group = Path("/sys/fs/cgroup")
+        free = min(free, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    except (OSError, ValueError):  # no such group, or "max"
+        pass
+    return free
+
+
+class _Bounded(io.StringIO):
+    """A text that stops growing, for an answer that prints in a loop."""
+
+    def write(self, text: str) -> int:
+        room = 2000 - self.tell()
+        if room > 0:
+            super().write(str(text)[:room])
+        return len(text)
+
+
+def printed_lines(printed: Any, most: int) -> list[str]:
+    """The first lines of what was printed, with a note where there is more. Taught in 00."""
+    lines = [line for line in str(printed).splitlines() if line.strip()]
+    return lines if len(lines) <= most else [*lines[:most], "…"]
