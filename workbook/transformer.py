@@ -197,9 +197,9 @@ class TransformerEncoder(nn.Module):
         Taught in 01.
         """
         allowed = attention_mask(mask, self.causal)
-        hidden, maps = self.embeddings(input_ids, mask), []
+        hidden, maps = self.embeddings(input_ids, mask), list[Tensor]()
         for block in self.blocks:
-            maps.append(block.attention.weights(hidden, allowed))
+            maps.append(block.attention.weights(hidden, allowed))  # type: ignore[operator,union-attr]
             hidden = block(hidden, allowed)
         return maps
 
@@ -234,7 +234,7 @@ class TransformerEncoder(nn.Module):
         theirs = hf_model.state_dict()
         with torch.no_grad():
             for name, parameter in encoder.named_parameters():
-                parameter.copy_(theirs[_bert_name(name)])
+                parameter.copy_(theirs[bert_name(name)])
         return encoder.eval()
 
 
@@ -269,8 +269,8 @@ BERT_NAMES = {  # our name -> Hugging Face's, in the order in which a vector pas
 }
 
 
-def _bert_name(name: str) -> str:
-    """blocks.0.expand.weight -> encoder.layer.0.intermediate.dense.weight"""
+def bert_name(name: str) -> str:
+    """Hugging Face's name of a weight: blocks.0.expand.weight -> encoder.layer.0.intermediate.dense.weight. Taught in 01."""
     path, kind = name.rsplit(".", 1)
     if path.startswith("blocks."):
         _, layer, part = path.split(".", 2)

@@ -1,0 +1,328 @@
+"""Encoders on disk: saved whole or not at all, and readable by sentence-transformers.
+
+A saved folder holds what sentence-transformers expects (weights as safetensors, tokenizer, pooling,
+prompts) and `workbook.json`, which says how to build our own classes. What sentence-transformers has
+no part for (a causal `TransformerEncoder`, `AttentionPool`) is saved for `load` alone.
+
+Taught in 07.
+"""
+
+import inspect
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from workbook.encoder import Pooling, StaticEncoder, TextEncoder
+from workbook.files import write_json
+from workbook.pooling import AttentionPool, cls_pool, last_token_pool, max_pool, mean_pool, weighted_mean_pool
+from workbook.transformer import TransformerEncoder, bert_name
+
+POOLINGS: dict[str, Pooling] = {  # sentence-transformers' name -> ours
+    "cls": cls_pool,
+    "mean": mean_pool,
+    "max": max_pool,
+    "lasttoken": last_token_pool,
+    "weightedmean": weighted_mean_pool,
+}
+OURS = "workbook.json"
+
+
+class HuggingFaceBackbone(nn.Module):
+    """Any Hugging Face model as a backbone: (input_ids (B, T), mask (B, T)) -> hidden (B, T, D).
+
+    Args:
+        model: what `transformers.AutoModel` loads, an encoder or a decoder.
+
+    Taught in 02.
+    """
+
+    def __init__(self, model: Any):
+        super().__init__()
+        self.model = model
+        self.hidden_size = int(model.config.hidden_size)
+        # Models with learned positions count padding on the left as positions, unless they are told.
+        # (RoBERTa's kind counts from its own offset, and finds it by itself.)
+        takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+        self.tells_positions = takes_positions and "roberta" not in model.config.model_type
+
+    def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """input_ids (B, T), mask (B, T) -> hidden (B, T, D). Taught in 02."""
+        inputs = {"input_ids": input_ids, "attention_mask": mask}
+        if self.tells_positions:
+            inputs["position_ids"] = (mask.long().cumsum(dim=1) - 1).clamp(min=0)
+        return self.model(**inputs).last_hidden_state
+
+
+def save(encoder: TextEncoder, folder: str | Path) -> None:
+    """Write an encoder to a folder; an encoder that was there before is replaced in one step.
+
+    Args:
+        encoder: what to save.
+        folder: where. It must be new, empty, or hold a saved encoder.
+    Raises:
+        FileExistsError: the folder holds something else.
+        ValueError: the pooling is a function that cannot be named in a file.
+
+    Taught in 07.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()) and not (folder / OURS).exists():
+        raise FileExistsError(f"{folder} holds other files than a saved encoder; give a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        new = Path(temporary) / "new"
+        new.mkdir()
+        _write(encoder, new)
+        if folder.exists():
+            folder.rename(Path(temporary) / "old")
+        new.rename(folder)
+
+
+def load(folder: str | Path) -> TextEncoder:
+    """Read an encoder that `save` wrote.
+
+    Raises:
+        FileNotFoundError: there is no saved encoder.
+        ValueError: a file is damaged.
+
+    Taught in 07.
+    """
+    folder = Path(folder)
+    if not (folder / OURS).exists():
+        raise FileNotFoundError(
+            f"{folder} holds no {OURS}; give a folder that TextEncoder.save wrote, or use TextEncoder.from_pretrained"
+        )
+    try:
+        settings = json.loads((folder / OURS).read_text("utf-8"))
+        backbone = _read_backbone(settings["backbone"], folder)
+        pooling = _read_pooling(settings["pooling"], folder, backbone)
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        return TextEncoder(tokenizer, backbone, pooling, **settings["text_encoder"]).eval()
+    except (KeyError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
+        raise ValueError(f"{folder} is damaged ({error}); save the encoder again") from error
+
+
+def from_pretrained(
+    name_or_folder: str | Path,
+    pooling: str | Pooling | None = None,
+    allow_download: bool = False,
+    **settings: Any,
+) -> TextEncoder:
+    """Build an encoder around a Hugging Face model.
+
+    Pooling, normalization, prompts and length are read from the sentence-transformers files of the
+    folder where it has them.
+
+    Args:
+        name_or_folder: a local folder, or a name whose files are in the hub's cache.
+        pooling: "cls", "mean", "max", "lasttoken", "weightedmean", or a function; needed where the
+            folder does not say.
+        allow_download: fetch the files from the hub when they are not in its cache.
+        settings: passed on to `TextEncoder`, before what the folder says.
+    Returns:
+        an encoder in evaluation mode.
+    Raises:
+        FileNotFoundError: the model is neither a folder nor in the cache.
+        ValueError: nothing says which pooling the model needs.
+
+    Taught in 02.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = _find(name_or_folder, allow_download)
+    stated = _stated_settings(folder)
+    if pooling is None:
+        pooling = stated.pop("pooling", None)
+        if pooling is None:
+            raise ValueError(
+                f"nothing in {folder.name} says which pooling the model was trained with; read its model card and give "
+                f"pooling, one of {', '.join(POOLINGS)}"
+            )
+    stated.pop("pooling", None)
+    fast = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    tokenizer = fast.backend_tokenizer
+    pad = fast.pad_token if fast.pad_token is not None else fast.eos_token
+    tokenizer.enable_padding(pad_id=tokenizer.token_to_id(pad) if pad else 0, pad_token=pad or "[PAD]")
+    longest = min(fast.model_max_length, getattr(model.config, "max_position_embeddings", 512))
+    defaults = {"normalize": False, "max_length": int(longest), "padding_side": fast.padding_side}
+    pooled = POOLINGS[pooling] if isinstance(pooling, str) else pooling
+    return TextEncoder(tokenizer, HuggingFaceBackbone(model), pooled, **{**defaults, **stated, **settings}).eval()
+
+
+def _find(name_or_folder: str | Path, allow_download: bool) -> Path:
+    if Path(name_or_folder).is_dir():
+        return Path(name_or_folder)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(str(name_or_folder), local_files_only=not allow_download))
+    except (LocalEntryNotFoundError, HFValidationError) as error:
+        raise FileNotFoundError(
+            f"{name_or_folder} is neither a folder nor in the hub's cache; give a local folder, or allow_download=True"
+        ) from error
+
+
+def _stated_settings(folder: Path) -> dict[str, Any]:
+    """What the sentence-transformers files of a folder say about pooling, length and prompts."""
+    if not (folder / "modules.json").exists():
+        return {}
+    modules = json.loads((folder / "modules.json").read_text("utf-8"))
+    kinds = {module["type"].rsplit(".", 1)[-1]: folder / module["path"] for module in modules}
+    stated: dict[str, Any] = {"normalize": "Normalize" in kinds}
+    if "Pooling" in kinds:
+        config = json.loads((kinds["Pooling"] / "config.json").read_text("utf-8"))
+        mode = config.get("pooling_mode") or next((name for name, key in _ST_FLAGS.items() if config.get(key)), None)
+        if mode in POOLINGS:
+            stated["pooling"] = mode
+    for name in ("sentence_bert_config.json", "config_sentence_transformers.json"):
+        if (folder / name).exists():
+            config = json.loads((folder / name).read_text("utf-8"))
+            if config.get("max_seq_length"):
+                stated["max_length"] = config["max_seq_length"]
+            prompts = config.get("prompts") or {}
+            stated.update({f"{kind}_prompt": prompts[kind] for kind in ("query", "document") if prompts.get(kind)})
+    return stated
+
+
+_ST_FLAGS = {
+    "cls": "pooling_mode_cls_token",
+    "mean": "pooling_mode_mean_tokens",
+    "max": "pooling_mode_max_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
+    "weightedmean": "pooling_mode_weightedmean_tokens",
+}
+
+
+def _write(encoder: TextEncoder, folder: Path) -> None:
+    backbone, kind = encoder.backbone, _kind(encoder.backbone)
+    pooling = _pooling_name(encoder.pooling)
+    if kind == "huggingface":
+        backbone.model.save_pretrained(folder)  # type: ignore[operator,union-attr]
+    elif kind == "static":
+        save_file({"embedding.weight": backbone.word.weight.detach().contiguous()}, folder / "model.safetensors")  # type: ignore[union-attr]
+    else:
+        weights = {bert_name(name): p.detach().contiguous() for name, p in backbone.named_parameters()}
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        write_json(folder / "config.json", _bert_config(backbone.config))  # type: ignore[arg-type]
+    if isinstance(encoder.pooling, AttentionPool):
+        save_file({"query": encoder.pooling.query.detach().contiguous()}, folder / "pooling.safetensors")
+    encoder.tokenizer.save(str(folder / "tokenizer.json"))
+    settings = ("normalize", "max_length", "query_prompt", "document_prompt", "padding_side")
+    ours = {
+        "backbone": {"kind": kind, "config": getattr(backbone, "config", None)},
+        "pooling": pooling,
+        "text_encoder": {name: getattr(encoder, name) for name in settings},
+    }
+    write_json(folder / OURS, ours)
+    understood = pooling in POOLINGS and not (kind == "transformer" and backbone.causal)
+    if understood and (kind != "static" or pooling == "mean"):
+        _write_sentence_transformers(encoder, kind, pooling, folder)
+
+
+def _write_sentence_transformers(encoder: TextEncoder, kind: str, pooling: str, folder: Path) -> None:
+    """The files that sentence-transformers reads, of version 3 and later."""
+    parts = ["StaticEmbedding"] if kind == "static" else ["Transformer", "Pooling"]
+    parts += ["Normalize"] if encoder.normalize else []
+    modules = [
+        {
+            "idx": i,
+            "name": str(i),
+            "path": "" if i == 0 else f"{i}_{part}",
+            "type": f"sentence_transformers.models.{part}",
+        }
+        for i, part in enumerate(parts)
+    ]
+    for module in modules[1:]:
+        (folder / str(module["path"])).mkdir()
+    write_json(folder / "modules.json", modules)
+    if kind != "static":
+        D = encoder.backbone.hidden_size
+        flags = {flag: name == pooling for name, flag in _ST_FLAGS.items()}
+        write_json(folder / "1_Pooling/config.json", {"word_embedding_dimension": D, **flags})
+        write_json(folder / "sentence_bert_config.json", {"max_seq_length": encoder.max_length, "do_lower_case": False})
+        pad_token = encoder.tokenizer.id_to_token(encoder.pad_id)
+        special = {"cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
+        special = {k: token for k, token in special.items() if encoder.tokenizer.token_to_id(token) is not None}
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": encoder.max_length}
+        # Our pooling and positions do not see the side; BertModel's positions do, so it pads on the right.
+        side = encoder.padding_side if kind == "huggingface" else "right"
+        config |= {"padding_side": side, "pad_token": pad_token, **special}
+        write_json(folder / "tokenizer_config.json", config)
+    prompts = {"query": encoder.query_prompt, "document": encoder.document_prompt}
+    write_json(folder / "config_sentence_transformers.json", {"prompts": prompts, "similarity_fn_name": "cosine"})
+
+
+def _read_backbone(saved: dict[str, Any], folder: Path) -> nn.Module:
+    if saved["kind"] == "huggingface":
+        from transformers import AutoModel
+
+        return HuggingFaceBackbone(AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True))
+    weights = load_file(folder / "model.safetensors")
+    if saved["kind"] == "static":
+        backbone: nn.Module = StaticEncoder(**saved["config"])
+        backbone.load_state_dict({"word.weight": weights["embedding.weight"]})
+        return backbone
+    backbone = TransformerEncoder(**saved["config"])
+    backbone.load_state_dict({name: weights[bert_name(name)] for name, _ in backbone.named_parameters()})
+    return backbone
+
+
+def _read_pooling(name: str, folder: Path, backbone: nn.Module) -> Pooling:
+    if name != "attention":
+        return POOLINGS[name]
+    pooling = AttentionPool(int(backbone.hidden_size))  # type: ignore[arg-type]
+    pooling.load_state_dict(load_file(folder / "pooling.safetensors"))
+    return pooling
+
+
+def _kind(backbone: nn.Module) -> str:
+    for kind, cls in (
+        ("transformer", TransformerEncoder),
+        ("static", StaticEncoder),
+        ("huggingface", HuggingFaceBackbone),
+    ):
+        if isinstance(backbone, cls):
+            return kind
+    raise ValueError(
+        f"cannot save a backbone of type {type(backbone).__name__}; use TransformerEncoder, StaticEncoder or from_pretrained"
+    )
+
+
+def _pooling_name(pooling: Pooling) -> str:
+    if isinstance(pooling, AttentionPool):
+        return "attention"
+    for name, function in POOLINGS.items():
+        if pooling is function:
+            return name
+    raise ValueError(
+        f"cannot save the pooling {getattr(pooling, '__name__', pooling)!r}: a file can only name the functions of "
+        "workbook.pooling and AttentionPool; give one of those"
+    )
+
+
+def _bert_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Our configuration in Hugging Face's words."""
+    return {
+        "model_type": "bert",
+        "architectures": ["BertModel"],
+        "vocab_size": config["vocab_size"],
+        "hidden_size": config["hidden_size"],
+        "num_hidden_layers": config["num_layers"],
+        "num_attention_heads": config["num_heads"],
+        "intermediate_size": config["intermediate_size"],
+        "max_position_embeddings": config["max_length"],
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": config["dropout"],
+        "attention_probs_dropout_prob": config["dropout"],
+        "layer_norm_eps": 1e-12,
+        "type_vocab_size": 2,
+        "pad_token_id": 0,
+    }

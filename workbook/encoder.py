@@ -1,0 +1,269 @@
+"""From a string to a vector: a tokenizer, a backbone, a pooling, and the call that joins them.
+
+Letters: N texts, B texts in a batch, T token positions, D dimensions.
+
+Taught in 01 (tokenizer, backbone) and 02 (pooling, normalization).
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from workbook.pooling import mean_pool
+from workbook.similarity import normalize as to_length_one
+from workbook.transformer import TransformerEncoder
+
+__all__ = ["StaticEncoder", "TextEncoder", "TransformerEncoder", "load", "train_tokenizer"]
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0 to 4
+Pooling = Callable[[Tensor, Tensor], Tensor]
+
+
+def train_tokenizer(texts: Sequence[str], vocab_size: int, lowercase: bool = True) -> Tokenizer:
+    """Learn a WordPiece vocabulary from texts.
+
+    WordPiece starts from characters and joins the pair that gains most, until the vocabulary is
+    full. Frequent words become one token; a rare word falls into pieces: "tokenization" may become
+    "token", "##ization".
+
+    Args:
+        texts: what to learn from.
+        vocab_size: how many tokens at most, the five special ones included.
+        lowercase: whether upper and lower case, and accents, are the same.
+    Returns:
+        a tokenizer that puts [CLS] in front and [SEP] behind.
+    Raises:
+        ValueError: vocab_size leaves no room beside the special tokens.
+
+    Source: Schuster and Nakajima 2012; Devlin et al. 2019. Taught in 01.
+    """
+    if vocab_size <= len(SPECIAL_TOKENS):
+        raise ValueError(f"vocab_size must be more than the {len(SPECIAL_TOKENS)} special tokens, got {vocab_size}")
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
+    tokenizer.train_from_iterator(texts, trainer)
+    cls_id, sep_id = SPECIAL_TOKENS.index("[CLS]"), SPECIAL_TOKENS.index("[SEP]")
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", sep_id), ("[CLS]", cls_id))
+    return tokenizer
+
+
+class StaticEncoder(nn.Module):
+    """One vector per vocabulary entry, whatever stands around it: the fastest encoder there is.
+
+        hidden_t = word[id_t]
+
+    Args:
+        vocab_size: how many tokens there are.
+        hidden_size: D.
+
+    Saved as sentence-transformers `StaticEmbedding`. Taught in 00.
+    """
+
+    def __init__(self, vocab_size: int, hidden_size: int):
+        super().__init__()
+        self.config = {"vocab_size": vocab_size, "hidden_size": hidden_size}
+        self.hidden_size = hidden_size
+        self.word = nn.Embedding(vocab_size, hidden_size)
+        nn.init.normal_(self.word.weight, std=hidden_size**-0.5)
+
+    def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """input_ids (B, T), mask (B, T) -> hidden (B, T, D). Taught in 00."""
+        return self.word(input_ids)
+
+    def mean(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """`mean_pool(self(input_ids, mask), mask)` in one pass, without the (B, T, D) in between.
+
+        Taught in 00.
+        """
+        weight = mask.to(self.word.weight.dtype)
+        total = F.embedding_bag(input_ids, self.word.weight, mode="sum", per_sample_weights=weight)  # (B, D)
+        return total / weight.sum(dim=1, keepdim=True).clamp(min=1.0)
+
+
+class TextEncoder(nn.Module):
+    """A whole text encoder: strings in, one vector per string out.
+
+    Args:
+        tokenizer: a `tokenizers.Tokenizer`.
+        backbone: (input_ids (B, T), mask (B, T)) -> hidden (B, T, D).
+        pooling: (hidden (B, T, D), mask (B, T)) -> (B, D).
+        normalize: scale each vector to length 1.
+        max_length: texts are cut to this many tokens, special ones included.
+        query_prompt: what `encode_query` puts before each text, such as "query: ".
+        document_prompt: what `encode_document` puts before each text, such as "passage: ".
+        padding_side: "right", or "left" as decoders expect.
+    Raises:
+        ValueError: padding_side is neither.
+
+    Taught in 01 and 02.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        backbone: nn.Module,
+        pooling: Pooling = mean_pool,
+        normalize: bool = True,
+        max_length: int = 128,
+        query_prompt: str = "",
+        document_prompt: str = "",
+        padding_side: str = "right",
+    ):
+        super().__init__()
+        if padding_side not in ("right", "left"):
+            raise ValueError(f'padding_side must be "right" or "left", got {padding_side!r}')
+        self.tokenizer = Tokenizer.from_str(tokenizer.to_str())  # our own copy: its settings are changed below
+        # A bag of vectors has no use for [CLS] and [SEP]: they would be the same in every text.
+        self.add_special_tokens = not isinstance(backbone, StaticEncoder)
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(max_length)
+        self.backbone = backbone
+        self.pooling = pooling
+        self.normalize = normalize
+        self.max_length = max_length
+        self.query_prompt = query_prompt
+        self.document_prompt = document_prompt
+        self.padding_side = padding_side
+        self.pad_id = _pad_id(tokenizer)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie. Taught in 01."""
+        return next(self.parameters()).device
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """The token ids of each text, cut to max_length, without padding. Taught in 01."""
+        encoded = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=self.add_special_tokens)
+        return [encoding.ids for encoding in encoded]
+
+    def pad(self, ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Fill up to the longest: lists of ids -> input_ids (B, T), mask (B, T). Taught in 01."""
+        T = max([1, *map(len, ids)])
+        input_ids = np.full((len(ids), T), self.pad_id, dtype=np.int64)
+        mask = np.zeros((len(ids), T), dtype=np.int64)
+        for row, tokens in enumerate(ids):
+            where = slice(0, len(tokens)) if self.padding_side == "right" else slice(T - len(tokens), T)
+            input_ids[row, where], mask[row, where] = tokens, 1
+        return torch.from_numpy(input_ids), torch.from_numpy(mask)
+
+    def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Strings -> input_ids (B, T), mask (B, T). Taught in 01.
+
+        Raises:
+            TypeError: a single string, or something else than strings.
+        """
+        _check_texts(texts)
+        return self.pad(self.token_ids(texts))
+
+    def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """input_ids (B, T), mask (B, T) -> one vector per text, (B, D). Taught in 02."""
+        if isinstance(self.backbone, StaticEncoder) and self.pooling is mean_pool:
+            pooled = self.backbone.mean(input_ids, mask)  # the same, faster
+        else:
+            pooled = self.pooling(self.backbone(input_ids, mask), mask)
+        return to_length_one(pooled) if self.normalize else pooled
+
+    @torch.no_grad()
+    def encode(
+        self, texts: Sequence[str], prompt: str | None = None, batch_size: int = 256, truncate_dim: int | None = None
+    ) -> np.ndarray:
+        """Encode texts in batches of similar length.
+
+        Args:
+            texts: N strings; an empty one gives the vector of a text without words.
+            prompt: what to put before each text.
+            batch_size: how many are encoded at a time.
+            truncate_dim: keep only this many leading dimensions, and normalize again.
+        Returns:
+            (N, D) float32, in the order of `texts`.
+        Raises:
+            TypeError: `texts` is a single string.
+            ValueError: batch_size or truncate_dim is out of range.
+
+        The same call as sentence-transformers'. Taught in 01.
+        """
+        _check_texts(texts)
+        hidden_size = int(self.backbone.hidden_size)  # type: ignore[arg-type]
+        D = hidden_size if truncate_dim is None else truncate_dim
+        if batch_size < 1 or not 1 <= D <= hidden_size:
+            raise ValueError(
+                f"batch_size must be at least 1 and truncate_dim between 1 and {hidden_size}, "
+                f"got {batch_size} and {truncate_dim}"
+            )
+        was_training = self.training
+        self.eval()
+        ids = self.token_ids([f"{prompt}{text}" for text in texts] if prompt else texts)
+        by_length = np.argsort([len(tokens) for tokens in ids], kind="stable")
+        vectors = np.zeros((len(ids), D), dtype=np.float32)
+        for start in range(0, len(ids), batch_size):
+            rows = by_length[start : start + batch_size]
+            input_ids, mask = self.pad([ids[row] for row in rows])
+            batch = self(input_ids.to(self.device), mask.to(self.device))
+            if truncate_dim is not None:
+                batch = batch[:, :truncate_dim]
+                batch = to_length_one(batch) if self.normalize else batch
+            vectors[rows] = batch.float().cpu().numpy()
+        self.train(was_training)
+        return vectors
+
+    def encode_query(self, texts: Sequence[str], **options: Any) -> np.ndarray:
+        """`encode` with the query prompt. Taught in 06."""
+        return self.encode(texts, prompt=self.query_prompt, **options)
+
+    def encode_document(self, texts: Sequence[str], **options: Any) -> np.ndarray:
+        """`encode` with the document prompt. Taught in 06."""
+        return self.encode(texts, prompt=self.document_prompt, **options)
+
+    def save(self, folder: str | Path) -> None:
+        """Write a folder that `load` reads and, where its parts exist there, sentence-transformers too.
+
+        Taught in 07. See `workbook.checkpoint`.
+        """
+        from workbook.checkpoint import save
+
+        save(self, folder)
+
+    @classmethod
+    def from_pretrained(cls, name_or_folder: str | Path, **options: Any) -> "TextEncoder":
+        """An encoder around any Hugging Face backbone. Taught in 02. See `workbook.checkpoint`."""
+        from workbook.checkpoint import from_pretrained
+
+        return from_pretrained(name_or_folder, **options)
+
+
+def load(folder: str | Path) -> TextEncoder:
+    """Read an encoder that `TextEncoder.save` wrote. Taught in 07.
+
+    Raises:
+        FileNotFoundError: the folder holds no encoder.
+        ValueError: a file in it is damaged.
+    """
+    from workbook.checkpoint import load as load_checkpoint
+
+    return load_checkpoint(folder)
+
+
+def _pad_id(tokenizer: Tokenizer) -> int:
+    if tokenizer.padding:
+        return int(tokenizer.padding["pad_id"])
+    for token in ("[PAD]", "<pad>", "<|endoftext|>", "</s>"):
+        if (found := tokenizer.token_to_id(token)) is not None:
+            return found
+    return 0  # the mask hides it whatever it is
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    if isinstance(texts, str):
+        raise TypeError("expected a list of strings, got one string; put it into a list: encode([text])")
+    for position, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"expected strings, got {type(text).__name__} at position {position}; empty texts are ''")
