@@ -35,8 +35,8 @@ class Embeddings(nn.Module):
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """input_ids (B, T), mask (B, T) -> hidden (B, T, D). Taught in 01."""
-        position = (mask.long().cumsum(dim=1) - 1).clamp(min=0)  # (B, T)
-        return self.dropout(self.norm(self.word(input_ids) + self.position(position) + self.segment.weight[0]))
+        position = self.position(token_positions(mask))  # (B, T, D)
+        return self.dropout(self.norm(self.word(input_ids) + position + self.segment.weight[0]))
 
 
 class Attention(nn.Module):
@@ -79,8 +79,7 @@ class Attention(nn.Module):
     def weights(self, hidden: Tensor, allowed: Tensor) -> Tensor:
         """The attention weights that `forward` never shows: (B, H, T, T), rows sum to 1. Taught in 01."""
         q, k, _ = self.split(hidden)
-        attn_scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5  # (B, H, T, T)
-        return attn_scores.masked_fill(~allowed, float("-inf")).softmax(dim=-1)
+        return attention_weights(q, k, allowed)
 
 
 class EncoderBlock(nn.Module):
@@ -238,7 +237,58 @@ class TransformerEncoder(nn.Module):
         return encoder.eval()
 
 
-def attention_mask(mask: Tensor, causal: bool) -> Tensor:
+def attention_weights(query: Tensor, key: Tensor, allowed: Tensor | None = None) -> Tensor:
+    """How much each token takes from every other, written out.
+
+        attn_weights = softmax(query keyᵀ / √S)   over the allowed columns
+
+    Args:
+        query: (..., T, S).
+        key: (..., T, S).
+        allowed: booleans that broadcast to (..., T, T), True where row may look at column; None allows all.
+    Returns:
+        (..., T, T): row t says what token t takes from each token; it sums to 1.
+
+    Source: Vaswani et al. 2017. Taught in 01.
+    """
+    attn_scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    if allowed is not None:
+        attn_scores = attn_scores.masked_fill(~allowed, float("-inf"))
+    return attn_scores.softmax(dim=-1)
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None) -> Tensor:
+    """Mix the values by the attention weights: what the fused kernel computes, in one readable line.
+
+        attention(query, key, value) = softmax(query keyᵀ / √S) value
+
+    Args:
+        query, key, value: (..., T, S).
+        allowed: as in `attention_weights`.
+    Returns:
+        (..., T, S).
+
+    Equal to `torch.nn.functional.scaled_dot_product_attention`. Taught in 01.
+    """
+    return attention_weights(query, key, allowed) @ value
+
+
+def token_positions(mask: Tensor) -> Tensor:
+    """Number the tokens of each text from 0; padding, on either side, is not counted.
+
+        position_t = (tokens up to and including t) - 1
+
+    Args:
+        mask: (B, T), 1 = token, 0 = padding.
+    Returns:
+        (B, T) integers; padding before the first token gets 0.
+
+    Taught in 01.
+    """
+    return (mask.long().cumsum(dim=1) - 1).clamp(min=0)
+
+
+def attention_mask(mask: Tensor, causal: bool = False) -> Tensor:
     """Who may look at whom: (B, T) -> (B, 1, T, T) of booleans, True where row may look at column.
 
     Nobody looks at padding. Under a causal mask nobody looks ahead. Every position may look at
