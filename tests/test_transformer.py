@@ -3,7 +3,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbook.transformer import TransformerEncoder, attention, attention_mask, attention_weights, token_positions
+from workbook.transformer import (
+    TransformerEncoder,
+    attention,
+    attention_mask,
+    attention_weights,
+    split_heads,
+    token_positions,
+)
 
 
 def tiny(causal=False, **options):
@@ -124,3 +131,11 @@ def test_errors_say_what_to_do():
         encoder(torch.ones(1, 3, dtype=torch.long), torch.ones(1, 4, dtype=torch.long))
     with pytest.raises(ValueError, match="max_length = 20"):
         encoder(torch.ones(1, 21, dtype=torch.long), torch.ones(1, 21, dtype=torch.long))
+
+
+def test_heads_are_slices_of_each_token():
+    x = torch.arange(2 * 3 * 4).view(2, 3, 4)
+    heads = split_heads(x, 2)
+    assert heads.shape == (2, 2, 3, 2)
+    assert torch.equal(heads[1, 0], x[1, :, :2])
+    assert torch.equal(heads[0, 1], x[0, :, 2:])

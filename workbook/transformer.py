@@ -69,11 +69,7 @@ class Attention(nn.Module):
 
     def split(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, one slice of S dimensions per head: three of (B, H, T, S). Taught in 01."""
-        B, T, _ = hidden.shape
-        q, k, v = (
-            project(hidden).view(B, T, self.num_heads, -1).transpose(1, 2)
-            for project in (self.query, self.key, self.value)
-        )
+        q, k, v = (split_heads(project(hidden), self.num_heads) for project in (self.query, self.key, self.value))
         return q, k, v
 
     def weights(self, hidden: Tensor, allowed: Tensor) -> Tensor:
@@ -271,6 +267,21 @@ def attention(query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None 
     Equal to `torch.nn.functional.scaled_dot_product_attention`. Taught in 01.
     """
     return attention_weights(query, key, allowed) @ value
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """Cut every token's vector into one slice per head: head h gets dimensions h·S to (h+1)·S.
+
+    Args:
+        x: (B, T, D), D = H · S.
+        num_heads: H.
+    Returns:
+        (B, H, T, S): for each head, all tokens.
+
+    Taught in 01.
+    """
+    B, T, D = x.shape
+    return x.view(B, T, num_heads, D // num_heads).transpose(1, 2)
 
 
 def token_positions(mask: Tensor) -> Tensor:

@@ -1,0 +1,556 @@
+"""The exercises of chapter 01: WordPiece, positions, attention, masks, heads, cost.
+
+Taught in 01.
+"""
+
+import torch
+from torch import Tensor
+
+from workbook import cost, transformer
+from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
+from workbook.exercises.quiz import Choice, Question
+from workbook.wordpiece import wordpiece
+
+# --- 01.1 WordPiece --------------------------------------------------------------------------
+
+PIECES = frozenset(["em", "embed", "##bed", "##ding", "##dings", "##s", "##d", "un", "##able", "able", "a", "##b", "b"])
+
+
+def _wordpiece_recursive(word, vocabulary, first=True):
+    if not word:
+        return []
+    for end in range(len(word), 0, -1):
+        piece = word[:end] if first else "##" + word[:end]
+        if piece in vocabulary:
+            rest = _wordpiece_recursive(word[end:], vocabulary, first=False)
+            return ["[UNK]"] if rest == ["[UNK]"] else [piece, *rest]
+    return ["[UNK]"]
+
+
+def _cut(word, vocabulary, longest=True, marked=True, give_up=True):
+    """WordPiece with one thing done differently."""
+    pieces: list[str] = []
+    start = 0
+    while start < len(word):
+        prefix = "##" if start and marked else ""
+        ends = range(len(word), start, -1) if longest else range(start + 1, len(word) + 1)
+        end = next((end for end in ends if prefix + word[start:end] in vocabulary), None)
+        if end is None:
+            return ["[UNK]"] if give_up else [*pieces, "[UNK]"]
+        pieces.append(prefix + word[start:end])
+        start = end
+    return pieces
+
+
+WORDPIECE = Exercise(
+    id="01.1",
+    title="cut a word into pieces",
+    difficulty="medium",
+    minutes=12,
+    section="Build it: from words to pieces",
+    signature="str, set of str -> list of str",
+    reference=wordpiece,
+    another=_wordpiece_recursive,
+    cases=(
+        Case("embeddings", lambda: ("embeddings", PIECES), ["embed", "##dings"]),
+        Case("embedd", lambda: ("embedd", PIECES), ["embed", "##d"]),
+        Case("unable", lambda: ("unable", PIECES), ["un", "##able"]),
+        Case("a word with an unknown end", lambda: ("embedx", PIECES), ["[UNK]"]),
+        Case("a word that is one piece", lambda: ("embed", PIECES), ["embed"]),
+        Case("no letters", lambda: ("", PIECES), []),
+    ),
+    mistakes=(
+        Mistake(
+            "shortest piece first",
+            lambda word, vocabulary: _cut(word, vocabulary, longest=False),
+            "You take the shortest piece that fits, and words fall into crumbs or into dead ends. WordPiece is greedy the other way.",
+        ),
+        Mistake(
+            "the continuation mark forgotten",
+            lambda word, vocabulary: _cut(word, vocabulary, marked=False),
+            "You look up the rest of the word without its ## mark. The vocabulary holds two kinds of pieces: those that begin a word and "
+            "those that continue one. “able” alone and “##able” in “unable” have different vectors.",
+        ),
+        Mistake(
+            "known pieces kept",
+            lambda word, vocabulary: _cut(word, vocabulary, give_up=False),
+            "You keep the pieces found before the unknown part. In WordPiece one unknown part makes the whole word unknown: the model "
+            "never saw half words in training.",
+        ),
+    ),
+    hints=(
+        "You are at some place in the word. Which of the pieces that begin there do you want?",
+        "Try the longest rest first and shorten it from the right until the vocabulary knows it. When nothing is left, the word is unknown.",
+        "Two loops: the outer one moves the start, the inner one moves the end from the length of the word down to the start plus one. "
+        "From the second piece on, put ## in front before you look it up.",
+    ),
+)
+
+
+# --- 01.2 positions --------------------------------------------------------------------------
+
+MASK = [[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 1, 1]]
+
+
+def _positions_with_a_loop(mask):
+    rows = []
+    for row in mask.tolist():
+        seen, positions = 0, []
+        for is_token in row:
+            seen += bool(is_token)
+            positions.append(max(seen - 1, 0))
+        rows.append(positions)
+    return torch.tensor(rows)
+
+
+POSITIONS = Exercise(
+    id="01.2",
+    title="number the tokens",
+    difficulty="easy",
+    minutes=6,
+    section="Build it: a vector for the word, a vector for the place",
+    signature="(B, T) -> (B, T)",
+    reference=transformer.token_positions,
+    another=_positions_with_a_loop,
+    cases=(
+        Case(
+            "no padding, padding on the right, padding on the left",
+            lambda: (torch.tensor(MASK),),
+            torch.tensor([[0, 1, 2, 3], [0, 1, 1, 1], [0, 0, 0, 1]]),
+        ),
+        Case("a text without tokens", lambda: (torch.tensor([[0, 0]]),), torch.tensor([[0, 0]])),
+    ),
+    mistakes=(
+        Mistake(
+            "padding counted",
+            lambda mask: torch.arange(mask.shape[1]).expand(mask.shape),
+            "You number the places of the rectangle. With padding on the left the first word of a short text stands at place 2, 50 or "
+            "200, depending on its batch-mates, and gets another position vector each time.",
+        ),
+        Mistake(
+            "counted from 1",
+            lambda mask: mask.cumsum(dim=1),
+            "Your first token has number 1. The table of positions starts at row 0, and a text of max_length tokens would fall off its end.",
+        ),
+        Mistake(
+            "below zero",
+            lambda mask: mask.cumsum(dim=1) - 1,
+            "Padding before the first token gets -1, which is no row of the table: the lookup fails as soon as padding stands on the left.",
+        ),
+    ),
+    hints=(
+        "A token's number is how many tokens stand before it. Which operation counts along a row?",
+        "A running sum of the mask counts tokens, itself included, and skips padding.",
+        "The running sum along dimension 1, less one, and never below zero.",
+    ),
+)
+
+
+# --- 01.3 attention weights ------------------------------------------------------------------
+
+
+def _pencil() -> tuple[Tensor, Tensor, Tensor]:
+    """Two tokens, S = 4: the scores of the second row are 0 and 2 ln 3, so √S turns 9 : 1 into 3 : 1."""
+    query = torch.tensor([[0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]])
+    key = torch.tensor([[0.0, 0.0, 0.0, 0.0], [2 * torch.tensor(3.0).log().item(), 0.0, 0.0, 0.0]])
+    return query, key, torch.ones(2, 2, dtype=torch.bool)
+
+
+def _five_tokens() -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    query, key = torch.randn(2, 2, 2, 5, 3, generator=generator)
+    allowed = torch.ones(5, 5, dtype=torch.bool).tril().expand(2, 1, 5, 5).clone()
+    allowed[1, :, :, 3:] = False
+    return query, key, allowed
+
+
+def _weights_by_exp(query, key, allowed):
+    scores = torch.einsum("...qs,...ks->...qk", query, key) * query.shape[-1] ** -0.5
+    scores = torch.where(allowed, scores, -1e30)
+    exp = (scores - scores.amax(dim=-1, keepdim=True)).exp() * allowed
+    return exp / exp.sum(dim=-1, keepdim=True)
+
+
+def _rows_sum_to_one(weights: Answer) -> str | None:
+    total = weights(*_five_tokens()).sum(dim=-1)
+    return (
+        None
+        if torch.allclose(total, torch.ones_like(total), atol=1e-5)
+        else f"a row of weights sums to {float(total.min()):.3f}"
+    )
+
+
+def _large_scores_stay_finite(weights: Answer) -> str | None:
+    query, key, allowed = _five_tokens()
+    return (
+        None
+        if weights(100 * query, 100 * key, allowed).isfinite().all()
+        else "scores of a thousand gave NaN or infinity"
+    )
+
+
+def _scores(query, key, allowed, scale=None):
+    return query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale)
+
+
+WEIGHTS = Exercise(
+    id="01.3",
+    title="attention weights",
+    difficulty="medium",
+    minutes=12,
+    section="Build it: attention",
+    signature="(..., T, S), (..., T, S), (..., T, T) -> (..., T, T)",
+    reference=transformer.attention_weights,
+    another=_weights_by_exp,
+    gradient=True,
+    cases=(
+        Case("two tokens of four dimensions", _pencil, torch.tensor([[0.5, 0.5], [0.25, 0.75]])),
+        Case("two heads, five tokens, some not allowed", _five_tokens),
+    ),
+    properties=(
+        Property("each row sums to 1", _rows_sum_to_one),
+        Property("large scores stay finite", _large_scores_stay_finite),
+    ),
+    mistakes=(
+        Mistake(
+            "√S forgotten",
+            lambda query, key, allowed: (
+                _scores(query, key, allowed, 1.0).masked_fill(~allowed, float("-inf")).softmax(dim=-1)
+            ),
+            "The scores are not divided. A dot product of S terms grows like √S, so with many dimensions one token takes all the weight "
+            "and no gradient reaches the others.",
+        ),
+        Mistake(
+            "divided by S",
+            lambda query, key, allowed: (
+                _scores(query, key, allowed, 1 / query.shape[-1]).masked_fill(~allowed, float("-inf")).softmax(dim=-1)
+            ),
+            "You divide by S, not by its root. The scores become tiny and every token looks everywhere alike.",
+        ),
+        Mistake(
+            "zero instead of minus infinity",
+            lambda query, key, allowed: (_scores(query, key, allowed) * allowed).softmax(dim=-1),
+            "A forbidden score is set to 0. The softmax turns 0 into e⁰ = 1, so what is forbidden still gets weight, often more than what is "
+            "allowed. Only minus infinity becomes zero.",
+        ),
+        Mistake(
+            "masked after the softmax",
+            lambda query, key, allowed: _scores(query, key, allowed).softmax(dim=-1) * allowed,
+            "You clear the forbidden weights after the softmax. What is left no longer sums to 1: a text with much padding beside it comes out "
+            "weaker than the same text alone.",
+        ),
+        Mistake(
+            "softmax over the wrong axis",
+            lambda query, key, allowed: (
+                _scores(query, key, allowed).masked_fill(~allowed, float("-inf")).softmax(dim=-2).nan_to_num(0.0)
+            ),
+            "Your columns sum to 1, not your rows. Each token should divide its own attention; here the tokens compete for being looked at.",
+        ),
+    ),
+    hints=(
+        "Row t belongs to token t, which is asking. Along which axis must the weights sum to 1?",
+        "Three steps: all dot products at once, a division, a softmax over the last axis. Forbidden pairs must be out before the softmax.",
+        "Multiply the queries by the keys with their last two axes swapped, divide by the square root of S, fill what is not allowed with "
+        "minus infinity, then softmax over the last axis.",
+    ),
+)
+
+
+# --- 01.4 who may look at whom ---------------------------------------------------------------
+
+
+def _mask_with_a_loop(mask, causal):
+    B, T = mask.shape
+    allowed = torch.zeros(B, 1, T, T, dtype=torch.bool)
+    for b in range(B):
+        for q in range(T):
+            for k in range(T):
+                allowed[b, 0, q, k] = q == k or (bool(mask[b, k]) and (k <= q or not causal))
+    return allowed
+
+
+def _allowed(mask, causal, triangle=torch.Tensor.tril, rows=False, itself=True):
+    """The mask with one thing done differently."""
+    T = mask.shape[1]
+    allowed = (mask.bool()[:, None, :, None] if rows else mask.bool()[:, None, None, :]).expand(-1, 1, T, T)
+    if causal:
+        allowed = allowed & triangle(torch.ones(T, T, dtype=torch.bool))
+    return allowed | torch.eye(T, dtype=torch.bool) if itself else allowed
+
+
+MASKS = Exercise(
+    id="01.4",
+    title="who may look at whom",
+    difficulty="medium",
+    minutes=10,
+    section="Build it: who may look at whom",
+    signature="(B, T), bool -> (B, 1, T, T)",
+    reference=transformer.attention_mask,
+    another=_mask_with_a_loop,
+    cases=(
+        Case(
+            "two tokens and padding, causal",
+            lambda: (torch.tensor([[1, 1, 0]]), True),
+            torch.tensor([[[[True, False, False], [True, True, False], [True, True, True]]]]),
+        ),
+        Case(
+            "two tokens and padding",
+            lambda: (torch.tensor([[1, 1, 0]]), False),
+            torch.tensor([[[[True, True, False], [True, True, False], [True, True, True]]]]),
+        ),
+        Case("three texts", lambda: (torch.tensor(MASK), False)),
+        Case("three texts, causal", lambda: (torch.tensor(MASK), True)),
+        Case("a text without tokens", lambda: (torch.tensor([[0, 0]]), True)),
+    ),
+    mistakes=(
+        Mistake(
+            "the future, not the past",
+            lambda mask, causal: _allowed(mask, causal, triangle=torch.Tensor.triu),
+            "Your triangle is upside down: every token sees what comes after it and nothing before. A causal model that sees the future "
+            "has a wonderful training loss and is worth nothing.",
+        ),
+        Mistake(
+            "rows masked, not columns",
+            lambda mask, causal: _allowed(mask, causal, rows=True),
+            "You forbid padding to look, instead of forbidding others to look at padding. The tokens still take values from padding.",
+        ),
+        Mistake(
+            "a row with nothing allowed",
+            lambda mask, causal: _allowed(mask, causal, itself=False),
+            "Some position of padding may look at nothing. Its softmax is 0 divided by 0, NaN, and in the next layer NaN spreads. Let every "
+            "position look at itself.",
+        ),
+        Mistake(
+            "causal ignored",
+            lambda mask, causal: _allowed(mask, False),
+            "The argument causal changes nothing in your answer: every token still sees the whole text.",
+        ),
+    ),
+    hints=(
+        "Rows ask, columns are asked. Which of the two must not be padding?",
+        "Give the mask two axes in the middle, so that it stands along the columns; a lower triangle hides the future.",
+        "Combine with `&`: the mask along columns, and for causal the lower triangle of ones. Then use `|` with the diagonal, and "
+        "expand to (B, 1, T, T).",
+    ),
+)
+
+
+# --- 01.5 heads ------------------------------------------------------------------------------
+
+
+def _heads_with_a_loop(x, num_heads):
+    return torch.stack(x.chunk(num_heads, dim=-1), dim=1)
+
+
+HEADS = Exercise(
+    id="01.5",
+    title="split vectors into heads",
+    difficulty="medium",
+    minutes=8,
+    section="Build it: heads and the block",
+    signature="(B, T, D), int -> (B, H, T, S)",
+    reference=transformer.split_heads,
+    another=_heads_with_a_loop,
+    gradient=True,
+    cases=(
+        Case(
+            "two tokens, two heads",
+            lambda: (torch.arange(8.0).view(1, 2, 4), 2),
+            torch.tensor([[[[0.0, 1.0], [4.0, 5.0]], [[2.0, 3.0], [6.0, 7.0]]]]),
+        ),
+        Case("three tokens, two heads", lambda: (torch.arange(36.0).view(2, 3, 6), 2)),
+        Case("one head", lambda: (torch.arange(8.0).view(1, 2, 4), 1)),
+    ),
+    mistakes=(
+        Mistake(
+            "tokens mixed into heads",
+            lambda x, num_heads: x.reshape(x.shape[0], num_heads, x.shape[1], -1),
+            "The shape is right and the content is not: one reshape to (B, H, T, S) cuts the memory in its old order, so a head gets the "
+            "first tokens whole instead of a slice of every token. Cut D first, then swap two axes.",
+        ),
+        Mistake(
+            "heads interleaved",
+            lambda x, num_heads: x.reshape(*x.shape[:2], -1, num_heads).permute(0, 3, 1, 2),
+            "Head h gets dimensions h, h + H, h + 2H. It would learn just as well, but BERT's weights expect slices of neighbours.",
+        ),
+        Mistake(
+            "axes not swapped",
+            lambda x, num_heads: x.reshape(*x.shape[:2], num_heads, -1),
+            "This is (B, T, H, S). The last two axes go into the matrix product, so the heads of one token would attend to each other.",
+        ),
+    ),
+    hints=(
+        "Which axis is cut into pieces, and which axes must stand last for a matrix product over tokens?",
+        "Two steps: see D as H times S, then bring the heads before the tokens.",
+        "View as (B, T, H, S), then swap axes 1 and 2.",
+    ),
+)
+
+
+# --- 01.6 cost -------------------------------------------------------------------------------
+
+
+def _parts(projections: int, attention: int, feed_forward: int) -> dict[str, int]:
+    return {"projections": projections, "attention": attention, "feed_forward": feed_forward}
+
+
+def _cost_by_shapes(tokens, hidden_size, num_layers):
+    def product(rows: int, inner: int, columns: int) -> int:
+        return rows * inner * columns
+
+    T, D = tokens, hidden_size
+    return _parts(
+        num_layers * sum(product(T, D, D) for _ in "qkvo"),
+        num_layers * (product(T, D, T) + product(T, T, D)),
+        num_layers * (product(T, D, 4 * D) + product(T, 4 * D, D)),
+    )
+
+
+COST = Exercise(
+    id="01.6",
+    title="count the multiply-adds",
+    difficulty="easy",
+    minutes=8,
+    section="Build it: what a text costs",
+    signature="int, int, int -> dict of int",
+    reference=cost.multiply_adds,
+    another=_cost_by_shapes,
+    cases=(
+        Case("three tokens, two dimensions, one layer", lambda: (3, 2, 1), _parts(48, 36, 96)),
+        Case("128 tokens through MiniLM", lambda: (128, 384, 6)),
+        Case("no tokens", lambda: (0, 8, 2), _parts(0, 0, 0)),
+    ),
+    mistakes=(
+        Mistake(
+            "one of two products",
+            lambda tokens, hidden_size, num_layers: (
+                cost.multiply_adds(tokens, hidden_size, num_layers)
+                | {"attention": num_layers * tokens**2 * hidden_size}
+            ),
+            "Attention has two products over all pairs of tokens: the scores, and the mix of the values. You counted one.",
+        ),
+        Mistake(
+            "attention linear in T",
+            lambda tokens, hidden_size, num_layers: (
+                cost.multiply_adds(tokens, hidden_size, num_layers)
+                | {"attention": num_layers * 2 * tokens * hidden_size}
+            ),
+            "Every token looks at every token, so there are T · T pairs, not T. This square is why long texts are expensive.",
+        ),
+        Mistake(
+            "the output projection forgotten",
+            lambda tokens, hidden_size, num_layers: (
+                cost.multiply_adds(tokens, hidden_size, num_layers)
+                | {"projections": num_layers * 3 * tokens * hidden_size**2}
+            ),
+            "You counted query, key and value. A fourth projection joins the heads again.",
+        ),
+        Mistake(
+            "one layer of the feed-forward",
+            lambda tokens, hidden_size, num_layers: (
+                cost.multiply_adds(tokens, hidden_size, num_layers)
+                | {"feed_forward": num_layers * 4 * tokens * hidden_size**2}
+            ),
+            "The feed-forward widens D to 4 D and narrows it back: two products. You counted one.",
+        ),
+    ),
+    hints=(
+        "A product of an (a, b) and a (b, c) matrix takes a · b · c multiply-adds. List the products of one block.",
+        "Four projections D to D for each token; two products over pairs of tokens; two products between D and 4 D.",
+        "With one layer: four times T times D squared; two times T squared times D; eight times T times D squared.",
+    ),
+)
+
+EXERCISES = (WORDPIECE, POSITIONS, WEIGHTS, MASKS, HEADS, COST)
+
+
+# --- questions -------------------------------------------------------------------------------
+
+QUESTIONS = (
+    Question(
+        "01.p1",
+        "An encoder has attention and feed-forward layers, but no positions. How do its embeddings of “dog bites man” and “man bites dog” compare?",
+        (
+            Choice("They are opposite.", "Nothing in the model knows that the two sentences contradict each other."),
+            Choice(
+                "They are the same.",
+                "Yes. Attention adds up over a set of tokens, and a sum has no order.",
+                correct=True,
+            ),
+            Choice(
+                "They are a little different.", "They are equal up to rounding: the same tokens meet the same tokens."
+            ),
+        ),
+    ),
+    Question(
+        "01.p2",
+        "You double the length of a text. How much more does one attention layer's score matrix cost, and how much more its feed-forward?",
+        (
+            Choice(
+                "Twice and twice.", "The feed-forward sees each token alone, so twice. But scores are between pairs."
+            ),
+            Choice("Four times and twice.", "Yes. Pairs grow with the square, tokens do not.", correct=True),
+            Choice("Four times and four times.", "The feed-forward never looks at a pair of tokens."),
+        ),
+    ),
+    Question(
+        "01.q1",
+        "Your attention code sets forbidden scores to 0 before the softmax. What happens?",
+        (
+            Choice("Forbidden tokens get weight 0.", "The softmax of 0 is e⁰ divided by the sum, which is not 0."),
+            Choice(
+                "Forbidden tokens keep some weight.",
+                "Yes. e⁰ = 1 may even be more than an allowed token with a negative score gets.",
+                correct=True,
+            ),
+            Choice("The softmax becomes NaN.", "That happens when a whole row is minus infinity."),
+        ),
+    ),
+    Question(
+        "01.q2",
+        "Why are the scores divided by √S?",
+        (
+            Choice("So that the weights sum to 1.", "The softmax does that, whatever the scores are."),
+            Choice(
+                "A dot product of S independent terms spreads like √S; undivided, the softmax picks one token.",
+                "Yes. With one token taking all the weight, no gradient tells the others apart.",
+                correct=True,
+            ),
+            Choice("To save multiplications.", "It costs one more for each score."),
+        ),
+    ),
+    Question(
+        "01.q3",
+        "A model was trained with right padding and counts positions from the left edge of the batch. You pad on the left. What changes?",
+        (
+            Choice(
+                "Nothing, padding is masked.",
+                "The mask hides padding from attention. It does not move the positions back.",
+            ),
+            Choice(
+                "Every text shorter than the longest starts at a position above 0.",
+                "Yes, and its embedding depends on its batch-mates. Count tokens instead of places.",
+                correct=True,
+            ),
+            Choice("The causal mask is reversed.", "The triangle stays as it is; the text moves under it."),
+        ),
+    ),
+    Question(
+        "01.q4",
+        "In a model with hidden size 384, from which length on do the pairs of tokens cost more than everything else in a block?",
+        (
+            Choice("About 128 tokens.", "There, attention's pairs take about a twentieth of the work."),
+            Choice("About 512 tokens.", "There, still less than a fifth."),
+            Choice("About 2,300 tokens.", "Yes. 2 T² D exceeds 12 T D² when T exceeds 6 D.", correct=True),
+        ),
+    ),
+    Question(
+        "01.q5",
+        "Under a causal mask, which token's vector can depend on the last word of the text?",
+        (
+            Choice("All of them.", "That is an encoder without the mask."),
+            Choice("Only the last one.", "Yes. Chapter 02 draws the conclusion for pooling.", correct=True),
+            Choice("Only the first one.", "The first token sees itself alone."),
+        ),
+    ),
+)

@@ -1,0 +1,112 @@
+"""The figures of chapter 01: who looks at whom, why scores are divided, what a text costs.
+
+Each takes arrays and returns a plotly Figure. Taught in 01.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from workbook.figures.theme import COLORS, DASHES, SYMBOLS, figure
+
+from workbook.cost import multiply_adds
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+def attention_map(tokens: Sequence[str], weights: Tensor, title: str = "") -> "Figure":
+    """A map of attention: row t is the token that looks, column t the token that is looked at.
+
+    Args:
+        tokens: T tokens.
+        weights: (T, T); each row sums to 1.
+        title: what is drawn.
+
+    Taught in 01.
+    """
+    import plotly.graph_objects as go
+
+    # The number keeps equal tokens apart.
+    names = [f"{position} {token}" for position, token in enumerate(tokens)]
+    fig = figure(xaxis_title="is looked at", yaxis_title="looks", title=title)
+    fig.add_trace(
+        go.Heatmap(
+            x=names,
+            y=names,
+            z=np.round(weights.detach().numpy().astype(float), 3).tolist(),
+            zmin=0,
+            zmax=1,
+            colorscale="Cividis",
+            colorbar={"title": "weight"},
+            hovertemplate="%{y} takes %{z} from %{x}<extra></extra>",
+        )
+    )
+    fig.update_yaxes(autorange="reversed")
+    return fig
+
+
+def why_divide(size: int, num_tokens: int = 8, seed: int = 0) -> "Figure":
+    """Bars: the attention of one random query over random keys of S dimensions, with and without √S.
+
+    Args:
+        size: S.
+        num_tokens: how many keys.
+        seed: of the random numbers, which have mean 0 and deviation 1.
+
+    Taught in 01.
+    """
+    import plotly.graph_objects as go
+
+    generator = torch.Generator().manual_seed(seed)
+    query = torch.randn(size, generator=generator, dtype=torch.float64)
+    scores = torch.randn(num_tokens, size, generator=generator, dtype=torch.float64) @ query
+    fig = figure(xaxis_title="token that is looked at", yaxis_title="attention weight", title=f"S = {size}")
+    for i, (name, values) in enumerate([("divided by √S", scores / size**0.5), ("not divided", scores)]):
+        fig.add_trace(
+            go.Bar(
+                x=list(range(1, num_tokens + 1)),
+                y=values.softmax(dim=0).numpy().round(3).tolist(),
+                name=name,
+                marker={"color": COLORS[i], "pattern": {"shape": ["", "/"][i]}},
+            )
+        )
+    fig.update_yaxes(range=[0, 1])
+    return fig
+
+
+def cost_curve(hidden_size: int, num_layers: int, lengths: Sequence[int]) -> "Figure":
+    """Lines: multiply-adds of one text against its length, by part, both axes logarithmic.
+
+    Args:
+        hidden_size: D.
+        num_layers: L.
+        lengths: numbers of tokens.
+
+    Taught in 01.
+    """
+    import plotly.graph_objects as go
+
+    parts = [multiply_adds(length, hidden_size, num_layers) for length in lengths]
+    fig = figure(
+        xaxis_title="tokens T",
+        yaxis_title="million multiply-adds",
+        title=f"D = {hidden_size}, {num_layers} layers: pairs cost as much as all the rest at T = {6 * hidden_size:,}",
+    )
+    names = {"attention": "pairs of tokens", "projections": "projections", "feed_forward": "feed-forward"}
+    for i, (part, name) in enumerate(names.items()):
+        fig.add_trace(
+            go.Scatter(
+                x=list(lengths),
+                y=[cost[part] / 1e6 for cost in parts],
+                name=name,
+                mode="lines+markers",
+                line={"color": COLORS[i], "dash": DASHES[i]},
+                marker={"symbol": SYMBOLS[i]},
+            )
+        )
+    fig.update_xaxes(type="log")
+    fig.update_yaxes(type="log", range=[-1, 6.5])
+    return fig
