@@ -1,0 +1,399 @@
+"""`pydocs`: a retrieval collection out of the Python packages that the reader has installed.
+
+Every documented function and class gives a pair: the first sentence of its docstring is the query,
+the rest is the passage ("pydocs"), or its source without the docstring ("pydocs-code"). The name of
+the object stands in neither text of "pydocs", so that a match has to come from what is said.
+
+Source files are read with `ast`: nothing is imported, nothing is run. A file that is broken, empty,
+huge or not UTF-8 is passed over and counted. The texts stay on the reader's machine, under the
+licences of their packages; nothing is redistributed.
+
+Taught in 00 and 03.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import random
+import re
+import sysconfig
+import warnings
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from workbook.data.collection import Collection, sha256
+from workbook.files import write_atomically
+from workbook.frontend import track
+
+FORMAT = 1  # raise it when what is read or how it is split changes: old caches are then rebuilt
+PACKAGES = {  # package -> distribution that holds it
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "pandas": "pandas",
+    "sklearn": "scikit-learn",
+    "torch": "torch",
+    "transformers": "transformers",
+    "sentence_transformers": "sentence-transformers",
+    "sympy": "sympy",
+    "networkx": "networkx",
+    "IPython": "ipython",
+    "plotly": "plotly",
+    "ipywidgets": "ipywidgets",
+    "huggingface_hub": "huggingface-hub",
+    "safetensors": "safetensors",
+    "umap": "umap-learn",
+    "numba": "numba",
+    "joblib": "joblib",
+    "tqdm": "tqdm",
+    "jupyterlab": "jupyterlab",
+    "jupyter_server": "jupyter-server",
+    "nbformat": "nbformat",
+    "tornado": "tornado",
+    "jinja2": "jinja2",
+    "requests": "requests",
+    "setuptools": "setuptools",
+}
+HELD_OUT = ("networkx", "IPython")  # the second domain: no training pair comes from these
+SKIPPED_FOLDERS = {
+    "tests",
+    "test",
+    "testing",
+    "_vendor",
+    "vendored",
+    "site-packages",
+    "__pycache__",
+    "idlelib",
+    "lib2to3",
+}
+MAX_FILE_BYTES = 2_000_000
+TEST_QUERIES, DEV_QUERIES = 2_000, 1_000
+MIN_QUERY_WORDS, MAX_QUERY_WORDS = 3, 40
+MIN_PASSAGE_WORDS, MAX_PASSAGE_CHARACTERS = 12, 4_000
+LICENCE = "the licences of the installed packages; read in place, not redistributed"
+
+
+@dataclass(frozen=True)
+class Documented:
+    """One documented object: where it is, what its docstring says, and its code without it."""
+
+    name: str
+    title: str
+    body: str
+    code: str
+
+
+def load_pydocs(code: bool = False) -> Collection:
+    """The collection, from the cache where that is fresh, else built, in well under a minute.
+
+    Args:
+        code: titles against code instead of against the rest of the docstring.
+
+    Taught in 00.
+    """
+    path = cache_path()
+    contents = _read_cache(path)
+    if contents is None:
+        contents = build(sources())
+        _write_cache(path, contents)
+    kind = "code" if code else "body"
+    corpus = contents[kind]
+    queries = {
+        query: text for query, text in contents["queries"].items() if any(p in corpus for p in contents["qrels"][query])
+    }
+    qrels = {query: {p: 1 for p in contents["qrels"][query] if p in corpus} for query in queries}
+    splits = {name: tuple(query for query in ids if query in queries) for name, ids in contents["splits"].items()}
+    name = "pydocs-code" if code else "pydocs"
+    digest = sha256(corpus, queries, qrels, {split: list(ids) for split, ids in splits.items()})
+    return Collection(name, corpus, queries, qrels, splits, LICENCE, f"{contents['versions']} sha256:{digest[:16]}")
+
+
+def is_cached() -> bool:
+    """Whether the collection is already built for the installed versions. Taught in 00."""
+    return _read_cache(cache_path()) is not None
+
+
+def cache_path() -> Path:
+    """Where the built collection is kept: in the user's cache, or below `WORKBOOK_CACHE`. Taught in 00."""
+    import platformdirs
+
+    folder = Path(os.environ.get("WORKBOOK_CACHE") or platformdirs.user_cache_path("embedding-workbook"))
+    key = sha256(FORMAT, versions(), sorted(PACKAGES), HELD_OUT)[:16]
+    return folder / f"pydocs-{key}.json"
+
+
+def versions() -> str:
+    """Python's version and those of the packages that are read. Taught in 03."""
+    found = [f"python {platform.python_version()}"]
+    for distribution in PACKAGES.values():
+        try:
+            found.append(f"{distribution} {importlib.metadata.version(distribution)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ", ".join(found)
+
+
+def sources() -> dict[str, Path]:
+    """Package name -> folder of its source; "python" is the standard library. Nothing is imported. Taught in 03."""
+    found = {"python": Path(sysconfig.get_paths()["stdlib"])}
+    for package in PACKAGES:
+        spec = importlib.util.find_spec(package)
+        if spec and spec.submodule_search_locations:
+            found[package] = Path(next(iter(spec.submodule_search_locations)))
+    return found
+
+
+def build(packages: dict[str, Path]) -> dict:
+    """Read packages and make the collection's contents: JSON, ready for the cache.
+
+    Args:
+        packages: package name -> folder of its source.
+    Returns:
+        queries, body, code, qrels, splits, versions, and `report`: what was read and what passed over.
+
+    Taught in 03.
+    """
+    report: Counter[str] = Counter()
+    found: list[tuple[str, Documented]] = []
+    for package in track(sorted(packages), label="reading the documentation of your Python"):
+        found += [(package, item) for item in read_package(package, packages[package], report)]
+
+    body: dict[str, str] = {}
+    code: dict[str, str] = {}
+    by_title: dict[str, list[str]] = {}  # one query for each title; every passage under it answers it
+    seen: dict[str, str] = {}  # one passage for each text
+    package_of: dict[str, str] = {}
+    for package, item in found:
+        name = item.name
+        while name in package_of:
+            name += "'"  # a property's setter, or a second definition under an `if`
+        key = item.body or item.code
+        if key in seen:
+            report["repeated passages"] += 1
+            name = seen[key]
+        else:
+            seen[key] = name
+            package_of[name] = package
+            if item.body:
+                body[name] = item.body
+            if item.code:
+                code[name] = item.code
+        ids = by_title.setdefault(item.title, [])
+        if name not in ids:
+            ids.append(name)
+
+    queries = {f"q:{ids[0]}": title for title, ids in by_title.items()}
+    # Two titles may begin with one shared passage; the second keeps its own id.
+    if len(queries) < len(by_title):
+        queries = {f"q:{i}:{ids[0]}": title for i, (title, ids) in enumerate(by_title.items())}
+    qrels = dict(zip(queries, by_title.values(), strict=True))
+    splits = split_queries(qrels, body, code, package_of)
+    report["queries"], report["passages"] = len(queries), len(body)
+    return {
+        "queries": queries,
+        "body": body,
+        "code": code,
+        "qrels": qrels,
+        "splits": splits,
+        "versions": versions(),
+        "report": dict(sorted(report.items())),
+    }
+
+
+def read_package(package: str, folder: Path, report: Counter[str]) -> Iterator[Documented]:
+    """Every documented object of a package, in an order that does not depend on the file system. Taught in 03."""
+    for path in sorted(python_files(folder)):
+        module = ".".join([package, *path.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__")
+        text = read_source(path, report)
+        if text is None:
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a stray backslash in somebody's string is not our affair
+                tree = ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            report["files that do not parse"] += 1
+            continue
+        report["files read"] += 1
+        yield from documented(tree, text.splitlines(), module)
+
+
+def python_files(folder: Path) -> Iterator[Path]:
+    """The .py files of a package, without tests and copies of other packages. Taught in 03."""
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name not in SKIPPED_FOLDERS]
+        yield from (Path(root, name) for name in files if name.endswith(".py") and not name.startswith("test_"))
+
+
+def read_source(path: Path, report: Counter[str]) -> str | None:
+    """The text of a source file; None, and a count in the report, where it is of no use. Taught in 03."""
+    try:
+        size = path.stat().st_size
+        if size == 0 or size > MAX_FILE_BYTES:
+            report["empty files" if size == 0 else "huge files"] += 1
+            return None
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        report["files not in UTF-8"] += 1
+    except OSError:
+        report["files that cannot be read"] += 1
+    return None
+
+
+def documented(tree: ast.AST, lines: list[str], prefix: str) -> Iterator[Documented]:
+    """The public functions and classes below a node, with their docstrings. Taught in 03."""
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if isinstance(node, ast.If | ast.Try):
+                yield from documented(node, lines, prefix)
+            continue
+        name = f"{prefix}.{node.name}"
+        docstring = ast.get_docstring(node)
+        if docstring and not node.name.startswith("_"):
+            title, body = split_docstring(docstring)
+            if is_sentence(title):
+                code = "" if isinstance(node, ast.ClassDef) else code_without_docstring(node, lines)
+                if body or code:
+                    yield Documented(name, title, body, code)
+        if isinstance(node, ast.ClassDef):
+            yield from documented(node, lines, name)
+
+
+def is_sentence(title: str) -> bool:
+    """Whether a docstring's first sentence can stand as a query; a list of arguments cannot. Taught in 03."""
+    return MIN_QUERY_WORDS <= len(title.split()) <= MAX_QUERY_WORDS and not re.match(r"[*:@]?\w+ ?\(`|\w+ ?:", title)
+
+
+def split_docstring(docstring: str) -> tuple[str, str]:
+    """A docstring's first sentence, and the rest; the rest is empty when it says too little. Taught in 03."""
+    paragraph, _, rest = docstring.strip().partition("\n\n")
+    paragraph = " ".join(paragraph.split())
+    end = re.search(r"(?<=[a-z0-9\)`'\"])\.\s+(?=[A-Z`])", paragraph)
+    title = paragraph[: end.start()] if end else paragraph
+    rest = f"{paragraph[end.end() :]}\n\n{rest}" if end else rest
+    rest = re.sub(r"^\s*[-=~^]{3,}\s*$", "", rest, flags=re.MULTILINE)  # the lines under headings
+    rest = re.sub(r"[ \t]+", " ", re.sub(r"\n\s*\n+", "\n", rest)).strip()[:MAX_PASSAGE_CHARACTERS]
+    return title.rstrip("."), rest if len(rest.split()) >= MIN_PASSAGE_WORDS else ""
+
+
+def code_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> str:
+    """The source lines of a function without its docstring; empty when nothing is left of it. Taught in 03."""
+    first = node.body[0]
+    if len(node.body) < 2 or node.end_lineno is None or first.end_lineno is None:
+        return ""
+    kept = lines[node.lineno - 1 : first.lineno - 1] + lines[first.end_lineno : node.end_lineno]
+    return "\n".join(line.rstrip() for line in kept if line.strip())[:MAX_PASSAGE_CHARACTERS]
+
+
+# --- splits: near-duplicates stay together -----------------------------------------------------
+
+
+def split_queries(
+    qrels: dict[str, list[str]], body: dict[str, str], code: dict[str, str], package_of: dict[str, str]
+) -> dict[str, list[str]]:
+    """Deal the queries into train, dev, test and held_out, whole groups of near-duplicates at a time.
+
+    The sizes of dev and test are counted in queries that have a passage in "pydocs".
+
+    A test passage that stands in the training data with one word changed measures memory. So
+    queries whose passages are near-duplicates go to the same split.
+
+    Taught in 03 and 19.
+    """
+    with_body = {query for query, passages in qrels.items() if any(p in body for p in passages)}
+    num_test, num_dev = min(TEST_QUERIES, len(with_body) // 5), min(DEV_QUERIES, len(with_body) // 10)
+    groups: dict[int, list[str]] = defaultdict(list)
+    root_of_passage = near_duplicates({**code, **body})
+    parent: dict[int, int] = {}
+    for passages in qrels.values():
+        roots = sorted({_find(parent, root_of_passage[p]) for p in passages})
+        for root in roots[1:]:
+            parent[root] = roots[0]
+    for query, passages in qrels.items():
+        groups[_find(parent, root_of_passage[passages[0]])].append(query)
+
+    splits: dict[str, list[str]] = {"train": [], "dev": [], "test": [], "held_out": []}
+    order = list(groups.values())
+    random.Random(0).shuffle(order)
+    for group in order:
+        if any(package_of[passage] in HELD_OUT for query in group for passage in qrels[query]):
+            splits["held_out"] += group
+        elif len(group) > 20:
+            splits["train"] += group  # a large family of look-alikes would fill a test set
+        elif num_test > 0:
+            splits["test"] += group
+            num_test -= len(with_body.intersection(group))
+        elif num_dev > 0:
+            splits["dev"] += group
+            num_dev -= len(with_body.intersection(group))
+        else:
+            splits["train"] += group
+    return splits
+
+
+def near_duplicates(texts: dict[str, str], bands: int = 8, rows: int = 4) -> dict[str, int]:
+    """Group texts that share most of their words in order: text id -> number of its group.
+
+    MinHash: texts with a share J of common 4-word shingles agree in one hash minimum with
+    probability J. Two texts meet when all `rows` minima of one of the `bands` agree, which happens
+    with probability 1 - (1 - J^rows)^bands: 5 % at J = 0.3, 67 % at 0.6, 99 % at 0.8.
+
+    Source: Broder 1997. Taught in 12.
+    """
+    generator = np.random.default_rng(0)
+    prime = np.uint64((1 << 31) - 1)
+    factor, shift = generator.integers(1, int(prime), size=(2, bands * rows, 1), dtype=np.uint64)
+    parent: dict[int, int] = {}
+    first_in_bucket: dict[tuple[int, bytes], int] = {}
+    for number, text in enumerate(texts.values()):
+        hashes = np.fromiter(_shingles(text), dtype=np.uint64) % prime
+        minima = ((factor * hashes + shift) % prime).min(axis=1)  # (bands · rows,)
+        for band in range(bands):
+            bucket = (band, minima[band * rows : (band + 1) * rows].tobytes())
+            other = first_in_bucket.setdefault(bucket, number)
+            a, b = _find(parent, number), _find(parent, other)
+            parent[max(a, b)] = min(a, b)
+    return {name: _find(parent, number) for number, name in enumerate(texts)}
+
+
+def _shingles(text: str, size: int = 4) -> Iterable[int]:
+    words = re.findall(r"\w+", text[:1_500].lower())
+    if len(words) < size:
+        return [zlib.crc32(" ".join(words).encode("utf-8", "surrogatepass"))]
+    return {
+        zlib.crc32(" ".join(words[i : i + size]).encode("utf-8", "surrogatepass")) for i in range(len(words) - size + 1)
+    }
+
+
+def _find(parent: dict[int, int], node: int) -> int:
+    root = node
+    while parent.get(root, root) != root:
+        root = parent[root]
+    while parent.get(node, node) != root:
+        parent[node], node = root, parent.get(node, node)
+    return root
+
+
+# --- the cache: one line of checksum, one of JSON ------------------------------------------------
+
+
+def _write_cache(path: Path, contents: dict) -> None:
+    payload = json.dumps(contents, ensure_ascii=False).encode("utf-8", "replace")
+    write_atomically(path, hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+
+
+def _read_cache(path: Path) -> dict | None:
+    """The cached contents; None where there are none, or where they are damaged."""
+    try:
+        checksum, _, payload = path.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    return json.loads(payload) if hashlib.sha256(payload).hexdigest().encode() == checksum else None

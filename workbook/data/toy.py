@@ -1,0 +1,94 @@
+"""`toy`: the hand-written collection of datasets/toy, with what only a hand-written one can have.
+
+Hard negatives, known positives that are left out of the judgements, sentence pairs with graded
+similarity, and parallel sentences in five languages. datasets/toy/CARD.md says how it was made.
+
+Taught in 00 and 03.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbook.data.beir import MalformedFile, load_folder, read_jsonl, read_lines
+from workbook.data.collection import Collection
+
+FOLDER = Path(__file__).resolve().parent.parent.parent / "datasets" / "toy"
+
+
+@dataclass(frozen=True)
+class SimilarityPair:
+    """Two sentences and how similar people find them, 0 (unrelated) to 5 (the same). Taught in 03."""
+
+    first: str
+    second: str
+    score: float
+
+
+def load_toy() -> Collection:
+    """The collection: about 300 passages over ten subjects, queries with grades 0 to 3. Taught in 00."""
+    return load_folder(FOLDER, name="toy", licence="CC BY 4.0")
+
+
+def subjects() -> dict[str, str]:
+    """Passage id -> subject. Taught in 03."""
+    return {str(row["_id"]): str(row["subject"]) for _, row in read_jsonl(FOLDER / "corpus.jsonl")}
+
+
+def query_types() -> dict[str, str]:
+    """Query id -> type: keyword, question, paraphrase and so on. Taught in 03."""
+    return {str(row["_id"]): str(row["type"]) for _, row in read_jsonl(FOLDER / "queries.jsonl")}
+
+
+def hard_negatives() -> dict[str, dict[str, str]]:
+    """Query id -> passage id -> why it looks right and is not. Taught in 08."""
+    return _notes(FOLDER / "hard_negatives.tsv")
+
+
+def unlabelled_positives() -> dict[str, dict[str, str]]:
+    """Query id -> passage id -> why it answers the query, though no judgement says so. Taught in 09."""
+    return _notes(FOLDER / "unlabelled_positives.tsv")
+
+
+def similarity_pairs() -> list[SimilarityPair]:
+    """Sentence pairs with their similarity. Taught in 03.
+
+    Raises:
+        MalformedFile: a line has no score from 0 to 5 and two sentences.
+    """
+    path, pairs = FOLDER / "similarity.tsv", []
+    for number, (score, first, second) in _rows(path, 3):
+        try:
+            value = float(score)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value <= 5:
+            raise MalformedFile(path, number, "a score from 0 to 5", repr(score))
+        pairs.append(SimilarityPair(first, second, value))
+    return pairs
+
+
+def parallel_texts() -> dict[str, list[str]]:
+    """Language -> sentences; the n-th sentences of all languages say the same. Taught in 22."""
+    path = FOLDER / "parallel.tsv"
+    languages = next(read_lines(path))[1].split("\t")[1:]
+    columns = zip(*(row[1:] for _, row in _rows(path, 1 + len(languages))), strict=True)
+    return dict(zip(languages, map(list, columns), strict=True))
+
+
+def _notes(path: Path) -> dict[str, dict[str, str]]:
+    notes: dict[str, dict[str, str]] = {}
+    for _, (query_id, passage_id, why) in _rows(path, 3):
+        notes.setdefault(query_id, {})[passage_id] = why
+    return notes
+
+
+def _rows(path: Path, width: int) -> list[tuple[int, list[str]]]:
+    """The rows of a tab-separated file below its header."""
+    rows = []
+    for number, line in read_lines(path):
+        fields = line.split("\t")
+        if len(fields) != width:
+            raise MalformedFile(path, number, f"{width} fields separated by tabs", f"{len(fields)}: {line!r}")
+        if number > 1:
+            rows.append((number, fields))
+    return rows
