@@ -163,7 +163,7 @@ def info_nce_gradient(query: Tensor, positive: Tensor, temperature: float = 0.05
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
     """Euclidean distance of each row of a to its row of b: (B,)."""
-    return F.pairwise_distance(a, b)
+    return torch.linalg.vector_norm(a - b, dim=1)
 
 
 def _without(logits: Tensor, excluded: Tensor) -> Tensor:
