@@ -47,7 +47,7 @@ with torch.no_grad():
 print(f"largest difference between the two embeddings: {(a - b).abs().max():.4f}")
 
 # %% [markdown]
-# Two layers of attention, a hundred thousand weights, and the two sentences have one embedding. Nothing failed, nothing warned. By the end of the chapter you will know which line was missing and why attention alone cannot make up for it.
+# Two layers of attention, more than a hundred thousand weights, and the two sentences have one embedding. Nothing failed, nothing warned. By the end of the chapter you will know which line was missing and why attention alone cannot make up for it.
 
 # %% [markdown]
 # ## Predict
@@ -341,7 +341,7 @@ lengths = [16, 64, 256, 1024, 4096, 16384]
 explore(
     lambda model: figures.cost_curve(*models[model], lengths),
     alt="Multiply-adds against tokens on logarithmic axes. Projections and feed-forward rise in parallel; pairs of tokens rise "
-    "twice as steeply and cross the others between 800 and 6,000 tokens, later for wider models.",
+    "twice as steeply and cross the two others between 700 and 4,100 tokens, later for wider models.",
     model=list(models),
 )
 

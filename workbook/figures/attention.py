@@ -108,5 +108,5 @@ def cost_curve(hidden_size: int, num_layers: int, lengths: Sequence[int]) -> "Fi
             )
         )
     fig.update_xaxes(type="log")
-    fig.update_yaxes(type="log", range=[-1, 6.5])
+    fig.update_yaxes(type="log", range=[-0.5, 7.5])
     return fig
