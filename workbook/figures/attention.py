@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
-from workbook.figures.theme import COLORS, DASHES, SYMBOLS, figure
 
 from workbook.cost import multiply_adds
+from workbook.figures.theme import COLORS, DASHES, SYMBOLS, figure
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
