@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     reset.add_argument("--yes", action="store_true", help="do not ask")
     claims = command("claims", _claims, "the claims board; `claims run ID` repeats one")
     claims.add_argument("action", nargs="?", choices=["list", "run"], default="list")
-    claims.add_argument("id", nargs="?", type=int)
+    claims.add_argument("ids", nargs="*", type=int, metavar="ID")
     claims.add_argument("--record", action="store_true", help="the large budget, written to the committed record")
     claims.add_argument("--seed", type=int, default=0, help="seed of the small budget")
     test = ("lab", "test")
@@ -123,15 +123,17 @@ def _claims(options: argparse.Namespace) -> int:
     if options.action == "list":
         print(claims.board())
         return 0
-    if options.id not in claims.CLAIMS:
-        print(f"workbook: name a claim: {', '.join(map(str, claims.CLAIMS))}", file=sys.stderr)
+    unknown = [id for id in options.ids if id not in claims.CLAIMS]
+    if unknown or not options.ids:
+        print(f"workbook: name claims out of {', '.join(map(str, claims.CLAIMS))}", file=sys.stderr)
         return 2
-    if not options.record:
-        claims.settle(options.id, seed=options.seed)
-        return 0
-    result = claims.record(claims.CLAIMS[options.id])
-    write_record(result)
-    print(f"claim {result.claim}: {result.verdict}\n{result.because}\n{result.seconds:.0f} s")
+    for id in options.ids:
+        if options.record:
+            result = claims.record(claims.CLAIMS[id])
+            write_record(result)
+            print(f"claim {id}: {result.verdict}\n{result.because}\n{result.seconds:.0f} s", flush=True)
+        else:
+            claims.settle(id, seed=options.seed)
     return 0
 
 

@@ -24,7 +24,7 @@ from workbook.train import fit
 HIDDEN_SIZE, MAX_LENGTH = 128, 48
 BUDGETS = {  # steps, batch size, queries, passages
     "notebook": (12, 32, 100, 400),
-    "record": (400, 64, 500, 4_000),
+    "record": (200, 64, 500, 2_500),
 }
 POOLINGS: dict[str, Callable[[], Callable[[Tensor, Tensor], Tensor]]] = {
     "cls": lambda: cls_pool,
