@@ -119,7 +119,11 @@ def check(id: str, answer: Answer, seconds: float = SECONDS) -> Answer:
     exercise = EXERCISES[id]
     finding = examine(exercise, answer, seconds)
     tone, title, blocks = _told(exercise, finding)
-    message = "" if finding.kind == "not started" else store.update(lambda saved: _note_try(saved, id, finding.kind == "right"))
+    message = (
+        ""
+        if finding.kind == "not started"
+        else store.update(lambda saved: _note_try(saved, id, finding.kind == "right"))
+    )
     say(tone, title, [*blocks, *([Block(message)] if message else [])])
     return answer if finding.kind == "right" else exercise.reference
 
@@ -140,8 +144,18 @@ def hint(id: str) -> None:
         entry["hints"] = max(entry.get("hints", 0), level)
 
     message = store.update(note)
-    rest = "There is one more." if level == 2 else "There are two more." if level == 1 else f'Next: reveal("{id}") shows the package\'s own.'
-    say("note", f"Hint {level} of {len(exercise.hints)} for {id}", [Block(exercise.hints[level - 1]), Block(f"{rest} {message}".strip())])
+    rest = (
+        "There is one more."
+        if level == 2
+        else "There are two more."
+        if level == 1
+        else f'Next: reveal("{id}") shows the package\'s own.'
+    )
+    say(
+        "note",
+        f"Hint {level} of {len(exercise.hints)} for {id}",
+        [Block(exercise.hints[level - 1]), Block(f"{rest} {message}".strip())],
+    )
 
 
 def reveal(id: str) -> None:
@@ -156,7 +170,11 @@ def reveal(id: str) -> None:
     message = store.update(lambda saved: store.entry(saved, "exercises", id).update(revealed=True))
     source = inspect.getsource(inspect.unwrap(exercise.reference))
     place = f"{exercise.reference.__module__}.{exercise.reference.__qualname__}"
-    say("note", f"{id} · {exercise.title}, as {place} has it", [Block(source, "code"), *([Block(message)] if message else [])])
+    say(
+        "note",
+        f"{id} · {exercise.title}, as {place} has it",
+        [Block(source, "code"), *([Block(message)] if message else [])],
+    )
 
 
 def progress() -> None:
@@ -194,14 +212,23 @@ def _told(exercise: Exercise, finding: Finding) -> tuple[str, str, list[Block]]:
     if finding.kind == "right":
         return "right", f"{name}: right", []
     if finding.kind == "not started":
-        advice = f'Until it is right, the notebook goes on with the package\'s `{reference}`. hint("{exercise.id}") helps.'
+        advice = (
+            f'Until it is right, the notebook goes on with the package\'s `{reference}`. hint("{exercise.id}") helps.'
+        )
         return "note", f"{name}: not started", [Block(advice)]
     blocks = [Block(finding.headline)]
     if finding.mistake:
         section = finding.mistake.section or exercise.section
-        blocks += [Block(f"Known mistake: {finding.mistake.name}", "strong"), Block(finding.mistake.diagnosis), Block(f"Reread “{section}”.")]
+        blocks += [
+            Block(f"Known mistake: {finding.mistake.name}", "strong"),
+            Block(finding.mistake.diagnosis),
+            Block(f"Reread “{section}”."),
+        ]
     if finding.example:
-        blocks += [Block("The smallest failing example:" if finding.kind != "raised" else "In this call:"), Block("\n".join(finding.example), "code")]
+        blocks += [
+            Block("The smallest failing example:" if finding.kind != "raised" else "In this call:"),
+            Block("\n".join(finding.example), "code"),
+        ]
     if finding.printed:
         blocks += [Block("There your function printed:"), Block("\n".join(finding.printed), "code")]
     if not finding.mistake:

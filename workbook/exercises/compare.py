@@ -60,7 +60,8 @@ def snapshot(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: snapshot(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [snapshot(item) for item in value]
+        items = [snapshot(item) for item in value]
+        return tuple(items) if isinstance(value, tuple) else items
     if isinstance(value, Set):
         return set(value)
     return value
@@ -125,7 +126,11 @@ def render(value: Any, digits: int = 4) -> str:
     if isinstance(value, np.generic):
         return render(value.item(), digits)
     if isinstance(value, float):
-        text = f"{value:.{digits}f}".rstrip("0").rstrip(".") if 1e-3 <= abs(value) < 1e6 or value == 0 else f"{value:.{digits}g}"
+        text = (
+            f"{value:.{digits}f}".rstrip("0").rstrip(".")
+            if 1e-3 <= abs(value) < 1e6 or value == 0
+            else f"{value:.{digits}g}"
+        )
         return text if any(letter in text for letter in ".en") else f"{text}.0"
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{render(key)}: {render(item, digits)}" for key, item in value.items()) + "}"
@@ -166,7 +171,7 @@ def _differences(yours: Any, expected: Any, tolerance: float, where: str) -> Ite
     if kind(expected) == "number" and _is_scalar(yours):
         yours, expected = _number(yours), _number(expected)
     if kind(yours) != kind(expected):
-        yield Difference("kind", where, f"expected a {kind(expected)}{place}, got {_a(describe(yours))}")
+        yield Difference("kind", where, f"expected a {kind(expected)}{place}, got {article(describe(yours))}")
     elif isinstance(expected, torch.Tensor | np.ndarray):
         yield from _array_differences(yours, expected, tolerance, where)
     elif kind(expected) == "number":
@@ -188,7 +193,9 @@ def _differences(yours: Any, expected: Any, tolerance: float, where: str) -> Ite
             yield from _differences(mine, theirs, tolerance, f"{where}[{index}]")
     elif dataclasses.is_dataclass(expected) and not isinstance(expected, type):
         for field in dataclasses.fields(expected):
-            yield from _differences(getattr(yours, field.name, None), getattr(expected, field.name), tolerance, f"{where}.{field.name}")
+            yield from _differences(
+                getattr(yours, field.name, None), getattr(expected, field.name), tolerance, f"{where}.{field.name}"
+            )
     elif not _equal(yours, expected):
         yield Difference("value", where, f"expected {clip(render(expected), 60)}{place}, got {clip(render(yours), 60)}")
 
@@ -244,7 +251,8 @@ def _number(value: Any) -> Any:
     return value.item() if isinstance(value, torch.Tensor | np.ndarray | np.generic) else value
 
 
-def _a(words: str) -> str:
+def article(words: str) -> str:
+    """Put "a" or "an" before a description. Taught in 00."""
     if words in ("None",):
         return words
     return f"an {words}" if words[0] in "aeiou" else f"a {words}"

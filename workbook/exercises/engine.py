@@ -91,7 +91,10 @@ def examine(exercise: Exercise, answer: Answer, seconds: float = SECONDS) -> Fin
     if not callable(answer):
         name = getattr(exercise.reference, "__name__", "my_function")
         got = compare.describe(answer)
-        return Finding("contract", f'expected a function, got {got}; pass its name without brackets: check("{exercise.id}", {name})')
+        return Finding(
+            "contract",
+            f'expected a function, got {got}; pass its name without brackets: check("{exercise.id}", {name})',
+        )
     with limits.undisturbed():
         expected = _expected(exercise)
         clock = _Clock(seconds)
@@ -100,11 +103,17 @@ def examine(exercise: Exercise, answer: Answer, seconds: float = SECONDS) -> Fin
             call = _call(answer, case, clock)
             calls.append(call)
             if len(calls) == 1 and isinstance(call.error, NotImplementedError) and not _raises(expected[0], call):
-                return Finding("not started", "not started yet: replace `raise NotImplementedError` with your code, then run the cell again")
+                return Finding(
+                    "not started",
+                    "not started yet: replace `raise NotImplementedError` with your code, then run the cell again",
+                )
             if isinstance(call.error, limits.TimeLimit):
                 return _stopped(exercise, call, clock)
         mine = Behaviour(
-            tuple(calls), _steady(exercise, answer, calls, clock), _gradient(exercise, answer, clock), _properties(exercise, answer, clock)
+            tuple(calls),
+            _steady(exercise, answer, calls, clock),
+            _gradient(exercise, answer, clock),
+            _properties(exercise, answer, clock),
         )
         return _judge(exercise, answer, mine, expected, clock)
 
@@ -123,12 +132,22 @@ def _judge(exercise: Exercise, answer: Answer, mine: Behaviour, expected: list[C
     formal = [item for item in wrong if item[2].what in compare.FORM]
     if formal:
         call, right, difference = min(formal, key=lambda item: compare.size(item[0].args))
-        return _finding(exercise, mine, expected, "contract", _formal(exercise, call, difference), example.beside(answer, exercise, call, right), call)
+        return _finding(
+            exercise,
+            mine,
+            expected,
+            "contract",
+            _formal(exercise, call, difference),
+            example.beside(answer, exercise, call, right),
+            call,
+        )
     changed = next((call for call in mine.calls if call.changed), None)
     if changed:
         names = ", ".join(example.names(answer, exercise, changed.args)[i] for i in changed.changed)
         headline = f"your function changes its input {names}: whoever called it still needs the old values; work on a new tensor or a copy"
-        return _finding(exercise, mine, expected, "contract", headline, example.call_only(answer, exercise, changed), changed)
+        return _finding(
+            exercise, mine, expected, "contract", headline, example.call_only(answer, exercise, changed), changed
+        )
     if not mine.steady:
         headline = "the same input gave two different results: does your function keep something from call to call, or draw random numbers?"
         return _finding(exercise, mine, expected, "contract", headline)
@@ -146,12 +165,24 @@ def _judge(exercise: Exercise, answer: Answer, mine: Behaviour, expected: list[C
             headline = f"while checking “{rule.name}”, your function raised {where_it_broke(answer, seen)}"
             return _finding(exercise, mine, expected, "raised", headline)
         if seen:
-            return _finding(exercise, mine, expected, "property", f"the cases are right, but this must hold too: {rule.name}. {seen}")
+            return _finding(
+                exercise,
+                mine,
+                expected,
+                "property",
+                f"the cases are right, but this must hold too: {rule.name}. {seen}",
+            )
     return Finding("right", "right")
 
 
 def _finding(
-    exercise: Exercise, mine: Behaviour, expected: list[Call], kind: str, headline: str, lines: list[str] | None = None, call: Call | None = None
+    exercise: Exercise,
+    mine: Behaviour,
+    expected: list[Call],
+    kind: str,
+    headline: str,
+    lines: list[str] | None = None,
+    call: Call | None = None,
 ) -> Finding:
     printed = limits.printed_lines(call.printed, 5) if call else []
     return Finding(kind, headline, _known_mistake(exercise, mine, expected), tuple(lines or ()), tuple(printed))
@@ -164,12 +195,17 @@ def _known_mistake(exercise: Exercise, mine: Behaviour, expected: list[Call]) ->
         clock = _Clock(SECONDS)
         calls = [_call(mistake.implementation, case, clock) for case in exercise.cases]
         steady = _steady(exercise, mistake.implementation, calls, clock)
-        gradient, properties = _gradient(exercise, mistake.implementation, clock), _properties(exercise, mistake.implementation, clock)
+        gradient, properties = (
+            _gradient(exercise, mistake.implementation, clock),
+            _properties(exercise, mistake.implementation, clock),
+        )
         behaviours.append((mistake, Behaviour(tuple(calls), steady, gradient, properties)))
     for mistake, theirs in behaviours:
         if _same_behaviour(exercise, mine, theirs):
             return mistake
-    if all(_same_call(exercise, call, right, compare.same_values) for call, right in zip(mine.calls, expected, strict=True)):
+    if all(
+        _same_call(exercise, call, right, compare.same_values) for call, right in zip(mine.calls, expected, strict=True)
+    ):
         return None  # the results are right, so they tell no mistake from another
     for mistake, theirs in behaviours:
         if all(_same_call(exercise, a, b, compare.same_values) for a, b in zip(mine.calls, theirs.calls, strict=True)):
@@ -179,7 +215,10 @@ def _known_mistake(exercise: Exercise, mine: Behaviour, expected: list[Call]) ->
 
 def _same_behaviour(exercise: Exercise, a: Behaviour, b: Behaviour) -> bool:
     return (
-        all(_same_call(exercise, x, y, compare.same) and x.changed == y.changed for x, y in zip(a.calls, b.calls, strict=True))
+        all(
+            _same_call(exercise, x, y, compare.same) and x.changed == y.changed
+            for x, y in zip(a.calls, b.calls, strict=True)
+        )
         and a.steady == b.steady
         and bool(a.gradient) == bool(b.gradient)
         and [bool(seen) for seen in a.properties] == [bool(seen) for seen in b.properties]
@@ -232,7 +271,9 @@ def _unchanged(old: Any, new: Any) -> bool:
 
 
 def _formal(exercise: Exercise, call: Call, difference: compare.Difference) -> str:
-    wanted = f"; the result should be {exercise.signature.split('->')[-1].strip()}" if "->" in exercise.signature else ""
+    wanted = (
+        f"; the result should be {exercise.signature.split('->')[-1].strip()}" if "->" in exercise.signature else ""
+    )
     if call.result is None:
         return "your function returned None: did you forget `return`?"
     if inspect.isgenerator(call.result):
@@ -301,7 +342,6 @@ def _properties(exercise: Exercise, answer: Answer, clock: _Clock) -> tuple[str 
 
 
 def _stopped(exercise: Exercise, call: Call, clock: _Clock) -> Finding:
-    words = f"your function was stopped after {clock.seconds:g} seconds: does a loop never end, or is there a loop where one tensor operation would do?"
+    words = f"your function was stopped after {clock.seconds:g} s: does a loop never end, or is there a loop where one tensor operation would do?"
     lines = example.call_only(exercise.reference, exercise, call)
     return Finding("raised", words, None, tuple(lines), tuple(limits.printed_lines(call.printed, 5)))
-

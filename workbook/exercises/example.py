@@ -48,7 +48,11 @@ def beside(answer: Any, exercise: Exercise, call: "Call", right: "Call") -> list
     head = call_only(answer, exercise, call)
     yours: Any = call.error if call.error is not None else call.result
     if right.error is not None:
-        return [*head, f"  yours     {compare.clip(compare.render(yours), WIDTH)}", f"  expected  {type(right.error).__name__} is raised"]
+        return [
+            *head,
+            f"  yours     {compare.clip(compare.render(yours), WIDTH)}",
+            f"  expected  {type(right.error).__name__} is raised",
+        ]
     shown = right.result if call.case.expected is None else call.case.expected
     room = LINES - len(head) - 1
     rows = _rows(yours, shown, room)
@@ -57,7 +61,11 @@ def beside(answer: Any, exercise: Exercise, call: "Call", right: "Call") -> list
         lines = [f"  yours     {_short(yours)}", f"  expected  {_short(right.result)}"]
         return [*head, *lines, *([f"  {compare.clip(difference.sentence, 2 * WIDTH)}"] if difference else [])]
     width = max(len("yours"), *(len(mine) for mine, _ in rows))
-    return [*head, f"  {'yours':<{width}}   expected", *(f"  {mine:<{width}}   {theirs}".rstrip() for mine, theirs in rows)]
+    return [
+        *head,
+        f"  {'yours':<{width}}   expected",
+        *(f"  {mine:<{width}}   {theirs}".rstrip() for mine, theirs in rows),
+    ]
 
 
 def _rows(yours: Any, expected: Any, room: int) -> list[tuple[str, str]] | None:
@@ -74,7 +82,9 @@ def _rows(yours: Any, expected: Any, room: int) -> list[tuple[str, str]] | None:
 
 def _lines(value: Any, digits: int) -> list[str]:
     array = isinstance(value, torch.Tensor | np.ndarray)
-    if (array and value.ndim >= 2 and len(value)) or (isinstance(value, list) and value and isinstance(value[0], list | tuple)):
+    if (array and value.ndim >= 2 and len(value)) or (
+        isinstance(value, list) and value and isinstance(value[0], list | tuple)
+    ):
         return [compare.render(row, digits) for row in value]
     if compare.kind(value) == "dict" and value:
         return [f"{compare.render(key)}: {compare.render(item, digits)}" for key, item in value.items()]
@@ -87,5 +97,11 @@ def _short(value: Any) -> str:
     text = compare.render(value) if small else ""
     if isinstance(value, torch.Tensor | np.ndarray):
         named = compare.describe(value)
-        return f"{text}   # {named}" if small and len(text) + len(named) <= WIDTH else named
-    return text if small and len(text) <= WIDTH else compare.clip(f"{compare.describe(value)}: {compare.render(value)}", WIDTH)
+        if not small or len(text) > WIDTH:
+            return named
+        return f"{text}   # {named}" if len(text) + len(named) + 5 <= WIDTH else text
+    return (
+        text
+        if small and len(text) <= WIDTH
+        else compare.clip(f"{compare.describe(value)}: {compare.render(value)}", WIDTH)
+    )

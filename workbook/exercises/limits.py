@@ -63,8 +63,11 @@ def _run_with_timer(function: Callable[[], T], seconds: float) -> T:
     # It rings again and again, for an answer whose bare `except:` swallows the first one.
     delay, interval = signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3), 0.1)
     try:
-        return function()
-    finally:
+        try:
+            return function()
+        finally:
+            armed = False
+    finally:  # twice, because it may ring just before the line above
         armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler if handler is not None else signal.SIG_DFL)
@@ -149,7 +152,7 @@ def memory_limit() -> Iterator[None]:
 
 def _free_memory() -> int | None:
     """Bytes that are free on this machine and in this container; None where it cannot be told."""
-    if sys.platform != "linux":
+    if sys.platform != "linux" or torch.cuda.is_available():  # a GPU reserves addresses without taking memory
         return None
     try:
         meminfo = Path("/proc/meminfo").read_text()

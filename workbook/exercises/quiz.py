@@ -68,7 +68,12 @@ def predict(id: str) -> None:
 
     Taught in 00.
     """
-    known = {key: question for number in exercises.chapters() if number == str(id).split(".")[0] for key, question in questions(number).items()}
+    known = {
+        key: question
+        for number in exercises.chapters()
+        if number == str(id).split(".")[0]
+        for key, question in questions(number).items()
+    }
     if id not in known:
         every = [key for number in exercises.chapters() for key in questions(number)]
         raise KeyError(exercises.nearest("question", id, every))
@@ -92,7 +97,10 @@ def as_text(question: Question) -> str:
     lines = [question.text]
     lines += [f"  {letter}) {choice.text}" for letter, choice in zip(letters, question.choices, strict=False)]
     lines += ["Answers"]
-    lines += [f"  {letter}) {_verdict(choice)}. {choice.explanation}" for letter, choice in zip(letters, question.choices, strict=False)]
+    lines += [
+        f"  {letter}) {_verdict(choice)}. {choice.explanation}"
+        for letter, choice in zip(letters, question.choices, strict=False)
+    ]
     return "\n".join(lines)
 
 

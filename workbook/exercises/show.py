@@ -81,7 +81,9 @@ def _colours() -> str:
     for tone, (_, light, dark) in TONES.items():
         chosen, title = f".workbook-{tone}", f".workbook-{tone} > .workbook-title"
         rules.append(f"{chosen} {{ border-color: {light}; }} {title} {{ color: {light}; }}")
-        rules.append(f"[data-jp-theme-light=false] {chosen} {{ border-color: {dark}; }} [data-jp-theme-light=false] {title} {{ color: {dark}; }}")
+        rules.append(
+            f"[data-jp-theme-light=false] {chosen} {{ border-color: {dark}; }} [data-jp-theme-light=false] {title} {{ color: {dark}; }}"
+        )
     return "\n".join(rules)
 
 

@@ -61,7 +61,9 @@ def read() -> tuple[Progress, str]:
         pass
     aside = _set_aside(path)
     try:
-        return _parse(_previous().read_bytes()), f"progress.json was damaged: it is now {aside}, and the copy before it is used"
+        return _parse(
+            _previous().read_bytes()
+        ), f"progress.json was damaged: it is now {aside}, and the copy before it is used"
     except (OSError, ValueError):
         return {}, f"progress.json was damaged: it is now {aside}, and progress starts afresh"
 
@@ -112,7 +114,8 @@ def _previous() -> Path:
 def _parse(data: bytes) -> Progress:
     progress = json.loads(data)
     whole = isinstance(progress, dict) and all(
-        isinstance(group, dict) and all(isinstance(record, dict) for record in group.values()) for group in progress.values()
+        isinstance(group, dict) and all(isinstance(record, dict) for record in group.values())
+        for group in progress.values()
     )
     if not whole:
         raise ValueError("not a progress file")

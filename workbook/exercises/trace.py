@@ -54,7 +54,7 @@ def _file(answer: Any) -> str | None:
     target: Any = inspect.unwrap(answer) if callable(answer) else answer
     target = getattr(target, "func", target)
     if not hasattr(target, "__code__"):
-        target = getattr(type(target), "forward", None) or getattr(type(target), "__call__", None)
+        target = getattr(type(target), "forward", None) or vars(type(target)).get("__call__")
     code = getattr(target, "__code__", None)
     return code.co_filename if code is not None else None
 
@@ -62,7 +62,11 @@ def _file(answer: Any) -> str | None:
 def _shapes(frame: FrameType, source: str) -> str:
     names = dict.fromkeys(re.findall(r"[A-Za-z_]\w*", source))
     values = [(name, frame.f_locals[name]) for name in names if name in frame.f_locals]
-    told = [f"{name} is a {compare.describe(value)}" for name, value in values if isinstance(value, torch.Tensor | np.ndarray)]
+    told = [
+        f"{name} is {compare.article(compare.describe(value))}"
+        for name, value in values
+        if isinstance(value, torch.Tensor | np.ndarray)
+    ]
     return ", ".join(told[:5])
 
 
