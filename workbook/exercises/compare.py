@@ -57,6 +57,9 @@ def snapshot(value: Any) -> Any:
         return value.detach().clone()
     if isinstance(value, np.ndarray):
         return value.copy()
+    if inspect.iscoroutine(value):
+        value.close()  # it was never awaited, and Python would warn of that later
+        return value
     if isinstance(value, Mapping):
         return {key: snapshot(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

@@ -279,7 +279,6 @@ def _formal(exercise: Exercise, call: Call, difference: compare.Difference) -> s
     if inspect.isgenerator(call.result):
         return "your function returned a generator: use `return` instead of `yield`, or put list(…) around it"
     if inspect.iscoroutine(call.result):
-        call.result.close()
         return "your function returned a coroutine: write `def`, not `async def`"
     return f"{difference.sentence}{wanted if difference.what == 'shape' else ''}"
 

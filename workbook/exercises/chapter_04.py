@@ -1,0 +1,545 @@
+"""The exercises of chapter 04: InfoNCE and its relatives, its gradient, and the shape of the space.
+
+Taught in 04.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from workbook import geometry, losses
+from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
+from workbook.exercises.quiz import Choice, Question
+from workbook.similarity import cos_sim, normalize
+
+
+def pairs(B: int = 5, D: int = 6, seed: int = 4) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(B, D, generator=generator) * 2, torch.randn(B, D, generator=generator)
+
+
+def axes() -> tuple[Tensor, Tensor]:
+    """Two pairs along the axes, of different lengths: own cosines 1, other cosines 0."""
+    return torch.tensor([[2.0, 0.0], [0.0, 3.0]]), torch.tensor([[1.0, 0.0], [0.0, 4.0]])
+
+
+def _with_temperature(make, temperature: float):
+    return lambda: (*make(), temperature)
+
+
+def _log_softmax_of_own(logits: Tensor) -> Tensor:
+    return -logits.log_softmax(dim=1).diagonal().mean()
+
+
+def _length_does_not_count(loss: Answer) -> str | None:
+    query, positive = pairs()
+    change = (loss(query * 10, positive, 0.1) - loss(query, positive, 0.1)).abs()
+    return (
+        None
+        if change < 1e-4
+        else f"a ten times longer query changed the loss by {change:.3f}; cosines do not see length"
+    )
+
+
+def _survives_a_low_temperature(loss: Answer) -> str | None:
+    value = loss(*pairs(), 1e-3)
+    return (
+        None
+        if value.isfinite()
+        else "at temperature 0.001 the loss is not finite: exp overflowed; use log_softmax or logsumexp"
+    )
+
+
+ROBUST = (
+    Property("length does not count", _length_does_not_count),
+    Property("a low temperature does not overflow", _survives_a_low_temperature),
+)
+
+
+# --- 04.1 InfoNCE ----------------------------------------------------------------------------
+
+
+def _info_nce(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
+    return losses.info_nce(query, positive, temperature=temperature)
+
+
+def _info_nce_loop(query, positive, temperature):
+    terms = []
+    for i in range(len(query)):
+        scores = torch.stack([F.cosine_similarity(query[i], d, dim=0) for d in positive]) / temperature
+        terms.append(scores.logsumexp(0) - scores[i])
+    return torch.stack(terms).mean()
+
+
+INFO_NCE = Exercise(
+    id="04.1",
+    title="InfoNCE with in-batch negatives",
+    difficulty="medium",
+    minutes=12,
+    section="Build it: InfoNCE",
+    signature="(B, D), (B, D), float -> scalar",
+    reference=_info_nce,
+    another=_info_nce_loop,
+    gradient=True,
+    cases=(
+        Case("two pairs along the axes, temperature 1", _with_temperature(axes, 1.0), torch.tensor(0.3132617)),
+        Case("five random pairs", _with_temperature(pairs, 0.05)),
+        Case("a high temperature", _with_temperature(pairs, 2.0)),
+    ),
+    properties=ROBUST,
+    mistakes=(
+        Mistake(
+            "not normalized",
+            lambda q, d, t: _log_softmax_of_own(q @ d.T / t),
+            "The vectors are not normalized, so you take dot products. A model can then lower the loss by making vectors longer, "
+            "without turning them. Use cosines.",
+        ),
+        Mistake(
+            "temperature forgotten",
+            lambda q, d, t: _log_softmax_of_own(cos_sim(q, d)),
+            "The temperature is forgotten. Cosines lie between -1 and 1, so without it even a perfect pair among 100 cannot get "
+            "more than a few per cent of the softmax, and training stalls.",
+        ),
+        Mistake(
+            "scale and temperature swapped",
+            lambda q, d, t: _log_softmax_of_own(cos_sim(q, d) * t),
+            "You multiply by the temperature. Scale and temperature are swapped: a scale of 20 is a temperature of 0.05, and the "
+            "similarities are divided by it.",
+        ),
+        Mistake(
+            "the positive left out of the denominator",
+            lambda q, d, t: (
+                (cos_sim(q, d) / t).masked_fill(torch.eye(len(q), dtype=torch.bool), float("-inf")).logsumexp(1)
+                - (cos_sim(q, d) / t).diagonal()
+            ).mean(),
+            "The positive is missing from the denominator. Then the loss has no floor at 0: it keeps falling for pairs that are "
+            "already right. The softmax runs over all passages, the right one included.",
+        ),
+        Mistake(
+            "softmax over the wrong dimension",
+            lambda q, d, t: -(cos_sim(q, d) / t).log_softmax(dim=0).diagonal().mean(),
+            "Your softmax runs over dimension 0: each passage chooses among queries. That is the doc_to_query direction. Here each "
+            "query chooses among passages, dimension 1.",
+        ),
+        Mistake(
+            "only the pull",
+            lambda q, d, t: -(cos_sim(q, d) / t).diagonal().mean(),
+            "There are no negatives in your loss: it only pulls. Its best answer is one point for all texts, which is called collapse.",
+        ),
+    ),
+    hints=(
+        "Which passage should query i choose, among how many? What loss do you know for choosing one of many?",
+        "The matrix of cosines over temperature holds the logits; the right class of row i is i.",
+        "Cross-entropy of the (B, B) logits against the targets 0, 1, …, B - 1.",
+    ),
+)
+
+
+# --- 04.2 explicit negatives -----------------------------------------------------------------
+
+
+def _with_negatives(query: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
+    return losses.info_nce(query, positive, negatives, temperature=temperature)
+
+
+def _triples() -> tuple[Tensor, Tensor, Tensor, float]:
+    query, positive = pairs()
+    return query, positive, torch.randn(5, 2, 6, generator=torch.Generator().manual_seed(9)), 0.1
+
+
+def _twins() -> tuple[Tensor, Tensor, Tensor, float]:
+    """One query whose only negative equals its positive: two equal choices."""
+    return torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0]]), torch.tensor([[[3.0, 0.0]]]), 0.05
+
+
+def _negatives_loop(query, positive, negatives, temperature):
+    docs = list(positive) + [n for row in negatives for n in row]
+    terms = []
+    for i in range(len(query)):
+        scores = torch.stack([F.cosine_similarity(query[i], d, dim=0) for d in docs]) / temperature
+        terms.append(scores.logsumexp(0) - scores[i])
+    return torch.stack(terms).mean()
+
+
+def _own_negatives_only(q, p, n, t):
+    logits = torch.cat([cos_sim(q, p), torch.einsum("bd,bmd->bm", normalize(q), normalize(n))], dim=1) / t
+    return F.cross_entropy(logits, torch.arange(len(q)))
+
+
+NEGATIVES = Exercise(
+    id="04.2",
+    title="InfoNCE with explicit negatives",
+    difficulty="medium",
+    minutes=12,
+    section="Build it: more than the batch gives",
+    signature="(B, D), (B, D), (B, M, D), float -> scalar",
+    reference=_with_negatives,
+    another=_negatives_loop,
+    gradient=True,
+    cases=(
+        Case("a negative that equals the positive", _twins, torch.tensor(0.6931472)),
+        Case("five pairs with two negatives each", _triples),
+    ),
+    mistakes=(
+        Mistake(
+            "negatives do not count",
+            lambda q, p, n, t: losses.info_nce(q, p, temperature=t),
+            "Your negatives do not change the loss. They belong into the denominator: every query must choose its passage among "
+            "them as well.",
+        ),
+        Mistake(
+            "only its own negatives",
+            _own_negatives_only,
+            "Each query sees its own negatives only. They are in the batch already, so all queries can use all of them: flatten "
+            "(B, M, D) to (B·M, D). The field's libraries do so.",
+        ),
+        Mistake(
+            "the positives left out",
+            lambda q, p, n, t: (
+                -(
+                    cos_sim(q, p).diagonal() / t
+                    - torch.cat([cos_sim(q, p).diagonal()[:, None], cos_sim(q, n.flatten(0, 1))], 1).div(t).logsumexp(1)
+                ).mean()
+            ),
+            "The other queries' passages are gone from the denominator. Explicit negatives come in addition to the in-batch ones.",
+        ),
+    ),
+    hints=(
+        "How many passages can a query choose from now? In which row or column does its own stand?",
+        "Stack the positives and the flattened negatives into one matrix of B + B·M passages, positives first.",
+        "Then it is exercise 04.1 again, with a (B, B + B·M) matrix of logits and the same targets.",
+    ),
+)
+
+
+# --- 04.3 symmetric --------------------------------------------------------------------------
+
+
+def _symmetric(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
+    return losses.info_nce(
+        query,
+        positive,
+        temperature=temperature,
+        directions=("query_to_doc", "doc_to_query"),
+        partition_mode="per_direction",
+    )
+
+
+SYMMETRIC = Exercise(
+    id="04.3",
+    title="the symmetric loss",
+    difficulty="easy",
+    minutes=6,
+    section="Build it: both directions",
+    signature="(B, D), (B, D), float -> scalar",
+    reference=_symmetric,
+    another=lambda q, d, t: (_info_nce_loop(q, d, t) + _info_nce_loop(d, q, t)) / 2,
+    gradient=True,
+    cases=(
+        Case("two pairs along the axes, temperature 1", _with_temperature(axes, 1.0), torch.tensor(0.3132617)),
+        Case("five random pairs", _with_temperature(pairs, 0.05)),
+    ),
+    properties=ROBUST,
+    mistakes=(
+        Mistake(
+            "one direction only",
+            _info_nce,
+            "This is one direction: queries choose passages. In the other, passages choose queries: a softmax down the columns.",
+        ),
+        Mistake(
+            "the wrong direction only",
+            lambda q, d, t: _info_nce(d, q, t),
+            "This is only the direction from passages to queries. The symmetric loss is the mean of both.",
+        ),
+        Mistake(
+            "sum instead of mean",
+            lambda q, d, t: 2 * _symmetric(q, d, t),
+            "You add the two directions. Their mean is asked for, so that the size of the loss, and with it the learning rate, "
+            "stays what it was.",
+        ),
+        Mistake(
+            "both in one softmax",
+            lambda q, d, t: losses.info_nce(q, d, temperature=t, directions=("query_to_doc", "doc_to_query")),
+            "You put both directions into one softmax. That is the joint form, a part of GTE's loss. Here each direction has a "
+            "softmax of its own.",
+        ),
+    ),
+    hints=(
+        "What does the transpose of the matrix of logits mean?",
+        "Call the loss of 04.1 twice.",
+        "The mean of the loss with (query, positive) and the loss with (positive, query).",
+    ),
+)
+
+
+# --- 04.4 NT-Xent ----------------------------------------------------------------------------
+
+
+def _nt_xent_loop(a, b, temperature):
+    views = normalize(torch.cat([a, b]))
+    terms = []
+    for i in range(len(views)):
+        others = [j for j in range(len(views)) if j != i]
+        scores = torch.stack([views[i] @ views[j] for j in others]) / temperature
+        terms.append(scores.logsumexp(0) - scores[others.index((i + len(a)) % len(views))])
+    return torch.stack(terms).mean()
+
+
+def _nt_xent_with_itself(a, b, t):
+    views = torch.cat([a, b])
+    return F.cross_entropy(cos_sim(views, views) / t, torch.arange(len(views)).roll(len(a)))
+
+
+NT_XENT = Exercise(
+    id="04.4",
+    title="NT-Xent",
+    difficulty="hard",
+    minutes=15,
+    section="Build it: two views of one thing",
+    signature="(B, D), (B, D), float -> scalar",
+    reference=losses.nt_xent,
+    another=_nt_xent_loop,
+    gradient=True,
+    cases=(
+        Case("two pairs along the axes, temperature 1", _with_temperature(axes, 1.0), torch.tensor(0.5514447)),
+        Case("five random pairs", _with_temperature(pairs, 0.1)),
+    ),
+    properties=ROBUST,
+    mistakes=(
+        Mistake(
+            "each view is its own negative",
+            _nt_xent_with_itself,
+            "Each view stands among its own choices, with cosine 1 to itself. It then pushes itself from itself and the loss can "
+            "never come near 0. Fill the diagonal with minus infinity.",
+        ),
+        Mistake(
+            "only between the two sides",
+            _symmetric,
+            "You compare a with b only: that is the symmetric loss of 04.3. In NT-Xent the other texts of the same side are "
+            "negatives too, so each view chooses among 2B - 1.",
+        ),
+        Mistake(
+            "only the first half",
+            lambda a, b, t: (
+                (cos_sim(a, torch.cat([a, b])) / t)
+                .masked_fill(torch.eye(len(a), 2 * len(a), dtype=torch.bool), float("-inf"))
+                .logsumexp(1)
+                - cos_sim(a, b).diagonal() / t
+            ).mean(),
+            "Only the views of a choose. All 2B views take part, those of b as well.",
+        ),
+    ),
+    hints=(
+        "Stack both sides into 2B views. Which is the partner of view i? Which must view i not see?",
+        "The partner of i is i + B, and of i + B it is i: arange(2B) rolled by B.",
+        "Cosines of all views with all, over temperature; minus infinity on the diagonal; cross-entropy against the partners.",
+    ),
+)
+
+
+# --- 04.5 the gradient -----------------------------------------------------------------------
+
+
+def _gradient_autograd(query, positive, temperature):
+    q, d = normalize(query).detach().requires_grad_(), normalize(positive)
+    loss = F.cross_entropy(q @ d.T / temperature, torch.arange(len(q)))
+    return torch.autograd.grad(loss, q)[0]
+
+
+def _p(q, d, t):
+    return (normalize(q) @ normalize(d).T / t).softmax(1)
+
+
+GRADIENT = Exercise(
+    id="04.5",
+    title="what the loss does to a query",
+    difficulty="hard",
+    minutes=15,
+    section="Build it: the pull and the push",
+    signature="(B, D), (B, D), float -> (B, D)",
+    reference=losses.info_nce_gradient,
+    another=_gradient_autograd,
+    cases=(
+        Case(
+            "two pairs along the axes, temperature 1",
+            _with_temperature(axes, 1.0),
+            torch.tensor([[-0.1344707, 0.1344707], [0.1344707, -0.1344707]]),
+        ),
+        Case("five random pairs", _with_temperature(pairs, 0.1)),
+    ),
+    mistakes=(
+        Mistake(
+            "the step instead of the gradient",
+            lambda q, d, t: -losses.info_nce_gradient(q, d, t),
+            "The sign is turned. The gradient points where the loss rises; you wrote down the step that lowers it.",
+        ),
+        Mistake(
+            "the factor 1 / temperature is missing",
+            lambda q, d, t: losses.info_nce_gradient(q, d, t) * t,
+            "The factor 1 / temperature is missing. It comes from the division inside the softmax, and it is why a low temperature "
+            "makes large gradients.",
+        ),
+        Mistake(
+            "not averaged over the batch",
+            lambda q, d, t: losses.info_nce_gradient(q, d, t) * len(q),
+            "The factor 1 / B is missing: the loss is a mean over the batch.",
+        ),
+        Mistake(
+            "only the push",
+            lambda q, d, t: _p(q, d, t) @ normalize(d) / (len(q) * t),
+            "This is only the push, away from the weighted mean of the passages. The pull towards the query's own passage is missing.",
+        ),
+    ),
+    hints=(
+        "The derivative of cross-entropy by its logits is softmax minus one-hot. What is the derivative of a logit by q?",
+        "A logit is q · d_j / temperature, so its derivative by q is d_j / temperature.",
+        "(softmax weights times passages, minus the own passage), over B times temperature.",
+    ),
+)
+
+
+# --- 04.6 uniformity -------------------------------------------------------------------------
+
+
+def _circle() -> tuple[Tensor]:
+    return (torch.tensor([[2.0, 0.0], [-1.0, 0.0], [0.0, 3.0]]),)
+
+
+def _uniformity_loop(x):
+    x = normalize(x)
+    terms = [torch.exp(-2 * (x[i] - x[j]).pow(2).sum()) for i in range(len(x)) for j in range(i)]
+    return torch.stack(terms).mean().log()
+
+
+UNIFORMITY = Exercise(
+    id="04.6",
+    title="uniformity",
+    difficulty="medium",
+    minutes=10,
+    section="Build it: is the sphere used?",
+    signature="(N, D) -> scalar",
+    reference=geometry.uniformity,
+    another=_uniformity_loop,
+    gradient=True,
+    cases=(
+        Case("three points on the circle", _circle, torch.tensor(-4.3962626)),
+        Case("random vectors", lambda: (pairs(7)[0],)),
+    ),
+    mistakes=(
+        Mistake(
+            "each point with itself",
+            lambda x: torch.cdist(normalize(x), normalize(x)).pow(2).mul(-2).exp().mean().log(),
+            "You average over all N·N pairs, so every point is compared with itself at distance 0. Those N ones hide the spread. "
+            "Take each pair i < j once.",
+        ),
+        Mistake(
+            "not normalized",
+            lambda x: torch.pdist(x).pow(2).mul(-2).exp().mean().log(),
+            "The vectors are not on the sphere. Normalize first, or long vectors look well spread.",
+        ),
+        Mistake(
+            "distance not squared",
+            lambda x: torch.pdist(normalize(x)).mul(-2).exp().mean().log(),
+            "The kernel takes the squared distance, exp(-2 |x - y|²). The square is missing.",
+        ),
+        Mistake(
+            "mean of the logarithms",
+            lambda x: torch.pdist(normalize(x)).pow(2).mul(-2).mean(),
+            "You take the mean before the logarithm undoes the exponential: the logarithm of a mean is not the mean of logarithms.",
+        ),
+    ),
+    hints=(
+        "Four steps: to the sphere, squared distance of each pair, the kernel, the logarithm of its mean.",
+        "torch.pdist gives the distance of each pair i < j once.",
+        "Square, times -2, exp, mean, log.",
+    ),
+)
+
+EXERCISES = (INFO_NCE, NEGATIVES, SYMMETRIC, NT_XENT, GRADIENT, UNIFORMITY)
+
+QUESTIONS = (
+    Question(
+        "04.p1",
+        "You train with the pull alone: bring every query close to its passage, and nothing else. Where does training end?",
+        (
+            Choice("Every pair close, different pairs apart.", "Nothing in this loss asks for the second half."),
+            Choice(
+                "All texts at one point.",
+                "Yes. One point for all has a perfect score, and knows nothing. It is called collapse.",
+                correct=True,
+            ),
+            Choice("It diverges.", "Cosines are bounded by 1; the loss reaches its floor and stays there."),
+        ),
+    ),
+    Question(
+        "04.p2",
+        "A query has one confusing passage at cosine 0.75 and ninety-eight easy ones near 0.1; its own is at 0.8. You lower the temperature from 0.5 to 0.02. Which passages feel the gradient?",
+        (
+            Choice(
+                "All alike, only more strongly.",
+                "The softmax sharpens: the differences are divided by the temperature as well.",
+            ),
+            Choice(
+                "Almost only the confusing one and its own.",
+                "Yes. A lower temperature looks at the hardest negatives only.",
+                correct=True,
+            ),
+            Choice(
+                "Mostly the easy ones, because there are so many.",
+                "That is so at a high temperature, where the many share the weight.",
+            ),
+        ),
+    ),
+    Question(
+        "04.q1",
+        "sentence-transformers says scale=20. Which temperature is that?",
+        (
+            Choice("20", "Then similarities of at most 1 would be divided by 20, and the softmax would be flat."),
+            Choice("0.05", "Yes: temperature = 1 / scale.", correct=True),
+            Choice("0.2", "One over twenty is 0.05."),
+        ),
+    ),
+    Question(
+        "04.q2",
+        "The InfoNCE loss of an untrained model with 1,024 pairs in a batch is about 6.93. Why?",
+        (
+            Choice(
+                "It is log 1024: all passages look alike to it.",
+                "Yes. A loss far above that at the start means that something is wrong.",
+                correct=True,
+            ),
+            Choice(
+                "It depends on the number of dimensions.", "For near-equal cosines only the number of choices matters."
+            ),
+            Choice("It is 1 / temperature.", "That would be 20 at temperature 0.05."),
+        ),
+    ),
+    Question(
+        "04.q3",
+        "A colleague doubts that negatives affect the loss, “because cross-entropy only looks at the right class”. What do you answer?",
+        (
+            Choice(
+                "True: only the logit of the positive appears.",
+                "It appears as a share of a sum, and the negatives are in that sum.",
+            ),
+            Choice(
+                "The negatives are in the denominator, so each one has a gradient.",
+                "Yes: its softmax weight times its vector.",
+                correct=True,
+            ),
+            Choice(
+                "They matter only with a margin.",
+                "That is the triplet loss. In InfoNCE every negative counts, if only a little.",
+            ),
+        ),
+    ),
+    Question(
+        "04.q4",
+        "Your uniformity rises towards 0 during training while alignment falls. What is going on?",
+        (
+            Choice("The space is collapsing.", "Yes. Pairs come together because everything does.", correct=True),
+            Choice("Training goes well: alignment falls.", "Alignment alone is perfect for a collapsed space, too."),
+            Choice("The temperature is too low.", "A low temperature spreads points; uniformity then falls."),
+        ),
+    ),
+)
