@@ -104,6 +104,7 @@ print(f"result:  {weights @ torch.tensor([8.0, 4.0, 0.0]):.4f}   by hand: 8/2 + 
 # %%
 vocabulary = {"token", "to", "##ization", "##ize", "##s", "##ken", "##r"}
 
+
 # %%
 # Exercise 01.1 · cut a word into pieces · medium · 12 min
 def wordpiece(word, vocabulary):  # str, set of str -> list of str
@@ -153,6 +154,7 @@ print(mask)
 #
 # Which number does a token get? Its own count from the start of the text, whatever padding stands beside it.
 
+
 # %%
 # Exercise 01.2 · number the tokens · easy · 6 min
 def token_positions(mask):  # (B, T) -> (B, T)
@@ -172,6 +174,7 @@ print(token_positions(torch.tensor([[1, 1, 1, 0, 0], [0, 0, 1, 1, 1]])))
 #
 # First as a loop that says what is meant: each token scores all tokens, the softmax turns scores into shares, and the shares mix the values.
 
+
 # %%
 def attention_loop(query, key, value):  # (T, S) each
     result = []
@@ -184,6 +187,7 @@ def attention_loop(query, key, value):  # (T, S) each
 
 # %% [markdown]
 # Both loops are matrix products. Write the weights in one go, for any number of leading dimensions. `allowed` says which pairs may meet; what is forbidden must get a weight of exactly 0.
+
 
 # %%
 # Exercise 01.3 · attention weights · medium · 12 min
@@ -228,6 +232,7 @@ explore(
 # ## Build it: who may look at whom
 #
 # Two rules forbid pairs. Nobody looks at padding. In a **causal** model, such as a decoder that must not read the word it will predict, nobody looks ahead. One exception keeps the softmax alive: every position may look at itself, or a row of padding would divide 0 by 0.
+
 
 # %%
 # Exercise 01.4 · who may look at whom · medium · 10 min
@@ -275,6 +280,7 @@ explore(
 #
 # One attention can look for one thing. So the D dimensions are cut into H slices, each with its own attention: head h gets dimensions h·S to (h+1)·S of every token.
 
+
 # %%
 # Exercise 01.5 · split vectors into heads · medium · 8 min
 def split_heads(x, num_heads):  # (B, T, D), int -> (B, H, T, S)
@@ -311,6 +317,7 @@ print("yours = the package's:", torch.allclose(my_block(hidden, allowed), block(
 # ## Build it: what a text costs
 #
 # Count multiply-adds: a product of an (a, b) with a (b, c) matrix takes a·b·c. A block has four projections (query, key, value, output), two products over pairs of tokens (scores, mix), and two products between D and 4 D.
+
 
 # %%
 # Exercise 01.6 · count the multiply-adds · easy · 8 min
@@ -362,12 +369,11 @@ for T in (128, 256, 512, 1024):
 # Does a transformer learn to retrieve from so little? You train one layer on titles and bodies of your own Python's documentation, then look for the right one among 1,000 passages, beside chance and BM25. Two seeds, so that you see how far one run can be trusted. For comparison the same model is trained with its positions held at zero.
 
 # %%
+from workbook import data
 from workbook.bm25 import BM25
 from workbook.metrics import evaluate
-from workbook.train import fit
-
-from workbook import data
 from workbook.similarity import dense_search
+from workbook.train import fit
 
 docs = data.load("pydocs")
 pairs = docs.pairs("train")

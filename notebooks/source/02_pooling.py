@@ -22,11 +22,10 @@
 # %%
 import torch
 
-from workbook.exercises import check, hint, predict, quiz, reveal
-from workbook.figures import explore, show
+from workbook.exercises import check, predict, quiz
+from workbook.figures import explore
 
-torch.manual_seed(0);
-
+torch.manual_seed(0)
 # %% [markdown]
 # ## A failure first
 #
@@ -104,6 +103,7 @@ print("by hand:      ", [(2 + 4) / 2, (4 + 0) / 2])
 #
 # First as a loop that says what is meant. It goes through the texts and keeps the vectors whose mask is 1.
 
+
 # %%
 def mean_pool_loop(hidden, mask):
     pooled = []
@@ -117,6 +117,7 @@ print(mean_pool_loop(hidden, mask))
 
 # %% [markdown]
 # A loop over texts is slow, and it fails for a text without tokens. Write the same thing without a loop. `check` will tell you what is wrong, by name; `hint("02.1")` gives a little more each time you call it.
+
 
 # %%
 # Exercise 02.1 · masked mean pooling · medium · 10 min
@@ -146,6 +147,7 @@ print("verify they agree:", torch.allclose(mean_pool(hidden, mask), mean_pool_lo
 #
 # Decoders are usually padded on the left, encoders on the right, and people mix the two up in both directions. Write one function that is right for both.
 
+
 # %%
 # Exercise 02.2 · last-token pooling on either padding side · hard · 15 min
 def last_token_pool(hidden, mask):  # (B, T, D), (B, T) -> (B, D)
@@ -161,6 +163,7 @@ last_token_pool = check("02.2", last_token_pool)
 
 # %% [markdown]
 # There is a way between one token and all of them. In a decoder, later tokens have read more, so SGPT lets the n-th token weigh n. Number the tokens, not the positions: with padding on the left they differ.
+
 
 # %%
 # Exercise 02.3 · position-weighted mean pooling · medium · 10 min
@@ -180,6 +183,7 @@ weighted_mean_pool = check("02.3", weighted_mean_pool)
 #
 # Why should you choose the weights at all? Give the model a vector `query` of D numbers, score each token by its dot product with it, and let a softmax turn scores into weights. Training can then learn that "the" counts less than "tensor". The price is D parameters.
 
+
 # %%
 # Exercise 02.4 · attention pooling · medium · 12 min
 def attention_pool(hidden, mask, query):  # (B, T, D), (B, T), (D,) -> (B, D)
@@ -198,6 +202,7 @@ attention_pool = check("02.4", attention_pool)
 #
 # A pooled vector has a direction and a length. Direction carries meaning. Length carries accidents, such as how many tokens agree with each other. Most models therefore divide each vector by its length.
 
+
 # %%
 # Exercise 02.5 · L2 normalization · easy · 5 min
 def normalize(x):  # (..., D) -> (..., D)
@@ -208,6 +213,7 @@ def normalize(x):  # (..., D) -> (..., D)
 
 # %%
 normalize = check("02.5", normalize)
+
 
 # %%
 # Exercise 02.6 · cosine of every query with every passage · easy · 8 min
@@ -254,6 +260,7 @@ explore(
 
 # %% [markdown]
 # **How much harm does padding do?** The next figure encodes one text with more and more padding beside it, and compares the result with the unpadded embedding. A short text drifts fastest. The masked mean does not move at all.
+
 
 # %%
 def drift_of(num_tokens, paddings):
@@ -401,8 +408,7 @@ for mode, pool in ours.items():
 # %%
 from workbook.claims import settle
 
-settle(6);
-
+settle(6)
 # %%
 for number in (3, 4, 5):
     settle(number, budget="record")

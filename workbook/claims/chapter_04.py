@@ -61,9 +61,9 @@ def measure_identity(budget: str, seeds: tuple[int, ...]) -> Measurements:
                 ours = info_nce(q, d, temperature=temperature)
                 logits = F.normalize(q) @ F.normalize(d).T / temperature
                 theirs = F.cross_entropy(logits, torch.arange(B))
-                value = max(value, float((ours - theirs).abs()))
+                value = max(value, (ours - theirs).abs().item())
                 grads = zip(torch.autograd.grad(ours, (q, d)), torch.autograd.grad(theirs, (q, d)), strict=True)
-                gradient = max([gradient, *(float((a - b).abs().max()) for a, b in grads)])
+                gradient = max([gradient, *((a - b).abs().max().item() for a, b in grads)])
     return {"largest difference of losses": value, "largest difference of gradients": gradient}
 
 
