@@ -1,0 +1,538 @@
+"""The exercises of chapter 03: four metrics, one keyword score, one interval.
+
+Taught in 03.
+"""
+
+import math
+
+import numpy as np
+
+from workbook import metrics
+from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
+from workbook.exercises.quiz import Choice, Question
+
+Ranking = list[str]
+Judged = dict[str, int]
+
+# Seven passages were judged for one query; "d" and "f" were never found.
+JUDGED: Judged = {"a": 3, "b": 0, "c": 1, "d": 2, "e": 0, "f": 1, "g": 0}
+RANKED: Ranking = ["b", "a", "x", "c", "e", "y"]
+
+
+def _measure(metric: str, ranked: Ranking, judged: Judged) -> float:
+    """One query's value: the package's `evaluate` on a run with this ranking."""
+    run = {"q": {passage: float(-rank) for rank, passage in enumerate(ranked)}}
+    return metrics.evaluate({"q": judged}, run, (metric,))[metric]
+
+
+def recall_at_k(ranked: Ranking, judged: Judged, k: int) -> float:
+    return _measure(f"recall@{k}", ranked, judged)
+
+
+def reciprocal_rank(ranked: Ranking, judged: Judged, k: int) -> float:
+    return _measure(f"mrr@{k}", ranked, judged)
+
+
+def ndcg_at_k(ranked: Ranking, judged: Judged, k: int) -> float:
+    return _measure(f"ndcg@{k}", ranked, judged)
+
+
+def average_precision(ranked: Ranking, judged: Judged) -> float:
+    return _measure("map", ranked, judged)
+
+
+def _cases(*expected: float) -> tuple[Case, ...]:
+    """The example at three depths, a query without a find, and a longer ranking."""
+    rows: tuple[tuple[str, Ranking, Judged, int], ...] = (
+        ("the example, k = 4", RANKED, JUDGED, 4),
+        ("the example, k = 1", RANKED, JUDGED, 1),
+        ("nothing found", ["x", "y"], JUDGED, 2),
+        ("more asked for than found", ["c", "a"], JUDGED, 10),
+    )
+    cases = [
+        Case(name, lambda row=row: (list(row[0]), dict(row[1]), row[2]), value)
+        for (name, *row), value in zip(rows, expected, strict=True)
+    ]
+    long = [f"p{i}" for i in range(30)]
+    judged = {f"p{i}": i % 4 for i in range(0, 40, 3)}
+    return (*cases, Case("thirty passages", lambda: (list(long), dict(judged), 10)))
+
+
+def _nothing_relevant(metric: Answer) -> str | None:
+    value = metric(["a", "b"], {"a": 0}, 2)
+    return None if value == 0 else f"a query without any relevant passage gave {value}, not 0"
+
+
+def _at_most_one(metric: Answer) -> str | None:
+    value = metric(["c", "a", "d", "f"], {"a": 3, "c": 1, "d": 2, "f": 1, "z": 0}, 4)
+    return None if value <= 1 + 1e-9 else f"a ranking scored {value:.3f}; nothing is better than 1"
+
+
+BOUNDED = (
+    Property("a query without relevant passages counts 0", _nothing_relevant),
+    Property("never above 1", _at_most_one),
+)
+
+
+def _dcg(grades: list[int]) -> float:
+    return sum(grade / math.log2(rank + 1) for rank, grade in enumerate(grades, start=1))
+
+
+def _num_relevant(judged: Judged) -> int:
+    return sum(grade > 0 for grade in judged.values())
+
+
+def _safe(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+# --- 03.1 recall -----------------------------------------------------------------------------
+
+RECALL = Exercise(
+    id="03.1",
+    title="Recall@k",
+    difficulty="easy",
+    minutes=6,
+    section="Build it: Recall@k",
+    signature="ranked ids, judged id -> grade, k -> float",
+    reference=recall_at_k,
+    another=lambda ranked, judged, k: _safe(
+        len({p for p in ranked[:k] if judged.get(p, 0) > 0}), _num_relevant(judged)
+    ),
+    cases=_cases(0.5, 0.0, 0.0, 0.5),
+    properties=BOUNDED,
+    mistakes=(
+        Mistake(
+            "divided by k",
+            lambda ranked, judged, k: sum(judged.get(p, 0) > 0 for p in ranked[:k]) / k,
+            "You divide by k: that is precision, the share of the shown that is relevant. Recall is the share of the relevant that "
+            "is shown.",
+        ),
+        Mistake(
+            "judged means relevant",
+            lambda ranked, judged, k: len(set(ranked[:k]) & set(judged)) / len(judged),
+            "You count every judged passage as relevant. A grade of 0 says that somebody looked, and it was wrong.",
+        ),
+        Mistake(
+            "k forgotten",
+            lambda ranked, judged, k: _safe(sum(judged.get(p, 0) > 0 for p in ranked), _num_relevant(judged)),
+            "You look at the whole ranking. Only the first k passages count.",
+        ),
+        Mistake(
+            "found or not found",
+            lambda ranked, judged, k: float(any(judged.get(p, 0) > 0 for p in ranked[:k])),
+            "You answer whether anything relevant was found. That is the hit rate, or success@k. Recall asks how much of it.",
+        ),
+    ),
+    hints=(
+        "How many relevant passages are there? How many of them stand in the first k?",
+        "A passage is relevant when its grade is above 0. judged.get(p, 0) gives 0 for one that nobody judged.",
+        "Relevant ones among ranked[:k], divided by all relevant ones; 0 when there are none.",
+    ),
+)
+
+# --- 03.2 reciprocal rank --------------------------------------------------------------------
+
+
+def _rr(ranked: Ranking, judged: Judged, k: int, offset: int = 1) -> float:
+    for rank, passage in enumerate(ranked[:k], start=offset):
+        if judged.get(passage, 0) > 0:
+            return 1 / max(rank, 1e-9)
+    return 0.0
+
+
+MRR = Exercise(
+    id="03.2",
+    title="reciprocal rank",
+    difficulty="easy",
+    minutes=5,
+    section="Build it: reciprocal rank",
+    signature="ranked ids, judged id -> grade, k -> float",
+    reference=reciprocal_rank,
+    another=_rr,
+    cases=_cases(0.5, 0.0, 0.0, 1.0),
+    properties=BOUNDED,
+    mistakes=(
+        Mistake(
+            "ranks start at zero",
+            lambda ranked, judged, k: next(
+                (1 / (i or 0.5) for i, p in enumerate(ranked[:k]) if judged.get(p, 0) > 0), 0.0
+            ),
+            "Your ranks start at 0. The first passage has rank 1, so a find in first place counts 1, in second place one half.",
+        ),
+        Mistake(
+            "the last find instead of the first",
+            lambda ranked, judged, k: (
+                max((i for i, p in enumerate(ranked[:k], 1) if judged.get(p, 0) > 0), default=0) ** -1.0
+                if any(judged.get(p, 0) > 0 for p in ranked[:k])
+                else 0.0
+            ),
+            "You take the last relevant passage. Reciprocal rank stops at the first one: it asks how far a reader has to look.",
+        ),
+        Mistake(
+            "any judged passage counts",
+            lambda ranked, judged, k: next((1 / i for i, p in enumerate(ranked[:k], 1) if p in judged), 0.0),
+            "You stop at the first judged passage. Its grade may be 0, which means: looked at, and wrong.",
+        ),
+        Mistake(
+            "k forgotten",
+            lambda ranked, judged, k: _rr(ranked, judged, len(ranked)),
+            "You search the whole ranking. A find beyond rank k counts 0.",
+        ),
+    ),
+    hints=(
+        "How far does a reader have to look before the first right passage?",
+        "Go through the first k passages with their ranks, counted from 1.",
+        "Return 1 / rank at the first passage with a grade above 0, and 0 after the loop.",
+    ),
+)
+
+# --- 03.3 nDCG -------------------------------------------------------------------------------
+
+
+def _ndcg(ranked: Ranking, judged: Judged, k: int) -> float:
+    gains = [max(0, judged.get(p, 0)) for p in ranked[:k]]
+    return _safe(_dcg(gains), _dcg(sorted((g for g in judged.values() if g > 0), reverse=True)[:k]))
+
+
+def _ndcg_wrong_ideal(ranked: Ranking, judged: Judged, k: int) -> float:
+    gains = [judged.get(p, 0) for p in ranked[:k]]
+    return _safe(_dcg(gains), _dcg(sorted(gains, reverse=True)))
+
+
+def _ndcg_exponential(ranked: Ranking, judged: Judged, k: int) -> float:
+    gain = lambda g: 2**g - 1  # noqa: E731
+    gains = [gain(judged.get(p, 0)) for p in ranked[:k]]
+    return _safe(_dcg(gains), _dcg(sorted(map(gain, judged.values()), reverse=True)[:k]))
+
+
+NDCG = Exercise(
+    id="03.3",
+    title="nDCG@k",
+    difficulty="medium",
+    minutes=15,
+    section="Build it: nDCG",
+    signature="ranked ids, judged id -> grade, k -> float",
+    reference=ndcg_at_k,
+    another=_ndcg,
+    cases=_cases(
+        (3 / math.log2(3) + 1 / math.log2(5)) / (3 + 2 / math.log2(3) + 1 / 2 + 1 / math.log2(5)),
+        0.0,
+        0.0,
+        (1 + 3 / math.log2(3)) / (3 + 2 / math.log2(3) + 1 / 2 + 1 / math.log2(5)),
+    ),
+    properties=BOUNDED,
+    mistakes=(
+        Mistake(
+            "the ideal comes from the retrieved list",
+            _ndcg_wrong_ideal,
+            "Your ideal ranking is the retrieved list, sorted. A system that finds one poor passage and misses three good ones then "
+            "scores 1. The ideal comes from all judged passages, found or not. Public libraries have shipped this mistake.",
+        ),
+        Mistake(
+            "not divided by the ideal",
+            lambda ranked, judged, k: _dcg([judged.get(p, 0) for p in ranked[:k]]),
+            "This is DCG. Without dividing by the best possible value, queries with many relevant passages count for more.",
+        ),
+        Mistake(
+            "exponential gain",
+            _ndcg_exponential,
+            "You take 2^grade - 1 as gain. That is a definition people use, but not the one of trec_eval, and the two cannot be "
+            "compared. Here the gain is the grade.",
+        ),
+        Mistake(
+            "the ideal is not cut at k",
+            lambda ranked, judged, k: _safe(
+                _dcg([judged.get(p, 0) for p in ranked[:k]]), _dcg(sorted(judged.values(), reverse=True))
+            ),
+            "Your ideal ranking is longer than k. A perfect first k then scores below 1. Cut both at k.",
+        ),
+        Mistake(
+            "discount starts too early",
+            lambda ranked, judged, k: _safe(
+                sum(judged.get(p, 0) / math.log2(max(r, 2)) for r, p in enumerate(ranked[:k], 1)),
+                sum(g / math.log2(max(r, 2)) for r, g in enumerate(sorted(judged.values(), reverse=True)[:k], 1)),
+            ),
+            "Your discount is log2(rank), so ranks 1 and 2 count the same. It is log2(rank + 1).",
+        ),
+    ),
+    hints=(
+        "Write DCG first, for a list of grades. What list of grades would be the best possible?",
+        "The best possible list: all judged grades, highest first, cut at k.",
+        "DCG of the grades of ranked[:k], divided by DCG of the best list; 0 when that is 0.",
+    ),
+)
+
+# --- 03.4 average precision ------------------------------------------------------------------
+
+
+def _ap(ranked: Ranking, judged: Judged) -> float:
+    total, found = 0.0, 0
+    for rank, passage in enumerate(ranked, start=1):
+        if judged.get(passage, 0) > 0:
+            found += 1
+            total += found / rank
+    return _safe(total, _num_relevant(judged))
+
+
+def _ap_found_only(ranked: Ranking, judged: Judged) -> float:
+    return _safe(_ap(ranked, judged) * _num_relevant(judged), sum(judged.get(p, 0) > 0 for p in ranked))
+
+
+AP = Exercise(
+    id="03.4",
+    title="average precision",
+    difficulty="medium",
+    minutes=10,
+    section="Build it: average precision",
+    signature="ranked ids, judged id -> grade -> float",
+    reference=average_precision,
+    another=_ap,
+    cases=(
+        Case("the example", lambda: (list(RANKED), dict(JUDGED)), (1 / 2 + 2 / 4) / 4),
+        Case("nothing found", lambda: (["x"], dict(JUDGED)), 0.0),
+        Case("two of four, at once", lambda: (["a", "d"], dict(JUDGED)), 0.5),
+    ),
+    mistakes=(
+        Mistake(
+            "divided by what was found",
+            _ap_found_only,
+            "You divide by the relevant passages that were found. What was missed must count: divide by all relevant ones.",
+        ),
+        Mistake(
+            "precision at every rank",
+            lambda ranked, judged: (
+                sum(sum(judged.get(p, 0) > 0 for p in ranked[:r]) / r for r in range(1, len(ranked) + 1)) / len(ranked)
+            ),
+            "You average the precision at every rank. Only the ranks that hold a relevant passage count.",
+        ),
+        Mistake(
+            "grades as gain",
+            lambda ranked, judged: _safe(
+                sum(
+                    sum(judged.get(p, 0) for p in ranked[:r]) / r
+                    for r in range(1, len(ranked) + 1)
+                    if judged.get(ranked[r - 1], 0) > 0
+                ),
+                _num_relevant(judged),
+            ),
+            "You add grades. Average precision knows relevant and not relevant only; nDCG is the metric with grades.",
+        ),
+    ),
+    hints=(
+        "At which ranks does something relevant stand? What is the precision up to each of them?",
+        "Keep a count of finds. At the n-th find at rank r the precision is n / r.",
+        "Add those precisions and divide by the number of all relevant passages.",
+    ),
+)
+
+# --- 03.5 BM25 of one word -------------------------------------------------------------------
+
+
+def bm25_weight(count: int, length: float, mean_length: float, num_passages: int, num_with_word: int) -> float:
+    """The Lucene form with k1 = 1.2 and b = 0.75."""
+    from workbook.bm25 import METHODS
+
+    idf, tf = METHODS["lucene"]
+    score = idf(np.float64(num_passages), np.float64(num_with_word)) * tf(
+        np.float64(count), length / mean_length, 1.2, 0.75, 0
+    )
+    return float(score)
+
+
+def _bm25(count, length, mean_length, num_passages, num_with_word, k1=1.2, b=0.75):
+    idf = math.log(1 + (num_passages - num_with_word + 0.5) / (num_with_word + 0.5))
+    return idf * count / (count + k1 * (1 - b + b * length / mean_length))
+
+
+def _saturates(weight: Answer) -> str | None:
+    few, many = weight(1, 10, 10, 100, 5), weight(1000, 10, 10, 100, 5)
+    return (
+        None
+        if many < 3 * few
+        else f"a word a thousand times weighs {many / few:.0f} times as much as once; it must level off"
+    )
+
+
+BM25_WEIGHT = Exercise(
+    id="03.5",
+    title="the BM25 weight of one word",
+    difficulty="medium",
+    minutes=12,
+    section="Build it: BM25",
+    signature="count, length, mean_length, num_passages, num_with_word -> float",
+    reference=bm25_weight,
+    another=_bm25,
+    cases=(
+        Case("once in a passage of mean length", lambda: (1, 10, 10.0, 100, 5), math.log(1 + 95.5 / 5.5) / 2.2),
+        Case("three times in a long passage", lambda: (3, 40, 20.0, 1000, 17)),
+        Case("not there", lambda: (0, 12, 10.0, 50, 3), 0.0),
+        Case("a word that nearly all passages hold", lambda: (2, 8, 10.0, 100, 97)),
+    ),
+    properties=(Property("repetition levels off", _saturates),),
+    mistakes=(
+        Mistake(
+            "no length correction",
+            lambda c, length, mean, N, n: _bm25(c, length, mean, N, n, b=0.0),
+            "The length of the passage does not count. A long passage holds more of every word, by being long; b holds it back.",
+        ),
+        Mistake(
+            "tf-idf: no saturation",
+            lambda c, length, mean, N, n: math.log(1 + (N - n + 0.5) / (n + 0.5)) * c,
+            "The count goes in as it is: that is TF-IDF. In BM25 the tenth repetition adds next to nothing.",
+        ),
+        Mistake(
+            "idf that turns negative",
+            lambda c, length, mean, N, n: (
+                math.log((N - n + 0.5) / (n + 0.5)) * c / (c + 1.2 * (0.25 + 0.75 * length / mean))
+            ),
+            "Your idf becomes negative for a word in more than half of the passages, so a match lowers the score. Lucene adds 1 "
+            "inside the logarithm.",
+        ),
+        Mistake(
+            "with the factor k1 + 1",
+            lambda c, length, mean, N, n: 2.2 * _bm25(c, length, mean, N, n),
+            "You have the factor (k1 + 1). The original has it, Lucene left it out: it changes every score alike and no ranking.",
+        ),
+    ),
+    hints=(
+        "Two factors: how rare is the word (idf), and how often does it stand here (tf)?",
+        "idf = log(1 + (N - n + 0.5) / (n + 0.5)); tf = count / (count + something that grows with the length).",
+        "The something is k1 · (1 - b + b · length / mean_length) with k1 = 1.2 and b = 0.75.",
+    ),
+)
+
+# --- 03.6 the interval -----------------------------------------------------------------------
+
+
+def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
+    """The percentile bootstrap with given draws; `workbook.significance.bootstrap_ci` draws them itself."""
+    means = np.asarray(values)[draws].mean(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _draws(Q: int, times: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(3)
+    return generator.random(Q).round(2), generator.integers(0, Q, size=(times, Q))
+
+
+INTERVAL = Exercise(
+    id="03.6",
+    title="a bootstrap interval",
+    difficulty="medium",
+    minutes=12,
+    section="Build it: an interval",
+    signature="values (Q,), draws (R, Q) of row numbers -> (low, high)",
+    reference=interval,
+    another=lambda values, draws: tuple(
+        float(x) for x in np.percentile([np.mean([values[i] for i in row]) for row in draws], [2.5, 97.5])
+    ),
+    cases=(
+        Case(
+            "two queries, four draws",
+            lambda: (np.array([0.0, 1.0]), np.array([[0, 0], [0, 1], [1, 0], [1, 1]])),
+            (0.0375, 0.9625),
+        ),
+        Case("thirty queries", lambda: _draws(30)),
+        Case("five queries", lambda: _draws(5)),
+    ),
+    mistakes=(
+        Mistake(
+            "spread of the queries",
+            lambda values, draws: tuple(float(x) for x in np.quantile(values, [0.025, 0.975])),
+            "This is where 95 % of the queries lie, not where the mean lies. You want the spread of the means of the draws.",
+        ),
+        Mistake(
+            "90 per cent",
+            lambda values, draws: tuple(
+                float(x) for x in np.quantile(np.asarray(values)[draws].mean(axis=1), [0.05, 0.95])
+            ),
+            "You cut off 5 % on each side: that is a 90 % interval. For 95 %, cut off 2.5 % on each side.",
+        ),
+        Mistake(
+            "mean over the wrong axis",
+            lambda values, draws: tuple(
+                float(x) for x in np.quantile(np.asarray(values)[draws].mean(axis=0), [0.025, 0.975])
+            ),
+            "You average over axis 0, over the draws. Each draw is a row: its mean runs along axis 1.",
+        ),
+    ),
+    hints=(
+        "Each row of draws is another set of queries that you might have had. What do you compute for each?",
+        "values[draws] has the shape of draws. Take the mean of each row.",
+        "np.quantile of those means at 0.025 and 0.975.",
+    ),
+)
+
+EXERCISES = (RECALL, MRR, NDCG, AP, BM25_WEIGHT, INTERVAL)
+
+QUESTIONS = (
+    Question(
+        "03.p1",
+        "Two systems were compared on 50 queries. A has nDCG@10 0.42, B has 0.44. What do you know?",
+        (
+            Choice("B is better.", "On these 50 queries. On 50 others it may be the other way round."),
+            Choice(
+                "Nothing yet.",
+                "Yes. With 50 queries a difference of 0.02 is well inside the noise, unless the two agree on nearly all.",
+                correct=True,
+            ),
+            Choice("They are equal.", "No difference seen is not the same as no difference."),
+        ),
+    ),
+    Question(
+        "03.q1",
+        "An evaluation reports nDCG of 1.08. What happened?",
+        (
+            Choice(
+                "The system beats the judges.",
+                "nDCG is divided by the best possible ranking. Nothing is better than that.",
+            ),
+            Choice(
+                "A passage stands twice in the ranking, or the ideal is wrong.",
+                "Yes. Both were seen in public libraries.",
+                correct=True,
+            ),
+            Choice("Rounding.", "Rounding moves the seventh decimal."),
+        ),
+    ),
+    Question(
+        "03.q2",
+        "The query itself is a passage of the corpus. What does the evaluation show?",
+        (
+            Choice(
+                "Every system finds it first, and scores are wrong in a way that hides differences.",
+                "Yes. Leave the query's own text out before you measure.",
+                correct=True,
+            ),
+            Choice("Nothing unusual.", "A text is most similar to itself: rank 1 is taken, for every query."),
+            Choice("An error.", "No error. It is only wrong."),
+        ),
+    ),
+    Question(
+        "03.q3",
+        "A model leaves 10 % of the queries without any result, and the tool averages over the queries in the run. What does that do?",
+        (
+            Choice("It punishes the model.", "The queries it failed on are not in the mean at all."),
+            Choice(
+                "It rewards silence.",
+                "Yes. A missing query must count as 0. Here it does, with a warning.",
+                correct=True,
+            ),
+            Choice(
+                "Nothing, if the other queries are typical.",
+                "A system stays silent on the hard ones. The rest is not typical.",
+            ),
+        ),
+    ),
+    Question(
+        "03.q4",
+        "First-stage Recall@100 is 0.72. You add the best reranker there is. What is the highest Recall@10 you can reach?",
+        (
+            Choice("0.72", "Yes. A reranker only reorders what the first stage found.", correct=True),
+            Choice("1.0", "It cannot show what was never retrieved."),
+            Choice("It depends on the reranker.", "How close you come depends on it. The ceiling does not."),
+        ),
+    ),
+)
