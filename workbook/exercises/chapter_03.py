@@ -55,6 +55,7 @@ def _cases(*expected: float) -> tuple[Case, ...]:
     ]
     long = [f"p{i}" for i in range(30)]
     judged = {f"p{i}": i % 4 for i in range(0, 40, 3)}
+    cases.append(Case("the example, k = 2", lambda: (list(RANKED), dict(JUDGED), 2)))
     return (*cases, Case("thirty passages", lambda: (list(long), dict(judged), 10)))
 
 
