@@ -11,7 +11,7 @@ from workbook.bm25 import BM25
 from workbook.claims.chapter_02 import small_docs
 from workbook.claims.chapter_04 import trained
 from workbook.claims.claim import Claim, Measurements, Verdict
-from workbook.metrics import evaluate, paired_permutation_test
+from workbook.metrics import evaluate, paired_permutation_test, ranking
 from workbook.similarity import dense_search
 
 BUDGETS = {"notebook": (20, 128, 100, 400), "record": (150, 512, 1_000, 10_000)}  # steps, batch, queries, passages
@@ -44,7 +44,7 @@ def measure_ceiling(budget: str, seeds: tuple[int, ...]) -> Measurements:
         generator = np.random.default_rng(seed)
         for name, run in runs(budget, seed).items():
             for depth in DEPTHS:
-                kept = {q: dict(list(found.items())[:depth]) for q, found in run.items()}
+                kept = {q: {p: found[p] for p in ranking(found, depth)} for q, found in run.items()}
                 perfect = {q: {p: docs.qrels[q].get(p, 0) + 1e-3 for p in found} for q, found in kept.items()}
                 shuffled = {q: {p: generator.random() for p in found} for q, found in kept.items()}
                 recall = evaluate(docs.qrels, run, (f"recall@{depth}",))[f"recall@{depth}"]
