@@ -1,9 +1,9 @@
-"""Figures: one call, two renderings.
+"""Figures that show the same thing live, stored and read aloud.
 
-    show(fig, alt="…")                                   a figure with its description
-    explore(function, alt="…", temperature=[0.01, …])    a figure with a control for each parameter
+    show(fig, alt="what it shows")
+    explore(function, alt="what it shows and how it changes", temperature=[0.01, 0.05, 0.1])
 
-The families of figures stand beside this file, one module for each chapter. Taught in 00.
+Taught in 00.
 """
 
 from workbook.figures.engine import explore, show
