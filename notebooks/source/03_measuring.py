@@ -24,7 +24,7 @@ import math
 
 import numpy as np
 
-from workbook.exercises import check, hint, predict, quiz, reveal
+from workbook.exercises import check, predict, quiz
 from workbook.figures import explore, show
 from workbook.figures import measuring as figures
 
@@ -39,7 +39,10 @@ judged = {"a": 3, "c": 1, "d": 2, "f": 1}
 
 def ndcg_in_a_hurry(ranked):
     grades = [judged.get(p, 0) for p in ranked]
-    dcg = lambda grades: sum(g / math.log2(r + 1) for r, g in enumerate(grades, start=1))
+
+    def dcg(grades):
+        return sum(g / math.log2(r + 1) for r, g in enumerate(grades, start=1))
+
     return dcg(grades) / dcg(sorted(grades, reverse=True))
 
 
