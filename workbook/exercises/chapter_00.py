@@ -135,6 +135,7 @@ RECALL = Exercise(
     cases=(
         Case("third of three", lambda: (["a", "b", "c", "d"], "c", 3), 1),
         Case("one too late", lambda: (["a", "b", "c", "d"], "d", 3), 0),
+        Case("far too late", lambda: (["a", "b", "c", "d", "e"], "e", 2), 0),
         Case("never", lambda: (["a", "b"], "z", 10), 0),
         Case("first", lambda: (["a", "b"], "a", 1), 1),
     ),

@@ -1,0 +1,61 @@
+"""The figures of chapter 00: two systems by depth, and how they meet one query.
+
+Each takes arrays and returns a plotly Figure. Taught in 00.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from workbook.figures.theme import COLORS, figure
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+def found_by_both(shares: dict[int, Sequence[float]], k: int) -> "Figure":
+    """Bars: the share of the queries whose passage both systems find, one of them, or none.
+
+    Args:
+        shares: k -> shares for both, only keyword search, only the encoder, neither.
+        k: how many passages are looked at.
+
+    Taught in 00.
+    """
+    import plotly.graph_objects as go
+
+    names = ["both", "only keyword search", "only the encoder", "neither"]
+    fig = figure(
+        title=f"the right passage among the first {k}", yaxis_title="share of the queries", xaxis_title="found by"
+    )
+    fig.add_trace(
+        go.Bar(
+            x=names,
+            y=[round(float(x), 4) for x in shares[k]],
+            marker={"color": [COLORS[2], COLORS[1], COLORS[0], "#999999"], "pattern": {"shape": ["", "/", "x", "."]}},
+            showlegend=False,
+        )
+    )
+    fig.update_yaxes(range=[0, 1])
+    return fig
+
+
+def similarities(words: Sequence[str], cosines: dict[str, Sequence[float]], word: str) -> "Figure":
+    """Bars: the cosine of one word with others, as the trained encoder sees them.
+
+    Args:
+        words: the other words.
+        cosines: word -> one cosine for each of `words`.
+        word: which row to draw.
+
+    Taught in 00.
+    """
+    import plotly.graph_objects as go
+
+    fig = figure(title=f"cosine with “{word}”", yaxis_title="cosine", xaxis_title="word")
+    fig.add_trace(
+        go.Bar(
+            x=list(words), y=[round(float(c), 3) for c in cosines[word]], marker={"color": COLORS[0]}, showlegend=False
+        )
+    )
+    fig.update_yaxes(range=[-0.3, 1.02])
+    return fig
