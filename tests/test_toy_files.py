@@ -240,3 +240,34 @@ def test_bm25_is_decent_on_keywords_and_lost_on_paraphrases(bm25):
     assert mean["question"] > 0.45
     assert mean["paraphrase"] < 0.15
     assert mean["typo"] < 0.4
+
+
+def test_the_card_states_the_numbers_that_hold(bm25):
+    card = (TOY / "CARD.md").read_text("utf-8")
+    toy, run = bm25
+    grades = Counter(grade for judged in QRELS.values() for grade in judged.values())
+    meanings = (
+        "is not relevant",
+        "is on the topic but does not answer",
+        "answers it partly",
+        "answers the query fully",
+    )
+    for grade, meaning in enumerate(meanings):
+        assert f"| {grade} | {meaning} | {grades[grade]} |" in card
+    assert f"{len(CORPUS)} passages" in card
+    assert f"{len(QUERIES)} queries" in card
+    assert f"{sum(grades.values())} judgements" in card
+    assert f"{len(tsv('unlabelled_positives.tsv')[1])} passages that do answer" in card
+    assert f"{len(tsv('hard_negatives.tsv')[1])} passages that look right" in card
+    assert f"{len(tsv('parallel.tsv')[1])} sentences in English" in card
+    (stated,) = re.findall(r"\| all \| ([\d.]+) \|", card)
+    assert evaluate(toy.qrels, run, metrics=("ndcg@10",))["ndcg@10"] == pytest.approx(float(stated), abs=0.0006)
+
+
+def test_the_card_states_the_agreement_of_the_second_pass():
+    header, rows = tsv("second_pass.tsv")
+    assert header == ["query-id", "corpus-id", "first", "second"]
+    same = sum(first == second for *_, first, second in rows)
+    assert f"{same} of {len(rows)} grades were the same" in (TOY / "CARD.md").read_text("utf-8")
+    changed = {(q, p) for q, p, first, _ in rows if QRELS[q].get(p) != int(first)}
+    assert changed == {("q-hist-04", "hist-008"), ("q-law-02", "law-029"), ("q-travel-09", "travel-016")}
