@@ -1,0 +1,51 @@
+"""A learner opens chapter 04 in JupyterLab, runs all, and moves the temperature."""
+
+import os
+
+import pytest
+
+from tests.browser.lab import chromium, jupyterlab, open_notebook, page, run_all
+from workbook.environment import ROOT
+from workbook.learner import start
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def learn(tmp_path):
+    if chromium() is None:
+        if os.environ.get("WORKBOOK_REQUIRE_BROWSER") == "1":
+            pytest.fail("Chromium is required here and was not found")
+        pytest.skip("Chromium was not found; install it to run the browser test")
+    folder = tmp_path / "learn"
+    start(folder)
+    return folder
+
+
+def test_the_temperature_slider_moves_the_figure(learn, tmp_path):
+    quick = {"WORKBOOK_STEP_DIVISOR": "20", "WORKBOOK_LEARN": str(learn), "PYTHONPATH": str(ROOT)}
+    with jupyterlab(learn, tmp_path / "jupyter", **quick) as address, page() as view:
+        open_notebook(view, address, "04_infonce.ipynb")
+        run_all(view, timeout=600)
+        outputs = view.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
+        assert outputs.count() == 0
+        bars = "() => [...document.querySelectorAll('.js-plotly-plot')][0]._fullData[0].y.map(Number)"
+        handle = view.locator(".widget-slider .noUi-handle").first
+        handle.scroll_into_view_if_needed()
+        before = view.evaluate(bars)
+        handle.focus()
+        for _ in range(4):
+            view.keyboard.press("ArrowRight")
+        view.wait_for_function(f"before => JSON.stringify(({bars})()) !== before", arg=_json(before), timeout=20_000)
+        after = view.evaluate(bars)
+        assert after[0] < before[0]  # a higher temperature takes weight from the own passage
+        assert "not started" in view.locator(".jp-Notebook").inner_text()
+        if folder := os.environ.get("WORKBOOK_SCREENSHOTS"):
+            view.screenshot(path=f"{folder}/chapter_04.png")
+        assert [error for error in view.errors if "favicon" not in error] == []
+
+
+def _json(values):
+    import json
+
+    return json.dumps(values, separators=(",", ":"))
