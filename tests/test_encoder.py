@@ -182,3 +182,11 @@ def test_what_cannot_be_saved_or_loaded_is_said(tmp_path):
         load(tmp_path / "model")
     with pytest.raises(FileNotFoundError, match="neither a folder"):
         TextEncoder.from_pretrained("no/such-model-anywhere")
+
+
+def test_scale_by_idf_makes_rare_tokens_long_and_keeps_directions():
+    table = StaticEncoder(4, 3)
+    before = table.word.weight.detach().clone()
+    table.scale_by_idf([[0, 0, 1], [0, 2], [0]])
+    idf = torch.log1p(3 / (1 + torch.tensor([3.0, 1.0, 1.0, 0.0])))
+    assert torch.allclose(table.word.weight.detach(), before * (idf / idf.mean())[:, None])

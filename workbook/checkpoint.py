@@ -207,7 +207,7 @@ def _write(encoder: TextEncoder, folder: Path) -> None:
     if kind == "huggingface":
         backbone.model.save_pretrained(folder)  # type: ignore[operator,union-attr]
     elif kind == "static":
-        save_file({"embedding.weight": backbone.word.weight.detach().contiguous()}, folder / "model.safetensors")  # type: ignore[union-attr]
+        save_file({"embedding.weight": backbone.word.weight.detach().contiguous()}, folder / "model.safetensors")  # type: ignore[operator,union-attr]
     else:
         weights = {bert_name(name): p.detach().contiguous() for name, p in backbone.named_parameters()}
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})

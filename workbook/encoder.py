@@ -88,6 +88,27 @@ class StaticEncoder(nn.Module):
         total = F.embedding_bag(input_ids, self.word.weight, mode="sum", per_sample_weights=weight)  # (B, D)
         return total / weight.sum(dim=1, keepdim=True).clamp(min=1.0)
 
+    @torch.no_grad()
+    def scale_by_idf(self, ids: Sequence[Sequence[int]]) -> None:
+        """Let training start where a mean makes sense: frequent tokens short, rare ones long.
+
+            word[v] ← word[v] · idf_v / mean(idf),   idf_v = log(1 + N / (1 + n_v))
+
+        In a mean of random vectors "the" counts as much as "eigenvalue". Training would learn better
+        in time; this saves the time.
+
+        Args:
+            ids: the token ids of N texts; n_v of them hold token v.
+
+        Taught in 00.
+        """
+        V = self.word.num_embeddings
+        n = np.zeros(V)
+        for tokens in ids:
+            n[list(set(tokens))] += 1
+        idf = np.log1p(len(ids) / (1 + n))
+        self.word.weight.mul_(torch.from_numpy(idf / idf.mean()).to(self.word.weight)[:, None])
+
 
 class TextEncoder(nn.Module):
     """A whole text encoder: strings in, one vector per string out.

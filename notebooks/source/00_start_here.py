@@ -154,6 +154,8 @@ with stopwatch("tokenizer"):
 tokenizer.encode("tokenize").tokens
 
 # %% [markdown]
+# Random vectors of equal length would let "the" count as much as "eigenvalue" in every mean. So rare pieces start with long vectors and frequent ones with short; keyword search weighs words the same way.
+#
 # Then the table is trained: take many pairs at once, ask of each query which passage of the batch belongs to it, and move the vectors a little in the direction that makes the answer better.
 
 # %%
@@ -168,7 +170,11 @@ def loss(query, positive):  # (B, D), (B, D) -> scalar
 
 # %%
 torch.manual_seed(0)
-encoder = TextEncoder(tokenizer, StaticEncoder(tokenizer.get_vocab_size(), 256), max_length=96)
+table = StaticEncoder(tokenizer.get_vocab_size(), 256)
+encoder = TextEncoder(tokenizer, table, max_length=96)
+table.scale_by_idf(encoder.token_ids([passage for _, passage in pairs[::3]]))
+
+# %%
 with stopwatch("training"):
     history = fit(encoder, pairs, loss, steps=150, batch_size=1024, lr=0.01)
 print(f"loss at the first step: {history[0]['loss']:.1f}; a guess among 1,024 costs log(1024) = {np.log(1024):.1f}")
@@ -263,9 +269,9 @@ explore(
 # %%
 words = ["array", "matrix", "thread", "process", "plot", "figure", "error", "exception", "delete", "remove"]
 cosines = {}
-table = torch.tensor(encoder.encode(words))
-for word, vector in zip(words, table):
-    cosines[word] = [cosine(vector, other).item() for other in table]
+vectors_of = torch.tensor(encoder.encode(words))
+for word, vector in zip(words, vectors_of):
+    cosines[word] = [cosine(vector, other).item() for other in vectors_of]
 
 # %% tags=["nbval-ignore-output"]
 explore(

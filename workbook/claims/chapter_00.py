@@ -42,6 +42,7 @@ def train_retriever(seed: int = 0, recipe: dict[str, Any] = RECIPE) -> TextEncod
     torch.manual_seed(seed)
     backbone = StaticEncoder(tokenizer.get_vocab_size(), recipe["hidden_size"])
     encoder = TextEncoder(tokenizer, backbone, max_length=recipe["max_length"])
+    backbone.scale_by_idf(encoder.token_ids([passage for _, passage in pairs[::3]]))
     fit(encoder, pairs, symmetric, steps=recipe["steps"], batch_size=recipe["batch_size"], lr=recipe["lr"], seed=seed)
     return encoder
 

@@ -3,6 +3,8 @@
 Taught in 02.
 """
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -262,6 +264,10 @@ def _attention_with_a_loop(hidden, mask, query):
     return torch.stack(pooled)
 
 
+def _with_fixed_query(property: Property, pool: Answer) -> str | None:
+    return property.check(lambda hidden, mask: pool(hidden, mask, torch.linspace(-1, 1, hidden.shape[-1])))
+
+
 ATTENTION = Exercise(
     id="02.4",
     title="attention pooling",
@@ -280,13 +286,7 @@ ATTENTION = Exercise(
         Case("padding on the left", lambda: with_query(left_padded)),
         Case("six random texts", lambda: with_query(random_texts)),
     ),
-    properties=tuple(
-        Property(
-            p.name,
-            lambda pool, p=p: p.check(lambda hidden, mask: pool(hidden, mask, torch.linspace(-1, 1, hidden.shape[-1]))),
-        )
-        for p in INVARIANT
-    ),
+    properties=tuple(Property(p.name, partial(_with_fixed_query, p)) for p in INVARIANT),
     mistakes=(
         Mistake(
             "softmax over padding too",
