@@ -4,6 +4,7 @@ Taught in 03.
 """
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -41,6 +42,11 @@ def average_precision(ranked: Ranking, judged: Judged) -> float:
     return _measure("map", ranked, judged)
 
 
+def _fresh(ranked: Ranking, judged: Judged, k: int) -> tuple[Ranking, Judged, int]:
+    """Copies, so that an answer that changes its arguments spoils nothing."""
+    return list(ranked), dict(judged), k
+
+
 def _cases(*expected: float) -> tuple[Case, ...]:
     """The example at three depths, a query without a find, and a longer ranking."""
     rows: tuple[tuple[str, Ranking, Judged, int], ...] = (
@@ -50,13 +56,13 @@ def _cases(*expected: float) -> tuple[Case, ...]:
         ("more asked for than found", ["c", "a"], JUDGED, 10),
     )
     cases = [
-        Case(name, lambda row=row: (list(row[0]), dict(row[1]), row[2]), value)
-        for (name, *row), value in zip(rows, expected, strict=True)
+        Case(name, partial(_fresh, ranked, judged, k), value)
+        for (name, ranked, judged, k), value in zip(rows, expected, strict=True)
     ]
     long = [f"p{i}" for i in range(30)]
     judged = {f"p{i}": i % 4 for i in range(0, 40, 3)}
-    cases.append(Case("the example, k = 2", lambda: (list(RANKED), dict(JUDGED), 2)))
-    return (*cases, Case("thirty passages", lambda: (list(long), dict(judged), 10)))
+    cases.append(Case("the example, k = 2", partial(_fresh, RANKED, JUDGED, 2)))
+    return (*cases, Case("thirty passages", partial(_fresh, long, judged, 10)))
 
 
 def _nothing_relevant(metric: Answer) -> str | None:
