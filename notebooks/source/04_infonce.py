@@ -233,7 +233,7 @@ explore(
 # **How do the points move?** Here are the six pairs from the beginning, now with the push. Press play, or drag the slider.
 
 # %%
-path = move(lambda q, d: info_nce(q, d, 0.2) + 0 * only_pull(q, d), steps=60)
+path = move(lambda q, d: info_nce(q, d, 0.2), steps=60)
 show(
     figures.points_on_the_circle(path[::3], "InfoNCE at temperature 0.2"),
     alt="Animation of six pairs of points on a circle. The two points of each pair come together while the pairs spread "
@@ -288,19 +288,10 @@ def recall(encoder):
 
 
 # %%
-def train(temperature, seed=0, steps=100, loss=symmetric, on_step=None):
+def train(temperature, seed=0, steps=100, loss=symmetric):
     torch.manual_seed(seed)
     encoder = TextEncoder(tokenizer, StaticEncoder(tokenizer.get_vocab_size(), 128), max_length=64)
-    fit(
-        encoder,
-        pairs,
-        lambda q, d: loss(q, d, temperature),
-        steps=steps,
-        batch_size=256,
-        lr=0.02,
-        seed=seed,
-        on_step=on_step,
-    )
+    fit(encoder, pairs, loss, steps=steps, batch_size=256, lr=0.02, seed=seed, temperature=temperature)
     return encoder
 
 
@@ -331,25 +322,15 @@ dev_pairs = small.pairs("sample")
 
 def follow(temperature):
     points = []
-    encoder_now = {}
-
-    def look(step, _):
-        if step in (1, 5, 15, 40, 100):
-            x, y = (torch.tensor(encoder_now["it"].encode(side)) for side in zip(*dev_pairs))
-            points.append((alignment(x, y).item(), uniformity(y).item()))
-            encoder_now["it"].train()
-
     torch.manual_seed(0)
-    encoder_now["it"] = TextEncoder(tokenizer, StaticEncoder(tokenizer.get_vocab_size(), 128), max_length=64)
-    fit(
-        encoder_now["it"],
-        pairs,
-        lambda q, d: symmetric(q, d, temperature),
-        steps=100,
-        batch_size=256,
-        lr=0.02,
-        on_step=look,
-    )
+    encoder = TextEncoder(tokenizer, StaticEncoder(tokenizer.get_vocab_size(), 128), max_length=64)
+
+    def look(record):
+        if record["step"] in (1, 5, 15, 40, 100):
+            x, y = (torch.tensor(encoder.encode(side)) for side in zip(*dev_pairs))
+            points.append((alignment(x, y).item(), uniformity(y).item()))
+
+    fit(encoder, pairs, symmetric, steps=100, batch_size=256, lr=0.02, temperature=temperature, on_step=look)
     return points
 
 
@@ -394,10 +375,10 @@ explore(
 
 # %% tags=["nbval-ignore-output"]
 broken = {
-    "as it should be, temperature 0.03": lambda q, d, t: symmetric(q, d, t),
-    "temperature forgotten": lambda q, d, t: symmetric(q, d, 1.0),
-    "scale and temperature swapped": lambda q, d, t: symmetric(q, d, 1 / t),
-    "only the pull, no negatives": lambda q, d, t: only_pull(q, d),
+    "as it should be, temperature 0.03": symmetric,
+    "temperature forgotten": lambda q, d, temperature: symmetric(q, d, 1.0),
+    "scale and temperature swapped": lambda q, d, temperature: symmetric(q, d, 1 / temperature),
+    "only the pull, no negatives": lambda q, d, temperature: only_pull(q, d),
 }
 results = {name: recall(train(0.03, steps=60, loss=loss)) for name, loss in broken.items()}
 for name, value in results.items():
