@@ -105,7 +105,8 @@ class BM25:
         length = (L / max(L.mean(), 1e-12))[self.passage] if N else L
         self.score = np.repeat(idf(N, n), n) * tf(f, length, self.k1, self.b, self.delta)
         # bm25+ and bm25l give points to passages without the word, too: the same for all of them.
-        absent = idf(N, n) * tf(np.zeros(1), np.ones(1), self.k1, self.b, self.delta)
+        # k1 = 0 would make tf of an absent word 0 / 0; its limit is meant.
+        absent = idf(N, n) * tf(np.zeros(1), np.ones(1), max(self.k1, np.finfo(float).tiny), self.b, self.delta)
         self.absent = absent if self.method in ("bm25+", "bm25l") else np.zeros(V)
         self.score -= np.repeat(self.absent, n)
         return self

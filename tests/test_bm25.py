@@ -1,0 +1,106 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbook.bm25 import BM25, METHODS, words
+
+CORPUS = {
+    "1": "the heart pumps blood",
+    "2": "heart attack symptoms",
+    "3": "attack on the chess board",
+    "4": "blood sugar",
+}
+
+
+def test_by_hand():
+    # "heart" stands in 2 of 4 passages; passage 2 has 3 words, the mean is 14 / 4.
+    idf = math.log(1 + (4 - 2 + 0.5) / (2 + 0.5))
+    expected = idf / (1 + 1.2 * (0.25 + 0.75 * 3 / 3.5))
+    assert BM25().index(CORPUS).search({"q": "heart"}, k=1) == {"q": {"2": pytest.approx(expected, abs=1e-12)}}
+
+
+def test_best_first_and_only_what_matches():
+    run = BM25().index(CORPUS).search({"q": "Heart attack?", "r": "sugar"}, k=10)
+    assert list(run["q"]) == ["2", "1", "3"]
+    assert list(run["q"].values()) == sorted(run["q"].values(), reverse=True)
+    assert list(run["r"]) == ["4"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_empty_texts_unknown_words_and_no_corpus(method):
+    index = BM25(method=method).index({"empty": "", "full": "heart attack", "other": "chess board game"})
+    assert index.search({"nothing": "", "unknown": "zebra"}) == {"nothing": {}, "unknown": {}}
+    assert np.isfinite(index.scores("heart")).all()
+    assert BM25(method=method).index({}).search({"q": "heart"}) == {"q": {}}
+    assert BM25(method=method).index({"a": "", "b": ""}).search({"q": "heart"}) == {"q": {}}
+
+
+def test_equal_scores_keep_the_order_of_the_corpus_also_at_the_cut():
+    index = BM25().index({name: "same words" for name in "zxya"} | {"other": "nothing here"})
+    assert list(index.search({"q": "same"}, k=3)["q"]) == ["z", "x", "y"]
+
+
+def test_a_word_twice_in_the_query_counts_twice():
+    index = BM25().index(CORPUS)
+    assert index.scores("blood blood") == pytest.approx(2 * index.scores("blood"))
+
+
+def test_length_is_held_back_only_with_b():
+    corpus = {"short": "heart", "long": "heart and many more words that say nothing", "other": "chess"}
+    short, long, _ = BM25(b=0.0).index(corpus).scores("heart")
+    assert short == long
+    short, long, _ = BM25(b=0.75).index(corpus).scores("heart")
+    assert short > long
+
+
+def test_repetition_counts_less_and_less_and_with_k1_zero_not_at_all():
+    corpus = {"1": "a1 b1 b1 b1", "2": "a1 a1 b1 b1", "3": "a1 a1 a1 b1", "4": "c1 c1 c1 c1"}
+    once, twice, thrice, _ = BM25().index(corpus).scores("a1")
+    assert twice - once > thrice - twice > 0
+    for method in METHODS:
+        assert np.isfinite(BM25(k1=0, method=method).index(corpus).scores("a1")).all()
+    assert len(set(BM25(k1=0).index(corpus).scores("a1")[:3])) == 1
+
+
+def test_stop_words_and_stemming_go_in_through_tokenize():
+    stemmed = BM25(tokenize=lambda text: [word.rstrip("s") for word in words(text) if word != "the"])
+    stemmed.index({"1": "the dogs", "2": "a cat"})
+    assert stemmed.search({"q": "dog", "r": "the"}) == {"q": {"1": pytest.approx(stemmed.scores("dog")[0])}, "r": {}}
+
+
+def test_words():
+    assert words("Don't sort_values(x) ÜBER 42") == ["don", "sort_values", "über", "42"]
+
+
+def test_indexing_again_forgets_the_first_corpus():
+    index = BM25().index(CORPUS).index({"new": "chess"})
+    assert index.search({"q": "heart", "r": "chess"})["q"] == {}
+
+
+@pytest.mark.parametrize("wrong", [{"method": "okapi"}, {"k1": -1}, {"b": 1.5}])
+def test_arguments_are_checked(wrong):
+    with pytest.raises(ValueError, match=r"unknown method|expected k1"):
+        BM25(**wrong)
+    with pytest.raises(ValueError, match="k must be"):
+        BM25().index(CORPUS).search({"q": "heart"}, k=0)
+
+
+texts = st.lists(st.lists(st.sampled_from(["aa", "bb", "cc", "dd"]), max_size=6).map(" ".join), min_size=1, max_size=8)
+
+
+@given(texts, st.sampled_from(sorted(METHODS)), st.permutations(range(8)))
+def test_the_order_of_the_corpus_changes_no_score(passages, method, order):
+    corpus = {str(i): text for i, text in enumerate(passages)}
+    shuffled = {str(i): corpus[str(i)] for i in order if i < len(passages)}
+    one, other = (BM25(method=method).index(c).search({"q": "aa bb"}, k=99)["q"] for c in (corpus, shuffled))
+    assert one == pytest.approx(other, abs=1e-12)
+
+
+@given(texts, st.integers(1, 10))
+def test_a_smaller_k_is_the_start_of_a_larger_one(passages, k):
+    index = BM25().index({str(i): text for i, text in enumerate(passages)})
+    everything = list(index.search({"q": "aa cc"}, k=99)["q"].items())
+    assert list(index.search({"q": "aa cc"}, k=k)["q"].items()) == everything[:k]
