@@ -39,7 +39,7 @@ def test_empty_texts_unknown_words_and_no_corpus(method):
 
 
 def test_equal_scores_keep_the_order_of_the_corpus_also_at_the_cut():
-    index = BM25().index({name: "same words" for name in "zxya"} | {"other": "nothing here"})
+    index = BM25().index(dict.fromkeys("zxya", "same words") | {"other": "nothing here"})
     assert list(index.search({"q": "same"}, k=3)["q"]) == ["z", "x", "y"]
 
 

@@ -129,7 +129,7 @@ def _claims(options: argparse.Namespace) -> int:
         return 2
     for id in options.ids:
         if options.record:
-            result = claims.record(claims.CLAIMS[id])
+            result = claims.run_record(claims.CLAIMS[id])
             write_record(result)
             print(f"claim {id}: {result.verdict}\n{result.because}\n{result.seconds:.0f} s", flush=True)
         else:

@@ -1,31 +1,36 @@
-"""The training loop: batches of similar length, a loss, a step; again.
+"""Training: pairs of texts teach an encoder which texts belong together, one batch at a time.
 
-Letters: B pairs in a batch, T token positions, D dimensions.
+A step takes a batch of pairs, embeds both sides, asks the loss how wrong the similarities are, and
+moves every weight a little against the gradient. Everything random follows from `seed`, so a run
+can be repeated, and a run that was stopped can go on as if it had not been (`workbook.resume`).
 
-Taught in 07, used from 00 on.
+Letters: N pairs, B pairs in a batch, T tokens, D dimensions, M negatives of a pair.
+
+Taught in 00 and 07.
 """
 
-import json
+import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from workbook.encoder import TextEncoder
-from workbook.files import write_atomically
+from workbook import resume
 from workbook.frontend import budgeted, track
 from workbook.losses import info_nce
 
 History = list[dict[str, float]]
+Column = list[Tensor]  # the token ids of N texts
 
 
 def fit(
-    encoder: TextEncoder,
-    pairs: Sequence[Sequence[str]],
+    encoder: Any,
+    pairs: Sequence[tuple[str, ...]],
     loss: Callable[..., Tensor] = info_nce,
     steps: int = 100,
     batch_size: int = 64,
@@ -33,184 +38,247 @@ def fit(
     seed: int = 0,
     temperature: float | None = None,
     warmup: float = 0.1,
-    weight_decay: float = 0.0,
+    weight_decay: float = 0.01,
     max_grad_norm: float = 1.0,
-    autocast: torch.dtype | None = None,
+    dtype: torch.dtype | None = None,
+    pool_batches: int = 16,
     checkpoint: str | Path | None = None,
     save_every: int = 100,
-    on_step: Callable[[int, float], None] | None = None,
+    on_step: Callable[[dict[str, float]], Any] | None = None,
 ) -> History:
-    """Train an encoder on pairs with in-batch negatives.
+    """Train an encoder on pairs with AdamW, linear warmup and linear decay.
 
-    AdamW, with a learning rate that rises over the first steps and then falls to zero in a straight
-    line. Batches hold pairs of similar length, so little is spent on padding; the in-batch negatives
-    are then of similar length too, which keeps length from giving the answer away.
+    Batches hold texts of similar length (`bucketed_batches`), so little is spent on padding. The
+    other passages of a batch serve as negatives, and they too are of similar length: the model
+    cannot tell them from the positive by length alone. Texts are tokenized once, before the first step.
 
     Args:
-        encoder: what to train, in place. It ends in evaluation mode.
-        pairs: (query, positive) texts, or (query, positive, negative, …) with M negatives each.
-        loss: (query (B, D), positive (B, D)[, negatives (B, M, D)]) -> scalar.
-        steps: how many batches; a quick run takes a fraction of them (`workbook.frontend.budgeted`).
-        batch_size: B. When there are fewer pairs, a batch holds them all.
-        lr: the highest learning rate.
-        seed: of the order of the pairs and of dropout.
-        temperature: passed on to the loss where it is given.
+        encoder: a `workbook.encoder.TextEncoder`; it is trained in place, on the device it is on.
+        pairs: N tuples (query, positive) or (query, positive, negative, …), all of one length.
+        loss: called as loss(query (B, D), positive (B, D)), with negatives (B, M, D) third if there are any.
+        steps: how many batches, at most; `workbook.frontend.budgeted` may shorten a quick run.
+        batch_size: pairs in a batch, at most; all N where there are fewer.
+        lr: the highest learning rate, reached after warmup.
+        seed: decides the batches and dropout. The global random state is left as it was.
+        temperature: passed on to the loss, unless None.
         warmup: share of the steps in which the learning rate rises.
-        weight_decay: AdamW's.
-        max_grad_norm: longer gradients are scaled down to this length.
-        autocast: compute in this type, such as torch.bfloat16, where the processor is fast at it.
-        checkpoint: a file. Training is saved to it and goes on from it: stopped and resumed is the same
-            as never stopped, bit by bit.
-        save_every: steps between two checkpoints.
-        on_step: called with (step, loss) after each step.
+        weight_decay: of matrices only; biases and LayerNorm weights are left alone.
+        max_grad_norm: longer gradients are scaled down to this length; `math.inf` turns it off.
+        dtype: `torch.bfloat16` runs the encoder under autocast; the loss always sees float32 or more.
+        pool_batches: how many batches are drawn together and sorted by length; 1 turns bucketing off.
+        checkpoint: a folder. Where it holds a run of the same configuration, that run goes on from there.
+        save_every: steps between two checkpoints; the last step always writes one.
+        on_step: called after each step with its record; training stops when it returns True.
     Returns:
-        one {"step", "loss"} for each step, counted from 1.
+        one record {"step", "loss", "lr"} for each step, those before a resume included.
     Raises:
-        ValueError: no pairs, an argument out of range, or a checkpoint of another training.
-        FloatingPointError: the loss became NaN or infinite.
+        ValueError: there are no pairs, they differ in length, a number is out of range, or the
+            checkpoint belongs to a different configuration.
+        FloatingPointError: the loss or the gradient is not finite; the weights are those before that step.
 
-    Taught in 07.
+    Source: Loshchilov and Hutter 2019 (AdamW). Taught in 00 and 07.
     """
-    if not pairs:
-        raise ValueError("pairs is empty; give (query, positive) texts, such as Collection.pairs('train')")
-    if steps < 1 or batch_size < 1 or lr <= 0:
-        raise ValueError(f"steps, batch_size and lr must be positive, got {steps}, {batch_size} and {lr}")
+    _check(pairs, steps, batch_size, lr, warmup, dtype, pool_batches, save_every)
     steps = budgeted(steps)
+    columns = [_tokenize(encoder, texts, column) for column, texts in enumerate(zip(*pairs, strict=True))]
+    lengths = np.array([[len(ids) for ids in column] for column in columns[1:]]).max(axis=0)  # (N,), passages only
+    settings = {
+        "steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "temperature": temperature,
+        "warmup": warmup, "weight_decay": weight_decay, "max_grad_norm": str(max_grad_norm), "dtype": str(dtype),
+        "pool_batches": pool_batches, "loss": _name(loss), "pairs": _fingerprint(columns),
+    }  # fmt: skip
+    optimizer = _adamw(encoder, lr, weight_decay)
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    device, was_training = parameters[0].device, encoder.training
     options = {} if temperature is None else {"temperature": temperature}
-    optimizer = torch.optim.AdamW(encoder.parameters(), lr=lr, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(step, steps, warmup))
-    columns = [encoder.token_ids(texts) for texts in _columns(encoder, pairs)]
-    conditions = {"steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "pairs": len(pairs)}
-    torch.manual_seed(seed)
-    history = _resume(checkpoint, encoder, optimizer, schedule, conditions)
-
-    encoder.train()
-    batches = bucketed_batches([max(map(len, row)) for row in zip(*columns, strict=True)], batch_size, steps, seed)
-    for step, rows in enumerate(track(batches, total=steps, label="training"), start=1):
-        if step <= len(history):
-            continue  # done before the interruption; the order of the batches is the same again
-        with torch.autocast(encoder.device.type, dtype=autocast, enabled=autocast is not None):
-            embeddings = [_embed(encoder, [ids[row] for row in rows]) for ids in columns]
-            negatives = [torch.stack(embeddings[2:], dim=1)] if len(embeddings) > 2 else []
-            value = loss(embeddings[0], embeddings[1], *negatives, **options)
-        if not value.isfinite():
-            raise FloatingPointError(
-                f"the loss became {value.item()} at step {step}; lower lr ({lr}) or raise temperature"
-            )
-        optimizer.zero_grad()
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(encoder.parameters(), max_grad_norm)
-        optimizer.step()
-        schedule.step()
-        history.append({"step": step, "loss": value.item()})
-        if checkpoint is not None and (step % save_every == 0 or step == steps):
-            _save(checkpoint, encoder, optimizer, schedule, conditions, history)
-        if on_step is not None:
-            on_step(step, value.item())
-    encoder.eval()
+    history: History = []
+    with _own_randomness(device, seed):
+        if checkpoint is not None:
+            history = resume.load_state(checkpoint, encoder, optimizer, device, settings)
+        batches = _stream(lengths, batch_size, seed, pool_batches, start=len(history))
+        for step in track(range(len(history), steps), label="training"):
+            rate = lr * schedule(step, steps, round(warmup * steps))
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            rows = next(batches)
+            encoder.train()
+            with torch.autocast(device.type, torch.bfloat16, enabled=dtype is not None):
+                query, positive, *negatives = [encoder(*_pad(encoder, column, rows, device)) for column in columns]
+            embedded = [_at_least_float32(x) for x in (query, positive)]
+            if negatives:
+                embedded.append(_at_least_float32(torch.stack(negatives, dim=1)))  # (B, M, D)
+            value = loss(*embedded, **options)
+            optimizer.zero_grad()
+            value.backward()
+            norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
+            record = {"step": step + 1, "loss": value.item(), "lr": rate}
+            _stop_unless_finite(record, norm.item(), history)
+            optimizer.step()
+            history.append(record)
+            stop = on_step is not None and on_step(record) is True
+            if checkpoint is not None and ((step + 1) % save_every == 0 or step + 1 == steps or stop):
+                resume.save_state(checkpoint, encoder, optimizer, device, settings, history)
+            if stop:
+                break
+    encoder.train(was_training)
     return history
 
 
-def learning_rate(step: int, steps: int, warmup: float) -> float:
-    """The share of the highest learning rate at a step: up over the warm-up, then down to zero. Taught in 07."""
-    rising = max(1, round(steps * warmup))
-    return min((step + 1) / rising, max(0.0, (steps - step) / max(1, steps - rising)))
+def schedule(step: int, steps: int, warmup_steps: int) -> float:
+    """The share of the highest learning rate at a step: up a straight line, then down another.
 
-
-def bucketed_batches(lengths: Sequence[int], batch_size: int, steps: int, seed: int) -> Iterator[list[int]]:
-    """Row numbers of each batch: random pairs, but those of one batch are of similar length.
-
-    Each epoch shuffles the rows, cuts them into pools of 50 batches, sorts each pool by length, and
-    deals the pool's batches in random order. Every row comes once an epoch; an incomplete batch at
-    the end of an epoch is left out.
+        (step + 1) / (warmup_steps + 1)              while step < warmup_steps
+        (steps - step) / (steps - warmup_steps)      after
 
     Args:
-        lengths: tokens of each row.
-        batch_size: rows in a batch.
-        steps: how many batches.
-        seed: of the shuffling.
+        step: counted from 0.
+        steps: how many steps there are in all.
+        warmup_steps: how many of them rise.
+    Returns:
+        above 0, and 1 at step `warmup_steps`.
+
+    Without warmup equal to the linear schedule of transformers. Taught in 07.
+    """
+    if step < warmup_steps:
+        return (step + 1) / (warmup_steps + 1)
+    return (steps - step) / (steps - warmup_steps)
+
+
+def bucketed_batches(
+    lengths: np.ndarray, batch_size: int, seed: int = 0, epoch: int = 0, pool_batches: int = 16
+) -> list[np.ndarray]:
+    """Cut one epoch into batches of texts of similar length, in random order.
+
+    All texts are shuffled and dealt into pools of `pool_batches` batches. Each pool is sorted by
+    length and cut into batches, and the batches of all pools are shuffled. A small pool wastes more on
+    padding; a pool of everything would put the same texts together in every epoch.
+
+    Args:
+        lengths: (N,) tokens of each text.
+        batch_size: the most a batch may hold. Sizes differ by one at most, so no batch is a remnant.
+        seed, epoch: the same two give the same batches.
+        pool_batches: batches in a pool.
+    Returns:
+        arrays of row numbers; every one of the N rows stands in exactly one of them.
 
     Taught in 07.
     """
-    batch_size = min(batch_size, len(lengths))
-    length = np.asarray(lengths)
-    generator = np.random.default_rng(seed)
-    dealt = 0
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    num_batches = math.ceil(len(lengths) / batch_size)
+    cuts = np.arange(num_batches + 1) * len(lengths) // num_batches
+    for first in range(0, num_batches, pool_batches):
+        pool = order[cuts[first] : cuts[min(first + pool_batches, num_batches)]]
+        if pool_batches > 1:
+            pool[:] = pool[np.argsort(lengths[pool], kind="stable")]  # a view: this sorts `order` in place
+    batches = np.split(order, cuts[1:-1])
+    return [batches[i] for i in rng.permutation(num_batches)]
+
+
+def _stream(lengths: np.ndarray, batch_size: int, seed: int, pool_batches: int, start: int) -> Iterator[np.ndarray]:
+    # The position in the data is the step: epoch and place in it follow.
+    epoch, place = divmod(start, math.ceil(len(lengths) / batch_size))
     while True:
-        order = generator.permutation(len(length))
-        order = order[: len(order) - len(order) % batch_size]
-        batches = []
-        for start in range(0, len(order), 50 * batch_size):
-            pool = order[start : start + 50 * batch_size]
-            pool = pool[np.argsort(length[pool], kind="stable")]
-            batches += list(pool.reshape(-1, batch_size))
-        for i in generator.permutation(len(batches)):
-            yield batches[i].tolist()
-            dealt += 1
-            if dealt == steps:
-                return
+        yield from bucketed_batches(lengths, batch_size, seed, epoch, pool_batches)[place:]
+        epoch, place = epoch + 1, 0
 
 
-def _columns(encoder: TextEncoder, pairs: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Queries, positives and perhaps negatives, each with its prompt."""
-    width = len(pairs[0])
-    if width < 2 or any(len(row) != width for row in pairs):
-        raise ValueError("every row of pairs must hold a query, a positive and equally many negatives")
-    prompts = [encoder.query_prompt] + [encoder.document_prompt] * (width - 1)
-    return [[prompt + row[i] for row in pairs] for i, prompt in enumerate(prompts)]
+def _tokenize(encoder: Any, texts: Sequence[str], column: int) -> Column:
+    prompt = encoder.query_prompt if column == 0 else encoder.document_prompt
+    ids: Column = []
+    for start in range(0, len(texts), 1024):
+        input_ids, mask = encoder.tokenize([prompt + text for text in texts[start : start + 1024]])
+        mask = mask.bool().cpu()
+        ids += input_ids.cpu()[mask].split(mask.sum(dim=1).tolist())
+    return ids
 
 
-def _embed(encoder: TextEncoder, ids: list[list[int]]) -> Tensor:
-    input_ids, mask = encoder.pad(ids)
-    return encoder(input_ids.to(encoder.device), mask.to(encoder.device))
+def _pad(encoder: Any, column: Column, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
+    """The texts of a batch as a rectangle: input_ids and mask, both (B, T)."""
+    ids = [column[row] for row in rows]
+    lengths = torch.tensor([len(x) for x in ids])[:, None]  # (B, 1)
+    T = max(int(lengths.max()), 1)
+    position = torch.arange(T)
+    mask = position < lengths if encoder.padding_side == "right" else position >= T - lengths  # (B, T)
+    input_ids = torch.full(mask.shape, encoder.pad_id).masked_scatter(mask, torch.cat(ids))
+    return input_ids.to(device), mask.long().to(device)
 
 
-# --- checkpoints: tensors as safetensors, the rest as JSON in the same file ------------------------
+def _adamw(encoder: torch.nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    parameters = [p for p in encoder.parameters() if p.requires_grad]
+    if not parameters:
+        raise ValueError("the encoder has no parameter that can be trained; did you freeze all of them?")
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    fused = all(p.device.type in ("cpu", "cuda", "mps") and p.is_floating_point() for p in parameters)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, fused=fused)
 
 
-def _save(path: str | Path, encoder: Any, optimizer: Any, schedule: Any, conditions: dict, history: History) -> None:
-    tensors = {f"model.{name}": value.contiguous() for name, value in encoder.state_dict().items()}
-    for i, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    tensors["random"] = torch.get_rng_state()
-    if encoder.device.type == "cuda":
-        tensors["random.cuda"] = torch.cuda.get_rng_state(encoder.device)
-    about = {"conditions": conditions, "history": history, "schedule": schedule.last_epoch}
-    temporary = Path(f"{path}.writing")
-    temporary.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def _own_randomness(device: torch.device, seed: int) -> Iterator[None]:
+    kept = resume.random_state(device)
+    torch.manual_seed(seed)
     try:
-        save_file(tensors, temporary, metadata={"training": json.dumps(about)})
-        write_atomically(path, temporary.read_bytes())
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        resume.set_random_state(device, kept)
 
 
-def _resume(path: str | Path | None, encoder: Any, optimizer: Any, schedule: Any, conditions: dict) -> History:
-    """Put a saved training back; an empty history where there is none."""
-    if path is None or not Path(path).exists():
-        return []
-    from safetensors import safe_open
+def _stop_unless_finite(record: dict[str, float], norm: float, history: History) -> None:
+    if math.isfinite(record["loss"]) and math.isfinite(norm):
+        return
+    before = f"it was {history[-1]['loss']:.4f} one step before" if history else "this is the first step"
+    raise FloatingPointError(
+        f"the loss is {record['loss']} and the length of the gradient {norm} at step {record['step']}; {before}. "
+        "Try a lower lr, a longer warmup or a higher temperature, and look for NaN in the weights you started from"
+    )
 
-    with safe_open(path, framework="pt") as file:
-        about = json.loads(file.metadata()["training"])
-    if about["conditions"] != conditions:
-        differ = {name: (about["conditions"].get(name), value) for name, value in conditions.items()}
-        differ = {name: pair for name, pair in differ.items() if pair[0] != pair[1]}
-        raise ValueError(
-            f"the checkpoint {Path(path).name} belongs to another training, (saved, now): {differ}; delete it or name another"
-        )
-    tensors = load_file(path)
-    encoder.load_state_dict({name[6:]: value for name, value in tensors.items() if name.startswith("model.")})
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, i, key = name.split(".")
-            state.setdefault(int(i), {})[key] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    schedule.last_epoch = about["schedule"]
-    for group, base in zip(optimizer.param_groups, schedule.base_lrs, strict=True):
-        group["lr"] = base * schedule.lr_lambdas[0](about["schedule"])
-    torch.set_rng_state(tensors["random"])
-    if "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"], encoder.device)
-    return list(about["history"])
+
+def _at_least_float32(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+
+
+def _name(loss: Callable[..., Any]) -> str:
+    if hasattr(loss, "func"):  # functools.partial
+        return f"{_name(loss.func)}{loss.args}{sorted(loss.keywords.items())}"  # type: ignore[attr-defined]
+    return getattr(loss, "__qualname__", type(loss).__qualname__)
+
+
+def _fingerprint(columns: list[Column]) -> str:
+    """Texts, prompts, tokenizer and truncation in one number: all of them change the token ids."""
+    digest = hashlib.sha256()
+    for column in columns:
+        digest.update(np.array([len(ids) for ids in column]).tobytes())
+        digest.update(torch.cat(column).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _check(
+    pairs: Sequence[tuple[str, ...]],
+    steps: int,
+    batch_size: int,
+    lr: float,
+    warmup: float,
+    dtype: torch.dtype | None,
+    pool_batches: int,
+    save_every: int,
+) -> None:
+    if not pairs:
+        raise ValueError("pairs must hold at least one (query, positive), got none; is the split's name right?")
+    width = len(pairs[0])
+    for row, pair in enumerate(pairs):
+        if isinstance(pair, str) or len(pair) < 2 or len(pair) != width:
+            raise ValueError(
+                f"pairs must be tuples (query, positive, …) of one length, {width} by the first; "
+                f"pair {row} is {pair!r}; drop it, or give every pair the same number of negatives"
+            )
+    whole = {"steps": steps, "batch_size": batch_size, "pool_batches": pool_batches, "save_every": save_every}
+    for name, number in whole.items():
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
+    if lr <= 0 or not 0 <= warmup < 1:
+        raise ValueError(f"lr must be above 0 and warmup in [0, 1), got lr={lr}, warmup={warmup}")
+    if dtype not in (None, torch.bfloat16):
+        raise ValueError(f"dtype must be None or torch.bfloat16, got {dtype}; float16 would need a loss scale")

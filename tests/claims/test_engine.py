@@ -5,8 +5,8 @@ import json
 import pytest
 
 import workbook.claims as claims
+import workbook.claims.record as recording
 from workbook.claims import CLAIMS, Claim, Verdict
-from workbook.claims import record as recording
 
 
 def make_claim(**changes):
@@ -57,7 +57,7 @@ def test_a_verdict_may_go_against_the_claim(monkeypatch):
 def test_a_record_keeps_its_conditions_and_can_be_replayed(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(recording, "FOLDER", tmp_path)
     monkeypatch.setattr(claims, "CLAIMS", {900: make_claim()})
-    result = recording.record(make_claim(), seeds=(0, 1))
+    result = recording.run_record(make_claim(), seeds=(0, 1))
     recording.write_record(result)
     assert recording.read_record(900) == result
     assert result.measurements == {"budget": "record", "values": [2.0, 3.0]}

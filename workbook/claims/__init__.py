@@ -16,7 +16,7 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 
 from workbook.claims.claim import VERDICTS, Claim, Measurements, Verdict
-from workbook.claims.record import Record, read_record, record
+from workbook.claims.record import Record, read_record, run_record
 
 __all__ = [
     "CLAIMS",
@@ -27,7 +27,7 @@ __all__ = [
     "Verdict",
     "board",
     "read_record",
-    "record",
+    "run_record",
     "settle",
 ]
 

@@ -39,7 +39,7 @@ class Record:
     versions: dict[str, str]
 
 
-def record(claim: Claim, seeds: tuple[int, ...] = SEEDS) -> Record:
+def run_record(claim: Claim, seeds: tuple[int, ...] = SEEDS) -> Record:
     """Run a claim's experiment at the record budget. Nothing is written. Taught in 00."""
     start = time.perf_counter()
     measurements = claim.measure("record", seeds)

@@ -1,0 +1,54 @@
+"""Metrics beside pytrec_eval and ranx: the same judgements and run, mean over the queries, one thread."""
+
+import numba
+import numpy as np
+import pytrec_eval
+import ranx
+
+from benchmarks.timing import row
+from workbook.metrics import evaluate, grades, ndcg
+
+QUERIES, DEPTH = 2_000, 100
+
+
+def run() -> list[dict]:
+    """nDCG@10, Recall@100 and MAP from dictionaries, and nDCG@10 from a matrix of grades."""
+    numba.set_num_threads(1)
+    generator = np.random.default_rng(0)
+    qrels, found = {}, {}
+    for q in range(QUERIES):
+        ids = generator.choice(50_000, size=DEPTH, replace=False)
+        scores = generator.permutation(DEPTH) / DEPTH
+        qrels[f"q{q}"] = {f"p{i}": int(generator.integers(1, 4)) for i in ids[:8]}
+        found[f"q{q}"] = {f"p{i}": float(score) for i, score in zip(ids, scores, strict=True)}
+    trec = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.10", "recall.100", "map"})
+    only_ndcg = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg_cut.10"})
+    names = ["ndcg@10", "recall@100", "map"]
+    ranx_qrels, ranx_run = ranx.Qrels(qrels), ranx.Run(found)
+    ranx.evaluate(ranx_qrels, ranx_run, names)  # compiles
+    gains, ideal = grades(qrels, found, DEPTH)
+
+    def mean(evaluator: pytrec_eval.RelevanceEvaluator) -> dict[str, float]:
+        rows = list(evaluator.evaluate(found).values())
+        return {name: float(np.mean([values[name] for values in rows])) for name in rows[0]}
+
+    return [
+        row(
+            f"3 metrics of {QUERIES:,} queries",
+            "pytrec_eval",
+            lambda: evaluate(qrels, found, names),
+            lambda: mean(trec),
+        ),
+        row(
+            f"3 metrics of {QUERIES:,} queries, from dictionaries",
+            "ranx",
+            lambda: evaluate(qrels, found, names),
+            lambda: ranx.evaluate(ranx.Qrels(qrels), ranx.Run(found), names),
+        ),
+        row(
+            f"nDCG@10 of {QUERIES:,} queries, from a matrix of grades (the peer: from dictionaries)",
+            "pytrec_eval",
+            lambda: ndcg(gains, ideal, 10).mean(),
+            lambda: mean(only_ndcg),
+        ),
+    ]

@@ -1,0 +1,30 @@
+"""A chapter 99 with one exercise, and a learner's folder in a temporary place."""
+
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from workbook import exercises
+
+
+@pytest.fixture
+def learn(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBOOK_LEARN", str(tmp_path / "learn"))
+    monkeypatch.setenv("WORKBOOK_LIVE", "0")
+    return tmp_path / "learn"
+
+
+@pytest.fixture
+def chapter_99(learn, monkeypatch):
+    import sample
+
+    module = types.ModuleType("workbook.exercises.chapter_99")
+    module.EXERCISES, module.QUESTIONS = (sample.EXERCISE,), sample.QUESTIONS
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(exercises, "chapters", lambda: ["99"])
+    monkeypatch.setattr(exercises, "_HINTS_SHOWN", {})
+    return sample
