@@ -376,8 +376,8 @@ from workbook.similarity import dense_search
 from workbook.train import fit
 
 docs = data.load("pydocs")
-pairs = docs.pairs("train")
-tokenizer = train_tokenizer([text for pair in pairs[:6000] for text in pair], vocab_size=4000)
+pairs = docs.pairs("train")[:8000]
+tokenizer = train_tokenizer([text for pair in pairs for text in pair], vocab_size=4000)
 
 # %%
 asked = docs.split("dev").sample(200, seed=0)
