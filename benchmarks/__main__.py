@@ -10,7 +10,7 @@ import torch
 from workbook import machine
 from workbook.files import write_json
 
-NAMES = ("search", "metrics", "bm25", "encoding", "training")
+NAMES = ("search", "metrics", "bm25")
 RESULTS = Path(__file__).parent / "results.json"
 
 
