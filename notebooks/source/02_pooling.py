@@ -403,14 +403,14 @@ for mode, pool in ours.items():
 # %% [markdown]
 # ## Claims settled here
 #
-# Claim 6 is exact, so it is run here. The others need more training than a chapter has; they are replayed from the committed record.
+# Claim 6 is exact, so it is run here. Claims 3 and 5 need more training than a chapter has; they are replayed from the committed record. Claim 4, on causal decoders, is not settled yet: a small decoder needs a longer training than its experiment has now. What you saw above, one vector for all texts, is its second half.
 
 # %%
 from workbook.claims import settle
 
 settle(6)
 # %%
-for number in (3, 4, 5):
+for number in (3, 5):
     settle(number, budget="record")
     print()
 

@@ -41,13 +41,13 @@ def small_docs(num_queries: int, num_passages: int) -> Collection:
     """Dev queries of pydocs, against their own passages and as many others as make `num_passages`."""
     docs = load("pydocs")
     queries = docs.splits["dev"][:num_queries]
-    wanted = {passage: None for query in queries for passage in docs.qrels[query]}
+    wanted = {passage for query in queries for passage in docs.qrels[query]}
     others = (passage for passage in docs.corpus if passage not in wanted)
-    for passage, _ in zip(others, range(num_passages - len(wanted)), strict=False):
-        wanted[passage] = None
+    wanted.update(passage for passage, _ in zip(others, range(num_passages - len(wanted)), strict=False))
     return Collection(
         name="pydocs, small",
-        corpus={passage: docs.corpus[passage] for passage in wanted},
+        # In the corpus' own order: right passages in front would win every tie.
+        corpus={passage: text for passage, text in docs.corpus.items() if passage in wanted},
         queries={query: docs.queries[query] for query in queries},
         qrels={query: docs.qrels[query] for query in queries},
         splits={"dev": tuple(queries)},
