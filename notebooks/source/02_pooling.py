@@ -25,7 +25,7 @@ import torch
 from workbook.exercises import check, predict, quiz
 from workbook.figures import explore
 
-torch.manual_seed(0)
+_ = torch.manual_seed(0)
 # %% [markdown]
 # ## A failure first
 #
