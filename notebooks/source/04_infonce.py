@@ -303,8 +303,8 @@ quality = {t: [recall(train(t, seed)) for seed in (0, 1)] for t in temperatures}
 bm25 = evaluate(small.qrels, BM25().index(corpus).search(small.queries, k=10), ("recall@10",))["recall@10"]
 show(
     figures.quality_by_temperature({"static encoder": quality, "BM25": {t: [bm25] for t in temperatures}}, "Recall@10"),
-    alt="Recall at 10 over temperature on a logarithmic axis, with BM25 as a horizontal line. Quality is highest at low to "
-    "",
+    alt="Recall at 10 over temperature on a logarithmic axis, with BM25 as a horizontal line. Quality is highest "
+    "in the middle and falls off towards both ends.",
 )
 
 # %%
