@@ -13,7 +13,7 @@ from workbook.bm25 import BM25
 from workbook.data import load
 from workbook.metrics import evaluate
 
-TOY = Path(__file__).parent.parent / "datasets" / "toy"
+TOY = Path(__file__).parents[2] / "datasets" / "toy"
 SUBJECTS = {
     "medicine": "med",
     "machine learning": "ml",

@@ -45,7 +45,7 @@ def load_folder(folder: Path, name: str | None = None, licence: str = "unknown")
         raise FileNotFoundError(f"{folder} holds no qrels/*.tsv; a collection without judgements cannot be measured on")
     for path in files:
         in_split: dict[str, None] = {}  # a dict keeps the order of the file
-        for line, query_id, passage_id, grade in _judgements(path):
+        for line, query_id, passage_id, grade in _judgements(path, queries):
             if query_id not in queries or passage_id not in corpus:
                 kind, unknown = ("query", query_id) if query_id not in queries else ("passage", passage_id)
                 raise MalformedFile(path, line, f"a {kind} id of {kind_file(kind)}", repr(unknown))
@@ -56,7 +56,10 @@ def load_folder(folder: Path, name: str | None = None, licence: str = "unknown")
         splits[path.stem] = tuple(in_split)
     meta = folder / "meta.json"
     if meta.is_file():
-        licence = str(json.loads(meta.read_text("utf-8")).get("licence", licence))
+        try:
+            licence = str(json.loads(meta.read_text("utf-8")).get("licence", licence))
+        except (ValueError, AttributeError) as error:
+            raise MalformedFile(meta, 1, 'a JSON object such as {"licence": "CC BY 4.0"}', str(error)) from error
     name = name or folder.name
     digest = sha256(corpus, queries, qrels, {split: list(ids) for split, ids in splits.items()})
     return Collection(name, corpus, queries, qrels, splits, licence, f"{name} sha256:{digest[:16]}")
@@ -109,13 +112,12 @@ def _texts(path: Path) -> dict[str, str]:
     return texts
 
 
-def _judgements(path: Path) -> Iterator[tuple[int, str, str, int]]:
+def _judgements(path: Path, queries: dict[str, str]) -> Iterator[tuple[int, str, str, int]]:
     for number, line in read_lines(path):
-        fields = line.split("\t")
-        if number == 1 and fields[-1] in ("score", "grade", "relevance"):
-            continue
         try:
-            query_id, passage_id, grade = fields
+            query_id, passage_id, grade = line.split("\t")
+            if number == 1 and query_id not in queries and not grade.lstrip("+-").isdigit():
+                continue  # a header, whatever it calls its columns
             yield number, query_id, passage_id, int(grade)
         except ValueError as error:
             raise MalformedFile(

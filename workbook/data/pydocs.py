@@ -2,7 +2,7 @@
 
 Every documented function and class gives a pair: the first sentence of its docstring is the query,
 the rest is the passage ("pydocs"), or its source without the docstring ("pydocs-code"). The name of
-the object stands in neither text of "pydocs", so that a match has to come from what is said.
+the object is added to neither text of "pydocs", so that a match has to come from what is said.
 
 Source files are read with `ast`: nothing is imported, nothing is run. A file that is broken, empty,
 huge or not UTF-8 is passed over and counted. The texts stay on the reader's machine, under the
@@ -12,21 +12,25 @@ Taught in 00 and 03.
 """
 
 import ast
+import gc
 import hashlib
+import importlib.machinery
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
 import random
 import re
+import sys
 import sysconfig
 import warnings
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -34,7 +38,7 @@ from workbook.data.collection import Collection, sha256
 from workbook.files import write_atomically
 from workbook.frontend import track
 
-FORMAT = 1  # raise it when what is read or how it is split changes: old caches are then rebuilt
+FORMAT = 2  # raise it when what is read or how it is split changes: old caches are then rebuilt
 PACKAGES = {  # package -> distribution that holds it
     "numpy": "numpy",
     "scipy": "scipy",
@@ -77,8 +81,12 @@ SKIPPED_FOLDERS = {
 MAX_FILE_BYTES = 2_000_000
 TEST_QUERIES, DEV_QUERIES = 2_000, 1_000
 MIN_QUERY_WORDS, MAX_QUERY_WORDS = 3, 40
+ARGUMENT = r"\w+ ?\(`|\w+ ?:|\*\w|[:@](param|type|return|raise)"  # how a list of arguments begins
 MIN_PASSAGE_WORDS, MAX_PASSAGE_CHARACTERS = 12, 4_000
 LICENCE = "the licences of the installed packages; read in place, not redistributed"
+
+
+Node = TypeVar("Node", int, str)
 
 
 @dataclass(frozen=True)
@@ -99,11 +107,7 @@ def load_pydocs(code: bool = False) -> Collection:
 
     Taught in 00.
     """
-    path = cache_path()
-    contents = _read_cache(path)
-    if contents is None:
-        contents = build(sources())
-        _write_cache(path, contents)
+    contents = _contents()
     kind = "code" if code else "body"
     corpus = contents[kind]
     queries = {
@@ -114,6 +118,11 @@ def load_pydocs(code: bool = False) -> Collection:
     name = "pydocs-code" if code else "pydocs"
     digest = sha256(corpus, queries, qrels, {split: list(ids) for split, ids in splits.items()})
     return Collection(name, corpus, queries, qrels, splits, LICENCE, f"{contents['versions']} sha256:{digest[:16]}")
+
+
+def report() -> dict[str, int]:
+    """What was read and what was passed over, with counts: broken, empty, huge files and so on. Taught in 03."""
+    return _contents()["report"]
 
 
 def is_cached() -> bool:
@@ -144,8 +153,10 @@ def versions() -> str:
 def sources() -> dict[str, Path]:
     """Package name -> folder of its source; "python" is the standard library. Nothing is imported. Taught in 03."""
     found = {"python": Path(sysconfig.get_paths()["stdlib"])}
+    # Not from the current folder: a reader's own requests/ there is not the package.
+    installed = [entry for entry in sys.path if entry and Path(entry).resolve() != Path.cwd()]
     for package in PACKAGES:
-        spec = importlib.util.find_spec(package)
+        spec = importlib.machinery.PathFinder.find_spec(package, installed)
         if spec and spec.submodule_search_locations:
             found[package] = Path(next(iter(spec.submodule_search_locations)))
     return found
@@ -163,8 +174,9 @@ def build(packages: dict[str, Path]) -> dict:
     """
     report: Counter[str] = Counter()
     found: list[tuple[str, Documented]] = []
-    for package in track(sorted(packages), label="reading the documentation of your Python"):
-        found += [(package, item) for item in read_package(package, packages[package], report)]
+    with _without_garbage_collection():
+        for package in track(sorted(packages), label="reading the documentation of your Python"):
+            found += [(package, item) for item in read_package(package, packages[package], report)]
 
     body: dict[str, str] = {}
     code: dict[str, str] = {}
@@ -223,7 +235,7 @@ def read_package(package: str, folder: Path, report: Counter[str]) -> Iterator[D
             report["files that do not parse"] += 1
             continue
         report["files read"] += 1
-        yield from documented(tree, text.splitlines(), module)
+        yield from documented(tree, text.split("\n"), module)
 
 
 def python_files(folder: Path) -> Iterator[Path]:
@@ -234,13 +246,17 @@ def python_files(folder: Path) -> Iterator[Path]:
 
 
 def read_source(path: Path, report: Counter[str]) -> str | None:
-    """The text of a source file; None, and a count in the report, where it is of no use. Taught in 03."""
+    """The text of a source file; None, and a count in the report, where it is of no use. Taught in 03.
+
+    Lines end as Python ends them: `str.splitlines` would also cut at a form feed, and lose count.
+    """
     try:
         size = path.stat().st_size
         if size == 0 or size > MAX_FILE_BYTES:
             report["empty files" if size == 0 else "huge files"] += 1
             return None
-        return path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")  # some editors put a byte order mark in front
+        return text.replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         report["files not in UTF-8"] += 1
     except OSError:
@@ -269,7 +285,7 @@ def documented(tree: ast.AST, lines: list[str], prefix: str) -> Iterator[Documen
 
 def is_sentence(title: str) -> bool:
     """Whether a docstring's first sentence can stand as a query; a list of arguments cannot. Taught in 03."""
-    return MIN_QUERY_WORDS <= len(title.split()) <= MAX_QUERY_WORDS and not re.match(r"[*:@]?\w+ ?\(`|\w+ ?:", title)
+    return MIN_QUERY_WORDS <= len(title.split()) <= MAX_QUERY_WORDS and not re.match(ARGUMENT, title)
 
 
 def split_docstring(docstring: str) -> tuple[str, str]:
@@ -310,15 +326,17 @@ def split_queries(
     """
     with_body = {query for query, passages in qrels.items() if any(p in body for p in passages)}
     num_test, num_dev = min(TEST_QUERIES, len(with_body) // 5), min(DEV_QUERIES, len(with_body) // 10)
-    groups: dict[int, list[str]] = defaultdict(list)
-    root_of_passage = near_duplicates({**code, **body})
-    parent: dict[int, int] = {}
+    parent: dict[str, str] = {}
+    for texts in (body, code):  # alike in either is alike: one split serves both collections
+        first: dict[int, str] = {}
+        for passage, number in near_duplicates(texts).items():
+            _join(parent, passage, first.setdefault(number, passage))
     for passages in qrels.values():
-        roots = sorted({_find(parent, root_of_passage[p]) for p in passages})
-        for root in roots[1:]:
-            parent[root] = roots[0]
+        for passage in passages[1:]:
+            _join(parent, passage, passages[0])
+    groups: dict[str, list[str]] = defaultdict(list)
     for query, passages in qrels.items():
-        groups[_find(parent, root_of_passage[passages[0]])].append(query)
+        groups[_find(parent, passages[0])].append(query)
 
     splits: dict[str, list[str]] = {"train": [], "dev": [], "test": [], "held_out": []}
     order = list(groups.values())
@@ -339,12 +357,12 @@ def split_queries(
     return splits
 
 
-def near_duplicates(texts: dict[str, str], bands: int = 8, rows: int = 4) -> dict[str, int]:
+def near_duplicates(texts: dict[str, str], bands: int = 20, rows: int = 5) -> dict[str, int]:
     """Group texts that share most of their words in order: text id -> number of its group.
 
     MinHash: texts with a share J of common 4-word shingles agree in one hash minimum with
     probability J. Two texts meet when all `rows` minima of one of the `bands` agree, which happens
-    with probability 1 - (1 - J^rows)^bands: 5 % at J = 0.3, 67 % at 0.6, 99 % at 0.8.
+    with probability 1 - (1 - J^rows)^bands: 5 % at J = 0.3, 80 % at 0.6, 99.96 % at 0.8.
 
     Source: Broder 1997. Taught in 12.
     """
@@ -358,9 +376,7 @@ def near_duplicates(texts: dict[str, str], bands: int = 8, rows: int = 4) -> dic
         minima = ((factor * hashes + shift) % prime).min(axis=1)  # (bands · rows,)
         for band in range(bands):
             bucket = (band, minima[band * rows : (band + 1) * rows].tobytes())
-            other = first_in_bucket.setdefault(bucket, number)
-            a, b = _find(parent, number), _find(parent, other)
-            parent[max(a, b)] = min(a, b)
+            _join(parent, number, first_in_bucket.setdefault(bucket, number))
     return {name: _find(parent, number) for number, name in enumerate(texts)}
 
 
@@ -373,16 +389,52 @@ def _shingles(text: str, size: int = 4) -> Iterable[int]:
     }
 
 
-def _find(parent: dict[int, int], node: int) -> int:
+def _join(parent: dict[Node, Node], a: Node, b: Node) -> None:
+    """Make one group of the groups of a and b; the group of b keeps its root."""
+    a, b = _find(parent, a), _find(parent, b)
+    if a != b:
+        parent[a] = b
+
+
+def _find(parent: dict[Node, Node], node: Node) -> Node:
+    """The root of a node's group. The path to it is shortened on the way: union-find."""
     root = node
-    while parent.get(root, root) != root:
+    while root in parent:
         root = parent[root]
-    while parent.get(node, node) != root:
-        parent[node], node = root, parent.get(node, node)
+    while node != root:
+        parent[node], node = root, parent[node]
     return root
 
 
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Syntax trees hold no cycles, and looking for some among millions of nodes doubles the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 # --- the cache: one line of checksum, one of JSON ------------------------------------------------
+
+
+def _contents() -> dict:
+    path = cache_path()
+    contents = _read_cache(path)
+    if contents is None:
+        contents = build(sources())
+        try:
+            _write_cache(path, contents)
+        except OSError as error:
+            warnings.warn(
+                f"pydocs could not be kept in {path.parent} ({error}), so it will be built again next time; "
+                "free some space, or name a folder that can be written in WORKBOOK_CACHE",
+                stacklevel=2,
+            )
+    return contents
 
 
 def _write_cache(path: Path, contents: dict) -> None:

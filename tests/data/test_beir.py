@@ -1,0 +1,120 @@
+"""Folders in BEIR's layout: what is read, and how each broken line is reported."""
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbook import data
+from workbook.data.beir import MalformedFile, load_folder
+
+CORPUS = '{"_id": "p1", "title": "Title", "text": "Text."}\n{"_id": "p2", "text": "Other."}\n'
+QUERIES = '{"_id": "q1", "text": "what?"}\n{"_id": "q2", "text": "why?"}\n'
+QRELS = "query-id\tcorpus-id\tscore\nq1\tp1\t2\nq1\tp2\t0\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "corpus.jsonl").write_text(CORPUS, "utf-8")
+    (tmp_path / "queries.jsonl").write_text(QUERIES, "utf-8")
+    (tmp_path / "qrels/test.tsv").write_text(QRELS, "utf-8")
+    return tmp_path
+
+
+def test_a_folder_loads_by_its_path(folder):
+    docs = data.load(folder)
+    assert docs.name == folder.name
+    assert docs.corpus == {"p1": "Title\nText.", "p2": "Other."}
+    assert docs.queries == {"q1": "what?", "q2": "why?"}
+    assert docs.qrels == {"q1": {"p1": 2, "p2": 0}}
+    assert docs.splits == {"test": ("q1",)}
+    assert data.load(str(folder)) == docs
+
+
+def test_every_file_of_judgements_is_a_split(folder):
+    (folder / "qrels/dev.tsv").write_text("query-id\tcorpus-id\tscore\nq2\tp2\t1\n", "utf-8")
+    assert load_folder(folder).splits == {"dev": ("q2",), "test": ("q1",)}
+
+
+@pytest.mark.parametrize(
+    "header", ["", "query-id\tcorpus-id\tscore\n", "query_id\tpassage_id\trelevance\n", "a\tb\tlabel\n"]
+)
+def test_judgements_may_have_any_header_or_none(folder, header):
+    (folder / "qrels/test.tsv").write_text(header + "q1\tp1\t2\n", "utf-8")
+    assert load_folder(folder).qrels == {"q1": {"p1": 2}}
+
+
+def test_windows_lines_empty_lines_and_a_byte_order_mark_do_no_harm(folder):
+    for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
+        text = (folder / name).read_text("utf-8")
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n\r\n").encode())
+    docs = load_folder(folder)
+    assert docs.corpus == {"p1": "Title\nText.", "p2": "Other."}
+    assert docs.qrels == {"q1": {"p1": 2, "p2": 0}}
+
+
+def test_the_licence_stands_in_meta_json_or_is_unknown(folder):
+    assert load_folder(folder).licence == "unknown"
+    (folder / "meta.json").write_text('{"licence": "CC0"}', "utf-8")
+    assert load_folder(folder).licence == "CC0"
+
+
+def test_the_fingerprint_changes_with_any_text_and_with_nothing_else(folder):
+    before = load_folder(folder).fingerprint
+    (folder / "corpus.jsonl").write_text("".join(reversed(CORPUS.splitlines(keepends=True))), "utf-8")
+    assert load_folder(folder).fingerprint == before
+    (folder / "corpus.jsonl").write_text(CORPUS.replace("Other.", "Others."), "utf-8")
+    assert load_folder(folder).fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("corpus.jsonl", CORPUS + "{broken\n", "corpus.jsonl, line 3: expected a JSON object, got '{broken'"),
+        ("corpus.jsonl", "[1]\n", 'corpus.jsonl, line 1: expected an object with "_id" and a string "text"'),
+        ("corpus.jsonl", '{"_id": "p1"}\n', "corpus.jsonl, line 1: expected an object"),
+        ("corpus.jsonl", '{"_id": "p1", "text": null}\n', "corpus.jsonl, line 1: expected an object"),
+        ("corpus.jsonl", CORPUS + CORPUS, "corpus.jsonl, line 3: expected each _id once, got 'p1' again"),
+        ("queries.jsonl", '{"_id": "q1", "text": 7}\n', "queries.jsonl, line 1: expected an object"),
+        ("qrels/test.tsv", QRELS + "q1 p1 1\n", "test.tsv, line 4: expected query id, passage id and a whole grade, separated by tabs"),
+        ("qrels/test.tsv", QRELS + "q2\tp1\t0.5\n", "test.tsv, line 4: expected query id"),
+        ("qrels/test.tsv", QRELS + "q2\tp1\t\n", "test.tsv, line 4: expected query id"),
+        ("qrels/test.tsv", "q1\tp1\tmany\n", "test.tsv, line 1: expected query id"),
+        ("qrels/test.tsv", QRELS + "q1\tp1\t1\n", "test.tsv, line 4: expected each judgement once, got q1 p1 again"),
+        ("qrels/test.tsv", QRELS + "q9\tp1\t1\n", "test.tsv, line 4: expected a query id of queries.jsonl, got 'q9'"),
+        ("qrels/test.tsv", QRELS + "q1\tp9\t1\n", "test.tsv, line 4: expected a passage id of corpus.jsonl, got 'p9'"),
+        ("meta.json", "{", "meta.json, line 1: expected a JSON object such as"),
+        ("meta.json", "[]", "meta.json, line 1: expected a JSON object such as"),
+    ],
+)  # fmt: skip
+def test_a_malformed_line_is_reported_with_file_line_and_what_was_expected(folder, name, content, message):
+    (folder / name).write_text(content, "utf-8")
+    with pytest.raises(MalformedFile, match=re.escape(message)):
+        load_folder(folder)
+
+
+def test_a_line_that_is_not_utf_8_is_reported_with_its_byte(folder):
+    (folder / "corpus.jsonl").write_bytes(CORPUS.encode() + '{"_id": "p3", "text": "é"}\n'.encode("latin-1"))
+    with pytest.raises(MalformedFile, match=r"corpus.jsonl, line 3: expected text in UTF-8, got the byte 0xe9"):
+        load_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(FileNotFoundError, match=re.escape("qrels/*.tsv" if "qrels" in name else name)):
+        load_folder(folder)
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text(), min_size=1, max_size=5))
+def test_any_text_comes_back_as_it_was(tmp_path_factory, texts):
+    folder = tmp_path_factory.mktemp("beir")
+    (folder / "qrels").mkdir()
+    rows = [json.dumps({"_id": id, "text": text}) + "\n" for id, text in texts.items()]
+    (folder / "corpus.jsonl").write_text("".join(rows), "utf-8")
+    (folder / "queries.jsonl").write_text('{"_id": "q", "text": "?"}\n', "utf-8")
+    (folder / "qrels/test.tsv").write_text("\n", "utf-8")
+    assert load_folder(folder).corpus == texts

@@ -1,0 +1,79 @@
+"""One type for every collection: what it gives, and what it refuses."""
+
+import pytest
+
+from workbook import data
+from workbook.data.collection import Collection, sha256
+
+
+@pytest.fixture
+def small() -> Collection:
+    return Collection(
+        name="small",
+        corpus={"p1": "one", "p2": "two", "p3": "three"},
+        queries={"q1": "first", "q2": "second", "q3": "third"},
+        qrels={"q1": {"p1": 2, "p2": 0}, "q2": {"p2": 1, "p3": 3}},
+        splits={"train": ("q1", "q3"), "test": ("q2",)},
+        licence="CC0",
+        fingerprint="small sha256:0",
+    )
+
+
+def test_pairs_are_the_judgements_above_zero_and_a_query_without_judgements_has_none(small):
+    assert small.pairs("train") == [("first", "one")]
+    assert small.pairs("test") == [("second", "two"), ("second", "three")]
+
+
+def test_a_split_keeps_the_whole_corpus_and_only_its_queries(small):
+    test = small.split("test")
+    assert test.corpus == small.corpus
+    assert list(test.queries) == list(test.qrels) == ["q2"]
+    assert test.splits == {"test": ("q2",)}
+
+
+@pytest.mark.parametrize("call", [lambda c: c.pairs("tset"), lambda c: c.split("tset")])
+def test_an_unknown_split_is_named_beside_those_that_there_are(small, call):
+    with pytest.raises(KeyError, match="small has no split 'tset'; it has train, test"):
+        call(small)
+
+
+def test_a_sample_keeps_the_order_and_is_the_same_for_the_same_seed(small):
+    assert list(small.sample(2, seed=1).queries) == list(small.sample(2, seed=1).queries)
+    for seed in range(10):
+        chosen = list(small.sample(2, seed=seed).queries)
+        assert len(chosen) == 2
+        assert chosen == sorted(chosen)
+    assert {tuple(small.sample(1, seed=seed).queries) for seed in range(30)} == {("q1",), ("q2",), ("q3",)}
+
+
+def test_a_sample_larger_than_the_collection_is_all_of_it(small):
+    assert list(small.sample(99).queries) == ["q1", "q2", "q3"]
+
+
+def test_a_sample_of_nothing_is_refused(small):
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        small.sample(0)
+
+
+def test_its_repr_says_what_it_is_and_not_what_it_holds(small):
+    assert repr(small) == "small: 3 passages, 3 queries (train 2, test 1); CC0"
+
+
+def test_the_fingerprint_ignores_the_order_of_keys_and_sees_every_change():
+    assert sha256({"a": 1, "b": 2}) == sha256({"b": 2, "a": 1})
+    assert len({sha256({"a": 1}), sha256({"a": 2}), sha256({"b": 1}), sha256({"a": "1"}), sha256({"a": [1]})}) == 5
+
+
+def test_a_lone_surrogate_has_a_fingerprint_too():
+    assert len(sha256("\udcff")) == 64
+
+
+def test_load_names_what_there_is_where_a_name_is_wrong():
+    with pytest.raises(
+        FileNotFoundError, match=r"no collection 'pydoc'; expected toy, pydocs, pydocs-code, or a folder"
+    ):
+        data.load("pydoc")
+
+
+def test_a_named_collection_is_read_once():
+    assert data.load("toy") is data.load("toy")
