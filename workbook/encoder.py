@@ -5,6 +5,8 @@ Letters: N texts, B texts in a batch, T token positions, D dimensions.
 Taught in 01 (tokenizer, backbone) and 02 (pooling, normalization).
 """
 
+import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from workbook.transformer import TransformerEncoder
 __all__ = ["StaticEncoder", "TextEncoder", "TransformerEncoder", "load", "train_tokenizer"]
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # ids 0 to 4
+MAX_LETTERS = 1_000  # that a vocabulary holds as pieces; rarer ones are unknown
 Pooling = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -30,7 +33,7 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, lowercase: bool = Tru
 
     WordPiece starts from characters and joins the pair that gains most, until the vocabulary is
     full. Frequent words become one token; a rare word falls into pieces: "tokenization" may become
-    "token", "##ization".
+    "token", "##ization". The same texts give the same vocabulary, on every machine.
 
     Args:
         texts: what to learn from.
@@ -45,15 +48,48 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, lowercase: bool = Tru
     """
     if vocab_size <= len(SPECIAL_TOKENS):
         raise ValueError(f"vocab_size must be more than the {len(SPECIAL_TOKENS)} special tokens, got {vocab_size}")
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    texts = list(texts)
+    letters = _alphabet(texts, lowercase, most=min(MAX_LETTERS, (vocab_size - len(SPECIAL_TOKENS)) // 2))
+    # Pieces of one letter get their numbers here. The trainer would number those inside a word in the order
+    # of a hash table, another in each process, and number decides between pairs that gain equally much.
+    inside = [f"##{letter}" for letter in letters if _continues_a_word(letter, lowercase)]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[*SPECIAL_TOKENS, *inside],
+        initial_alphabet=letters,
+        limit_alphabet=len(letters),
+        show_progress=False,
+    )
+    learner = _tokenizer(models.WordPiece(unk_token="[UNK]"), lowercase)
+    learner.train_from_iterator(texts, trainer)
+    return _tokenizer(models.WordPiece(learner.get_vocab(), unk_token="[UNK]"), lowercase)
+
+
+def _tokenizer(model: models.WordPiece, lowercase: bool) -> Tokenizer:
+    tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=list(SPECIAL_TOKENS), show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
     cls_id, sep_id = SPECIAL_TOKENS.index("[CLS]"), SPECIAL_TOKENS.index("[SEP]")
     tokenizer.post_processor = processors.BertProcessing(("[SEP]", sep_id), ("[CLS]", cls_id))
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     return tokenizer
+
+
+def _alphabet(texts: Sequence[str], lowercase: bool, most: int) -> list[str]:
+    """The most frequent letters, after normalization; of equally frequent ones the first by code point."""
+    normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    counts: Counter[str] = Counter()
+    for letter, count in Counter(itertools.chain.from_iterable(texts)).items():
+        for normal in normalizer.normalize_str(letter):
+            counts[normal] += 0 if normal.isspace() else count
+    letters = [letter for letter, count in counts.items() if count]
+    return sorted(sorted(letters, key=lambda letter: (-counts[letter], letter))[:most])
+
+
+def _continues_a_word(letter: str, lowercase: bool) -> bool:
+    text = normalizers.BertNormalizer(lowercase=lowercase).normalize_str(f"a{letter}a")
+    return len(pre_tokenizers.BertPreTokenizer().pre_tokenize_str(text)) == 1
 
 
 class StaticEncoder(nn.Module):

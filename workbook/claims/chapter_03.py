@@ -116,15 +116,15 @@ def decide_noise(m: Measurements) -> Verdict:
     smallest, largest = str(m["sizes"][0]), str(m["sizes"][-1])
     rates = {
         name: [float(np.mean(found["significant"][size])) for size in (smallest, largest)]
-        + [float(np.mean(found["wrong winner"][smallest])), float(np.mean(np.abs(found["difference"])))]
+        + [float(np.mean(found["wrong winner"][smallest])), float(np.mean(found["difference"]))]
         for name, found in m["contests"].items()
     }
     because = "; ".join(
-        f"{name} (difference {gap:.3f}): {few:.0%} of test sets of {smallest} queries find it, {many:.0%} of {largest}; "
+        f"{name} (difference {gap:+.3f} nDCG@10): {few:.0%} of test sets of {smallest} queries find it, {many:.0%} of {largest}; "
         f"{wrong:.0%} of the small ones name the wrong winner"
         for name, (few, many, wrong, gap) in rates.items()
     )
-    small_gap = min(rates.values(), key=lambda r: r[3])
+    small_gap = min(rates.values(), key=lambda r: abs(r[3]))
     return Verdict("holds" if small_gap[0] < 0.5 and small_gap[2] > 0.05 else "depends", because)
 
 
