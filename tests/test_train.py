@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, train_tokenizer
 from workbook.losses import info_nce
 from workbook.pooling import last_token_pool
-from workbook.train import bucketed_batches, fit, schedule
+from workbook.train import bucketed_batches, fit, optimize, schedule
 
 COLOURS = ["red", "green", "blue", "pink", "grey", "white", "black", "brown"]
 THINGS = ["car", "hat", "dog", "cup", "pen", "sky", "box", "map", "key"]
@@ -180,6 +180,66 @@ def test_prompts_are_put_before_queries_and_passages():
     fit(encoder, [("hat", "hat")], loss, steps=1)
 
 
+def test_labels_follow_their_rows():
+    encoder, seen = static(), []
+    labels = torch.arange(len(PAIRS), dtype=torch.float32)
+
+    def loss(query, positive, labels):
+        seen.append(labels)
+        expected = encoder(*encoder.tokenize([PAIRS[int(row)][0] for row in labels]))
+        torch.testing.assert_close(query, expected)
+        return query.sum()
+
+    fit(encoder, PAIRS, loss, steps=9, batch_size=8, labels=labels)
+    assert sorted(torch.cat(seen).tolist()) == labels.tolist()
+
+
+def test_two_towers_are_trained_each_on_its_own_side():
+    towers = torch.nn.Module()
+    towers.query_encoder, towers.document_encoder = static(0), static(1)
+    towers.query_encoder.query_prompt = "red "
+
+    def loss(query, positive):
+        expected = [tower(*tower.tokenize([text])) for tower, text in
+                    ((towers.query_encoder, "red hat"), (towers.document_encoder, "cup"))]  # fmt: skip
+        torch.testing.assert_close([query, positive], expected)
+        return query.sum() + positive.sum()
+
+    before = weights(towers.query_encoder), weights(towers.document_encoder)
+    fit(towers, [("hat", "cup")], loss, steps=1)
+    assert not torch.equal(weights(towers.query_encoder), before[0])
+    assert not torch.equal(weights(towers.document_encoder), before[1])
+
+
+def test_a_loss_that_was_propagated_already_is_the_same_training():
+    def run(loss_of):
+        model = torch.nn.Linear(3, 1)
+        torch.nn.init.ones_(model.weight)
+        torch.nn.init.zeros_(model.bias)
+        history = optimize(model, functools.partial(loss_of, model), np.ones(6), steps=4, batch_size=2, lr=0.1)
+        return history, weights(model)
+
+    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
+
+    def whole(model, rows):
+        return model(x[rows]).square().mean()
+
+    def in_pieces(model, rows):
+        pieces = [model(x[[row]]).square().mean() / len(rows) for row in rows]
+        for piece in pieces:
+            piece.backward()
+        return sum(pieces).detach()
+
+    (a, first), (b, second) = run(whole), run(in_pieces)
+    assert [r["loss"] for r in a] == pytest.approx([r["loss"] for r in b], abs=1e-6)
+    torch.testing.assert_close(first, second, atol=1e-6, rtol=0)
+
+
+def test_a_loss_that_never_reaches_the_model_is_refused():
+    with pytest.raises(ValueError, match="no gradient reached the model"):
+        fit(static(), PAIRS, lambda query, positive: info_nce(query.detach(), positive.detach()), steps=1)
+
+
 def test_under_bfloat16_the_loss_sees_float32_and_the_encoder_learns():
     kinds = set()
 
@@ -268,6 +328,11 @@ def test_pairs_that_are_none_are_refused(pairs, message):
 def test_numbers_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         fit(static(), PAIRS, **options)
+
+
+def test_labels_of_another_number_are_refused():
+    with pytest.raises(ValueError, match="a row for each of the 72 pairs, got 3"):
+        fit(static(), PAIRS, labels=torch.zeros(3))
 
 
 def test_an_encoder_without_anything_to_train_is_refused():

@@ -39,14 +39,9 @@ def fit(
     lr: float = 1e-3,
     seed: int = 0,
     temperature: float | None = None,
-    warmup: float = 0.1,
-    weight_decay: float = 0.01,
-    max_grad_norm: float = 1.0,
     dtype: torch.dtype | None = None,
-    pool_batches: int = 16,
-    checkpoint: str | Path | None = None,
-    save_every: int = 100,
-    on_step: Callable[[dict[str, float]], Any] | None = None,
+    labels: Tensor | None = None,
+    **options: Any,
 ) -> History:
     """Train an encoder on pairs with AdamW, linear warmup and linear decay.
 
@@ -55,7 +50,8 @@ def fit(
     cannot tell them from the positive by length alone. Texts are tokenized once, before the first step.
 
     Args:
-        encoder: a `workbook.encoder.TextEncoder`; it is trained in place, on the device it is on.
+        encoder: a `workbook.encoder.TextEncoder`; it is trained in place, on the device it is on. One with
+            a `query_encoder` and a `document_encoder` of its own is trained tower by tower.
         pairs: N tuples (query, positive) or (query, positive, negative, …), all of one length.
         loss: called as loss(query (B, D), positive (B, D)), with negatives (B, M, D) third if there are any.
         steps: how many batches, at most; `workbook.frontend.budgeted` may shorten a quick run.
@@ -63,14 +59,10 @@ def fit(
         lr: the highest learning rate, reached after warmup.
         seed: decides the batches and dropout. The global random state is left as it was.
         temperature: passed on to the loss, unless None.
-        warmup: share of the steps in which the learning rate rises.
-        weight_decay: of matrices only; biases and LayerNorm weights are left alone.
-        max_grad_norm: longer gradients are scaled down to this length; `math.inf` turns it off.
         dtype: `torch.bfloat16` runs the encoder under autocast; the loss always sees float32 or more.
-        pool_batches: how many batches are drawn together and sorted by length; 1 turns bucketing off.
-        checkpoint: a folder. Where it holds a run of the same configuration, that run goes on from there.
-        save_every: steps between two checkpoints; the last step always writes one.
-        on_step: called after each step with its record; training stops when it returns True.
+        labels: (N, …), what a teacher says of each pair; the rows of a batch reach the loss as `labels`.
+        options: passed on to `optimize`: warmup, weight_decay, max_grad_norm, pool_batches, checkpoint,
+            save_every, on_step.
     Returns:
         one record {"step", "loss", "lr"} for each step, those before a resume included.
     Raises:
@@ -80,49 +72,113 @@ def fit(
 
     Source: Loshchilov and Hutter 2019 (AdamW). Taught in 00 and 07.
     """
-    _check(pairs, steps, batch_size, lr, warmup, dtype, pool_batches, save_every)
-    steps = budgeted(steps)
-    columns = [_tokenize(encoder, texts, column) for column, texts in enumerate(zip(*pairs, strict=True))]
+    _check(pairs, dtype, labels)
+    sides = [
+        getattr(encoder, "document_encoder" if column else "query_encoder", encoder) for column in range(len(pairs[0]))
+    ]
+    columns = [
+        _tokenize(side, texts, column)
+        for column, (side, texts) in enumerate(zip(sides, zip(*pairs, strict=True), strict=True))
+    ]
     lengths = np.array([[len(ids) for ids in column] for column in columns[1:]]).max(axis=0)  # (N,), passages only
+    device = next(encoder.parameters()).device
+    said = {} if temperature is None else {"temperature": temperature}
+
+    def loss_of(rows: np.ndarray) -> Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=dtype is not None):
+            embedded = [_embed(side, column, rows, device) for side, column in zip(sides, columns, strict=True)]
+        query, positive, *negatives = (_at_least_float32(x) for x in embedded)
+        inputs = [query, positive, torch.stack(negatives, dim=1)] if negatives else [query, positive]  # (B, M, D)
+        taught = {} if labels is None else {"labels": labels[torch.from_numpy(rows)].to(device)}
+        return loss(*inputs, **said, **taught)
+
     settings = {
-        "steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "temperature": temperature,
-        "warmup": warmup, "weight_decay": weight_decay, "max_grad_norm": str(max_grad_norm), "dtype": str(dtype),
-        "pool_batches": pool_batches, "loss": _name(loss), "pairs": _fingerprint(columns),
+        "temperature": temperature, "dtype": str(dtype), "loss": _name(loss), "pairs": fingerprint(columns),
+        **({} if labels is None else {"labels": fingerprint([[labels.cpu()]])}),
     }  # fmt: skip
-    optimizer = _adamw(encoder, lr, weight_decay)
+    return optimize(encoder, loss_of, lengths, steps, batch_size, lr, seed, settings=settings, **options)
+
+
+def optimize(
+    model: torch.nn.Module,
+    loss_of: Callable[[np.ndarray], Tensor],
+    lengths: np.ndarray,
+    steps: int = 100,
+    batch_size: int = 64,
+    lr: float = 1e-3,
+    seed: int = 0,
+    warmup: float = 0.1,
+    weight_decay: float = 0.01,
+    max_grad_norm: float = 1.0,
+    pool_batches: int = 16,
+    checkpoint: str | Path | None = None,
+    save_every: int = 100,
+    on_step: Callable[[dict[str, float]], Any] | None = None,
+    settings: dict[str, Any] | None = None,
+) -> History:
+    """The loop under every training: draw a batch, ask for its loss, follow the gradient a little way down.
+
+    Args:
+        model: what is trained, in place. Weights that need no gradient are left alone.
+        loss_of: rows (B,) of the data -> the loss of that batch, a scalar. One that comes without a
+            gradient has been propagated to the weights already, piece by piece.
+        lengths: (N,), how long each row is, for batches of similar length.
+        steps: how many batches, at most; `workbook.frontend.budgeted` may shorten a quick run.
+        batch_size: rows in a batch, at most.
+        lr: the highest learning rate, reached after warmup.
+        seed: decides the batches and dropout. The global random state is left as it was.
+        warmup: share of the steps in which the learning rate rises.
+        weight_decay: of matrices only; biases and LayerNorm weights are left alone.
+        max_grad_norm: longer gradients are scaled down to this length; `math.inf` turns it off.
+        pool_batches: how many batches are drawn together and sorted by length; 1 turns bucketing off.
+        checkpoint: a folder. Where it holds a run of the same configuration, that run goes on from there.
+        save_every: steps between two checkpoints; the last step always writes one.
+        on_step: called after each step with its record; training stops when it returns True.
+        settings: what else a resumed run must have in common with the one that was stopped, such as the data.
+    Returns:
+        one record {"step", "loss", "lr"} for each step, those before a resume included.
+    Raises:
+        ValueError: a number is out of range, nothing can be trained, or the checkpoint belongs to a
+            different configuration.
+        FloatingPointError: the loss or the gradient is not finite; the weights are those before that step.
+
+    Source: Loshchilov and Hutter 2019 (AdamW). Taught in 07.
+    """
+    _check_numbers(steps, batch_size, lr, warmup, pool_batches, save_every)
+    steps = budgeted(steps)
+    settings = {
+        **(settings or {}), "steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "warmup": warmup,
+        "weight_decay": weight_decay, "max_grad_norm": str(max_grad_norm), "pool_batches": pool_batches,
+    }  # fmt: skip
+    optimizer = _adamw(model, lr, weight_decay)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    device, was_training = parameters[0].device, encoder.training
-    options = {} if temperature is None else {"temperature": temperature}
+    device, was_training = parameters[0].device, model.training
     history: History = []
     with _own_randomness(device, seed):
         if checkpoint is not None:
-            history = resume.load_state(checkpoint, encoder, optimizer, device, settings)
+            history = resume.load_state(checkpoint, model, optimizer, device, settings)
         batches = _stream(lengths, batch_size, seed, pool_batches, start=len(history))
         for step in track(range(len(history), steps), label="training"):
             rate = lr * schedule(step, steps, round(warmup * steps))
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            rows = next(batches)
-            encoder.train()
-            with torch.autocast(device.type, torch.bfloat16, enabled=dtype is not None):
-                query, positive, *negatives = [_embed(encoder, column, rows, device) for column in columns]
-            embedded = [_at_least_float32(x) for x in (query, positive)]
-            if negatives:
-                embedded.append(_at_least_float32(torch.stack(negatives, dim=1)))  # (B, M, D)
-            value = loss(*embedded, **options)
+            model.train()
             optimizer.zero_grad()
-            value.backward()
+            value = loss_of(next(batches))
+            if value.requires_grad:
+                value.backward()
             norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
             record = {"step": step + 1, "loss": value.item(), "lr": rate}
             _stop_unless_finite(record, norm.item(), history)
+            _stop_without_gradient(parameters)
             optimizer.step()
             history.append(record)
             stop = on_step is not None and on_step(record) is True
             if checkpoint is not None and ((step + 1) % save_every == 0 or step + 1 == steps or stop):
-                resume.save_state(checkpoint, encoder, optimizer, device, settings, history)
+                resume.save_state(checkpoint, model, optimizer, device, settings, history)
             if stop:
                 break
-    encoder.train(was_training)
+    model.train(was_training)
     return history
 
 
@@ -263,25 +319,31 @@ def _name(loss: Callable[..., Any]) -> str:
     return getattr(loss, "__qualname__", type(loss).__qualname__)
 
 
-def _fingerprint(columns: list[Column]) -> str:
-    """Texts, prompts, tokenizer and truncation in one number: all of them change the token ids."""
+def fingerprint(columns: Sequence[Column]) -> str:
+    """Tell one set of training data from another, for the settings of a checkpoint.
+
+    Texts, prompts, tokenizer and truncation all change the token ids.
+
+    Args:
+        columns: lists of tensors, such as the token ids of N texts.
+
+    Taught in 07.
+    """
     digest = hashlib.sha256()
     for column in columns:
         digest.update(np.array([len(ids) for ids in column]).tobytes())
-        digest.update(torch.cat(column).numpy().tobytes())
+        digest.update(torch.cat(list(column)).numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
-def _check(
-    pairs: Sequence[tuple[str, ...]],
-    steps: int,
-    batch_size: int,
-    lr: float,
-    warmup: float,
-    dtype: torch.dtype | None,
-    pool_batches: int,
-    save_every: int,
-) -> None:
+def _stop_without_gradient(parameters: list[Tensor]) -> None:
+    if all(p.grad is None for p in parameters):
+        raise ValueError(
+            "no gradient reached the model; does the loss depend on its output, without detach or no_grad?"
+        )
+
+
+def _check(pairs: Sequence[tuple[str, ...]], dtype: torch.dtype | None, labels: Tensor | None) -> None:
     if not pairs:
         raise ValueError("pairs must hold at least one (query, positive), got none; is the split's name right?")
     width = len(pairs[0])
@@ -291,11 +353,16 @@ def _check(
                 f"pairs must be tuples (query, positive, …) of one length, {width} by the first; "
                 f"pair {row} is {pair!r}; drop it, or give every pair the same number of negatives"
             )
+    if dtype not in (None, torch.bfloat16):
+        raise ValueError(f"dtype must be None or torch.bfloat16, got {dtype}; float16 would need a loss scale")
+    if labels is not None and len(labels) != len(pairs):
+        raise ValueError(f"labels must have a row for each of the {len(pairs)} pairs, got {len(labels)}")
+
+
+def _check_numbers(steps: int, batch_size: int, lr: float, warmup: float, pool_batches: int, save_every: int) -> None:
     whole = {"steps": steps, "batch_size": batch_size, "pool_batches": pool_batches, "save_every": save_every}
     for name, number in whole.items():
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
     if lr <= 0 or not 0 <= warmup < 1:
         raise ValueError(f"lr must be above 0 and warmup in [0, 1), got lr={lr}, warmup={warmup}")
-    if dtype not in (None, torch.bfloat16):
-        raise ValueError(f"dtype must be None or torch.bfloat16, got {dtype}; float16 would need a loss scale")
