@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from workbook.environment import WITHOUT_DEPENDENCIES
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -43,8 +45,14 @@ def test_constraints_pin_every_requirement():
         canonical(name)
         for name in re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text("utf-8"), re.MULTILINE)
     }
-    needed = {split(requirement)[0] for requirement in PROJECT["dependencies"] + EXTRAS["lab"] + EXTRAS["test"]}
-    assert needed <= pinned
+    extras = [
+        requirement
+        for requirements in EXTRAS.values()
+        for requirement in requirements
+        if requirement not in EXTRAS["offline"]
+    ]
+    needed = {split(requirement)[0] for requirement in PROJECT["dependencies"] + extras}
+    assert needed | set(WITHOUT_DEPENDENCIES) <= pinned
 
 
 def test_constraints_hold_versions_only():

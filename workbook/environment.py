@@ -23,6 +23,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 OLDEST_PYTHON = (3, 11)
+# The oracles of late interaction. Both ask for older versions of what is tested here, and a few of their functions suffice.
+WITHOUT_DEPENDENCIES = ("colbert-ai", "pylate")
 
 
 class SetupError(Exception):
@@ -118,7 +120,10 @@ def install(python: Path, extras: tuple[str, ...]) -> None:
     install_torch(python)
     names = ",".join(sorted(installed))
     say(f"installing the workbook and what it uses ({names}); a few minutes the first time")
-    _run(python, "-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"), "-e", f"{ROOT}[{names}]")
+    pip = ("-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"))
+    _run(python, *pip, "-e", f"{ROOT}[{names}]")
+    if "test" in installed:
+        _run(python, *pip, "--no-deps", *WITHOUT_DEPENDENCIES)
     _stamp(VENV).write_text(json.dumps({"inputs": _inputs(), "extras": sorted(installed)}), "utf-8")
 
 

@@ -9,6 +9,7 @@ Letters: N pairs, B pairs in a batch, T tokens, D dimensions, M negatives of a p
 Taught in 00 and 07.
 """
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +22,13 @@ import torch
 from torch import Tensor
 
 from workbook import resume
+from workbook.batches import bucketed_batches, rectangle, stream_batches
 from workbook.encoder import StaticEncoder
 from workbook.frontend import budgeted, track
+from workbook.large_batch import average_gradients, gather_with_gradient, gradcache_step, rank, share
 from workbook.losses import info_nce
+
+__all__ = ["bucketed_batches", "fingerprint", "fit", "optimize", "schedule"]
 
 History = list[dict[str, float]]
 Column = list[Tensor]  # the token ids of N texts
@@ -41,6 +46,7 @@ def fit(
     temperature: float | None = None,
     dtype: torch.dtype | None = None,
     labels: Tensor | None = None,
+    mini_batch_size: int | None = None,
     **options: Any,
 ) -> History:
     """Train an encoder on pairs with AdamW, linear warmup and linear decay.
@@ -48,6 +54,9 @@ def fit(
     Batches hold texts of similar length (`bucketed_batches`), so little is spent on padding. The
     other passages of a batch serve as negatives, and they too are of similar length: the model
     cannot tell them from the positive by length alone. Texts are tokenized once, before the first step.
+
+    Under `torchrun`, once `torch.distributed.init_process_group` has been called, each process encodes its
+    share of every batch, and all take the same step: that of one process with the whole batch.
 
     Args:
         encoder: a `workbook.encoder.TextEncoder`; it is trained in place, on the device it is on. One with
@@ -61,6 +70,8 @@ def fit(
         temperature: passed on to the loss, unless None.
         dtype: `torch.bfloat16` runs the encoder under autocast; the loss always sees float32 or more.
         labels: (N, …), what a teacher says of each pair; the rows of a batch reach the loss as `labels`.
+        mini_batch_size: with a number, only so many texts are in memory at a time, by GradCache
+            (`workbook.large_batch`). The gradient stays that of the whole batch.
         options: passed on to `optimize`: warmup, weight_decay, max_grad_norm, pool_batches, checkpoint,
             save_every, on_step.
     Returns:
@@ -84,17 +95,33 @@ def fit(
     device = next(encoder.parameters()).device
     said = {} if temperature is None else {"temperature": temperature}
 
+    def embedding(side: Any, column: Column) -> Callable[[np.ndarray], Tensor]:
+        def embed(rows: np.ndarray) -> Tensor:
+            with torch.autocast(device.type, torch.bfloat16, enabled=dtype is not None):
+                vectors = _embed(side, column, rows, device)
+            return vectors.float() if vectors.dtype in (torch.bfloat16, torch.float16) else vectors
+
+        return embed
+
+    embed = [embedding(side, column) for side, column in zip(sides, columns, strict=True)]
+
     def loss_of(rows: np.ndarray) -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16, enabled=dtype is not None):
-            embedded = [_embed(side, column, rows, device) for side, column in zip(sides, columns, strict=True)]
-        query, positive, *negatives = (_at_least_float32(x) for x in embedded)
-        inputs = [query, positive, torch.stack(negatives, dim=1)] if negatives else [query, positive]  # (B, M, D)
         taught = {} if labels is None else {"labels": labels[torch.from_numpy(rows)].to(device)}
-        return loss(*inputs, **said, **taught)
+
+        def of_embeddings(*embedded: Tensor) -> Tensor:
+            query, positive, *negatives = (gather_with_gradient(x) for x in embedded)
+            inputs = [query, positive, torch.stack(negatives, dim=1)] if negatives else [query, positive]  # (B, M, D)
+            return loss(*inputs, **said, **taught)
+
+        here = share(rows)  # under torchrun a part of them
+        if mini_batch_size is None:
+            return of_embeddings(*(of(here) for of in embed))
+        return gradcache_step(embed, [(here,)] * len(embed), of_embeddings, mini_batch_size, device)
 
     settings = {
         "temperature": temperature, "dtype": str(dtype), "loss": _name(loss), "pairs": fingerprint(columns),
         **({} if labels is None else {"labels": fingerprint([[labels.cpu()]])}),
+        **({} if mini_batch_size is None else {"mini_batch_size": mini_batch_size}),
     }  # fmt: skip
     return optimize(encoder, loss_of, lengths, steps, batch_size, lr, seed, settings=settings, **options)
 
@@ -133,7 +160,8 @@ def optimize(
         pool_batches: how many batches are drawn together and sorted by length; 1 turns bucketing off.
         checkpoint: a folder. Where it holds a run of the same configuration, that run goes on from there.
         save_every: steps between two checkpoints; the last step always writes one.
-        on_step: called after each step with its record; training stops when it returns True.
+        on_step: called after each step with its record; training stops when it returns True, under torchrun
+            in every process.
         settings: what else a resumed run must have in common with the one that was stopped, such as the data.
     Returns:
         one record {"step", "loss", "lr"} for each step, those before a resume included.
@@ -157,7 +185,7 @@ def optimize(
     with _own_randomness(device, seed):
         if checkpoint is not None:
             history = resume.load_state(checkpoint, model, optimizer, device, settings)
-        batches = _stream(lengths, batch_size, seed, pool_batches, start=len(history))
+        batches = stream_batches(lengths, batch_size, seed, pool_batches, start=len(history))
         for step in track(range(len(history), steps), label="training"):
             rate = lr * schedule(step, steps, round(warmup * steps))
             for group in optimizer.param_groups:
@@ -167,6 +195,7 @@ def optimize(
             value = loss_of(next(batches))
             if value.requires_grad:
                 value.backward()
+            average_gradients(parameters)  # over the processes of torchrun; one process has nothing to do
             norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
             record = {"step": step + 1, "loss": value.item(), "lr": rate}
             _stop_unless_finite(record, norm.item(), history)
@@ -174,7 +203,7 @@ def optimize(
             optimizer.step()
             history.append(record)
             stop = on_step is not None and on_step(record) is True
-            if checkpoint is not None and ((step + 1) % save_every == 0 or step + 1 == steps or stop):
+            if checkpoint is not None and rank() == 0 and ((step + 1) % save_every == 0 or step + 1 == steps or stop):
                 resume.save_state(checkpoint, model, optimizer, device, settings, history)
             if stop:
                 break
@@ -200,45 +229,6 @@ def schedule(step: int, steps: int, warmup_steps: int) -> float:
     if step < warmup_steps:
         return (step + 1) / (warmup_steps + 1)
     return (steps - step) / (steps - warmup_steps)
-
-
-def bucketed_batches(
-    lengths: np.ndarray, batch_size: int, seed: int = 0, epoch: int = 0, pool_batches: int = 16
-) -> list[np.ndarray]:
-    """Cut one epoch into batches of texts of similar length, in random order.
-
-    All texts are shuffled and dealt into pools of `pool_batches` batches. Each pool is sorted by
-    length and cut into batches, and the batches of all pools are shuffled. A small pool wastes more on
-    padding; a pool of everything would put the same texts together in every epoch.
-
-    Args:
-        lengths: (N,) tokens of each text.
-        batch_size: the most a batch may hold. Sizes differ by one at most, so no batch is a remnant.
-        seed, epoch: the same two give the same batches.
-        pool_batches: batches in a pool.
-    Returns:
-        arrays of row numbers; every one of the N rows stands in exactly one of them.
-
-    Taught in 07.
-    """
-    rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(lengths))
-    num_batches = math.ceil(len(lengths) / batch_size)
-    cuts = np.arange(num_batches + 1) * len(lengths) // num_batches
-    for first in range(0, num_batches, pool_batches):
-        pool = order[cuts[first] : cuts[min(first + pool_batches, num_batches)]]
-        if pool_batches > 1:
-            pool[:] = pool[np.argsort(lengths[pool], kind="stable")]  # a view: this sorts `order` in place
-    batches = np.split(order, cuts[1:-1])
-    return [batches[i] for i in rng.permutation(num_batches)]
-
-
-def _stream(lengths: np.ndarray, batch_size: int, seed: int, pool_batches: int, start: int) -> Iterator[np.ndarray]:
-    # The position in the data is the step: epoch and place in it follow.
-    epoch, place = divmod(start, math.ceil(len(lengths) / batch_size))
-    while True:
-        yield from bucketed_batches(lengths, batch_size, seed, epoch, pool_batches)[place:]
-        epoch, place = epoch + 1, 0
 
 
 def _tokenize(encoder: Any, texts: Sequence[str], column: int) -> Column:
@@ -267,14 +257,8 @@ def _embed(encoder: Any, column: Column, rows: np.ndarray, device: torch.device)
 
 
 def _pad(encoder: Any, column: Column, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Texts as a rectangle: input_ids and mask, both (B, T)."""
-    ids = [column[row] for row in rows]
-    lengths = torch.tensor([len(x) for x in ids])[:, None]  # (B, 1)
-    T = max(int(lengths.max()), 1)
-    position = torch.arange(T)
-    mask = position < lengths if encoder.padding_side == "right" else position >= T - lengths  # (B, T)
-    input_ids = torch.full(mask.shape, encoder.pad_id).masked_scatter(mask, torch.cat(ids))
-    return input_ids.to(device), mask.long().to(device)
+    input_ids, mask = rectangle([column[row] for row in rows], encoder.pad_id, encoder.padding_side)
+    return input_ids.to(device), mask.to(device)
 
 
 def _adamw(encoder: torch.nn.Module, lr: float, weight_decay: float) -> torch.optim.Optimizer:
@@ -309,13 +293,10 @@ def _stop_unless_finite(record: dict[str, float], norm: float, history: History)
     )
 
 
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-
-
 def _name(loss: Callable[..., Any]) -> str:
-    if hasattr(loss, "func"):  # functools.partial
-        return f"{_name(loss.func)}{loss.args}{sorted(loss.keywords.items())}"  # type: ignore[attr-defined]
+    if isinstance(loss, functools.partial):
+        args = tuple(_name(x) if callable(x) else x for x in loss.args)  # matryoshka_loss holds another loss
+        return f"{_name(loss.func)}{args}{sorted(loss.keywords.items())}"
     return getattr(loss, "__qualname__", type(loss).__qualname__)
 
 

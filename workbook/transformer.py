@@ -17,10 +17,10 @@ from torch.nn import functional as F
 class Embeddings(nn.Module):
     """Where tokens become vectors: word + position + segment, then LayerNorm.
 
-        hidden_t = LayerNorm(word[id_t] + position[t] + segment[0])
+        hidden_t = LayerNorm(word[id_t] + position[t] + segment[segment_id_t])
 
     Position t is the token's own number, counted from the first token, so left padding changes
-    nothing. The segment vector tells BERT's two sentences apart; one text is all segment 0.
+    nothing. The segment vector tells two texts apart that are read together; one text is all segment 0.
 
     Source: Devlin et al. 2019. Taught in 01.
     """
@@ -33,10 +33,11 @@ class Embeddings(nn.Module):
         self.norm = nn.LayerNorm(hidden_size, eps=1e-12)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
-        """input_ids (B, T), mask (B, T) -> hidden (B, T, D). Taught in 01."""
+    def forward(self, input_ids: Tensor, mask: Tensor, segment_ids: Tensor | None = None) -> Tensor:
+        """input_ids (B, T), mask (B, T), segment_ids (B, T) or None for all 0 -> hidden (B, T, D). Taught in 01."""
         position = self.position(token_positions(mask))  # (B, T, D)
-        return self.dropout(self.norm(self.word(input_ids) + position + self.segment.weight[0]))
+        segment = self.segment.weight[0] if segment_ids is None else self.segment(segment_ids)
+        return self.dropout(self.norm(self.word(input_ids) + position + segment))
 
 
 class Attention(nn.Module):
@@ -157,12 +158,13 @@ class TransformerEncoder(nn.Module):
         )
         self.apply(_initialize)
 
-    def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, input_ids: Tensor, mask: Tensor, segment_ids: Tensor | None = None) -> Tensor:
         """Encode a batch.
 
         Args:
             input_ids: (B, T) token ids.
             mask: (B, T), 1 = token, 0 = padding, on either side.
+            segment_ids: (B, T), 0 = first text, 1 = second, where two are read together; None means one text.
         Returns:
             hidden (B, T, D). Positions of padding hold values without meaning.
         Raises:
@@ -181,18 +183,18 @@ class TransformerEncoder(nn.Module):
                 "truncate when tokenizing"
             )
         allowed = attention_mask(mask, self.causal)
-        hidden = self.embeddings(input_ids, mask)
+        hidden = self.embeddings(input_ids, mask, segment_ids)
         for block in self.blocks:
             hidden = block(hidden, allowed)
         return hidden
 
-    def attention_maps(self, input_ids: Tensor, mask: Tensor) -> list[Tensor]:
+    def attention_maps(self, input_ids: Tensor, mask: Tensor, segment_ids: Tensor | None = None) -> list[Tensor]:
         """The attention weights of every layer, each (B, H, T, T): row t says where token t looks.
 
         Taught in 01.
         """
         allowed = attention_mask(mask, self.causal)
-        hidden, maps = self.embeddings(input_ids, mask), list[Tensor]()
+        hidden, maps = self.embeddings(input_ids, mask, segment_ids), list[Tensor]()
         for block in self.blocks:
             maps.append(block.attention.weights(hidden, allowed))  # type: ignore[operator,union-attr]
             hidden = block(hidden, allowed)

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workbook.data import load, pydocs
@@ -229,21 +229,6 @@ def test_equal_texts_are_always_in_one_group(texts):
     named = dict(enumerate(texts)) | {-1 - i: text for i, text in enumerate(texts)}
     groups = pydocs.near_duplicates(named)  # type: ignore[arg-type]
     assert all(groups[i] == groups[-1 - i] for i in range(len(texts)))
-
-
-@settings(max_examples=50)
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=15))
-def test_joining_gives_the_connected_parts_of_the_graph(edges):
-    import networkx as nx
-
-    parent: dict[int, int] = {}
-    for a, b in edges:
-        pydocs._join(parent, a, b)
-    graph = nx.Graph(edges)
-    graph.add_nodes_from(range(10))
-    for part in nx.connected_components(graph):
-        assert len({pydocs._find(parent, node) for node in part}) == 1
-    assert len({pydocs._find(parent, node) for node in range(10)}) == nx.number_connected_components(graph)
 
 
 def test_held_out_packages_stand_in_no_other_split(tmp_path, monkeypatch):

@@ -24,19 +24,16 @@ import re
 import sys
 import sysconfig
 import warnings
-import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
 
 from workbook.data.collection import Collection, sha256
 from workbook.files import write_atomically
 from workbook.frontend import track
+from workbook.near_duplicates import find, join, near_duplicates
 
 FORMAT = 2  # raise it when what is read or how it is split changes: old caches are then rebuilt
 PACKAGES = {  # package -> distribution that holds it
@@ -84,9 +81,6 @@ MIN_QUERY_WORDS, MAX_QUERY_WORDS = 3, 40
 ARGUMENT = r"\w+ ?\(`|\w+ ?:|\*\w|[:@](param|type|return|raise)"  # how a list of arguments begins
 MIN_PASSAGE_WORDS, MAX_PASSAGE_CHARACTERS = 12, 4_000
 LICENCE = "the licences of the installed packages; read in place, not redistributed"
-
-
-Node = TypeVar("Node", int, str)
 
 
 @dataclass(frozen=True)
@@ -330,13 +324,13 @@ def split_queries(
     for texts in (body, code):  # alike in either is alike: one split serves both collections
         first: dict[int, str] = {}
         for passage, number in near_duplicates(texts).items():
-            _join(parent, passage, first.setdefault(number, passage))
+            join(parent, passage, first.setdefault(number, passage))
     for passages in qrels.values():
         for passage in passages[1:]:
-            _join(parent, passage, passages[0])
+            join(parent, passage, passages[0])
     groups: dict[str, list[str]] = defaultdict(list)
     for query, passages in qrels.items():
-        groups[_find(parent, passages[0])].append(query)
+        groups[find(parent, passages[0])].append(query)
 
     splits: dict[str, list[str]] = {"train": [], "dev": [], "test": [], "held_out": []}
     order = list(groups.values())
@@ -355,55 +349,6 @@ def split_queries(
         else:
             splits["train"] += group
     return splits
-
-
-def near_duplicates(texts: dict[str, str], bands: int = 20, rows: int = 5) -> dict[str, int]:
-    """Group texts that share most of their words in order: text id -> number of its group.
-
-    MinHash: texts with a share J of common 4-word shingles agree in one hash minimum with
-    probability J. Two texts meet when all `rows` minima of one of the `bands` agree, which happens
-    with probability 1 - (1 - J^rows)^bands: 5 % at J = 0.3, 80 % at 0.6, 99.96 % at 0.8.
-
-    Source: Broder 1997. Taught in 12.
-    """
-    generator = np.random.default_rng(0)
-    prime = np.uint64((1 << 31) - 1)
-    factor, shift = generator.integers(1, int(prime), size=(2, bands * rows, 1), dtype=np.uint64)
-    parent: dict[int, int] = {}
-    first_in_bucket: dict[tuple[int, bytes], int] = {}
-    for number, text in enumerate(texts.values()):
-        hashes = np.fromiter(_shingles(text), dtype=np.uint64) % prime
-        minima = ((factor * hashes + shift) % prime).min(axis=1)  # (bands · rows,)
-        for band in range(bands):
-            bucket = (band, minima[band * rows : (band + 1) * rows].tobytes())
-            _join(parent, number, first_in_bucket.setdefault(bucket, number))
-    return {name: _find(parent, number) for number, name in enumerate(texts)}
-
-
-def _shingles(text: str, size: int = 4) -> Iterable[int]:
-    words = re.findall(r"\w+", text[:1_500].lower())
-    if len(words) < size:
-        return [zlib.crc32(" ".join(words).encode("utf-8", "surrogatepass"))]
-    return {
-        zlib.crc32(" ".join(words[i : i + size]).encode("utf-8", "surrogatepass")) for i in range(len(words) - size + 1)
-    }
-
-
-def _join(parent: dict[Node, Node], a: Node, b: Node) -> None:
-    """Make one group of the groups of a and b; the group of b keeps its root."""
-    a, b = _find(parent, a), _find(parent, b)
-    if a != b:
-        parent[a] = b
-
-
-def _find(parent: dict[Node, Node], node: Node) -> Node:
-    """The root of a node's group. The path to it is shortened on the way: union-find."""
-    root = node
-    while root in parent:
-        root = parent[root]
-    while node != root:
-        parent[node], node = root, parent[node]
-    return root
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 Letters: B pairs in a batch, M explicit negatives per query, D dimensions. Similarity is the cosine,
 so inputs need not be normalized.
 
-Taught in 04.
+Taught in 04; duplicates and hardness in 05.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from workbook.losses.checks import check_negatives, check_pair
 from workbook.similarity import cos_sim, normalize
 
 DIRECTIONS = ("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc")
+HARDNESS_MODES = ("in_batch_negatives", "hard_negatives", "all_negatives")
 
 
 def info_nce(
@@ -24,6 +26,10 @@ def info_nce(
     temperature: float = 0.05,
     directions: Sequence[str] = ("query_to_doc",),
     partition_mode: str = "joint",
+    ids: Tensor | None = None,
+    negative_ids: Tensor | None = None,
+    hardness_mode: str | None = None,
+    hardness_strength: float = 0.0,
 ) -> Tensor:
     """InfoNCE: the cross-entropy of picking each query's own passage among all in the batch.
 
@@ -41,6 +47,12 @@ def info_nce(
     directions); under "per_direction" each direction has its own loss and they are averaged
     (the symmetric loss, with query_to_doc and doc_to_query).
 
+    A passage that stands twice in a batch is a negative of its own query: a false one. Where `ids` tells
+    which passages are the same, a second copy leaves every sum, and so does the query that it belongs to.
+
+    Hardness weighting adds hardness_strength · s_ij, as a constant, to the logit of a negative in
+    query_to_doc: the nearer it already is, the more it counts.
+
     Args:
         query: (B, D).
         positive: (B, D); row i belongs to query i.
@@ -48,38 +60,51 @@ def info_nce(
         temperature: divides the similarities; its inverse is called `scale` elsewhere.
         directions: one or more of the four; "query_to_doc" must be among them.
         partition_mode: "joint" or "per_direction".
+        ids: (B,), a number for each positive; equal numbers mean the same passage.
+        negative_ids: (B, M), the same for the explicit negatives; without it all of them count as different.
+        hardness_mode: None; "in_batch_negatives", which weights the passages of other queries;
+            "hard_negatives", the query's own explicit ones; or "all_negatives", both.
+        hardness_strength: how much, 0 or more.
     Returns:
         the mean loss over the batch, a scalar.
     Raises:
-        ValueError: shapes do not belong together, temperature is not positive, or a name is unknown.
+        ValueError: shapes do not belong together, the batch is empty, a number is out of range, or a name
+            is unknown.
 
     Relations: equal to sentence-transformers `MultipleNegativesRankingLoss` with scale 1 / temperature.
-    Source: van den Oord et al. 2018; Li et al. 2023 (GTE). Taught in 04.
+    Masking by id is the loss's share of what its batch sampler NO_DUPLICATES does.
+    Source: van den Oord et al. 2018; Li et al. 2023 (GTE); Lan et al. 2025 (hardness). Taught in 04 and 05.
     """
-    _check_pair(query, positive, temperature)
-    _check_directions(directions, partition_mode)
-    B = len(query)
-    docs = positive
+    check_pair(query, positive, temperature)
+    _check_names(directions, partition_mode, hardness_mode, hardness_strength)
+    docs, M = positive, 0
     if negatives is not None:
-        if negatives.ndim != 3 or negatives.shape[0] != B or negatives.shape[2] != query.shape[1]:
-            raise ValueError(
-                f"negatives must be (B, M, D) = ({B}, M, {query.shape[1]}), got {tuple(negatives.shape)}; "
-                "give M negatives for every query of the batch"
-            )
-        docs = torch.cat([positive, negatives.transpose(0, 1).flatten(0, 1)])  # (B + M·B, D), positives first
+        check_negatives(query, negatives)
+        M = negatives.shape[1]
+        docs = torch.cat([positive, _rows(negatives)])  # (B + M·B, D), positives first
+    _check_ids(query, negatives, ids, negative_ids)
 
-    own = torch.eye(B, dtype=torch.bool, device=query.device)
-    logits = {"query_to_doc": cos_sim(query, docs) / temperature}  # (B, B + M·B)
+    pair = torch.eye(len(query), dtype=torch.bool, device=query.device)  # (B, B), True at i, i
+    own = pair.repeat(1, 1 + M)  # (B, B + M·B), all passages of query i
+    similarity = cos_sim(query, docs)  # (B, B + M·B)
+    logits = {"query_to_doc": similarity / temperature}
+    if hardness_mode is not None:
+        weighted = _weighted_negatives(pair, own, hardness_mode)
+        logits["query_to_doc"] = logits["query_to_doc"] + hardness_strength * similarity.detach() * weighted
     if "query_to_query" in directions:
-        logits["query_to_query"] = _without(cos_sim(query, query) / temperature, own)
+        logits["query_to_query"] = _without(cos_sim(query, query) / temperature, pair)
     if "doc_to_query" in directions:
         logits["doc_to_query"] = cos_sim(positive, query) / temperature  # (B, B)
     if "doc_to_doc" in directions:
         # A passage is not its own negative, and its query's hard negatives are not near-copies to push from it.
-        own_docs = own.repeat(1, len(docs) // B)
-        logits["doc_to_doc"] = _without(cos_sim(positive, docs) / temperature, own_docs[:, : len(docs)])
+        logits["doc_to_doc"] = _without(cos_sim(positive, docs) / temperature, own)
 
     pulled = logits["query_to_doc"].diagonal()  # (B,), s_ii / temperature
+    if ids is not None:
+        doc_ids = ids if negative_ids is None else torch.cat([ids, _rows(negative_ids)])
+        copy = F.pad(ids[:, None] == doc_ids, (0, len(docs) - len(doc_ids)))  # (B, B + M·B), passage j is passage i
+        copy[:, : len(query)] &= ~pair
+        logits = {d: _without(logits[d], copy[:, : logits[d].shape[1]]) for d in logits}
     if partition_mode == "joint":
         partition = torch.cat([logits[direction] for direction in directions], dim=1).logsumexp(dim=1)
         return (partition - pulled).mean()
@@ -99,11 +124,11 @@ def nt_xent(a: Tensor, b: Tensor, temperature: float = 0.05) -> Tensor:
     Returns:
         the mean loss over the 2B views, a scalar.
     Raises:
-        ValueError: shapes differ, or temperature is not positive.
+        ValueError: shapes differ, the batch is empty, or temperature is not positive.
 
     Source: Chen et al. 2020 (SimCLR). Taught in 04.
     """
-    _check_pair(a, b, temperature)
+    check_pair(a, b, temperature)
     B = len(a)
     views = torch.cat([a, b])  # (2B, D)
     itself = torch.eye(2 * B, dtype=torch.bool, device=a.device)
@@ -125,13 +150,13 @@ def triplet_loss(query: Tensor, positive: Tensor, negative: Tensor, margin: floa
     Returns:
         the mean loss, a scalar.
     Raises:
-        ValueError: shapes differ, or margin is not positive.
+        ValueError: shapes differ, the batch is empty, or margin is not positive.
 
     Relations: equal to sentence-transformers `TripletLoss` with Euclidean distance.
     Source: Schroff et al. 2015 (FaceNet). Taught in 04.
     """
-    _check_pair(query, positive)
-    _check_pair(query, negative)
+    check_pair(query, positive)
+    check_pair(query, negative)
     if not margin > 0:
         raise ValueError(f"margin must be positive, got {margin}; with 0 two equal distances already cost nothing")
     return (_distance(query, positive) - _distance(query, negative) + margin).clamp(min=0).mean()
@@ -151,14 +176,27 @@ def info_nce_gradient(query: Tensor, positive: Tensor, temperature: float = 0.05
     Returns:
         (B, D).
     Raises:
-        ValueError: shapes differ, or temperature is not positive.
+        ValueError: shapes differ, the batch is empty, or temperature is not positive.
 
     Taught in 04.
     """
-    _check_pair(query, positive, temperature)
+    check_pair(query, positive, temperature)
     q, d = normalize(query), normalize(positive)
     p = (q @ d.T / temperature).softmax(dim=1)  # (B, B)
     return (p @ d - d) / (len(q) * temperature)
+
+
+def _rows(of_negatives: Tensor) -> Tensor:
+    """(B, M, …) -> (M·B, …): the first negative of every query, then the second of every query, and so on."""
+    return of_negatives.transpose(0, 1).flatten(0, 1)
+
+
+def _weighted_negatives(pair: Tensor, own: Tensor, hardness_mode: str) -> Tensor:
+    """Which of the passages (B, B + M·B) hardness weighting looks at; never the positive."""
+    if hardness_mode == "in_batch_negatives":
+        return ~own
+    positive = F.pad(pair, (0, own.shape[1] - len(pair)))
+    return own & ~positive if hardness_mode == "hard_negatives" else ~positive
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
@@ -170,14 +208,9 @@ def _without(logits: Tensor, excluded: Tensor) -> Tensor:
     return logits.masked_fill(excluded, float("-inf"))
 
 
-def _check_pair(a: Tensor, b: Tensor, temperature: float = 1.0) -> None:
-    if a.ndim != 2 or a.shape != b.shape:
-        raise ValueError(f"expected two tensors of the same shape (B, D), got {tuple(a.shape)} and {tuple(b.shape)}")
-    if not temperature > 0:
-        raise ValueError(f"temperature must be positive, got {temperature}; if you have a scale, give 1 / scale")
-
-
-def _check_directions(directions: Sequence[str], partition_mode: str) -> None:
+def _check_names(
+    directions: Sequence[str], partition_mode: str, hardness_mode: str | None, hardness_strength: float
+) -> None:
     if "query_to_doc" not in directions or not set(directions) <= set(DIRECTIONS):
         raise ValueError(f"directions must hold query_to_doc and come from {DIRECTIONS}, got {tuple(directions)}")
     if partition_mode not in ("joint", "per_direction"):
@@ -186,4 +219,23 @@ def _check_directions(directions: Sequence[str], partition_mode: str) -> None:
         raise ValueError(
             "per_direction needs directions that hold the positive pair, query_to_doc and doc_to_query, "
             f"got {tuple(directions)}; use partition_mode='joint'"
+        )
+    if hardness_mode not in (None, *HARDNESS_MODES):
+        raise ValueError(f"hardness_mode must be None or one of {HARDNESS_MODES}, got {hardness_mode!r}")
+    if not hardness_strength >= 0 or (hardness_mode is None and hardness_strength > 0):
+        raise ValueError(
+            f"hardness_strength must be 0 or more and needs a hardness_mode, got {hardness_strength} and "
+            f"{hardness_mode!r}; published are 9 for in_batch_negatives and 5 for hard_negatives"
+        )
+
+
+def _check_ids(query: Tensor, negatives: Tensor | None, ids: Tensor | None, negative_ids: Tensor | None) -> None:
+    if ids is not None and ids.shape != query.shape[:1]:
+        raise ValueError(f"ids must be (B,) = ({len(query)},), a number for each passage, got {tuple(ids.shape)}")
+    if negative_ids is None:
+        return
+    if ids is None or negatives is None or negative_ids.shape != negatives.shape[:2]:
+        raise ValueError(
+            "negative_ids must be (B, M), a number for each negative, and come with ids and negatives; got "
+            f"{tuple(negative_ids.shape)}"
         )

@@ -1,0 +1,186 @@
+"""Adaptation keeps what it should, by a rule that can be counted by hand; a domain is gained, and forgetting seen."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.test_train import weights
+from workbook.adapt import adapt, best, changes, evaluate_encoder, mix_pairs
+from workbook.data import Collection
+from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, train_tokenizer
+from workbook.lora import add_lora, lora_state, merge
+from workbook.train import fit
+
+# Two small worlds: a query word and the other word for the same thing; the second also contradicts the first.
+OLD = [(f"alpha{i} thing", f"omega{i} object") for i in range(12)]
+NEW = [(f"alpha{i} thing", f"omega{(i + 5) % 12} object") for i in range(12)]
+TOKENIZER = train_tokenizer([text for pair in OLD for text in pair] * 3, vocab_size=120)
+
+
+def collection(pairs, name="c"):
+    return Collection(
+        name,
+        corpus={f"p{i}": passage for i, (_, passage) in enumerate(pairs)},
+        queries={f"q{i}": query for i, (query, _) in enumerate(pairs)},
+        qrels={f"q{i}": {f"p{i}": 1} for i in range(len(pairs))},
+        splits={},
+    )
+
+
+def start(static=True):
+    torch.manual_seed(0)
+    size = TOKENIZER.get_vocab_size()
+    backbone = StaticEncoder(size, 16) if static else TransformerEncoder(size, 16, 1, 2, max_length=16)
+    return TextEncoder(TOKENIZER, backbone, max_length=16).eval()
+
+
+OPTIONS = {"lr": 0.05, "batch_size": 12, "evaluate_every": 5, "metric": "mrr@10"}
+
+
+def test_the_rule_by_hand():
+    curve = [
+        {"step": 0, "domain": 0.2, "general": 0.80},
+        {"step": 5, "domain": 0.5, "general": 0.79},
+        {"step": 10, "domain": 0.6, "general": 0.75},
+        {"step": 15, "domain": 0.6, "general": 0.78},
+        {"step": 20, "domain": 0.9, "general": 0.50},
+    ]
+    assert best(curve) == 20
+    assert best(curve, floor=0.75) == 10  # the earliest of equals
+    assert best(curve, floor=0.76) == 15
+    assert best(curve, floor=0.785) == 5
+    assert best(curve, floor=0.95) == 0  # none is allowed: stay where you were
+
+
+def test_a_domain_is_gained_and_what_is_kept_is_what_the_curve_says():
+    encoder = start()
+    domain, general = collection(OLD), collection(NEW[:6])
+    before = evaluate_encoder(encoder, {"domain": domain, "general": general}, "mrr@10")
+    done = adapt(encoder, OLD, domain, general, steps=40, max_drop=math.inf, **OPTIONS)
+    after = evaluate_encoder(encoder, {"domain": domain, "general": general}, "mrr@10")
+    kept = {record["step"]: record for record in done.curve}[done.best_step]
+    for name in ("domain", "general"):
+        assert sum(after[name].values()) / len(after[name]) == pytest.approx(kept[name])
+    change = changes(before, after)
+    assert change["domain"].low > 0
+    assert kept["domain"] == max(record["domain"] for record in done.curve)
+    assert done.curve[0]["step"] == 0
+    assert not encoder.training
+
+
+def test_forgetting_is_seen_and_a_bound_on_it_holds():
+    trained = start()
+    fit(trained, OLD, steps=40, lr=0.05, batch_size=12)
+    old, new = collection(OLD), collection(NEW)
+    sets = {"old": old, "new": new}
+    before = evaluate_encoder(trained, sets, "mrr@10")
+    state = {name: value.clone() for name, value in trained.state_dict().items()}
+    free = adapt(trained, NEW, new, old, steps=60, max_drop=math.inf, patience=99, **OPTIONS)
+    change = changes(before, evaluate_encoder(trained, sets, "mrr@10"))
+    assert change["new"].low > 0 > change["old"].high  # the two worlds contradict each other
+
+    trained.load_state_dict(state)
+    bound = adapt(trained, NEW, new, old, steps=60, max_drop=0.1, patience=99, **OPTIONS)
+    after = evaluate_encoder(trained, sets, "mrr@10")
+    assert changes(before, after)["old"].mean >= -0.1
+    assert bound.curve == free.curve  # only what is kept differs
+    assert bound.best_step < free.best_step
+
+
+def test_the_reference_decides_what_counts_as_forgotten():
+    """Counted from the start this training is allowed; counted from a score that no look reaches it is not."""
+    domain, general = collection(OLD), collection(NEW)
+    allowed, refused = start(), start()
+    before = weights(refused).clone()
+    options = {"steps": 10, "max_drop": 1.0, **OPTIONS}
+    assert adapt(allowed, OLD, domain, general, **options).best_step > 0
+    assert not torch.equal(weights(allowed), before)
+    assert adapt(refused, OLD, domain, general, reference=3.0, **options).best_step == 0
+    assert torch.equal(weights(refused), before)
+
+
+def test_patience_stops_and_the_last_step_is_looked_at():
+    encoder = start()
+    fit(encoder, OLD, steps=60, lr=0.05, batch_size=12)
+    done = adapt(encoder, OLD, collection(OLD), collection(OLD), steps=50, patience=2, **OPTIONS)
+    assert done.curve[0]["domain"] == 1.0  # it cannot become better
+    assert (len(done.history), done.best_step) == (10, 0)
+    short = adapt(start(), OLD, collection(OLD), collection(OLD), steps=7, max_drop=math.inf, **OPTIONS)
+    assert [record["step"] for record in short.curve] == [0, 5, 7]
+
+
+def test_looking_does_not_change_the_training():
+    watched, alone = start(static=False), start(static=False)
+    watched.backbone.blocks[0].dropout.p = alone.backbone.blocks[0].dropout.p = 0.3
+    done = adapt(
+        watched, OLD, collection(OLD), collection(NEW), steps=6, patience=99, **OPTIONS | {"evaluate_every": 1}
+    )
+    assert done.history == fit(alone, OLD, steps=6, lr=0.05, batch_size=12)
+
+
+def test_lora_in_two_stages_moves_only_the_updates():
+    encoder = start(static=False)
+    frozen = weights(encoder).clone()
+    add_lora(encoder, r=4, target_modules=["query", "value", "expand", "contract"])
+    old, new = collection(OLD), collection(NEW)
+    weak = OLD + NEW
+    first = adapt(encoder, weak, old, new, steps=15, max_drop=math.inf, **OPTIONS)
+    reference = first.curve[0]["general"]
+    second = adapt(encoder, OLD, old, new, steps=15, max_drop=math.inf, reference=reference, seed=1, **OPTIONS)
+    assert second.curve[0]["domain"] == pytest.approx(max(record["domain"] for record in first.curve))
+    assert any(value.abs().max() > 0 for name, value in lora_state(encoder).items() if "lora_B" in name)
+    base = torch.cat([p.detach().flatten() for n, p in encoder.named_parameters() if "lora" not in n])
+    assert torch.equal(base, frozen)
+    scores = evaluate_encoder(encoder, {"old": old})
+    merge(encoder)
+    assert changes(scores, evaluate_encoder(encoder, {"old": old}))["old"].mean == pytest.approx(0, abs=1e-6)
+
+
+@given(st.integers(1, 40), st.floats(0, 0.8), st.integers(0, 5))
+def test_the_mix_has_its_share_and_loses_no_domain_pair(count, share, seed):
+    domain, general = [(f"d{i}", "x") for i in range(count)], [(f"g{i}", "x") for i in range(200)]
+    mixed = mix_pairs(domain, general, share, seed)
+    drawn = [pair for pair in mixed if pair[0].startswith("g")]
+    assert sorted(set(mixed) - set(drawn)) == sorted(domain)
+    assert len(set(drawn)) == len(drawn)
+    assert abs(len(drawn) - share * len(mixed)) <= 0.5
+    assert mixed == mix_pairs(domain, general, share, seed)
+
+
+def test_changes_by_hand_and_mismatched_queries():
+    change = changes({"c": {"a": 0.5, "b": 1.0}}, {"c": {"b": 0.5, "a": 0.75}})["c"]
+    assert change.mean == pytest.approx((0.25 - 0.5) / 2)
+    assert (change.low, change.high) == (-0.5, 0.25)
+    for after in ({"c": {"a": 1.0}}, {"c": {"a": 1.0, "z": 1.0}}, {}, {"d": {"a": 1.0, "b": 1.0}}):
+        with pytest.raises(ValueError, match="other queries"):
+            changes({"c": {"a": 0.5, "b": 1.0}}, after)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"patience": 0}, "patience"),
+        ({"evaluate_every": 0}, "evaluate_every"),
+        ({"max_drop": -0.1}, "max_drop"),
+        ({"max_drop": math.nan}, "max_drop"),
+        ({"checkpoint": "x"}, "checkpoint"),
+        ({"on_step": print}, "on_step"),
+        ({"metric": "bleu"}, "bleu"),
+    ],
+)
+def test_bad_settings_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        adapt(start(), OLD, collection(OLD), collection(NEW), **options)
+
+
+def test_bad_data_is_refused():
+    with pytest.raises(ValueError, match="no query with judgements"):
+        adapt(start(), OLD, collection(OLD), collection([]))
+    with pytest.raises(ValueError, match=r"needs 12 general pairs, got 6; .* at most 0\.333"):
+        mix_pairs(OLD, NEW[:6], share=0.5)
+    for domain, share in ((OLD, 1.0), (OLD, -0.1), (OLD, math.nan), ([], 0.5)):
+        with pytest.raises(ValueError, match="share"):
+            mix_pairs(domain, NEW, share)

@@ -1,0 +1,225 @@
+"""Domain adaptation: a model moves to new texts, and you watch what it loses on the old ones.
+
+Everything here is `workbook.train.fit` with an eye on two sets of queries: the domain's, which should gain,
+and a general one, which should not lose too much. What is trained is decided before:
+
+    full fine-tuning     adapt(encoder, pairs, domain, general, lr=2e-5)
+    LoRA                 add_lora(encoder); adapt(encoder, pairs, domain, general, lr=1e-3); merge(encoder)
+    staged               adapt(encoder, weak, …); adapt(encoder, strong, …, reference=first.curve[0]["general"])
+    mixed                adapt(encoder, mix_pairs(pairs, general_pairs, share=0.3), …)
+
+Letters: Q queries.
+
+Taught in 18.
+"""
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+
+from workbook.data.collection import Collection
+from workbook.metrics import Interval, bootstrap_ci, evaluate
+from workbook.similarity import dense_search
+from workbook.train import History, fit
+
+Pairs = Sequence[tuple[str, ...]]
+PerQuery = dict[str, dict[str, float]]  # name of a collection -> query id -> value
+
+
+class Adaptation(NamedTuple):
+    """What `adapt` did.
+
+    Attributes:
+        history: one record {"step", "loss", "lr"} for each step.
+        curve: one record {"step", "domain", "general"} for each look at the two sets; step 0 is the start.
+        best_step: after which step the weights were kept.
+
+    Taught in 18.
+    """
+
+    history: History
+    curve: list[dict[str, float]]
+    best_step: int
+
+
+def adapt(
+    encoder: Any,
+    pairs: Pairs,
+    domain: Collection,
+    general: Collection,
+    steps: int = 200,
+    max_drop: float = 0.02,
+    reference: float | None = None,
+    evaluate_every: int = 20,
+    patience: int = 3,
+    metric: str = "ndcg@10",
+    **options: Any,
+) -> Adaptation:
+    """Fine-tune an encoder on a domain, and keep its best weights by two sets.
+
+    The rule: of the looks at which the general score was at least reference - max_drop, keep the one with the
+    best domain score, the earliest of equals. The start is a look too, so an adaptation that helps nothing, or costs
+    too much, changes nothing. After `patience` looks in a row without a new best the training stops.
+
+    Args:
+        encoder: a `workbook.encoder.TextEncoder`; it ends with the weights that were kept.
+        pairs: what to train on, as in `fit`.
+        domain: held-out queries of the new domain, for stopping: test on others.
+        general: held-out queries of what the encoder should not forget.
+        steps: how many, at most.
+        max_drop: what the general score may lose; `math.inf` looks at the domain alone.
+        reference: the general score to count from; that of the start by default. A second stage gives the first's.
+        evaluate_every: steps between two looks; the last step is looked at too.
+        patience: looks without a new best; more than there are turns early stopping off.
+        metric: as in `workbook.metrics.evaluate`.
+        options: passed on to `fit`: loss, batch_size, lr, seed, temperature, dtype, …
+    Returns:
+        the history, the curve and the best step.
+    Raises:
+        ValueError: a number is out of range, a set has no queries, or `options` has checkpoint or on_step,
+            which belong to this function: the best weights so far are in memory alone.
+
+    Taught in 18.
+    """
+    if evaluate_every < 1 or patience < 1 or not max_drop >= 0:
+        raise ValueError(
+            "evaluate_every and patience must be at least 1 and max_drop at least 0, got "
+            f"evaluate_every={evaluate_every}, patience={patience}, max_drop={max_drop}"
+        )
+    if taken := {"checkpoint", "on_step"} & options.keys():
+        raise ValueError(f"adapt has no {' and no '.join(sorted(taken))}; use workbook.train.fit where you need it")
+    sets = {"domain": domain, "general": general}
+    trained = [p for p in encoder.parameters() if p.requires_grad]
+    curve: list[dict[str, float]] = []
+    kept: list[torch.Tensor] = []
+    best_step = 0
+
+    def look(step: int) -> bool:
+        """Measure, keep the weights if they are the best so far, and say whether to stop."""
+        nonlocal kept, best_step
+        values = evaluate_encoder(encoder, sets, metric)
+        curve.append({"step": step, **{name: _mean(x) for name, x in values.items()}})
+        floor = (curve[0]["general"] if reference is None else reference) - max_drop
+        found = best(curve, floor)
+        if not kept or found != best_step:
+            best_step, kept = found, [p.detach().clone() for p in trained]
+        return sum(record["step"] > best_step for record in curve) >= patience
+
+    look(0)
+    history = fit(
+        encoder, pairs, steps=steps, on_step=lambda record: record["step"] % evaluate_every == 0 and look(int(record["step"])),
+        **options,
+    )  # fmt: skip
+    if curve[-1]["step"] < len(history):
+        look(len(history))
+    with torch.no_grad():
+        for parameter, value in zip(trained, kept, strict=True):
+            parameter.copy_(value)
+    return Adaptation(history, curve, best_step)
+
+
+def best(curve: Sequence[Mapping[str, float]], floor: float = -math.inf) -> int:
+    """The step with the best domain score among those whose general score is at least `floor`.
+
+    Args:
+        curve: records {"step", "domain", "general"}; the first is the start.
+        floor: of the general score.
+    Returns:
+        the earliest such step; that of the start where none is allowed.
+
+    Taught in 18.
+    """
+    allowed = [record for record in curve if record["general"] >= floor] or curve[:1]
+    return int(max(allowed, key=lambda record: record["domain"])["step"])  # of equals max takes the first
+
+
+def mix_pairs(domain: Pairs, general: Pairs, share: float, seed: int = 0) -> list[tuple[str, ...]]:
+    """All pairs of a domain, and so many general ones that these are a given share of the mix.
+
+        general pairs drawn = share / (1 - share) · domain pairs
+
+    Training on some of the old texts is the simplest cure for forgetting.
+
+    Args:
+        domain: pairs of the new domain; all are taken.
+        general: pairs to draw from, without replacement.
+        share: of general pairs in the mix, from 0 to below 1.
+        seed: of drawing and shuffling.
+    Returns:
+        the pairs, shuffled.
+    Raises:
+        ValueError: share is out of range, there are no domain pairs, or too few general ones.
+
+    Taught in 18.
+    """
+    if not 0 <= share < 1 or not domain:
+        raise ValueError(f"expected domain pairs and a share in [0, 1), got {len(domain)} pairs and share {share}")
+    wanted = round(share / (1 - share) * len(domain))
+    if wanted > len(general):
+        most = len(general) / (len(general) + len(domain))
+        raise ValueError(
+            f"a share of {share} beside {len(domain)} domain pairs needs {wanted} general pairs, got {len(general)}; "
+            f"give more, or a share of at most {math.floor(most * 1000) / 1000}"
+        )
+    generator = random.Random(seed)
+    mixed = [*domain, *generator.sample(list(general), wanted)]
+    generator.shuffle(mixed)
+    return mixed
+
+
+def evaluate_encoder(encoder: Any, collections: Mapping[str, Collection], metric: str = "ndcg@10") -> PerQuery:
+    """How well an encoder finds the passages of each collection: one value per query.
+
+    Args:
+        encoder: anything with `encode_query` and `encode_document`.
+        collections: name -> collection; all its queries that have judgements are asked.
+        metric: as in `workbook.metrics.evaluate`.
+    Returns:
+        name -> query id -> value.
+    Raises:
+        ValueError: the metric is unknown, or a collection has no judged query.
+
+    Taught in 18.
+    """
+    values: PerQuery = {}
+    for name, collection in collections.items():
+        asked = {query: text for query, text in collection.queries.items() if query in collection.qrels}
+        if not asked:
+            raise ValueError(f"collection {name!r} has no query with judgements; is the split's name right?")
+        run = dense_search(encoder, collection.corpus, asked)
+        judged = {query: collection.qrels[query] for query in asked}
+        values[name] = evaluate(judged, run, [metric], per_query=True)[metric]
+    return values
+
+
+def changes(before: PerQuery, after: PerQuery, confidence: float = 0.95, seed: int = 0) -> dict[str, Interval]:
+    """Gain and forgetting: the mean change on each collection, with its bootstrap interval over queries.
+
+        change_q = after_q - before_q
+
+    A collection whose whole interval is below 0 has been forgotten in part.
+
+    Args:
+        before, after: what `evaluate_encoder` gave, for the same queries.
+        confidence, seed: as in `workbook.metrics.bootstrap_ci`.
+    Returns:
+        name -> mean, low, high.
+    Raises:
+        ValueError: the two do not hold the same collections and queries.
+
+    Taught in 18.
+    """
+    for name in before.keys() | after.keys():
+        if before.get(name, {}).keys() != after.get(name, {}).keys():
+            raise ValueError(f"before and after hold other queries of {name!r}; evaluate both on the same collections")
+    return {
+        name: bootstrap_ci([after[name][query] - value for query, value in values.items()], confidence, seed=seed)
+        for name, values in before.items()
+    }
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    return sum(values.values()) / len(values)

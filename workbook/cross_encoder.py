@@ -1,0 +1,343 @@
+"""The cross-encoder: query and passage are read together, and every token may look at every other.
+
+A bi-encoder must say all about a passage before it knows the question. Here the two texts stand in one
+input, so the model can match word with word before it judges:
+
+    [CLS] query [SEP] passage [SEP]  ->  transformer  ->  hidden of [CLS]  ->  one number
+
+The price: nothing can be computed ahead. A thousand passages cost a thousand passes for every query, so a
+cross-encoder does not search; it orders again what a cheaper search has found (`workbook.rerank`).
+
+Letters: B pairs in a batch, T tokens, D hidden size, N pairs, Q queries.
+
+Taught in 15.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from workbook.batches import rectangle
+from workbook.checkpoint import _bert_config, _find
+from workbook.encoder import _pad_id
+from workbook.model_folder import load_model, save_model
+from workbook.train import AT_A_TIME, History, _name, fingerprint, optimize
+from workbook.transformer import TransformerEncoder, bert_name
+
+Pair = tuple[str, str]
+PAIRS_AT_A_TIME = 8_192  # that are tokenized and sorted by length together
+
+
+class CrossEncoder(nn.Module):
+    """Two texts in, one score out.
+
+        score = v · tanh(W hidden_[CLS] + b) + c
+
+    The score is a *logit*: any number, larger means more relevant, comparable within one query. It is no
+    probability, and a score of 8.4 is no error: `probabilities` gives σ(score), between 0 and 1, which means
+    what it says only after a pointwise training. (Readers of sentence-transformers#1004 took the one for
+    the other; there, the model's configuration decides which of them `predict` returns.)
+
+    Args:
+        tokenizer: a `tokenizers.Tokenizer` that joins two texts with their special tokens, as
+            `train_tokenizer` makes it.
+        backbone: a `TransformerEncoder`.
+        max_length: tokens of both texts together, special ones included. What is too long is cut from the
+            end of the longer text, until both are equally long.
+    Raises:
+        ValueError: max_length has no room for two texts, or is more than the backbone takes.
+
+    Equal to `BertForSequenceClassification` with one label. Source: Nogueira and Cho 2019. Taught in 15.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, backbone: TransformerEncoder, max_length: int = 256):
+        super().__init__()
+        special = tokenizer.num_special_tokens_to_add(True)
+        if not special + 2 <= max_length <= backbone.max_length:
+            raise ValueError(
+                f"max_length must have room for {special} special tokens and two texts and be at most the backbone's "
+                f"{backbone.max_length}, got {max_length}"
+            )
+        self.tokenizer = Tokenizer.from_str(tokenizer.to_str())  # our own copy: its settings are changed below
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(max_length, strategy="longest_first")
+        self.pad_id = _pad_id(tokenizer)
+        self.max_length = max_length
+        self.backbone = backbone
+        D = backbone.hidden_size
+        self.pooler = nn.Linear(D, D)
+        self.classifier = nn.Linear(D, 1)
+        self.dropout = nn.Dropout(float(backbone.config["dropout"]))
+        for layer in (self.pooler, self.classifier):
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie. Taught in 15."""
+        return self.classifier.weight.device
+
+    def token_ids(self, pairs: Sequence[Pair]) -> tuple[list[list[int]], list[list[int]]]:
+        """The token ids and the segment ids of each pair, cut to max_length, without padding.
+
+        Segment 0 is [CLS] query [SEP], segment 1 is passage [SEP].
+
+        Raises:
+            TypeError: something else than pairs of strings.
+
+        Taught in 15.
+        """
+        _check_pairs(pairs)
+        encoded = self.tokenizer.encode_batch_fast([(first, second) for first, second in pairs])
+        return [encoding.ids for encoding in encoded], [encoding.type_ids for encoding in encoded]
+
+    def pad(self, ids: Sequence[Any], segments: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
+        """Fill up to the longest: input_ids, mask and segment_ids, each (B, T). Taught in 15."""
+        input_ids, mask = rectangle([torch.as_tensor(tokens) for tokens in ids], self.pad_id)
+        segment_ids, _ = rectangle([torch.as_tensor(numbers) for numbers in segments], 0)
+        return input_ids, mask, segment_ids
+
+    def forward(self, input_ids: Tensor, mask: Tensor, segment_ids: Tensor) -> Tensor:
+        """input_ids, mask and segment_ids, each (B, T) -> one logit per pair, (B,). Taught in 15."""
+        first = self.backbone(input_ids, mask, segment_ids)[:, 0]  # (B, D), the hidden state of [CLS]
+        return self.classifier(self.dropout(self.pooler(first).tanh()))[:, 0]
+
+    @torch.no_grad()
+    def predict(self, pairs: Sequence[Pair], batch_size: int = 32) -> np.ndarray:
+        """The score of each pair, as a logit: any number, larger means more relevant.
+
+        Args:
+            pairs: N tuples (query, passage).
+            batch_size: pairs that are read at a time, of similar length.
+        Returns:
+            (N,) float32, in the order of `pairs`.
+        Raises:
+            TypeError: something else than pairs of strings.
+            ValueError: batch_size is not positive.
+
+        Equal to sentence-transformers' `CrossEncoder.predict` with `activation_fn=Identity`. Taught in 15.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        _check_pairs(pairs)
+        was_training = self.training
+        self.eval()
+        scores = np.zeros(len(pairs), dtype=np.float32)
+        for start in range(0, len(pairs), PAIRS_AT_A_TIME):
+            ids, segments = self.token_ids(pairs[start : start + PAIRS_AT_A_TIME])
+            by_length = np.argsort([len(tokens) for tokens in ids], kind="stable")
+            for first in range(0, len(ids), batch_size):
+                rows = by_length[first : first + batch_size]
+                batch = self.pad([ids[row] for row in rows], [segments[row] for row in rows])
+                scores[start + rows] = self(*(x.to(self.device) for x in batch)).float().cpu().numpy()
+        self.train(was_training)
+        return scores
+
+    def scores(self, pairs: Sequence[Pair], batch_size: int = 32) -> np.ndarray:
+        """`predict` under a name that says what it returns: logits, (N,). Taught in 15."""
+        return self.predict(pairs, batch_size)
+
+    def probabilities(self, pairs: Sequence[Pair], batch_size: int = 32) -> np.ndarray:
+        """σ(score) of each pair, (N,) between 0 and 1: the share of such pairs that are relevant, as in training.
+
+        The order is that of the scores. A pairwise or listwise training fixes only the order, so there the
+        number is between 0 and 1 and means no more than that. Taught in 15.
+        """
+        return torch.from_numpy(self.predict(pairs, batch_size)).sigmoid().numpy()
+
+    def save(self, folder: str | Path) -> None:
+        """Write a folder that `load`, sentence-transformers and transformers read.
+
+        A model that was saved there is replaced in one step.
+
+        Raises:
+            FileExistsError: the folder holds something else.
+
+        Taught in 15.
+        """
+        weights: dict[str, Tensor] = {f"bert.{bert_name(name)}": p for name, p in self.backbone.named_parameters()}
+        head = {"bert.pooler.dense": self.pooler, "classifier": self.classifier}
+        weights |= {f"{theirs}.{name}": p for theirs, layer in head.items() for name, p in layer.named_parameters()}
+        config = {
+            **_bert_config(self.backbone.config),
+            "architectures": ["BertForSequenceClassification"],
+            "id2label": {"0": "LABEL_0"},
+            "label2id": {"LABEL_0": 0},
+            # Else sentence-transformers puts a sigmoid on a single label.
+            "sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"},
+        }
+        ours = {"max_length": self.max_length, "backbone": self.backbone.config}
+        save_model(folder, weights, config, self.tokenizer, self.pad_id, {"cross_encoder": ours})
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "CrossEncoder":
+        """Read a cross-encoder that `save` wrote, in evaluation mode.
+
+        Raises:
+            FileNotFoundError: the folder holds no cross-encoder.
+            ValueError: a file in it is damaged.
+
+        Taught in 15.
+        """
+        settings, weights, tokenizer = load_model(folder, "cross_encoder")
+        try:
+            encoder = cls(tokenizer, TransformerEncoder(**settings["backbone"]), settings["max_length"])
+            names = {name: f"bert.{bert_name(name)}" for name, _ in encoder.backbone.named_parameters()}
+            encoder.backbone.load_state_dict({name: weights[theirs] for name, theirs in names.items()})
+            for layer, theirs in ((encoder.pooler, "bert.pooler.dense"), (encoder.classifier, "classifier")):
+                layer.load_state_dict({name: weights[f"{theirs}.{name}"] for name, _ in layer.named_parameters()})
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"{folder} is damaged ({error}); save the cross-encoder again") from error
+        return encoder.eval()
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_folder: str | Path, max_length: int | None = None, allow_download: bool = False
+    ) -> "CrossEncoder":
+        """Take over a Hugging Face BERT for sequence classification, such as the ms-marco-MiniLM rerankers.
+
+        Args:
+            name_or_folder: a local folder, or a name whose files are in the hub's cache.
+            max_length: the model's own by default.
+            allow_download: fetch the files from the hub when they are not in its cache.
+        Returns:
+            a cross-encoder in evaluation mode.
+        Raises:
+            FileNotFoundError: the model is neither a folder nor in the cache.
+            ValueError: the model is built in another way than BERT, or has more than one label.
+
+        Taught in 15.
+        """
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+        folder = _find(name_or_folder, allow_download)
+        fast = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        config = model.config
+        if config.model_type != "bert" or config.num_labels != 1:
+            raise ValueError(
+                f"expected a BERT with one label, got {config.model_type} with {config.num_labels}; give `rerank` and "
+                "`teacher_scores` any other model as it is: they ask for nothing but predict(pairs)"
+            )
+        tokenizer = fast.backend_tokenizer
+        tokenizer.enable_padding(pad_id=fast.pad_token_id, pad_token=fast.pad_token)
+        longest = min(fast.model_max_length, config.max_position_embeddings)
+        encoder = cls(tokenizer, TransformerEncoder.from_bert(model.bert), max_length or longest)
+        encoder.pooler.load_state_dict(model.bert.pooler.dense.state_dict())
+        encoder.classifier.load_state_dict(model.classifier.state_dict())
+        return encoder.eval()
+
+
+def fit_cross_encoder(
+    encoder: CrossEncoder,
+    tuples: Sequence[tuple[str, ...]],
+    labels: Tensor | None = None,
+    loss: Callable[[Tensor, Tensor], Tensor] | None = None,
+    steps: int = 100,
+    batch_size: int = 16,
+    lr: float = 1e-4,
+    seed: int = 0,
+    dtype: torch.dtype | None = None,
+    **options: Any,
+) -> History:
+    """Train a cross-encoder on labelled pairs, or on lists of passages for one query.
+
+    The data says which losses fit. Pairs are judged one by one (pointwise): the logit learns to be a
+    log-odds. Lists are judged against each other (pairwise, listwise): only differences within a list
+    count, which is all that a ranking needs.
+
+    Args:
+        encoder: trained in place, on the device it is on.
+        tuples: N pairs (query, passage), or N lists (query, passage_1, …, passage_n), all of one length.
+        labels: (N,) for pairs; (N, n) for lists, by default 1 for the first passage and 0 for the others, so
+            that the same tuples (query, positive, negative, …) serve here and in `workbook.train.fit`.
+        loss: called as loss(logits (B,), labels (B,)) for pairs, `pointwise_loss` by default; as
+            loss(logits (B, n), labels (B, n)) for lists, `listwise_loss` by default.
+        steps, lr, seed: as in `workbook.train.optimize`.
+        batch_size: pairs or lists in a batch, at most.
+        dtype: `torch.bfloat16` runs the encoder under autocast; the loss always sees float32.
+        options: passed on to `optimize`.
+    Returns:
+        one record {"step", "loss", "lr"} for each step.
+    Raises:
+        ValueError: there are no tuples, they differ in length, or labels do not belong to them.
+        FloatingPointError: as in `optimize`.
+
+    Source: Nogueira and Cho 2019 (pointwise); Burges et al. 2005 (pairwise); Cao et al. 2007 (listwise). Taught in 15.
+    """
+    n = check_tuples(tuples)
+    if labels is None:
+        if n == 1:
+            raise ValueError("labels are needed for pairs (query, passage): 1 = relevant, 0 = not; got none")
+        labels = torch.zeros(len(tuples), n)
+        labels[:, 0] = 1
+    if labels.shape != ((len(tuples),) if n == 1 else (len(tuples), n)):
+        raise ValueError(
+            f"labels must give one number for each passage of {len(tuples)} tuples, got {tuple(labels.shape)}"
+        )
+    if loss is None:
+        from workbook.losses import listwise_loss, pointwise_loss
+
+        loss = pointwise_loss if n == 1 else listwise_loss
+
+    ids: list[Tensor] = []
+    segments: list[Tensor] = []
+    for start in range(0, len(tuples), 1024):
+        pairs = [(query, passage) for query, *passages in tuples[start : start + 1024] for passage in passages]
+        for kept, found in zip((ids, segments), encoder.token_ids(pairs), strict=True):
+            kept += [torch.tensor(numbers) for numbers in found]
+    lengths = np.array([len(tokens) for tokens in ids]).reshape(len(tuples), n).max(axis=1)
+
+    def loss_of(rows: np.ndarray) -> Tensor:
+        places = (rows[:, None] * n + np.arange(n)).ravel()
+        logits = _logits(encoder, [ids[i] for i in places], [segments[i] for i in places], dtype)
+        there = labels[torch.from_numpy(rows)].to(logits.device)
+        return loss(logits.view(there.shape), there)
+
+    settings = {"loss": _name(loss), "dtype": str(dtype), "data": fingerprint([ids, [labels.cpu().flatten()]])}
+    return optimize(encoder, loss_of, lengths, steps, batch_size, lr, seed, settings=settings, **options)
+
+
+def _logits(encoder: CrossEncoder, ids: list[Tensor], segments: list[Tensor], dtype: torch.dtype | None) -> Tensor:
+    """The logits of some pairs, (B,); on a processor a few pairs of similar length at a time, as in `workbook.train`."""
+    by_length = np.argsort([len(tokens) for tokens in ids], kind="stable")
+    groups = math.ceil(len(ids) / AT_A_TIME) if encoder.device.type == "cpu" else 1
+    logits = []
+    with torch.autocast(encoder.device.type, torch.bfloat16, enabled=dtype is not None):
+        for group in np.array_split(by_length, groups):
+            batch = encoder.pad([ids[i] for i in group], [segments[i] for i in group])
+            logits.append(encoder(*(x.to(encoder.device) for x in batch)))
+    joined = torch.cat(logits)[np.argsort(by_length)]
+    return joined if dtype is None else joined.float()
+
+
+def _check_pairs(pairs: Sequence[Pair]) -> None:
+    for row, pair in enumerate(pairs):
+        if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+            raise TypeError(
+                f"expected pairs (query, passage) of strings, got {pair!r} at position {row}; for one pair, predict([pair])"
+            )
+
+
+def check_tuples(tuples: Sequence[tuple[str, ...]]) -> int:
+    """How many passages each query has, in tuples (query, passage, …) of one length. Taught in 15.
+
+    Raises:
+        ValueError: there are no tuples, or they differ in length.
+    """
+    if not tuples:
+        raise ValueError("tuples must hold at least one (query, passage), got none; is the split's name right?")
+    width = len(tuples[0])
+    for row, texts in enumerate(tuples):
+        if isinstance(texts, str) or len(texts) < 2 or len(texts) != width:
+            raise ValueError(
+                f"tuples must be (query, passage, …) of one length, {width} by the first; tuple {row} is {texts!r}; "
+                "drop it, or give every query the same number of passages"
+            )
+    return width - 1

@@ -1,0 +1,256 @@
+"""Export: an encoder as one ONNX file, which runs on a processor without torch, and in int8 if you like.
+
+The graph goes from token ids and mask to the finished embedding: backbone, pooling and normalization are all in
+it, so what serves it cannot pool in another way than the model was trained. Batch and length stay open.
+
+Dynamic int8 quantization keeps each weight matrix as whole numbers from -127 to 127 and one scale. What
+flows through the layers is rounded as it comes, batch by batch, so no calibration data is needed:
+
+    W ≈ scale · q,   scale = max |W| / 127,   q = round(W / scale)
+
+Letters: B texts, T token positions, D dimensions.
+
+Taught in 21.
+"""
+
+import hashlib
+import importlib
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from workbook.encoder import TextEncoder, TransformerEncoder
+from workbook.files import write_atomically, write_json
+from workbook.pooling import cls_pool, last_token_pool
+from workbook.similarity import normalize
+from workbook.transformer import attention_mask
+
+SETTINGS = "workbook-onnx.json"
+INPUTS, OUTPUT = ("input_ids", "attention_mask"), "sentence_embedding"
+KEPT = ("normalize", "max_length", "query_prompt", "document_prompt", "padding_side")
+
+
+def export_onnx(encoder: TextEncoder, folder: str | Path, int8: bool = False) -> "OnnxEncoder":
+    """Write an encoder as ONNX, with its tokenizer and settings beside it.
+
+    Args:
+        encoder: any `TextEncoder`; it is left as it was.
+        folder: made if it is not there; an export in it is replaced, whole or not at all.
+        int8: quantize the weights dynamically, for a processor.
+    Returns:
+        what `load_onnx` reads from the folder.
+    Raises:
+        ImportError: onnx, onnxscript or onnxruntime is not installed.
+        FileExistsError: the folder holds something else.
+        ValueError: the model is too large for one ONNX file, 2 GB.
+
+    Source: `torch.onnx.export`, `onnxruntime.quantization.quantize_dynamic`. Taught in 21.
+    """
+    folder = Path(folder)
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        _import(name)
+    if folder.exists() and any(folder.iterdir()) and not (folder / SETTINGS).exists():
+        raise FileExistsError(f"{folder} holds other files than an exported encoder; give a new folder")
+    size = sum(p.numel() * p.element_size() for p in encoder.parameters())
+    if size >= 2**31:
+        raise ValueError(
+            f"one ONNX file holds at most 2 GB, the weights are {size / 1e9:.1f} GB; export a smaller model"
+        )
+    with tempfile.TemporaryDirectory() as temporary, _silence():
+        path = Path(temporary) / "model.onnx"
+        _trace(encoder, path)
+        if int8:
+            path = _quantize(path)
+        graph = path.read_bytes()
+    files = {
+        "model": _write(folder, "model", "onnx", graph),
+        "tokenizer": _write(folder, "tokenizer", "json", encoder.tokenizer.to_str().encode()),
+    }
+    settings = {name: getattr(encoder, name) for name in KEPT}
+    more = {"pad_id": encoder.pad_id, "add_special_tokens": encoder.add_special_tokens}
+    more |= {"hidden_size": int(encoder.backbone.hidden_size)}  # type: ignore[arg-type]
+    write_json(folder / SETTINGS, {"files": files, "text_encoder": settings, **more})
+    for old in [*folder.glob("model-*.onnx"), *folder.glob("tokenizer-*.json"), *folder.glob(".*.tmp")]:
+        if old.name not in files.values():
+            old.unlink(missing_ok=True)
+    return load_onnx(folder)
+
+
+def load_onnx(folder: str | Path, num_threads: int = 0) -> "OnnxEncoder":
+    """Read what `export_onnx` wrote.
+
+    Args:
+        folder: where it wrote.
+        num_threads: of onnxruntime; 0 means all cores.
+    Raises:
+        FileNotFoundError: there is no exported encoder.
+        ImportError: onnxruntime is not installed.
+        ValueError: a file is damaged.
+
+    Taught in 21.
+    """
+    folder = Path(folder)
+    if not (folder / SETTINGS).exists():
+        raise FileNotFoundError(f"{folder} holds no {SETTINGS}; give a folder that export_onnx wrote")
+    runtime = _import("onnxruntime")
+    try:
+        saved = json.loads((folder / SETTINGS).read_text("utf-8"))
+        contents = {kind: (folder / name).read_bytes() for kind, name in saved["files"].items()}
+        for kind, content in contents.items():
+            if _digest(content) not in saved["files"][kind]:
+                raise ValueError(f"{saved['files'][kind]} is not what was written")
+        return OnnxEncoder(_session(runtime, contents["model"], num_threads), contents["tokenizer"].decode(), saved)
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError(f"{folder} is damaged ({error}); export the encoder again") from error
+
+
+class OnnxEncoder(TextEncoder):
+    """A text encoder whose forward pass is an ONNX graph; every other call is that of `TextEncoder`.
+
+    Made by `export_onnx` and `load_onnx`. It holds no weights of torch's, so it cannot be trained.
+
+    Args:
+        session: an `onnxruntime.InferenceSession`.
+        tokenizer: the JSON text of a tokenizer.
+        saved: what `export_onnx` wrote down.
+
+    Taught in 21.
+    """
+
+    def __init__(self, session: Any, tokenizer: str, saved: dict[str, Any]):
+        backbone: Any = nn.Module()  # a place for the size alone: the layers are in the graph
+        backbone.hidden_size = int(saved["hidden_size"])
+        super().__init__(Tokenizer.from_str(tokenizer), backbone, **saved["text_encoder"])
+        self.pad_id, self.add_special_tokens = saved["pad_id"], saved["add_special_tokens"]
+        self.session = session
+        self.eval()
+
+    @property
+    def device(self) -> torch.device:
+        """The processor, always. Taught in 21."""
+        return torch.device("cpu")
+
+    def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        """input_ids (B, T), mask (B, T) -> one vector per text, (B, D). Taught in 21."""
+        inputs = (x.cpu().long().numpy() for x in (input_ids, mask))
+        (embedding,) = self.session.run([OUTPUT], dict(zip(INPUTS, inputs, strict=True)))
+        return torch.from_numpy(embedding)
+
+    def save(self, folder: str | Path) -> None:
+        """An exported encoder is on the disk already.
+
+        Raises:
+            TypeError: always; copy the folder instead.
+
+        Taught in 21.
+        """
+        raise TypeError("an OnnxEncoder is saved where export_onnx wrote it; copy that folder, or save the TextEncoder")
+
+
+class _Graph(nn.Module):
+    """What is exported: `TextEncoder.forward`, without the questions about values that a graph cannot ask."""
+
+    def __init__(self, encoder: TextEncoder):
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+        encoder, backbone = self.encoder, self.encoder.backbone
+        if isinstance(backbone, TransformerEncoder):  # its own forward first looks whether a text is too long
+            hidden = backbone.embeddings(input_ids, mask)
+            allowed = attention_mask(mask, backbone.causal)
+            for block in backbone.blocks:
+                hidden = block(hidden, allowed)
+        else:
+            hidden = backbone(input_ids, mask)  # (B, T, D)
+        pooled = _pool(encoder.pooling, hidden, mask)
+        return normalize(pooled) if encoder.normalize else pooled
+
+
+def _pool(pooling: Any, hidden: Tensor, mask: Tensor) -> Tensor:
+    """The pooling; the two that pick one token by its row number are written as a product, which leaves B open."""
+    if pooling is not cls_pool and pooling is not last_token_pool:
+        return pooling(hidden, mask)
+    number = mask.cumsum(dim=1)  # 1, 2, 3, … over the tokens
+    wanted = 1 if pooling is cls_pool else number[:, -1:]
+    chosen = (number == wanted) & mask.bool()  # (B, T), one token of each row
+    return hidden.masked_fill(~chosen[:, :, None], 0.0).sum(dim=1)
+
+
+def _trace(encoder: TextEncoder, path: Path) -> None:
+    was_training = encoder.training
+    mask = torch.ones(2, 3, dtype=torch.long, device=encoder.device)
+    open_axes = {0: torch.export.Dim("B"), 1: torch.export.Dim("T")}
+    try:
+        torch.onnx.export(
+            _Graph(encoder).eval(),
+            (torch.full_like(mask, encoder.pad_id), mask),
+            str(path),
+            input_names=INPUTS,
+            output_names=[OUTPUT],
+            dynamic_shapes=(open_axes, open_axes),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    finally:
+        encoder.train(was_training)
+
+
+def _quantize(path: Path) -> Path:
+    quantization = importlib.import_module("onnxruntime.quantization")
+    smaller = path.with_name("int8.onnx")
+    quantization.quantize_dynamic(path, smaller, weight_type=quantization.QuantType.QInt8)
+    return smaller
+
+
+def _session(runtime: Any, graph: bytes, num_threads: int) -> Any:
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = num_threads
+    options.log_severity_level = 3  # errors; its warnings are about the graph, not about the texts
+    try:
+        return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has a class of its own for each kind of damage
+        raise ValueError(f"onnxruntime cannot read the graph: {error}") from error
+
+
+def _write(folder: Path, name: str, suffix: str, content: bytes) -> str:
+    """Under a name of its own content: the files of the export before stay until the settings name the new ones."""
+    file = f"{name}-{_digest(content)}.{suffix}"
+    write_atomically(folder / file, content)
+    return file
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _import(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f'ONNX needs {name}, which is not installed: pip install "embedding-workbook[export]"'
+        ) from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """The exporters tell their developers many things; a learner asked for a file."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

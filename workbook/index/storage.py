@@ -1,0 +1,80 @@
+"""An index on disk: one file of arrays (safetensors) and one of arguments (JSON), never a pickle.
+
+Taught in 17.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from workbook.files import write_json
+from workbook.index.flat import FlatIndex
+from workbook.index.hnsw import HNSWIndex
+from workbook.index.ivf import IVFIndex, IVFPQIndex
+from workbook.index.product_quantization import PQIndex
+
+KINDS = {kind.__name__: kind for kind in (FlatIndex, IVFIndex, PQIndex, IVFPQIndex, HNSWIndex)}
+ARRAYS, ARGUMENTS = "index.safetensors", "index.json"
+
+
+def write_index(index: Any, folder: str | Path) -> None:
+    """Write an index into a folder, over the one that is there.
+
+    The arguments are written last, so that a folder with `index.json` is whole.
+
+    Raises:
+        OSError: the folder cannot be written.
+
+    The name is faiss'; its files are not read here, nor ours there. Taught in 17.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {name: getattr(index, name).contiguous() for name in index.TENSORS}
+    new = folder / f".{ARRAYS}.tmp"
+    save_file(arrays, new)
+    (folder / ARGUMENTS).unlink(missing_ok=True)
+    os.replace(new, folder / ARRAYS)
+    write_json(
+        folder / ARGUMENTS,
+        {"kind": type(index).__name__, "arguments": {name: getattr(index, name) for name in index.ARGUMENTS}},
+    )
+
+
+def read_index(folder: str | Path) -> Any:
+    """Read an index that `write_index` wrote.
+
+    The arrays are mapped, not read: a page of the file comes into memory when a search first touches it.
+
+    Returns:
+        the index, on the CPU.
+    Raises:
+        FileNotFoundError: the folder holds no index.
+        ValueError: a file in it is damaged.
+
+    Taught in 17.
+    """
+    folder = Path(folder)
+    if not (folder / ARGUMENTS).is_file() or not (folder / ARRAYS).is_file():
+        raise FileNotFoundError(
+            f"{folder} holds no index, expected {ARGUMENTS} and {ARRAYS}; write it with write_index"
+        )
+    try:
+        saved = json.loads((folder / ARGUMENTS).read_text())
+        index = KINDS[saved["kind"]](**saved["arguments"])
+        arrays = load_file(folder / ARRAYS)
+        for name in index.TENSORS:
+            setattr(index, name, arrays[name])
+    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"the index in {folder} is damaged ({error!r}); build it again") from error
+    return index
+
+
+def bytes_per_vector(index: Any) -> float:
+    """What a vector takes: all arrays of the index but the trained ones, divided by N. Taught in 17."""
+    trained = ("centroids", "codebooks", "start")
+    held = [getattr(index, name) for name in index.TENSORS if name not in trained]
+    return sum(array.numel() * array.element_size() for array in held) / max(index.ntotal, 1)

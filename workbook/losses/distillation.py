@@ -1,0 +1,90 @@
+"""Distillation into a bi-encoder: a teacher has scored the passages, and the student learns its scores.
+
+A cross-encoder reads query and passage together and judges better than a product of two vectors, but
+it is far too slow to search with. Its scores hold more than right and wrong: how much better, and
+which wrong passages are nearly right.
+
+Letters: B queries in a batch, M negatives per query, D dimensions. Similarity is the dot product.
+
+Taught in 15.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from workbook.losses.checks import check_negatives, check_pair
+
+
+def margin_mse(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tensor) -> Tensor:
+    """MarginMSE: the student's margins between positive and negatives shall be the teacher's.
+
+        loss = mean_im  ( (s_i0 - s_im) - (t_i0 - t_im) )²,   s_i0 = q_i · p_i,  s_im = q_i · n_im
+
+    Only differences count, so a teacher whose scores have another zero does no harm. Their scale does:
+    vectors of length 1 cannot have a margin above 2, and cross-encoder logits often do. Then turn off
+    the student's normalization, or scale the labels.
+
+    Args:
+        query, positive: (B, D).
+        negatives: (B, M, D).
+        labels: (B, 1 + M), the teacher's scores t: of the positive, then of the negatives.
+    Returns:
+        the mean over all B · M margins, a scalar.
+    Raises:
+        ValueError: shapes do not belong together, or there is nothing to compare.
+
+    Relations: equal to sentence-transformers `MarginMSELoss`.
+    Source: Hofstätter et al. 2020. Taught in 15.
+    """
+    s, t = _scores(query, positive, negatives, labels)  # (B, 1 + M), both
+    return ((s[:, :1] - s[:, 1:]) - (t[:, :1] - t[:, 1:])).square().mean()
+
+
+def distill_kl(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tensor, temperature: float = 1.0) -> Tensor:
+    """KL distillation: the student's distribution over a query's passages shall be the teacher's.
+
+        loss = temperature² · mean_i  sum_m  P_im · log(P_im / S_im)
+        P_i = softmax_m(t_im / temperature),   S_i = softmax_m(s_im / temperature)
+
+    m runs over the positive and its M negatives. A gradient shrinks with the square of the temperature; the
+    factor makes up for it, so that the temperature can be changed without changing the learning rate.
+
+    Args:
+        query, positive: (B, D).
+        negatives: (B, M, D).
+        labels: (B, 1 + M), the teacher's scores t: of the positive, then of the negatives. Scores, not
+            probabilities: a softmax is taken here.
+        temperature: softens both distributions.
+    Returns:
+        the mean over the batch, a scalar; 0 where the two agree.
+    Raises:
+        ValueError: shapes do not belong together, there is nothing to compare, or temperature is not a
+            positive number.
+
+    Relations: equal to sentence-transformers `DistillKLDivLoss`.
+    Source: Hinton et al. 2015. Taught in 15.
+    """
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be positive and finite, got {temperature}")
+    s, t = _scores(query, positive, negatives, labels)  # (B, 1 + M), both
+    S, P = (s / temperature).log_softmax(dim=1), (t / temperature).log_softmax(dim=1)
+    return F.kl_div(S, P, reduction="batchmean", log_target=True) * temperature**2
+
+
+def _scores(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The student's scores and the teacher's, both (B, 1 + M), the positive first."""
+    check_pair(query, positive)
+    check_negatives(query, negatives)
+    B, M, _ = negatives.shape
+    if M == 0:
+        raise ValueError("expected at least one negative per query, got none; a positive alone has no margin")
+    if labels.shape != (B, 1 + M):
+        raise ValueError(
+            f"labels must be (B, 1 + M) = ({B}, {1 + M}), got {tuple(labels.shape)}; give the teacher's score of the "
+            "positive first, then of each negative"
+        )
+    docs = torch.cat([positive[:, None], negatives], dim=1)  # (B, 1 + M, D)
+    return torch.einsum("bd,bmd->bm", query, docs), labels.detach().to(query)
