@@ -2,7 +2,9 @@
 
 import datetime
 import importlib
+import importlib.metadata
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -10,7 +12,8 @@ import torch
 from workbook import machine
 from workbook.files import write_json
 
-NAMES = ("search", "metrics", "bm25")
+NAMES = ("search", "metrics", "bm25", "encoding", "training")
+PEERS = ("accelerate", "pytrec-eval-terrier", "rank-bm25", "ranx", "scipy")  # beside those that every record names
 RESULTS = Path(__file__).parent / "results.json"
 
 
@@ -20,27 +23,32 @@ def main(names: list[str]) -> None:
     if unknown:
         raise SystemExit(f"no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}")
     torch.set_num_threads(1)
-    rows = []
+    rows, start = [], time.process_time()
     for name in names or NAMES:
         print(f"… {name}", file=sys.stderr, flush=True)
         rows += importlib.import_module(f"benchmarks.{name}").run()
     print(table(rows))
     if not names:
-        write_json(
-            RESULTS, {"date": datetime.date.today().isoformat(), "threads": 1, **machine.describe(), "rows": rows}
-        )
+        taken_on = machine.describe()
+        taken_on["versions"] |= {name: importlib.metadata.version(name) for name in PEERS}
+        seconds = round(time.process_time() - start)
+        date = datetime.date.today().isoformat()
+        write_json(RESULTS, {"date": date, "threads": 1, "cpu_seconds": seconds, **taken_on, "rows": rows})
         print(f"written to {RESULTS.relative_to(RESULTS.parent.parent)}")
 
 
 def table(rows: list[dict]) -> str:
-    """The rows as one aligned table of text."""
+    """The rows as one aligned table of text; a note stands below its row, and `!` beside a ratio under its floor."""
     wide = max(len(row["what"]) for row in rows)
-    lines = [f"{'what':<{wide}}  {'ours':>10}  {'peer':>10}  {'ratio':>6}  unit, peer"]
+    lines = [f"{'what':<{wide}}  {'ours':>9}  {'peer':>9}  {'ratio':>7}  {'floor':>5}  unit, peer"]
     for row in rows:
+        floor = row["floor"] or 0.0
         lines.append(
-            f"{row['what']:<{wide}}  {row['ours']:>10.4g}  {row['peer']:>10.4g}  {row['ratio']:>5.2f}×  "
-            f"{row['unit']}, {row['peer_name']}"
+            f"{row['what']:<{wide}}  {row['ours']:>9.4g}  {row['peer']:>9.4g}  {row['ratio']:>6.2f}×  "
+            f"{floor or '':>5}{'!' if row['ratio'] < floor else ' '} {row['unit']}, {row['peer_name']}"
         )
+        if row["note"]:
+            lines.append(f"    {row['note']}")
     return "\n".join(lines)
 
 

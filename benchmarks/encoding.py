@@ -10,7 +10,7 @@ from benchmarks.models import STATIC, TRANSFORMER, load_peer, pairs, save_encode
 from benchmarks.timing import row
 from workbook.encoder import load
 
-PASSAGES, LENGTH = 2_000, 128
+PASSAGES, LENGTH = 1_000, 128
 BATCH_SIZES = (32, 256)  # the peer's default and ours
 SAME = 1e-5
 

@@ -18,6 +18,7 @@ def run() -> list[dict]:
     queries = torch.nn.functional.normalize(torch.randn(QUERIES, SIZE, generator=generator))
     index = faiss.IndexFlatIP(SIZE)
     index.add(corpus.numpy())
+    assert torch.equal(top_k(queries[:10], corpus, K)[1], torch.from_numpy(index.search(queries[:10].numpy(), K)[1]))
     return [
         row(
             f"exact search, {count} of {QUERIES} queries, {PASSAGES:,} passages",

@@ -21,13 +21,39 @@ def cpu_seconds(ours: Callable[[], Any], peer: Callable[[], Any], repeats: int =
     return best[0], best[1]
 
 
-def row(what: str, peer_name: str, ours: Callable[[], Any], peer: Callable[[], Any], repeats: int = 3) -> dict:
-    """One line of the table; a ratio above 1 says how many times faster ours is."""
+def row(
+    what: str,
+    peer_name: str,
+    ours: Callable[[], Any],
+    peer: Callable[[], Any],
+    repeats: int = 3,
+    floor: float | None = None,
+    note: str = "",
+) -> dict:
+    """One line of the table; a ratio above 1 says how many times faster ours is.
+
+    The floor is the ratio we promise; the note says what each is given, where it is not the same.
+    """
     a, b = cpu_seconds(ours, peer, repeats)
-    return {"what": what, "ours": a, "peer": b, "peer_name": peer_name, "ratio": b / a, "unit": "CPU s"}
+    return _line(what, a, b, peer_name, b / a, "CPU s", floor, note)
 
 
-def rate_row(what: str, peer_name: str, count: int, ours: float, peer: float, unit: str) -> dict:
+def rate_row(
+    what: str,
+    peer_name: str,
+    count: int,
+    ours: float,
+    peer: float,
+    unit: str,
+    floor: float | None = None,
+    note: str = "",
+) -> dict:
     """The same line from two times in CPU seconds, told as how many a CPU second does."""
-    row = {"what": what, "ours": count / ours, "peer": count / peer, "peer_name": peer_name, "ratio": peer / ours}
-    return row | {"unit": f"{unit} per CPU s"}
+    return _line(what, count / ours, count / peer, peer_name, peer / ours, f"{unit} per CPU s", floor, note)
+
+
+def _line(
+    what: str, ours: float, peer: float, peer_name: str, ratio: float, unit: str, floor: float | None, note: str
+) -> dict:
+    line = {"what": what, "ours": ours, "peer": peer, "peer_name": peer_name, "ratio": ratio, "unit": unit}
+    return line | {"floor": floor, "note": note}

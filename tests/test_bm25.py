@@ -38,6 +38,12 @@ def test_empty_texts_unknown_words_and_no_corpus(method):
     assert BM25(method=method).index({"a": "", "b": ""}).search({"q": "heart"}) == {"q": {}}
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_passage_without_any_word_of_the_query_is_not_returned(method):
+    run = BM25(method=method).index(CORPUS | {"5": "", "6": "cold war", "7": "tea"}).search({"q": "sugar board"})
+    assert sorted(run["q"]) == ["3", "4"]
+
+
 def test_equal_scores_keep_the_order_of_the_corpus_also_at_the_cut():
     index = BM25().index(dict.fromkeys("zxya", "same words") | {"other": "nothing here"})
     assert list(index.search({"q": "same"}, k=3)["q"]) == ["z", "x", "y"]
@@ -75,6 +81,23 @@ def test_words():
     assert words("Don't sort_values(x) ÜBER 42") == ["don", "sort_values", "über", "42"]
 
 
+def test_the_texts_are_read_one_at_a_time():
+    class Tokens(list):
+        alive = most = 0
+
+        def __init__(self, text):
+            super().__init__(words(text))
+            Tokens.alive += 1
+            Tokens.most = max(Tokens.most, Tokens.alive)
+
+        def __del__(self):
+            Tokens.alive -= 1
+
+    index = BM25(tokenize=Tokens).index({str(i): "heart attack" for i in range(100)})
+    assert len(index.passage_ids) == 100
+    assert Tokens.most <= 3
+
+
 def test_indexing_again_forgets_the_first_corpus():
     index = BM25().index(CORPUS).index({"new": "chess"})
     assert index.search({"q": "heart", "r": "chess"})["q"] == {}
@@ -104,3 +127,22 @@ def test_a_smaller_k_is_the_start_of_a_larger_one(passages, k):
     index = BM25().index({str(i): text for i, text in enumerate(passages)})
     everything = list(index.search({"q": "aa cc"}, k=99)["q"].items())
     assert list(index.search({"q": "aa cc"}, k=k)["q"].items()) == everything[:k]
+
+
+@pytest.mark.parametrize("method", ["lucene", "bm25+"])
+@pytest.mark.parametrize("order", ["random", "sorted", "every 40th"])
+@pytest.mark.parametrize("k", [1, 10, 400])
+def test_the_short_way_to_the_best_is_a_full_sort(method, order, k):
+    """Many passages, few different scores, and the best of them where the groups are the most unequal."""
+    generator = np.random.default_rng(k)
+    repeats = generator.integers(0, 6, size=(1000, 2))
+    if order != "random":
+        repeats = repeats[np.argsort(-repeats.sum(axis=1))]
+    if order == "every 40th":  # the best 25 all fall into one of the 40 groups of k = 10
+        repeats = repeats.reshape(40, 25, 2).swapaxes(0, 1).reshape(1000, 2)
+    corpus = {str(i): "aa " * a + "bb " * b + "cc " * (12 - a - b) for i, (a, b) in enumerate(repeats)}
+    index = BM25(method=method).index(corpus)
+    scores = index.scores("aa bb")
+    best = [i for i in np.argsort(-scores, kind="stable") if repeats[i].any()]
+    assert index.search({"q": "aa bb"}, k=k)["q"] == {str(i): scores[i] for i in best[:k]}
+    assert list(index.search({"q": "aa bb"}, k=k)["q"]) == [str(i) for i in best[:k]]

@@ -1,5 +1,6 @@
 """The environment: which torch, which Python, installed once."""
 
+import ast
 import json
 import sys
 from pathlib import Path
@@ -58,6 +59,14 @@ def test_old_python_is_refused_with_what_to_do():
     with pytest.raises(environment.SetupError, match=r"3\.11 or newer is needed, this is 3\.9.*make lab PYTHON="):
         environment.check_python((3, 9))
     environment.check_python((3, 11))
+
+
+@pytest.mark.parametrize("name", ["__main__", "environment"])
+def test_an_older_python_gets_as_far_as_that_message(name):
+    """Its annotations are not evaluated, and it knows all of the syntax (Python 3.8's grammar)."""
+    text = (environment.ROOT / f"workbook/{name}.py").read_text("utf-8")
+    assert "from __future__ import annotations" in text
+    ast.parse(text, feature_version=(3, 8))
 
 
 def test_an_environment_is_current_only_with_the_same_inputs_and_extras(tmp_path):

@@ -1,11 +1,14 @@
 import math
 import warnings
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbook.metrics import evaluate, ranking, spearman
+from workbook import metrics
+from workbook.metrics import evaluate, evaluate_ids, grades, number_qrels, ranking, spearman
 
 JUDGED = {"a": 3, "b": 0, "c": 1, "d": 2, "e": 0, "f": 1, "g": 0}
 RUN = {"q": {"b": 6.0, "a": 5.0, "x": 4.0, "c": 3.0, "e": 2.0, "y": 1.0}}
@@ -87,7 +90,7 @@ def test_what_cannot_be_measured_is_refused():
     with pytest.raises(ValueError, match="no query"):
         evaluate({}, RUN)
     with pytest.raises(ValueError, match="'b' is NaN"):
-        evaluate({"q": {"a": 1}}, {"q": {"a": 1.0, "b": float("nan")}})
+        evaluate({"p": {"a": 1}, "q": {"a": 1}}, {"p": {"a": 1.0}, "q": {"a": 1.0, "b": float("nan")}})
 
 
 scores = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(-3, 3).map(float), max_size=8)
@@ -114,6 +117,117 @@ def test_the_grades_as_scores_are_the_best_ranking(judged):
     assert evaluate({"q": judged}, run, ("ndcg@3", "map", "mrr@1")) == pytest.approx(
         {"ndcg@3": 1, "map": 1, "mrr@1": 1}
     )
+
+
+@given(scores, judgements, st.integers(1, 9))
+def test_counting_who_stands_above_puts_each_grade_where_the_ranking_does(found, judged, k):
+    gains, ideal = grades({"q": judged}, {"q": found}, k)
+    expected = [max(0, judged.get(passage, 0)) for passage in ranking(found, k)]
+    assert gains.tolist() == [expected + [0] * (k - len(expected))]
+    assert ideal.tolist() == [sorted((max(0, grade) for grade in judged.values()), reverse=True) or [0]]
+
+
+def test_minus_infinity_is_a_score_like_any_other():
+    run = {"q": {"a": -math.inf, "b": -math.inf}, "r": {"a": 3.0, "b": 2.0, "c": 1.0}}
+    gains, _ = grades({"q": {"a": 2, "b": 1}, "r": {"c": 1}}, run, 3)
+    assert gains.tolist() == [[1, 2, 0], [0, 0, 1]]
+
+
+def test_the_memory_for_comparing_scores_is_bounded(monkeypatch):
+    qrels = {f"q{q}": {f"p{i}": 1 + i % 3 for i in range(q, 20, 3)} for q in range(9)}
+    run = {f"q{q}": {f"p{i}": float(i * q % 7) for i in range(20)} for q in range(9)}
+    at_once = evaluate(qrels, run, per_query=True)
+    monkeypatch.setattr(metrics, "CELLS", 20)  # one relevant passage at a time
+    assert evaluate(qrels, run, per_query=True) == at_once
+
+
+def test_ids_by_hand():
+    # ranks: b a x c e y, as in the example above; b, e and x are not relevant
+    ids, relevant, grade = [[1, 0, 23, 2, 4, 24]], [[0, 2, 3, 5]], [[3, 1, 2, 1]]
+    assert evaluate_ids(ids, relevant, grade, NAMES) == pytest.approx(evaluate({"q": JUDGED}, RUN, NAMES), abs=1e-12)
+    assert evaluate_ids(torch.tensor(ids), torch.tensor(relevant), torch.tensor(grade), ("mrr",)) == {"mrr": 0.5}
+
+
+def test_ids_without_grades_count_one_each():
+    ids, relevant = np.array([[7, 3, 5], [1, 2, 0]]), np.array([[3, 5], [0, -1]])
+    values = evaluate_ids(ids, relevant, metrics=("recall@2", "mrr"), per_query=True)
+    assert {name: x.tolist() for name, x in values.items()} == {"recall@2": [0.5, 0.0], "mrr": [0.5, 1 / 3]}
+
+
+def test_no_result_matches_no_passage_and_a_relevant_one_that_the_corpus_lacks_counts_against_recall():
+    values = evaluate_ids([[-1, 4, -1]], [[4, -1, -1]], [[1, 1, 0]], ("recall", "mrr", "precision@3"))
+    assert values == {"recall": 0.5, "mrr": 0.5, "precision@3": pytest.approx(1 / 3)}
+
+
+def test_a_passage_listed_twice_counts_once_where_it_stands_first():
+    twice = evaluate_ids([[9, 4, 4, 5]], [[4, 5]], [[2, 1]], (*NAMES, "ndcg@2"), per_query=True)
+    once = evaluate_ids([[9, 4, 8, 5]], [[4, 5]], [[2, 1]], (*NAMES, "ndcg@2"), per_query=True)
+    assert {name: x.tolist() for name, x in twice.items()} == {name: x.tolist() for name, x in once.items()}
+
+
+def test_nothing_found_and_nothing_judged_count_zero():
+    assert set(evaluate_ids(np.zeros((2, 0), int), [[1], [2]], metrics=NAMES).values()) == {0.0}
+    assert set(evaluate_ids([[1, 2]], np.zeros((1, 0), int), metrics=NAMES).values()) == {0.0}
+    assert set(evaluate_ids([[1, 2]], [[-1]], metrics=NAMES).values()) == {0.0}
+    assert set(evaluate_ids([[1, 2]], [[1]], [[-2]], metrics=NAMES).values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("ids", "relevant", "grade", "message"),
+    [
+        ([1, 2], [[1]], None, r"same Q ≥ 1, got \(2,\), \(1, 1\) and \(1, 1\)"),
+        ([[1, 2]], [[1], [2]], None, "same Q ≥ 1"),
+        ([[1, 2]], [[1]], [[1, 2]], "same Q ≥ 1"),
+        (np.zeros((0, 3), int), np.zeros((0, 1), int), None, "same Q ≥ 1"),
+        ([[1.0, 2.0]], [[1]], None, "ids must hold row numbers, got float64"),
+        ([[1]], [["p1"]], None, "relevant_ids must hold row numbers"),
+        ([[1], [1]], [[3, 4, -1, -1], [7, 5, 7, 7]], None, "query 1 judges passage 7 twice"),
+    ],
+)
+def test_ids_that_do_not_fit_are_named(ids, relevant, grade, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate_ids(ids, relevant, grade)
+
+
+def test_ids_refuse_an_unknown_metric():
+    with pytest.raises(ValueError, match="unknown metric"):
+        evaluate_ids([[1]], [[1]], metrics=("ndgc",))
+
+
+def test_numbers_for_judgements():
+    qrels = {"q": {"a": 2, "gone": 1, "c": 0}, "r": {"b": 3}, "s": {"a": -1}}
+    rows, grade = number_qrels(qrels, ["r", "q", "s"], {"a": "…", "b": "…", "c": "…"})
+    assert rows.tolist() == [[1, -1], [0, -1], [-1, -1]]
+    assert grade.tolist() == [[3, 0], [2, 1], [0, 0]]
+    for asked in (["q", "r"], ["q", "r", "s", "t"]):
+        with pytest.raises(ValueError, match=r"query '[st]' is asked or judged, but not both"):
+            number_qrels(qrels, asked, [])
+
+
+ranked = st.lists(st.permutations(range(8)), min_size=1, max_size=4)
+PASSAGES = "abcdefgh"
+
+
+@given(ranked, st.lists(judgements, min_size=4, max_size=4), st.integers(0, 8))
+def test_ids_equal_the_dictionaries(rankings, judged, k):
+    qrels = {f"q{i}": judged[i] for i in range(len(rankings))}
+    run = {f"q{i}": {PASSAGES[p]: float(-rank) for rank, p in enumerate(r[:k])} for i, r in enumerate(rankings)}
+    ours = evaluate_ids([r[:k] for r in rankings], *number_qrels(qrels, run, PASSAGES), NAMES, per_query=True)
+    expected = evaluate(qrels, run, NAMES, per_query=True)
+    assert {name: dict(zip(qrels, x.tolist(), strict=True)) for name, x in ours.items()} == expected
+
+
+@given(ranked, st.data())
+def test_no_result_at_the_end_changes_nothing_and_numbers_may_be_dealt_anew(rankings, data):
+    ids = np.array(rankings)
+    relevant = np.array([data.draw(st.permutations(range(8))) for _ in rankings])[:, :3]
+    grade = np.array([[1, 2, 3]] * len(ids))
+    values = evaluate_ids(ids, relevant, grade, NAMES)
+    longer = np.concatenate([ids, np.full((len(ids), 2), -1)], axis=1)
+    assert evaluate_ids(longer, relevant, grade, NAMES) == values
+    dealt = np.array(data.draw(st.permutations(range(8))))
+    assert evaluate_ids(dealt[ids], dealt[relevant], grade, NAMES) == values
+    assert evaluate_ids(ids, relevant[:, ::-1], grade[:, ::-1], NAMES) == values
 
 
 def test_spearman_by_hand():

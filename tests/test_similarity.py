@@ -83,21 +83,60 @@ def test_top_k_memory_is_bounded_by_the_chunk():
 def test_top_k_refuses_what_has_no_rank():
     with pytest.raises(ValueError, match="k and chunk_size must be at least 1, got k=0"):
         top_k(A, B, 0)
-    spoiled = B.clone()
+    with pytest.raises(ValueError, match="k and chunk_size must be at least 1, got k=2, chunk_size=0"):
+        top_k(A, B, 2, chunk_size=0)
+
+
+@pytest.mark.parametrize("score", [dot_score, cos_sim, euclidean_sim])
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_nan_is_refused_by_the_row_that_holds_it(score, k):
+    for chunk_size in (1, 2, 3):
+        for row in range(3):
+            spoiled = B.clone()
+            spoiled[row, 1] = float("nan")
+            with pytest.raises(ValueError, match=f"corpus must not hold NaN, row {row} does"):
+                top_k(A, spoiled, k, chunk_size, score)
+    spoiled = A.clone()
     spoiled[1, 0] = float("nan")
-    with pytest.raises(ValueError, match="corpus must not hold NaN, row 1 does"):
-        top_k(A, spoiled, 2)
+    with pytest.raises(ValueError, match="queries must not hold NaN, row 1 does"):
+        top_k(spoiled, B, k, score=score)
+
+
+def test_a_nan_that_arises_on_the_way_is_refused_too_and_infinity_has_a_rank():
+    infinite = torch.tensor([[1.0, float("inf")], [1.0, 1.0]])
+    with pytest.raises(ValueError, match="a score is NaN, though no vector holds one"):
+        top_k(A, infinite, 1)  # 0 times infinity
+    assert top_k(A[:1], infinite, 1)[1].tolist() == [[0]]
+
+
+def test_no_queries():
+    scores, ids = top_k(torch.ones(0, 2), B, 2)
+    assert scores.shape == ids.shape == (0, 2)
+
+
+class Lengths:
+    """Encodes a text as (its length, 1)."""
+
+    def encode_document(self, texts):
+        return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
+
+    encode_query = encode_document
 
 
 def test_dense_search_returns_a_run_best_first():
-    class Lengths:
-        """Encodes a text as (its length, 1)."""
-
-        def encode_document(self, texts):
-            return np.array([[len(text), 1.0] for text in texts], dtype=np.float32)
-
-        encode_query = encode_document
-
     run = dense_search(Lengths(), {"short": "a", "long": "aaaa"}, {"q": "aa"}, k=10)
     assert run == {"q": {"long": 9.0, "short": 3.0}}
     assert list(run["q"]) == ["long", "short"]
+
+
+def test_dense_search_takes_the_embeddings_of_the_corpus_if_they_are_there():
+    class OnlyQueries:
+        encode_query = Lengths.encode_query
+
+    corpus, queries = {"short": "a", "long": "aaaa"}, {"q": "aa"}
+    embeddings = Lengths().encode_document(list(corpus.values()))
+    for known in (embeddings, torch.from_numpy(embeddings)):
+        found = dense_search(OnlyQueries(), corpus, queries, corpus_embeddings=known)
+        assert found == dense_search(Lengths(), corpus, queries)
+    with pytest.raises(ValueError, match="an embedding for each of 2 passages, got 1"):
+        dense_search(OnlyQueries(), corpus, queries, corpus_embeddings=embeddings[:1])

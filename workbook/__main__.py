@@ -6,6 +6,8 @@
 Taught in 00.
 """
 
+from __future__ import annotations  # an older Python must get as far as the message that it is too old
+
 import argparse
 import os
 import subprocess
@@ -21,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
     try:
+        environment.check_python(sys.version_info[:2])
         if options.extras is not None:
             python = environment.ensure(options.extras)
             if Path(os.path.abspath(sys.executable)) != Path(os.path.abspath(python)):

@@ -13,14 +13,18 @@ Taught in 03.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from itertools import chain
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, count
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from workbook.similarity import Run
 
 Tokenize = Callable[[str], list[str]]
+
+TINY = np.finfo(float).tiny
 
 # method -> (idf from N and n, tf from f, L / L̄, k1, b, delta)
 METHODS: dict[str, tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]]] = {
@@ -83,6 +87,8 @@ class BM25:
     def index(self, corpus: Mapping[str, str]) -> "BM25":
         """Compute the score of every word in every passage that holds it.
 
+        The texts are read one at a time; what stays of a word is a number, its own.
+
         Args:
             corpus: passage id -> text. An empty text matches nothing.
         Returns:
@@ -91,36 +97,38 @@ class BM25:
         Taught in 03.
         """
         self.passage_ids = list(corpus)
-        texts = [self.tokenize(text) for text in corpus.values()]
-        self.vocabulary = {word: i for i, word in enumerate(dict.fromkeys(chain.from_iterable(texts)))}
-        N, V = len(texts), len(self.vocabulary)
-        L = np.array([len(text) for text in texts], dtype=np.int64)  # (N,)
-        word = np.fromiter(map(self.vocabulary.__getitem__, chain.from_iterable(texts)), np.int64, int(L.sum()))
-        # One number for each (word, passage): sorted, equal ones stand together, and their run length is f.
-        cell, f = np.unique(word * max(N, 1) + np.repeat(np.arange(N), L), return_counts=True)
-        word, self.passage = np.divmod(cell, max(N, 1))  # by word, then by passage
-        n = np.bincount(word, minlength=V)  # (V,), how many passages hold each word
-        self.start = np.concatenate([[0], n.cumsum()])  # word w owns start[w] : start[w + 1]
+        lengths: list[int] = []
+
+        def tokenized() -> Iterator[list[str]]:
+            for text in corpus.values():
+                tokens = self.tokenize(text)
+                lengths.append(len(tokens))
+                yield tokens
+
+        number = defaultdict[str, int](count().__next__)  # a word that is new gets the next number
+        word = np.fromiter(map(number.__getitem__, chain.from_iterable(tokenized())), np.int32)
+        self.vocabulary = dict(number)
+        N, V, L = len(lengths), len(number), np.array(lengths, dtype=np.int64)  # L: (N,)
+        # A row for each passage, a 1 for each of its words. Turned into columns and equal cells added up, it holds f.
+        counts = csr_array((np.ones_like(word), word, np.append(0, L.cumsum())), shape=(N, V)).tocsc()
+        counts.sum_duplicates()
+        f, self.passage, self.start = counts.data, counts.indices.astype(np.intp), counts.indptr
+        n = np.diff(self.start)  # (V,), how many passages hold each word: word w owns start[w] : start[w + 1]
         idf, tf = METHODS[self.method]
-        length = (L / max(L.mean(), 1e-12))[self.passage] if N else L
-        self.score = np.repeat(idf(N, n), n) * tf(f, length, self.k1, self.b, self.delta)
-        # bm25+ and bm25l give points to passages without the word, too: the same for all of them.
-        # k1 = 0 would make tf of an absent word 0 / 0; its limit is meant.
-        absent = idf(N, n) * tf(np.zeros(1), np.ones(1), max(self.k1, np.finfo(float).tiny), self.b, self.delta)
-        self.absent = absent if self.method in ("bm25+", "bm25l") else np.zeros(V)
-        self.score -= np.repeat(self.absent, n)
+        length = (L / max(L.mean(), TINY))[self.passage] if N else L
+        self.score = tf(f, length, self.k1, self.b, self.delta)
+        self.score *= np.repeat(idf(N, n), n)
+        self.absent = np.zeros(V)
+        if self.method in ("bm25+", "bm25l"):  # they give points to passages without the word, too: to all the same
+            # k1 = 0 would make tf of an absent word 0 / 0; its limit is meant.
+            self.absent = idf(N, n) * tf(np.zeros(1), np.ones(1), max(self.k1, TINY), self.b, self.delta)
+            self.score -= np.repeat(self.absent, n)
         return self
 
     def scores(self, query: str) -> np.ndarray:
         """The score of every passage for one query: (N,) in float64. A word twice counts twice. Taught in 03."""
-        total = np.zeros(len(self.passage_ids))
-        for word in self.tokenize(query):
-            w = self.vocabulary.get(word)
-            if w is not None:
-                owned = slice(self.start[w], self.start[w + 1])
-                total[self.passage[owned]] += self.score[owned]
-                total += self.absent[w]
-        return total
+        points, common = self._points(query)
+        return points + common
 
     def search(self, queries: Mapping[str, str], k: int = 100) -> Run:
         """The k best passages of each query.
@@ -139,14 +147,30 @@ class BM25:
             raise ValueError(f"k must be at least 1, got {k}")
         run: Run = {}
         for query_id, text in queries.items():
-            scores = self.scores(text)
-            found = np.flatnonzero(scores > 0)
-            if len(found) > k:  # everything at least as good as the k-th best, ties included
-                kth = np.partition(scores[found], len(found) - k)[len(found) - k]
-                found = found[scores[found] >= kth]
-            found = found[np.argsort(-scores[found], kind="stable")][:k]
-            run[query_id] = {self.passage_ids[i]: float(scores[i]) for i in found}
+            points, common = self._points(text)
+            found = np.flatnonzero(points >= max(_reached_by(points, k), TINY))  # the k best and perhaps a few more
+            best = found[np.argsort(-points[found], kind="stable")][:k]
+            ids = map(self.passage_ids.__getitem__, best.tolist())
+            run[query_id] = dict(zip(ids, (points[best] + common).tolist(), strict=True))
         return run
+
+    def _points(self, query: str) -> tuple[np.ndarray, float]:
+        """What each passage gets for the words it holds, (N,), and what all get, with or without them."""
+        known = [self.vocabulary[word] for word in self.tokenize(query) if word in self.vocabulary]
+        points = np.zeros(len(self.passage_ids))
+        for w in known:
+            owned = slice(self.start[w], self.start[w + 1])
+            points[self.passage[owned]] += self.score[owned]
+        return points, float(self.absent[known].sum())
+
+
+def _reached_by(scores: np.ndarray, k: int) -> float:
+    """A score that at least k passages reach, found without sorting: the k-th best of the winners of 4k groups."""
+    size = len(scores) // (4 * k)
+    if size < 2:  # so few passages that all may be sorted
+        return 0.0
+    winners = scores[: size * 4 * k].reshape(size, 4 * k).max(axis=0)  # (4k,)
+    return float(np.partition(winners, -k)[-k])
 
 
 def _c(f: np.ndarray, length: np.ndarray, b: float) -> np.ndarray:

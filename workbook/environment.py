@@ -10,6 +10,8 @@ or a backend that uv knows, such as `cu128` or `rocm6.4`.
 Taught in 00.
 """
 
+from __future__ import annotations  # an older Python must get as far as the message that it is too old
+
 import hashlib
 import json
 import os
@@ -46,11 +48,10 @@ def ensure(extras: tuple[str, ...]) -> Path:
     Args:
         extras: the extras of pyproject.toml that are needed, such as ("lab", "test").
     Raises:
-        SetupError: Python is too old, or the installation failed.
+        SetupError: the installation failed.
 
     Taught in 00.
     """
-    check_python(sys.version_info[:2])
     python = venv_python()
     if _is_same(Path(sys.prefix), VENV) and is_current(extras):
         return python

@@ -13,7 +13,8 @@ Taught in 03.
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,9 @@ __all__ = [
     "average_precision",
     "bootstrap_ci",
     "evaluate",
+    "evaluate_ids",
     "ndcg",
+    "number_qrels",
     "paired_permutation_test",
     "precision",
     "recall",
@@ -36,6 +39,8 @@ __all__ = [
 
 Qrels = Mapping[str, Mapping[str, int]]
 Run = Mapping[str, Mapping[str, float]]
+
+CELLS = 2**22  # so many scores are compared at a time
 
 
 def recall(gains: np.ndarray, ideal: np.ndarray, k: int) -> np.ndarray:
@@ -115,9 +120,9 @@ def evaluate(
 
     Equal to pytrec_eval. Taught in 03.
     """
+    wanted = {name: _parse(name) for name in metrics}
     if not qrels:
         raise ValueError("qrels holds no query; there is nothing to measure")
-    wanted = {name: _parse(name) for name in metrics}
     missing = [query for query in qrels if query not in run]
     if missing:
         warnings.warn(
@@ -134,22 +139,111 @@ def evaluate(
     return {name: float(x.mean()) for name, x in values.items()}
 
 
+def evaluate_ids(
+    ids: ArrayLike,
+    relevant_ids: ArrayLike,
+    relevant_grades: ArrayLike | None = None,
+    metrics: Sequence[str] = ("ndcg@10", "recall@100", "mrr@10", "map"),
+    per_query: bool = False,
+) -> dict[str, Any]:
+    """Measure search results as they come from `top_k`: row numbers, best first, without dictionaries or scores.
+
+    The order given is the ranking; ties are what the search made of them. A passage that is listed
+    twice counts once, where it stands first.
+
+    Args:
+        ids: (Q, K) row numbers of the corpus; below 0 where there is no result.
+        relevant_ids: (Q, R) row numbers of the relevant passages, -1 where a query has fewer than R.
+            `number_qrels` makes them, and the grades, from `qrels`.
+        relevant_grades: (Q, R) their grades, 0 where there is none; without them each counts 1. A
+            grade beside -1 stands for a passage that the corpus lacks: relevant, and never found.
+        metrics: as in `evaluate`; without "@k", for all K ranks.
+        per_query: give every query's value instead of the mean.
+    Returns:
+        metric -> mean over the Q queries; with per_query, metric -> (Q,).
+    Raises:
+        ValueError: a metric is unknown, there are no queries, the shapes do not belong together, or
+            a passage stands twice among the relevant ones of a query.
+
+    Equal to `evaluate`, and so to pytrec_eval, where no two scores are equal. Taught in 03.
+    """
+    wanted = {name: _parse(name) for name in metrics}
+    found, relevant = np.asarray(ids), np.asarray(relevant_ids)
+    given = relevant if relevant_grades is None else np.asarray(relevant_grades)
+    _check_ids(found, relevant, given)
+    known = relevant >= 0  # (Q, R)
+    grade = known * 1.0 if relevant_grades is None else np.maximum(given, 0.0)
+    (Q, K), every = found.shape, np.arange(len(found))
+    gains = np.zeros((Q, K))
+    for passage, points in zip(relevant.T, (grade * known).T, strict=True):  # one passage of each query: (Q,)
+        if K:
+            hit = found == passage[:, None]  # (Q, K)
+            first = hit.argmax(axis=1)
+            gains[every, first] += points * hit[every, first]
+    ideal = grade
+    values = {name: metric(gains, ideal, k or max(K, 1)) for name, (metric, k) in wanted.items()}
+    return values if per_query else {name: float(x.mean()) for name, x in values.items()}
+
+
+def number_qrels(qrels: Qrels, query_ids: Iterable[str], passage_ids: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Judgements as `evaluate_ids` takes them: the relevant passages' row numbers and grades.
+
+    Args:
+        qrels: query id -> passage id -> grade.
+        query_ids: the queries in the order in which they were asked; `queries` itself will do.
+        passage_ids: the passages in the order in which they were searched; `corpus` itself will do.
+    Returns:
+        row numbers (Q, R), -1 where a query has fewer than R or the corpus lacks the passage, and
+        grades (Q, R), 0 where there is none. R is the largest number of relevant passages of a query.
+    Raises:
+        ValueError: the queries are not those of `qrels`.
+
+    Taught in 03.
+    """
+    asked = list(query_ids)
+    if different := qrels.keys() ^ set(asked):
+        raise ValueError(f"query {min(different)!r} is asked or judged, but not both; search the judged queries")
+    number = {passage: row for row, passage in enumerate(passage_ids)}
+    relevant = [{passage: grade for passage, grade in qrels[query].items() if grade > 0} for query in asked]
+    rows = [[number.get(passage, -1) for passage in judged] for judged in relevant]
+    return _padded(rows, -1, np.int64), _padded([judged.values() for judged in relevant], 0, np.float64)
+
+
 def grades(qrels: Qrels, run: Run, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The grades that a run puts at each rank, and the best possible: (Q, K), (Q, R).
+
+    Nothing is sorted: the rank of a relevant passage is the number of passages that stand above it.
 
     Raises:
         ValueError: a score is NaN.
 
     Taught in 03.
     """
-    gains = np.zeros((len(qrels), k))
-    ideal = np.zeros((len(qrels), max([1, *map(len, qrels.values())])))
-    for row, (query, judged) in enumerate(qrels.items()):
-        best = sorted((grade for grade in judged.values() if grade > 0), reverse=True)
-        ideal[row, : len(best)] = best
-        for rank, passage in enumerate(ranking(run.get(query, {}), k)):
-            gains[row, rank] = max(0, judged.get(passage, 0))
-    return gains, ideal
+    results = [run.get(query, {}) for query in qrels]
+    scores = _padded([found.values() for found in results], -np.inf, np.float32)  # (Q, longest)
+    for unranked in np.flatnonzero(np.isnan(scores).any(axis=1)):
+        ranking(results[unranked], k)  # refuses, and names the passage
+    hits = [  # the relevant passages that were found
+        (q, passage, found[passage], grade)
+        for q, (judged, found) in enumerate(zip(qrels.values(), results, strict=True))
+        for passage, grade in judged.items()
+        if grade > 0 and passage in found
+    ]
+    gains = np.zeros((len(results), k))
+    step = max(1, CELLS // scores.shape[1])
+    for start in range(0, len(hits), step):
+        q, passage, score, grade = map(list, zip(*hits[start : start + step], strict=True))
+        own, others = np.array(score, dtype=np.float32)[:, None], scores[q]  # (hits, 1), (hits, longest)
+        rank = np.count_nonzero(others > own, axis=1)  # from 0
+        for i in np.flatnonzero(
+            np.count_nonzero(others == own, axis=1) > 1
+        ):  # of equal ones the larger ids stand above
+            ids = list(results[q[i]])
+            rank[i] += sum(ids[j] > passage[i] for j in np.flatnonzero(others[i, : len(ids)] == own[i]))
+        shown = rank < k
+        gains[np.array(q)[shown], rank[shown]] = np.array(grade)[shown]
+    ideal = np.maximum(_padded([judged.values() for judged in qrels.values()], 0, np.float64), 0)
+    return gains, np.sort(ideal)[:, ::-1]
 
 
 def ranking(scores: Mapping[str, float], k: int) -> list[str]:
@@ -193,6 +287,31 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
 def _dcg(gains: np.ndarray, k: int) -> np.ndarray:
     gains = gains[:, :k]
     return gains @ (1.0 / np.log2(np.arange(2, gains.shape[1] + 2)))
+
+
+def _padded(rows: Sequence[Collection[float]], fill: float, dtype: type) -> np.ndarray:
+    """Rows of different lengths as one matrix, filled up at the end: (rows, longest), one column at least."""
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    matrix = np.full((len(rows), max(lengths.max(initial=0), 1)), fill, dtype=dtype)
+    matrix[np.arange(matrix.shape[1]) < lengths[:, None]] = np.fromiter(chain.from_iterable(rows), dtype, lengths.sum())
+    return matrix
+
+
+def _check_ids(ids: np.ndarray, relevant: np.ndarray, grade: np.ndarray) -> None:
+    matrices = ids.ndim == relevant.ndim == 2
+    if not (matrices and len(ids) == len(relevant) > 0 and relevant.shape == grade.shape):
+        raise ValueError(
+            "expected ids (Q, K), relevant_ids (Q, R) and relevant_grades (Q, R) with the same Q ≥ 1, "
+            f"got {ids.shape}, {relevant.shape} and {grade.shape}"
+        )
+    for name, x in (("ids", ids), ("relevant_ids", relevant)):
+        if x.size and not np.issubdtype(x.dtype, np.integer):
+            raise ValueError(f"{name} must hold row numbers, got {x.dtype}; `number_qrels` turns ids into rows")
+    ordered = np.sort(relevant)
+    twice = (ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)
+    if twice.any():
+        row = int(twice.any(axis=1).argmax())
+        raise ValueError(f"query {row} judges passage {ordered[row, 1:][twice[row]][0]} twice; keep one grade of it")
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -88,24 +88,21 @@ def top_k(
     Returns:
         scores (Q, K) in descending order and ids (Q, K), row numbers of `corpus`; K = min(k, N).
     Raises:
-        ValueError: k or chunk_size is not positive, the shapes do not belong together, or a vector
-            holds NaN.
+        ValueError: k or chunk_size is not positive, the shapes do not belong together, or a score is
+            NaN; the message names the row it came from.
 
     The same results as a faiss flat index. Taught in 03.
     """
     queries, corpus = _matrices(queries, corpus)
     if k < 1 or chunk_size < 1:
         raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
-    for name, x in (("queries", queries), ("corpus", corpus)):
-        if x.isnan().any():
-            row = int(x.isnan().any(dim=1).nonzero()[0])
-            raise ValueError(f"{name} must not hold NaN, row {row} does; a NaN has no rank, so find where it arose")
     best = queries.new_empty(len(queries), 0)
     best_ids = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
     for start in range(0, len(corpus), chunk_size):
-        scores = score(queries, corpus[start : start + chunk_size])  # (Q, chunk)
-        scores, ids = _first_k(scores, k)
-        # Earlier chunks hold smaller ids and stand first, so the stable sort keeps them first.
+        scores, ids = _first_k(score(queries, corpus[start : start + chunk_size]), k)
+        if scores[:, 0].isnan().any():  # NaN counts as the largest number: if there is one, it stands first
+            raise ValueError(_where_nan_arose(queries, corpus))
+        # Earlier chunks hold smaller ids and stand first, so that they stay first among equal scores.
         best, order = _first_k(torch.cat([best, scores], dim=1), k)
         best_ids = torch.cat([best_ids, ids + start], dim=1).gather(1, order)
     return best, best_ids
@@ -114,17 +111,31 @@ def top_k(
 def _first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest of each row in descending order, equal scores by ascending position."""
     k = min(k, scores.shape[1])
-    kth = scores.topk(k, dim=1).values[:, -1:] if k else scores
-    if k and ((scores >= kth).sum(dim=1) == k).all():  # no tie at the border: the fast way is exact
-        values, ids = scores.topk(k, dim=1)
-        ids, by_id = ids.sort(dim=1)
-        values, order = values.gather(1, by_id).sort(dim=1, descending=True, stable=True)
-        return values, ids.gather(1, order)
-    values, ids = scores.sort(dim=1, descending=True, stable=True)
-    return values[:, :k], ids[:, :k]
+    values, ids = scores.topk(min(k + 1, scores.shape[1]), dim=1)  # one more, to see whether the cut parts equal scores
+    torn = (values[:, k - 1 : k] == values[:, k:]).any(dim=1)  # (Q,)
+    ids, _ = ids[:, :k].sort(dim=1)
+    values, order = scores.gather(1, ids).sort(dim=1, descending=True, stable=True)
+    ids = ids.gather(1, order)
+    if torn.any():  # there topk may have kept any of them; a stable sort keeps those that stand first
+        ids[torn] = scores[torn].sort(dim=1, descending=True, stable=True).indices[:, :k]
+    return values, ids
 
 
-def dense_search(encoder: Any, corpus: dict[str, str], queries: dict[str, str], k: int = 100) -> Run:
+def _where_nan_arose(queries: Tensor, corpus: Tensor) -> str:
+    for name, x in (("queries", queries), ("corpus", corpus)):
+        if x.isnan().any():
+            row = int(x.isnan().any(dim=1).nonzero()[0])
+            return f"{name} must not hold NaN, row {row} does; a NaN has no rank, so find where it arose"
+    return "a score is NaN, though no vector holds one; a NaN has no rank, so look for infinite numbers in the vectors"
+
+
+def dense_search(
+    encoder: Any,
+    corpus: dict[str, str],
+    queries: dict[str, str],
+    k: int = 100,
+    corpus_embeddings: Any = None,
+) -> Run:
     """Encode a corpus and queries, and search: the whole dense retriever in one call.
 
     Args:
@@ -132,15 +143,22 @@ def dense_search(encoder: Any, corpus: dict[str, str], queries: dict[str, str], 
         corpus: passage id -> text.
         queries: query id -> text.
         k: results per query.
+        corpus_embeddings: (N, D), what `encode_document` gave for this corpus before, to save doing it
+            again.
     Returns:
         run: query id -> passage id -> score, best first.
+    Raises:
+        ValueError: the corpus and its embeddings differ in number.
 
     Taught in 03.
     """
     passage_ids = list(corpus)
-    documents = torch.as_tensor(encoder.encode_document(list(corpus.values())))
+    if corpus_embeddings is None:
+        corpus_embeddings = encoder.encode_document(list(corpus.values()))
+    if len(corpus_embeddings) != len(corpus):
+        raise ValueError(f"expected an embedding for each of {len(corpus)} passages, got {len(corpus_embeddings)}")
     asked = torch.as_tensor(encoder.encode_query(list(queries.values())))
-    scores, ids = top_k(asked, documents, k)
+    scores, ids = top_k(asked, torch.as_tensor(corpus_embeddings), k)
     return {
         query_id: {passage_ids[i]: s for i, s in zip(row_ids, row_scores, strict=True)}
         for query_id, row_ids, row_scores in zip(queries, ids.tolist(), scores.tolist(), strict=True)

@@ -268,10 +268,8 @@ from workbook.similarity import dense_search
 from workbook.train import fit
 
 docs = data.load("pydocs")
-test = docs.split("dev")
-corpus = dict(
-    list({**{p: docs.corpus[p] for judged in test.qrels.values() for p in judged}, **docs.corpus}.items())[:8000]
-)
+test = docs.split("dev").sample(1000, num_passages=8000)
+corpus = test.corpus
 
 # %%
 pairs = docs.pairs("train")

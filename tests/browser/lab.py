@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlparse
 
+import pytest
+
 CHROMIUM_FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -29,6 +31,14 @@ def chromium() -> str | None:
         if found := shutil.which(name):
             return found
     return None
+
+
+def require_chromium() -> None:
+    """Skip the test where there is no Chromium, or fail it where WORKBOOK_REQUIRE_BROWSER=1 says it must run."""
+    if chromium() is None:
+        if os.environ.get("WORKBOOK_REQUIRE_BROWSER") == "1":
+            pytest.fail("Chromium is required here and was not found")
+        pytest.skip("Chromium was not found; install it to run the browser test")
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.browser.lab import chromium, jupyterlab, open_notebook, page, run_all
+from tests.browser.lab import jupyterlab, open_notebook, page, require_chromium, run_all
 from workbook.environment import ROOT
 from workbook.learner import start
 
@@ -13,10 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 @pytest.fixture
 def learn(tmp_path):
-    if chromium() is None:
-        if os.environ.get("WORKBOOK_REQUIRE_BROWSER") == "1":
-            pytest.fail("Chromium is required here and was not found")
-        pytest.skip("Chromium was not found; install it to run the browser test")
+    require_chromium()
     folder = tmp_path / "learn"
     start(folder)
     return folder

@@ -50,9 +50,21 @@ def test_a_sample_larger_than_the_collection_is_all_of_it(small):
     assert list(small.sample(99).queries) == ["q1", "q2", "q3"]
 
 
-def test_a_sample_of_nothing_is_refused(small):
-    with pytest.raises(ValueError, match="at least 1, got 0"):
-        small.sample(0)
+def test_a_sample_of_passages_holds_every_judged_one_in_the_order_of_the_corpus(small):
+    for seed in range(10):
+        few = small.sample(1, num_passages=2, seed=seed)
+        judged = {passage for judgements in few.qrels.values() for passage in judgements}
+        assert judged <= few.corpus.keys()
+        assert list(few.corpus) == sorted(few.corpus)
+        assert len(few.corpus) == 2
+    assert {tuple(small.sample(1, 1, seed).corpus) for seed in range(30)} >= {("p1", "p2"), ("p2", "p3")}
+    assert small.sample(1, num_passages=99).corpus == small.corpus
+
+
+@pytest.mark.parametrize("numbers", [(0, None), (1, 0)])
+def test_a_sample_of_nothing_is_refused(small, numbers):
+    with pytest.raises(ValueError, match="at least 1 query and 1 passage, got"):
+        small.sample(*numbers)
 
 
 def test_its_repr_says_what_it_is_and_not_what_it_holds(small):

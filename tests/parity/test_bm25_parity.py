@@ -36,6 +36,28 @@ def test_every_score_equal_to_bm25s(method, k1, b):
         assert np.allclose(ours.scores(query), peer.get_scores(words(query)), rtol=0, atol=1e-12), query
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_the_best_passages_of_many_are_those_of_bm25s(method):
+    import bm25s
+
+    generator = np.random.default_rng(1)
+    popular = 1 / np.arange(1, 501)
+    draw = generator.choice(500, size=(3000, 30), p=popular / popular.sum())
+    tokens = [[f"word{i}" for i in row[: 1 + length]] for row, length in zip(draw, draw[:, 0] % 29, strict=True)]
+    peer = bm25s.BM25(k1=1.2, b=0.75, method=method, dtype="float64")
+    peer.index(tokens, show_progress=False)
+    queries = [["word0", "word7", "word7"], ["word499", "word3"], ["word20"]]
+    ids, scores = peer.retrieve(queries, k=10, show_progress=False)
+    index = BM25(method=method).index({str(i): " ".join(text) for i, text in enumerate(tokens)})
+    run = index.search({str(i): " ".join(query) for i, query in enumerate(queries)}, k=10)
+    for found, peer_scores in zip(run.values(), scores, strict=True):
+        assert list(found.values()) == pytest.approx(peer_scores.tolist(), abs=1e-12)
+    # Ties stand in no fixed order there, so only the passages above the last score must be the same.
+    for found, peer_ids, peer_scores in zip(run.values(), ids, scores, strict=True):
+        above = {str(i) for i, score in zip(peer_ids, peer_scores, strict=True) if score > peer_scores[-1] + 1e-9}
+        assert above == {i for i, score in found.items() if score > peer_scores[-1] + 1e-9}
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

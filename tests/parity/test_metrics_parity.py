@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workbook.metrics import evaluate, spearman
+from workbook.metrics import evaluate, evaluate_ids, number_qrels, ranking, spearman
 
 pytestmark = pytest.mark.parity
 
@@ -42,6 +42,24 @@ def test_equal_to_trec_eval(seed, ties):
     for name, trec_name in {**TREC, "mrr": "recip_rank"}.items():
         for query in qrels:
             assert ours[name][query] == pytest.approx(theirs[query][trec_name], abs=1e-9), (name, query)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_ids_equal_to_trec_eval(ties):
+    """Ties are given in trec_eval's order; what the results lack up to K is filled with -1."""
+    import pytrec_eval
+
+    qrels, run = random_test(4, ties)
+    passages = [f"p{i}" for i in range(80)]  # without "always", which is judged and never found
+    number = {passage: row for row, passage in enumerate(passages)}
+    ids = np.full((len(run), 60), -1)
+    for row, scores in enumerate(run.values()):
+        ids[row, : len(scores)] = [number[passage] for passage in ranking(scores, 60)]
+    ours = evaluate_ids(ids, *number_qrels(qrels, run, passages), (*TREC, "mrr"), per_query=True)
+    measures = {"ndcg_cut.10", "recall.5", "P.5", "map", "ndcg", "map_cut.10", "recip_rank"}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, measures).evaluate(run)
+    for name, trec_name in {**TREC, "mrr": "recip_rank"}.items():
+        assert ours[name] == pytest.approx([theirs[query][trec_name] for query in run], abs=1e-9), name
 
 
 def test_scores_that_differ_only_in_float64_are_ties_as_in_trec_eval():

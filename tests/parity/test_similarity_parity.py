@@ -29,3 +29,21 @@ def test_top_k_equal_to_a_faiss_flat_index():
     scores, ids = similarity.top_k(queries, corpus, 20, chunk_size=999)
     assert torch.equal(ids, torch.from_numpy(expected_ids))
     assert torch.allclose(scores, torch.from_numpy(expected_scores), atol=1e-4)
+
+
+def test_top_k_with_many_ties_gives_the_scores_of_a_faiss_flat_index():
+    """Every vector stands four times; faiss keeps any of the equal ones, ours those with the smaller ids."""
+    import faiss
+
+    generator = torch.Generator().manual_seed(1)
+    # Whole numbers: scores that should be equal are.
+    queries = torch.randint(-2, 3, (20, 8), generator=generator).float()
+    corpus = torch.randint(-2, 3, (150, 8), generator=generator).float().repeat(4, 1)
+    index = faiss.IndexFlatIP(8)
+    index.add(corpus.numpy())
+    expected_scores, _ = index.search(queries.numpy(), 30)
+    for chunk_size in (7, 100, 10_000):
+        scores, ids = similarity.top_k(queries, corpus, 30, chunk_size)
+        assert torch.equal(scores, torch.from_numpy(expected_scores))
+        exact = (queries @ corpus.T).sort(dim=1, descending=True, stable=True)
+        assert torch.equal(ids, exact.indices[:, :30])

@@ -23,7 +23,7 @@ METRICS = ("recall@10", "recall@100")
 RECIPE: dict[str, Any] = {
     "vocab_size": 12_000,
     "hidden_size": 256,
-    "max_length": 96,
+    "max_length": 192,
     "steps": 150,
     "batch_size": 1024,
     "lr": 0.01,

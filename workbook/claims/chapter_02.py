@@ -43,21 +43,7 @@ METRIC = "ndcg@10"
 @cache
 def small_docs(num_queries: int, num_passages: int) -> Collection:
     """Dev queries of pydocs, against their own passages and as many others as make `num_passages`."""
-    docs = load("pydocs")
-    queries = docs.splits["dev"][:num_queries]
-    wanted = {passage for query in queries for passage in docs.qrels[query]}
-    others = (passage for passage in docs.corpus if passage not in wanted)
-    wanted.update(passage for passage, _ in zip(others, range(num_passages - len(wanted)), strict=False))
-    return Collection(
-        name="pydocs, small",
-        # In the corpus' own order: right passages in front would win every tie.
-        corpus={passage: text for passage, text in docs.corpus.items() if passage in wanted},
-        queries={query: docs.queries[query] for query in queries},
-        qrels={query: docs.qrels[query] for query in queries},
-        splits={"dev": tuple(queries)},
-        licence=docs.licence,
-        fingerprint=docs.fingerprint,
-    )
+    return load("pydocs").split("dev").sample(num_queries, num_passages)
 
 
 @cache
@@ -123,14 +109,17 @@ def difference(a: np.ndarray, b: np.ndarray) -> list[float]:
     return [round(float(x), 4) for x in (mean, low, high)]
 
 
-def length_spread(values: np.ndarray, budget: str) -> float:
-    """How much nDCG@10 differs between the quarter of queries with the shortest and those with the longest
-    passages, largest minus smallest of the four quarters' means, as a share of the overall mean."""
+def by_length(values: np.ndarray, budget: str) -> list[float]:
+    """nDCG@10 of the four quarters of queries, from those with the shortest passages to those with the longest."""
     docs = small_docs(*BUDGETS[budget][2:])
     lengths = np.array([len(docs.corpus[next(iter(docs.qrels[query]))]) for query in docs.queries])
     quarter = np.searchsorted(np.quantile(lengths, [0.25, 0.5, 0.75]), lengths)
-    means = [values[:, quarter == i].mean() for i in range(4)]
-    return round(float((max(means) - min(means)) / max(values.mean(), 1e-9)), 4)
+    return [round(float(values[:, quarter == i].mean()), 4) for i in range(4)]
+
+
+def spread(quarters: list[float]) -> float:
+    """How much quality differs between the quarters: largest minus smallest, as a share of their mean."""
+    return round((max(quarters) - min(quarters)) / max(float(np.mean(quarters)), 1e-9), 4)
 
 
 # --- claim 3 ---------------------------------------------------------------------------------
@@ -141,29 +130,30 @@ def measure_mean_against_cls(budget: str, seeds: tuple[int, ...]) -> Measurement
     return {
         "ndcg@10": {name: round(float(v.mean()), 4) for name, v in values.items()},
         "mean minus cls": difference(values["mean"], values["cls"]),
-        "spread over lengths": {name: length_spread(v, budget) for name, v in values.items()},
+        "ndcg@10 by quarter of passage length": {name: by_length(v, budget) for name, v in values.items()},
     }
 
 
 def decide_mean_against_cls(m: Measurements) -> Verdict:
     _, low, high = m["mean minus cls"]
-    spread = m["spread over lengths"]
+    uneven = {name: spread(quarters) for name, quarters in m["ndcg@10 by quarter of passage length"].items()}
     because = (
         f"nDCG@10 mean minus CLS {m['mean minus cls'][0]:+.3f} [{low:+.3f}, {high:+.3f}]; "
-        f"relative spread over passage lengths {spread['mean']:.2f} (mean), {spread['cls']:.2f} (CLS)"
+        f"relative spread over passage lengths {uneven['mean']:.2f} (mean), {uneven['cls']:.2f} (CLS)"
     )
     if high < 0:
         return Verdict("misleading", because)
-    return Verdict("holds" if low > -0.01 and spread["mean"] < spread["cls"] else "depends", because)
+    return Verdict("holds" if low > -0.01 and uneven["mean"] < uneven["cls"] else "depends", because)
 
 
 # --- claim 4 ---------------------------------------------------------------------------------
 
 
 def measure_causal(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    values = by_seed(("cls", "last_token", "mean"), True, budget, seeds)
+    values = by_seed(("cls", "last_token", "weighted_mean", "mean"), True, budget, seeds)
     return {
         "ndcg@10": {name: round(float(v.mean()), 4) for name, v in values.items()},
+        "ndcg@10 by quarter of passage length": {name: by_length(v, budget) for name, v in values.items()},
         "chance": round(10 / BUDGETS[budget][3], 4),
         "last minus first": difference(values["last_token"], values["cls"]),
         "last minus mean": difference(values["last_token"], values["mean"]),
@@ -193,6 +183,7 @@ def measure_attention(budget: str, seeds: tuple[int, ...]) -> Measurements:
     return {
         "ndcg@10": {name: round(float(v.mean()), 4) for name, v in values.items()},
         "attention minus mean": difference(values["attention"], values["mean"]),
+        "ndcg@10 by quarter of passage length": {name: by_length(v, budget) for name, v in values.items()},
         "more parameters": sum(p.numel() for p in nn.Module.parameters(AttentionPool(HIDDEN_SIZE))),
     }
 

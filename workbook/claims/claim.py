@@ -23,6 +23,9 @@ class Verdict:
         if self.verdict not in VERDICTS:
             raise ValueError(f"verdict must be one of {VERDICTS}, got {self.verdict!r}")
 
+    def _ipython_display_(self) -> None:
+        """Nothing more: `settle` has printed it."""
+
 
 @dataclass(frozen=True)
 class Claim:

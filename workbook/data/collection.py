@@ -60,17 +60,32 @@ class Collection:
         """
         return self._only(self._split_ids(name), name)
 
-    def sample(self, num_queries: int, seed: int = 0) -> "Collection":
-        """The whole corpus with a random choice of queries, in their order; all, if there are no more. Taught in 03.
+    def sample(self, num_queries: int, num_passages: int | None = None, seed: int = 0) -> "Collection":
+        """A random choice of queries, and of passages to search for them.
 
+        A choice of passages holds every passage that is judged for a chosen query. Fewer passages make
+        an easier search: numbers of two choices can only be compared when both have the same size.
+
+        Args:
+            num_queries: how many queries; all, if there are no more.
+            num_passages: how many passages, at least; None keeps the whole corpus.
+            seed: the same seed gives the same choice. Both keep the order they have here.
         Raises:
-            ValueError: num_queries is not positive.
+            ValueError: a number is not positive.
+
+        Taught in 03.
         """
-        if num_queries < 1:
-            raise ValueError(f"num_queries must be at least 1, got {num_queries}")
-        ids = list(self.queries)
-        chosen = set(random.Random(seed).sample(ids, min(num_queries, len(ids))))
-        return self._only(tuple(query_id for query_id in ids if query_id in chosen), "sample")
+        if num_queries < 1 or (num_passages is not None and num_passages < 1):
+            raise ValueError(f"expected at least 1 query and 1 passage, got {num_queries} and {num_passages}")
+        rng = random.Random(seed)
+        chosen = set(rng.sample(list(self.queries), min(num_queries, len(self.queries))))
+        few = self._only(tuple(query_id for query_id in self.queries if query_id in chosen), "sample")
+        if num_passages is None:
+            return few
+        kept = {passage_id for judged in few.qrels.values() for passage_id in judged}
+        others = [passage_id for passage_id in self.corpus if passage_id not in kept]
+        kept.update(rng.sample(others, min(max(0, num_passages - len(kept)), len(others))))
+        return replace(few, corpus={passage_id: text for passage_id, text in self.corpus.items() if passage_id in kept})
 
     def _split_ids(self, name: str) -> tuple[str, ...]:
         if name not in self.splits:

@@ -134,7 +134,7 @@ def _widget(question: Question) -> Any:
     """Radio buttons, and below them what is to be said about the choice."""
     import ipywidgets as widgets
 
-    title = widgets.HTML(f'<strong style="line-height: 1.45">{inline(question.text)}</strong>')
+    title = widgets.HTML(f'<strong style="display: block; line-height: 1.45">{inline(question.text)}</strong>')
     options = [(choice.text, index) for index, choice in enumerate(question.choices)]
     buttons = widgets.RadioButtons(options=options, value=None, layout=widgets.Layout(width="auto", max_width="60em"))
     buttons.add_class("workbook-choices")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from workbook.cost import multiply_adds
-from workbook.figures.theme import COLORS, DASHES, SYMBOLS, figure
+from workbook.figures.theme import COLORS, DASHES, SYMBOLS, bar_style, figure, ticks_at
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 def attention_map(tokens: Sequence[str], weights: Tensor, title: str = "") -> "Figure":
     """A map of attention: row t is the token that looks, column t the token that is looked at.
+
+    The colours end at the largest weight, or a map without a strong one would be dark all over.
 
     Args:
         tokens: T tokens.
@@ -38,7 +40,7 @@ def attention_map(tokens: Sequence[str], weights: Tensor, title: str = "") -> "F
             y=names,
             z=np.round(weights.detach().numpy().astype(float), 3).tolist(),
             zmin=0,
-            zmax=1,
+            zmax=round(float(weights.max()), 3),
             colorscale="Cividis",
             colorbar={"title": "weight"},
             hovertemplate="%{y} takes %{z} from %{x}<extra></extra>",
@@ -70,7 +72,7 @@ def why_divide(size: int, num_tokens: int = 8, seed: int = 0) -> "Figure":
                 x=list(range(1, num_tokens + 1)),
                 y=values.softmax(dim=0).numpy().round(3).tolist(),
                 name=name,
-                marker={"color": COLORS[i], "pattern": {"shape": ["", "/"][i]}},
+                marker=bar_style(COLORS[i], ["", "/"][i]),
             )
         )
     fig.update_yaxes(range=[0, 1])
@@ -92,7 +94,7 @@ def cost_curve(hidden_size: int, num_layers: int, lengths: Sequence[int]) -> "Fi
     parts = [multiply_adds(length, hidden_size, num_layers) for length in lengths]
     fig = figure(
         xaxis_title="tokens T",
-        yaxis_title="million multiply-adds",
+        yaxis_title="multiply-adds for one text",
         title=f"D = {hidden_size}, {num_layers} layers: pairs cost as much as all the rest at T = {6 * hidden_size:,}",
     )
     names = {"attention": "pairs of tokens", "projections": "projections", "feed_forward": "feed-forward"}
@@ -100,13 +102,13 @@ def cost_curve(hidden_size: int, num_layers: int, lengths: Sequence[int]) -> "Fi
         fig.add_trace(
             go.Scatter(
                 x=list(lengths),
-                y=[cost[part] / 1e6 for cost in parts],
+                y=[cost[part] for cost in parts],
                 name=name,
                 mode="lines+markers",
                 line={"color": COLORS[i], "dash": DASHES[i]},
                 marker={"symbol": SYMBOLS[i]},
             )
         )
-    fig.update_xaxes(type="log")
-    fig.update_yaxes(type="log", range=[-0.5, 7.5])
+    fig.update_xaxes(type="log", **ticks_at(lengths))
+    fig.update_yaxes(type="log", range=[5.5, 13.5], dtick=1, exponentformat="power")
     return fig

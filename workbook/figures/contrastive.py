@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbook.figures.theme import COLORS, DASHES, SYMBOLS, figure
+from workbook.figures.stored import stored
+from workbook.figures.theme import COLORS, DASHES, SYMBOLS, bar_style, figure, ticks_at
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -34,10 +35,10 @@ def softmax_weights(cosines: Sequence[float], temperature: float) -> "Figure":
     fig = figure(
         title=f"temperature {temperature}: softmax weight, and force on the query",
         yaxis_title="softmax weight",
-        yaxis2={"title": "force (1 / temperature units)", "overlaying": "y", "side": "right", "rangemode": "tozero"},
-        legend={"orientation": "h", "y": 1.08},
+        yaxis2={"title": "force (length of the gradient)", "overlaying": "y", "side": "right", "rangemode": "tozero"},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )
-    fig.add_trace(go.Bar(x=names, y=weight.round(4).tolist(), name="softmax weight", marker={"color": COLORS[0]}))
+    fig.add_trace(go.Bar(x=names, y=weight.round(4).tolist(), name="softmax weight", marker=bar_style(COLORS[0])))
     fig.add_trace(
         go.Scatter(
             x=names,
@@ -49,7 +50,7 @@ def softmax_weights(cosines: Sequence[float], temperature: float) -> "Figure":
         )
     )
     fig.update_yaxes(range=[0, 1.02], selector={"overlaying": None})
-    fig.update_layout(xaxis_title="passage", yaxis2={"gridcolor": "rgba(0,0,0,0)"}, margin={"r": 70})
+    fig.update_layout(xaxis_title="passage", yaxis2={"showgrid": False, "tickmode": "auto"}, margin={"t": 80, "r": 70})
     return fig
 
 
@@ -64,56 +65,38 @@ def points_on_the_circle(paths: np.ndarray, title: str) -> "Figure":
     """
     import plotly.graph_objects as go
 
-    def traces(points: np.ndarray) -> list:
-        drawn = []
-        for i, pair in enumerate(points):
-            drawn.append(
+    circle = np.linspace(0, 2 * np.pi, 73)
+
+    def draw(frame: int) -> "Figure":
+        fig = figure(title=title, width=560, height=560, xaxis_title="dimension 1", yaxis_title="dimension 2")
+        fig.add_trace(
+            go.Scatter(
+                x=np.cos(circle).round(3).tolist(),
+                y=np.sin(circle).round(3).tolist(),
+                mode="lines",
+                line={"color": "#999999", "width": 1},
+                name="sphere",
+                hoverinfo="skip",
+            )
+        )
+        for i, pair in enumerate(paths[frame]):
+            fig.add_trace(
                 go.Scatter(
                     x=pair[:, 0].round(3).tolist(),
                     y=pair[:, 1].round(3).tolist(),
-                    mode="lines+markers",
+                    mode="lines+markers+text",
+                    text=[str(i + 1), ""],
+                    textposition="top center",
                     line={"color": COLORS[i % len(COLORS)], "width": 1, "dash": "dot"},
                     marker={"symbol": ["circle", "square-open"], "size": 12, "color": COLORS[i % len(COLORS)]},
                     name=f"pair {i + 1}",
                 )
             )
-        return drawn
+        fig.update_xaxes(range=[-1.25, 1.25])
+        fig.update_yaxes(range=[-1.25, 1.25], scaleanchor="x")
+        return fig
 
-    circle = np.linspace(0, 2 * np.pi, 73)
-    outline = go.Scatter(
-        x=np.cos(circle).round(3).tolist(),
-        y=np.sin(circle).round(3).tolist(),
-        mode="lines",
-        line={"color": "#999999", "width": 1},
-        name="sphere",
-        hoverinfo="skip",
-    )
-    fig = figure(title=title, width=560, height=560, xaxis_title="dimension 1", yaxis_title="dimension 2")
-    fig.add_traces([*traces(paths[0]), outline])
-    fig.frames = [go.Frame(name=str(i), data=[*traces(points), outline]) for i, points in enumerate(paths)]
-    still = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
-    play = {"frame": {"duration": 120, "redraw": True}, "transition": {"duration": 0}, "fromcurrent": True}
-    fig.update_layout(
-        updatemenus=[
-            {
-                "type": "buttons",
-                "showactive": False,
-                "x": 0.0,
-                "y": -0.12,
-                "buttons": [{"label": "play", "method": "animate", "args": [None, play]}],
-            }
-        ],
-        sliders=[
-            {
-                "steps": [{"label": str(i), "method": "animate", "args": [[str(i)], still]} for i in range(len(paths))],
-                "currentvalue": {"prefix": "frame "},
-                "x": 0.15,
-                "len": 0.85,
-            }
-        ],
-    )
-    fig.update_xaxes(range=[-1.2, 1.2])
-    fig.update_yaxes(range=[-1.2, 1.2], scaleanchor="x")
+    fig, _ = stored(draw, {"frame": list(range(len(paths)))}, play=True)
     return fig
 
 
@@ -129,7 +112,7 @@ def quality_by_temperature(values: dict[str, dict[float, Sequence[float]]], metr
     import plotly.graph_objects as go
 
     fig = figure(xaxis_title="temperature", yaxis_title=metric)
-    fig.update_xaxes(type="log")
+    fig.update_xaxes(type="log", **ticks_at(sorted({t for each in values.values() for t in each})))
     for i, (name, by_temperature) in enumerate(values.items()):
         seeds = [np.asarray(v) for v in by_temperature.values()]
         mean = [round(float(v.mean()), 4) for v in seeds]
@@ -163,7 +146,11 @@ def alignment_and_uniformity(tracks: dict[str, Sequence[tuple[float, float]]]) -
     """
     import plotly.graph_objects as go
 
-    fig = figure(xaxis_title="uniformity (lower: better spread)", yaxis_title="alignment (lower: closer pairs)")
+    fig = figure(
+        xaxis_title="uniformity (lower: better spread)",
+        yaxis_title="alignment (lower: closer pairs)",
+        title="from the first step to the last, the large symbol",
+    )
     for i, (name, points) in enumerate(tracks.items()):
         fig.add_trace(
             go.Scatter(
@@ -172,9 +159,45 @@ def alignment_and_uniformity(tracks: dict[str, Sequence[tuple[float, float]]]) -
                 name=name,
                 mode="lines+markers",
                 line={"color": COLORS[i], "dash": DASHES[i]},
-                marker={"symbol": SYMBOLS[i], "size": [6] * (len(points) - 1) + [13]},
+                marker={"symbol": SYMBOLS[i], "size": [6] * (len(points) - 1) + [14], "opacity": 1},
             )
         )
+    return fig
+
+
+def learned_space(own: Sequence[float], others: Sequence[float], temperature: float) -> "Figure":
+    """Two histograms: cosines of queries with their own passages, and with all other passages.
+
+    Args:
+        own: the cosine of each pair.
+        others: the cosines of texts that do not belong together.
+        temperature: the one that the space was trained with, for the title.
+
+    Taught in 04.
+    """
+    import plotly.graph_objects as go
+
+    edges = np.linspace(-0.5, 1.0, 31)
+    fig = figure(
+        xaxis_title="cosine of query and passage",
+        yaxis_title="share of the pairs in a bin of 0.05",
+        title=f"trained at temperature {temperature}",
+    )
+    for i, (name, cosines) in enumerate((("own passage", own), ("other passages", others))):
+        counts, _ = np.histogram(np.clip(cosines, -0.5, 1.0), edges)
+        fig.add_trace(
+            go.Scatter(
+                x=edges.round(3).tolist(),
+                y=(counts[[*range(len(counts)), -1]] / max(counts.sum(), 1))
+                .round(4)
+                .tolist(),  # the last step needs an end
+                name=name,
+                line={"shape": "hv", "color": COLORS[i], "dash": DASHES[i]},
+                fill="tozeroy",
+            )
+        )
+    fig.update_xaxes(range=[-0.5, 1.0])
+    fig.update_yaxes(range=[0, 1])
     return fig
 
 

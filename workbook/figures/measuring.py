@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbook.figures.theme import COLORS, DASHES, SYMBOLS, figure
+from workbook.figures.theme import COLORS, DASHES, SYMBOLS, bar_style, figure, ticks_at
 from workbook.metrics import evaluate
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def metrics_by_rank(rank: int, others: Sequence[int] = (), num_relevant: int = 3
         go.Bar(
             x=list(values),
             y=[round(v, 4) for v in values.values()],
-            marker={"color": list(COLORS[: len(values)]), "pattern": {"shape": ["", "/", "x", "."]}},
+            marker=bar_style(COLORS[: len(values)], ["", "/", "x", "."]),
             showlegend=False,
         )
     )
@@ -57,7 +57,7 @@ def recall_by_depth(values: dict[str, dict[int, float]]) -> "Figure":
     import plotly.graph_objects as go
 
     fig = figure(xaxis_title="k, passages looked at", yaxis_title="Recall@k")
-    fig.update_xaxes(type="log")
+    fig.update_xaxes(type="log", **ticks_at(sorted({k for by_k in values.values() for k in by_k})))
     for i, (name, by_k) in enumerate(values.items()):
         fig.add_trace(
             go.Scatter(
@@ -106,7 +106,7 @@ def means_of_differences(differences: np.ndarray, num_queries: int, draws: int =
                 x=centre[side].round(4).tolist(),
                 y=counts[side].tolist(),
                 name=name,
-                marker={"color": color, "pattern": {"shape": shape}},
+                marker=bar_style(color, shape),
             )
         )
     fig.update_layout(bargap=0)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbook.figures.theme import COLORS, DASHES, SYMBOLS, figure
+from workbook.figures.theme import COLORS, DASHES, SYMBOLS, bar_style, figure
 from workbook.similarity import cos_sim, dot_score, euclidean_sim
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def token_weights(tokens: Sequence[str], weights: dict[str, Sequence[float]], po
         go.Bar(
             x=names,
             y=[round(float(w), 4) for w in weights[pooling]],
-            marker={"color": COLORS[0], "pattern": {"shape": is_padding}},
+            marker=bar_style(COLORS[0], is_padding),
             name=pooling,
             showlegend=False,
         )
@@ -113,7 +113,7 @@ def three_similarities(length: float) -> "Figure":
                 mode="lines+markers",
                 name=name,
                 line={"color": COLORS[i], "dash": DASHES[i]},
-                marker={"symbol": SYMBOLS[i], "size": [1, 12]},
+                marker={"symbol": SYMBOLS[i], "size": [1, 12], "opacity": 1},
             )
         )
     fig.update_xaxes(range=[-1.4, 2.2])

@@ -4,6 +4,7 @@ Taught in 00.
 """
 
 import html
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,24 +52,30 @@ def _text_box(docs: Collection, answer: Any, first: str) -> None:
     import ipywidgets as widgets
     from IPython.display import display
 
-    box = widgets.Text(value=first, description="query", continuous_update=False, layout={"width": "640px"})
-    table = widgets.HTML()
+    box = widgets.Text(value=first, description="query", continuous_update=False, layout={"width": "560px"})
+    button, table = widgets.Button(description="Search"), widgets.HTML()
 
-    def search(_change: Any) -> None:
-        if not box.value.strip():
-            table.value = "Type a few words and press Enter."
-            return
-        cells = "".join(
-            f"<td style='vertical-align:top;width:50%'>{_column(docs, found)}</td>" for found in answer(box.value)
-        )
-        table.value = f"<table><tr><th>keyword search</th><th>your encoder</th></tr><tr>{cells}</tr></table>"
+    def search(_event: Any) -> None:
+        table.value = _table(docs, *answer(box.value)) if box.value.strip() else "Type a few words and press Enter."
 
-    box.observe(search, names="value")
+    box.observe(search, names="value")  # Enter, or leaving the box
+    button.on_click(search)
     search(None)
-    display(widgets.VBox([box, table]))
+    display(widgets.VBox([widgets.HBox([box, button]), table]))
+
+
+def _table(docs: Collection, words: list[str], dense: list[str]) -> str:
+    """Both answers as HTML, in the colours of the page."""
+    style = "text-align: left; vertical-align: top; width: 50%; padding: 0 16px 0 0; line-height: 1.4"
+    heads = "".join(f"<th style='{style}'>{name}</th>" for name in ("keyword search", "your encoder"))
+    cells = "".join(f"<td style='{style}'>{_column(docs, found)}</td>" for found in (words, dense))
+    return f"<table style='max-width: 70em'><tr>{heads}</tr><tr>{cells}</tr></table>"
 
 
 def _column(docs: Collection, found: list[str]) -> str:
     if not found:
         return "nothing: no passage holds any of these words"
-    return "".join(f"<p><b>{html.escape(p)}</b><br>{html.escape(docs.corpus[p][:160])}…</p>" for p in found)
+    passages = [textwrap.shorten(docs.corpus[id], 160, placeholder=" …") for id in found]
+    return "".join(
+        f"<p><b>{html.escape(id)}</b><br>{html.escape(text)}</p>" for id, text in zip(found, passages, strict=True)
+    )

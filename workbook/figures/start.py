@@ -6,7 +6,7 @@ Each takes arrays and returns a plotly Figure. Taught in 00.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from workbook.figures.theme import COLORS, figure
+from workbook.figures.theme import COLORS, bar_style, figure
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -31,7 +31,7 @@ def found_by_both(shares: dict[int, Sequence[float]], k: int) -> "Figure":
         go.Bar(
             x=names,
             y=[round(float(x), 4) for x in shares[k]],
-            marker={"color": [COLORS[2], COLORS[1], COLORS[0], "#999999"], "pattern": {"shape": ["", "/", "x", "."]}},
+            marker=bar_style([COLORS[2], COLORS[1], COLORS[0], "#777777"], ["", "/", "x", "."]),
             showlegend=False,
         )
     )

@@ -3,6 +3,7 @@
 Taught in 00.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,25 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#00
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 SEQUENCE = "Cividis"
+
+
+def bar_style(color: str | Sequence[str], shape: str | Sequence[str] = "") -> dict[str, Any]:
+    """The marker of bars: a colour, and white hatching upon it as the second channel.
+
+    Args:
+        color: of all bars, or one for each.
+        shape: the hatching, "" for none, or "/", "x", ".", or one for each.
+
+    Taught in 00.
+    """
+    colors, shapes = (each if isinstance(each, str) else list(each) for each in (color, shape))
+    white = "white" if isinstance(colors, str) else ["white"] * len(colors)
+    return {"color": colors, "pattern": {"shape": shapes, "fillmode": "overlay", "fgcolor": white, "solidity": 0.3}}
+
+
+def ticks_at(values: Sequence[float]) -> dict[str, Any]:
+    """The ticks of a logarithmic axis at the values that were measured, and nowhere else. Taught in 00."""
+    return {"tickmode": "array", "tickvals": list(values), "ticktext": [f"{value:,g}" for value in values]}
 
 
 def figure(**layout: Any) -> "Figure":
@@ -31,7 +51,9 @@ def figure(**layout: Any) -> "Figure":
         "plot_bgcolor": "white",
         "font": {"color": "#222222", "size": 13},
         "colorway": list(COLORS),
-        "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
+        "margin": {"l": 60, "r": 20, "t": 50, "b": 60},
+        "title": {"x": 0, "xref": "paper", "xanchor": "left"},  # plotly's buttons come up at the right
+        "modebar": {"remove": ["select", "lasso", "autoscale", "zoomin", "zoomout", "sendDataToCloud"]},
         "width": 720,
         "height": 420,
         "legend": {"bgcolor": "rgba(255,255,255,0.8)"},
@@ -40,5 +62,7 @@ def figure(**layout: Any) -> "Figure":
     }
     fig = go.Figure(layout={"template": "none"})  # plotly's own template would be 7 kB in every stored figure
     fig.update_layout(style)
+    if isinstance(layout.get("title"), str):
+        layout["title"] = {"text": layout["title"]}  # a text alone would put the title's place back
     fig.update_layout(layout)
     return fig

@@ -1,0 +1,114 @@
+"""What a reader touches, in JupyterLab: a figure to explore that changes its traces, and the search box of chapter 00."""
+
+import itertools
+import json
+
+import pytest
+
+from tests.browser.lab import jupyterlab, open_notebook, page, require_chromium, run_all
+from tests.browser.test_stored_figures import (
+    EVERY_PAIR,
+    PLOTLY_JS,
+    STATE,
+    annotations_and_shapes,
+    more_and_fewer_traces,
+)
+from workbook.environment import ROOT
+from workbook.figures.plain import spec
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+
+FIGURES = """from tests.browser.test_stored_figures import annotations_and_shapes, more_and_fewer_traces
+from workbook.figures import explore
+explore(more_and_fewer_traces, alt="Bars and lines.", i=[0, 1, 2])
+explore(annotations_and_shapes, alt="Notes.", play=True, i=[0, 1, 2])"""
+
+SEARCH = """from workbook import data
+from workbook.bm25 import BM25
+from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
+from workbook.figures.search import side_by_side
+docs = data.load("toy")
+tokenizer = train_tokenizer(list(docs.corpus.values()), vocab_size=2000)
+encoder = TextEncoder(tokenizer, StaticEncoder(tokenizer.get_vocab_size(), 64))
+vectors = encoder.encode_document(list(docs.corpus.values()))
+side_by_side(docs, BM25().index(docs.corpus), encoder, vectors, ["diabetes"])"""
+
+# What a live figure and a fresh draw must share; the rest differs with the front end's settings.
+LAYOUT = ("title", "xaxis", "yaxis", "annotations", "shapes", "barmode", "legend", "width", "height")
+
+
+def notebook(*cells):
+    code = [
+        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "execution_count": None, "source": text}
+        for i, text in enumerate(cells)
+    ]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": code})
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory):
+    require_chromium()
+    folder = tmp_path_factory.mktemp("widgets")
+    (folder / "lab").mkdir()
+    (folder / "lab/touch.ipynb").write_text(notebook(FIGURES, SEARCH))
+    with jupyterlab(folder / "lab", folder / "jupyter", PYTHONPATH=str(ROOT)) as address, page() as view:
+        open_notebook(view, address, "touch.ipynb")
+        run_all(view, timeout=300)
+        view.wait_for_selector(".js-plotly-plot .main-svg >> nth=0", timeout=60_000)
+        yield view
+
+
+def drawn(view, figure):
+    state = json.loads(view.evaluate(f"figure => ({STATE})(figure)", figure))
+    return {"data": state["data"], "layout": {name: state["layout"].get(name) for name in LAYOUT}}
+
+
+@pytest.mark.parametrize(("place", "function"), [(0, more_and_fewer_traces), (1, annotations_and_shapes)])
+def test_a_live_figure_looks_like_a_fresh_draw_whatever_was_there_before(view, place, function):
+    fresh = []
+    blank = view.context.browser.new_page()
+    blank.set_content('<div id="fresh"></div>')
+    blank.add_script_tag(path=str(PLOTLY_JS))
+    for value in range(3):
+        blank.evaluate("async fig => { await Plotly.newPlot('fresh', fig); }", spec(function(value)))
+        fresh.append(drawn(blank, blank.query_selector("#fresh")))
+    blank.close()
+    live = view.locator(".js-plotly-plot").nth(place)
+    handle = view.locator(".widget-slider .noUi-handle").nth(place)
+    handle.scroll_into_view_if_needed()
+    handle.focus()
+    for before, value in itertools.pairwise(EVERY_PAIR):
+        for _ in range(abs(value - before)):
+            view.keyboard.press("ArrowRight" if value > before else "ArrowLeft")
+        for _ in range(100):
+            if (state := drawn(view, live.element_handle())) == fresh[value]:
+                break
+            view.wait_for_timeout(100)
+        assert state == fresh[value]
+
+
+def test_the_alternative_text_stands_below_a_live_figure(view):
+    assert view.get_by_text("Bars and lines.", exact=True).is_visible()
+
+
+def test_a_reader_searches_with_both_systems(view):
+    box = view.locator(".widget-text input")
+    box.scroll_into_view_if_needed()
+    results = view.locator(".jp-OutputArea table").last
+    assert box.input_value() == "diabetes"
+    assert "keyword search" in results.inner_text()
+    assert "diabetes" in results.inner_text().lower()
+    box.fill("heart attack")
+    box.press("Enter")
+    results.filter(has_text="eart").wait_for(timeout=20_000)
+    words, dense = (results.locator("td").nth(i).locator("p").count() for i in (0, 1))
+    assert words >= 1
+    assert dense == 4
+    box.fill("zzzz")
+    view.get_by_role("button", name="Search").click()
+    results.filter(has_text="no passage holds any of these words").wait_for(timeout=20_000)
+
+
+def test_the_console_holds_no_error(view):
+    assert [error for error in view.errors if "favicon" not in error] == []

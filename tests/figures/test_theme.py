@@ -1,0 +1,28 @@
+import pytest
+
+from workbook.figures.theme import COLORS, DASHES, SYMBOLS, bar_style, figure, ticks_at
+
+
+def test_a_title_keeps_its_place_left_of_the_buttons():
+    for fig in (figure(title="a"), figure(title={"text": "a"})):
+        assert (fig.layout.title.text, fig.layout.title.x, fig.layout.title.xref) == ("a", 0, "paper")
+
+
+def test_colours_come_with_a_symbol_and_a_dash_each():
+    assert len(COLORS) == len(SYMBOLS) == len(DASHES) == len(set(SYMBOLS)) == len(set(COLORS))
+
+
+def test_the_look_is_readable_on_any_page():
+    layout = figure().layout
+    assert (layout.paper_bgcolor, layout.plot_bgcolor, layout.font.color) == ("white", "white", "#222222")
+
+
+@pytest.mark.parametrize(("color", "shape"), [("#0072B2", "/"), (COLORS[:2], ["", "x"]), ("#0072B2", ["", "/"])])
+def test_bars_take_one_style_or_one_for_each(color, shape):
+    (trace,) = figure().add_bar(y=[1, 2], marker=bar_style(color, shape)).data
+    assert trace.marker.color == color
+    assert list(trace.marker.pattern.shape) == list(shape)
+
+
+def test_ticks_of_measured_values():
+    assert ticks_at([0.01, 1024])["ticktext"] == ["0.01", "1,024"]
