@@ -12,7 +12,20 @@ import torch
 from workbook import machine
 from workbook.files import write_json
 
-NAMES = ("search", "metrics", "bm25", "encoding", "training")
+NAMES = (
+    "search",
+    "metrics",
+    "bm25",
+    "encoding",
+    "training",
+    "large_batch",
+    "mining",
+    "late_interaction",
+    "index",
+    "sparse",
+    "rerank",
+    "export",
+)
 PEERS = ("accelerate", "pytrec-eval-terrier", "rank-bm25", "ranx", "scipy")  # beside those that every record names
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -42,12 +55,12 @@ def table(rows: list[dict]) -> str:
     wide = max(len(row["what"]) for row in rows)
     lines = [f"{'what':<{wide}}  {'ours':>9}  {'peer':>9}  {'ratio':>7}  {'floor':>5}  unit, peer"]
     for row in rows:
-        floor = row["floor"] or 0.0
+        floor = row.get("floor") or 0.0
         lines.append(
             f"{row['what']:<{wide}}  {row['ours']:>9.4g}  {row['peer']:>9.4g}  {row['ratio']:>6.2f}×  "
             f"{floor or '':>5}{'!' if row['ratio'] < floor else ' '} {row['unit']}, {row['peer_name']}"
         )
-        if row["note"]:
+        if row.get("note"):
             lines.append(f"    {row['note']}")
     return "\n".join(lines)
 
