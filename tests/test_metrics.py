@@ -133,11 +133,12 @@ def test_minus_infinity_is_a_score_like_any_other():
     assert gains.tolist() == [[1, 2, 0], [0, 0, 1]]
 
 
-def test_the_memory_for_comparing_scores_is_bounded(monkeypatch):
+@pytest.mark.parametrize("at_a_time", [1, 3])
+def test_the_memory_for_comparing_scores_is_bounded(monkeypatch, at_a_time):
     qrels = {f"q{q}": {f"p{i}": 1 + i % 3 for i in range(q, 20, 3)} for q in range(9)}
     run = {f"q{q}": {f"p{i}": float(i * q % 7) for i in range(20)} for q in range(9)}
     at_once = evaluate(qrels, run, per_query=True)
-    monkeypatch.setattr(metrics, "CELLS", 20)  # one relevant passage at a time
+    monkeypatch.setattr(metrics, "CELLS", 20 * at_a_time)
     assert evaluate(qrels, run, per_query=True) == at_once
 
 
@@ -150,8 +151,14 @@ def test_ids_by_hand():
 
 def test_ids_without_grades_count_one_each():
     ids, relevant = np.array([[7, 3, 5], [1, 2, 0]]), np.array([[3, 5], [0, -1]])
-    values = evaluate_ids(ids, relevant, metrics=("recall@2", "mrr"), per_query=True)
-    assert {name: x.tolist() for name, x in values.items()} == {"recall@2": [0.5, 0.0], "mrr": [0.5, 1 / 3]}
+    values = evaluate_ids(ids, relevant, metrics=("recall@2", "recall", "mrr"), per_query=True)
+    found = {"recall@2": [0.5, 0.0], "recall": [1.0, 1.0], "mrr": [0.5, 1 / 3]}
+    assert {name: x.tolist() for name, x in values.items()} == found
+
+
+def test_a_negative_grade_is_not_relevant_among_ids():
+    values = evaluate_ids([[2, 1]], [[1, 2]], [[2, -1]], ("ndcg@2", "recall@1", "mrr"))
+    assert values == pytest.approx({"ndcg@2": 1 / math.log2(3), "recall@1": 0, "mrr": 0.5})
 
 
 def test_no_result_matches_no_passage_and_a_relevant_one_that_the_corpus_lacks_counts_against_recall():

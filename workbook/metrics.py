@@ -180,7 +180,7 @@ def evaluate_ids(
             hit = found == passage[:, None]  # (Q, K)
             first = hit.argmax(axis=1)
             gains[every, first] += points * hit[every, first]
-    ideal = grade
+    ideal = np.sort(grade)[:, ::-1]
     values = {name: metric(gains, ideal, k or max(K, 1)) for name, (metric, k) in wanted.items()}
     return values if per_query else {name: float(x.mean()) for name, x in values.items()}
 
