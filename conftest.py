@@ -2,11 +2,16 @@
 
 import os
 
+from hypothesis import settings
+
 from workbook.notebooks import KERNEL
 
 for name, value in KERNEL.items():
     if name != "WORKBOOK_LIVE":
         os.environ.setdefault(name, value)
+
+settings.register_profile("steady", deadline=None)  # a busy machine is no defect
+settings.load_profile("steady")
 
 
 def pytest_configure(config):

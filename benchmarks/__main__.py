@@ -3,6 +3,7 @@
 import datetime
 import importlib
 import importlib.metadata
+import json
 import sys
 import time
 from pathlib import Path
@@ -31,23 +32,26 @@ RESULTS = Path(__file__).parent / "results.json"
 
 
 def main(names: list[str]) -> None:
-    """Run the named benchmarks, or all; only a run of all is written down."""
+    """Run the named benchmarks, or all; each replaces its own part of results.json and leaves the others."""
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
         raise SystemExit(f"no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}")
     torch.set_num_threads(1)
-    rows, start = [], time.process_time()
+    taken_on = machine.describe()
+    taken_on["versions"] |= {name: importlib.metadata.version(name) for name in PEERS}
+    all_rows = []
     for name in names or NAMES:
         print(f"… {name}", file=sys.stderr, flush=True)
-        rows += importlib.import_module(f"benchmarks.{name}").run()
-    print(table(rows))
-    if not names:
-        taken_on = machine.describe()
-        taken_on["versions"] |= {name: importlib.metadata.version(name) for name in PEERS}
+        start = time.process_time()
+        rows = importlib.import_module(f"benchmarks.{name}").run()
         seconds = round(time.process_time() - start)
+        results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
         date = datetime.date.today().isoformat()
-        write_json(RESULTS, {"date": date, "threads": 1, "cpu_seconds": seconds, **taken_on, "rows": rows})
-        print(f"written to {RESULTS.relative_to(RESULTS.parent.parent)}")
+        results[name] = {"date": date, "threads": 1, "cpu_seconds": seconds, **taken_on, "rows": rows}
+        write_json(RESULTS, {name: results[name] for name in NAMES if name in results})
+        all_rows += rows
+    print(table(all_rows))
+    print(f"written to {RESULTS.relative_to(RESULTS.parent.parent)}")
 
 
 def table(rows: list[dict]) -> str:

@@ -166,6 +166,7 @@ def test_what_is_not_installed_is_named(tmp_path, monkeypatch, missing):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_nothing_is_printed(tmp_path):
     code = (
         "import sys; from tests.test_encoder import small; from workbook.export import export_onnx\n"

@@ -67,11 +67,13 @@ def save(encoder: TextEncoder, folder: str | Path) -> None:
         folder: where. It must be new, empty, or hold a saved encoder.
     Raises:
         FileExistsError: the folder holds something else.
-        ValueError: the pooling is a function that cannot be named in a file.
+        ValueError: the pooling is a function that cannot be named in a file, or a LoRA update is not merged.
 
     Taught in 07.
     """
     folder = Path(folder)
+    if any(name.endswith("lora_A") for name, _ in encoder.named_parameters()):
+        raise ValueError("the encoder holds a LoRA update of its own; merge it first, or keep it with save_adapter")
     if folder.exists() and any(folder.iterdir()) and not (folder / OURS).exists():
         raise FileExistsError(f"{folder} holds other files than a saved encoder; give a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)

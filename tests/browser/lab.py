@@ -74,7 +74,7 @@ def jupyterlab(root: Path, scratch: Path, theme: str = "light", **variables: str
     server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=scratch)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
+        for _ in range(720):  # three minutes, for a busy machine
             try:
                 urllib.request.urlopen(f"{address}/api", timeout=2).read()
                 break
