@@ -70,6 +70,9 @@ def jupyterlab(root: Path, scratch: Path, theme: str = "light", **variables: str
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root"]
     command += [f"--ServerApp.root_dir={root}", "--IdentityProvider.token=", "--LabApp.expose_app_in_browser=True"]
     command += [f"--LabApp.workspaces_dir={folders['workspaces']}", f"--LabApp.user_settings_dir={folders['settings']}"]
+    command += [
+        "--ServerApp.tornado_settings={'ws_ping_interval': 0}"
+    ]  # who answers late on a busy machine is not gone
     log = (scratch / "server.log").open("w")
     server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, cwd=scratch)
     address = f"http://127.0.0.1:{port}"

@@ -60,10 +60,16 @@ def test_moving_a_control_draws_anew():
     assert message.value == ""
 
 
-def test_the_first_draw_is_in_the_widget_before_the_page_has_loaded_plotly():
-    _, fig, *_ = parts(panel(bars, "alt", {"height": [3]}))
-    assert [trace["y"] for trace in plain(fig._widget_data)] == [[3]]
-    assert fig._widget_layout["width"] == 720
+def test_the_page_hears_of_a_figure_with_its_first_draw_in_it(monkeypatch):
+    born = []
+    send = widgets.widget.comm.create_comm
+    monkeypatch.setattr(
+        widgets.widget.comm, "create_comm", lambda **new: born.append(new["data"]["state"]) or send(**new)
+    )
+    panel(bars, "alt", {"height": [3]})
+    (state,) = [state for state in born if "_widget_data" in state]
+    assert [trace["y"] for trace in plain(state["_widget_data"])] == [[3]]
+    assert state["_widget_layout"]["width"] == 720
 
 
 def test_the_alternative_text_is_there():

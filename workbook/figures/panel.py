@@ -27,7 +27,6 @@ def panel(function: Callable[..., "Figure"], alt: str, parameters: dict[str, lis
     Taught in 00.
     """
     import ipywidgets as widgets
-    import plotly.graph_objects as go
 
     from workbook.figures.theme import figure
 
@@ -43,9 +42,8 @@ def panel(function: Callable[..., "Figure"], alt: str, parameters: dict[str, lis
             message.value = f"<b>✗</b> {html.escape(f'{type(error).__name__}: {error}')}"
             return instead
 
-    # The widget is made with the first draw in it: what is sent before the page has loaded plotly is lost.
     shown = draw(instead=spec(figure()))
-    widget = go.FigureWidget(shown)
+    widget = figure_widget(shown)
 
     def redraw(_change: Any) -> None:
         nonlocal shown
@@ -66,6 +64,24 @@ def panel(function: Callable[..., "Figure"], alt: str, parameters: dict[str, lis
 def caption(alt: str) -> str:
     """The alternative text as a line of HTML below a figure. Taught in 00."""
     return f'<div style="line-height: 1.4; max-width: 62em"><small>{html.escape(alt)}</small></div>'
+
+
+def figure_widget(shown: Spec) -> Any:
+    """A FigureWidget that is born with the figure in it.
+
+    Plotly's own tells the page of an empty figure first and sends the contents after it. What is sent before
+    the page has loaded plotly can be lost, and the figure stays blank.
+
+    Taught in 00.
+    """
+    import plotly.graph_objects as go
+
+    class FullFigureWidget(go.FigureWidget):
+        def __init__(self, shown: Spec) -> None:
+            self._widget_data, self._widget_layout = shown["data"], shown["layout"]
+            super().__init__(shown)
+
+    return FullFigureWidget(shown)
 
 
 def follow(widget: Any, shown: Spec, drawn: Spec) -> None:

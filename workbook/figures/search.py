@@ -66,10 +66,10 @@ def _text_box(docs: Collection, answer: Any, first: str) -> None:
 
 def _table(docs: Collection, words: list[str], dense: list[str]) -> str:
     """Both answers as HTML, in the colours of the page."""
-    style = "text-align: left; vertical-align: top; width: 50%; padding: 0 16px 0 0; line-height: 1.4"
+    style = "text-align: left; vertical-align: top; padding: 0 16px 0 0; line-height: 1.4; overflow-wrap: anywhere"
     heads = "".join(f"<th style='{style}'>{name}</th>" for name in ("keyword search", "your encoder"))
     cells = "".join(f"<td style='{style}'>{_column(docs, found)}</td>" for found in (words, dense))
-    return f"<table style='max-width: 70em'><tr>{heads}</tr><tr>{cells}</tr></table>"
+    return f"<table style='table-layout: fixed; width: 100%; max-width: 70em'><tr>{heads}</tr><tr>{cells}</tr></table>"
 
 
 def _column(docs: Collection, found: list[str]) -> str:
