@@ -77,10 +77,9 @@ def test_a_live_figure_looks_like_a_fresh_draw_whatever_was_there_before(view, p
     live = view.locator(".js-plotly-plot").nth(place)
     handle = view.locator(".widget-slider .noUi-handle").nth(place)
     handle.scroll_into_view_if_needed()
-    handle.focus()
     for before, value in itertools.pairwise(EVERY_PAIR):
         for _ in range(abs(value - before)):
-            view.keyboard.press("ArrowRight" if value > before else "ArrowLeft")
+            handle.press("ArrowRight" if value > before else "ArrowLeft")
         for _ in range(100):
             if (state := drawn(view, live.element_handle())) == fresh[value]:
                 break
