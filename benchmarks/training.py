@@ -28,7 +28,7 @@ from workbook.train import bucketed_batches, fit
 LENGTHS = (128, 256)  # where texts are cut, in tokens; the shorter, the less padding there is to save
 PAIRS, BATCH, LR = 512, 64, 5e-4
 PEER = "sentence-transformers' trainer"
-FLOOR, FLOOR_BFLOAT16 = 1.8, 2.5  # at the longer length; bfloat16 against the peer's float32
+FLOOR, FLOOR_BFLOAT16 = 1.8, 2.5  # in float32; bfloat16 against the peer's float32
 STATIC_PAIRS, STATIC_EPOCHS, STATIC_BATCH, STATIC_LR = 8_192, 4, 512, 2e-2
 HELD_OUT, TEMPERATURE = 500, 0.05
 SAME_STEPS, SAME, SAME_BFLOAT16 = 5, 1e-4, 1e-2  # how far the first losses may be apart, relative to their size
@@ -58,7 +58,7 @@ def run() -> list[dict]:
             transformer, static = save_encoders(texts, Path(name), length)
             what = f"train {TRANSFORMER}, {length} tokens"
             job = Job(transformer, train[:PAIRS], 1, BATCH, LR)
-            full = compare(what, job, held_out, FLOOR if longest else None)
+            full = compare(what, job, held_out, FLOOR)
             rows += full
             if longest and has_bfloat16():
                 half = compare(f"{what}, bfloat16", replace(job, dtype=torch.bfloat16), held_out)

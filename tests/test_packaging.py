@@ -97,3 +97,11 @@ def test_readme_map_lists_the_chapters_that_exist():
     readme = (ROOT / "README.md").read_text("utf-8")
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         assert path.name in readme, f"README.md does not link {path.name}"
+
+
+def test_readme_names_modules_that_exist():
+    table = (ROOT / "README.md").read_text("utf-8").split("## The package beyond the chapters")[1].split("\n## ")[0]
+    names = set(re.findall(r"`(\w+)`", "".join(line for line in table.splitlines() if line.startswith("| "))))
+    missing = names - {"workbook"} - {path.stem for path in (ROOT / "workbook").iterdir()}
+    assert names
+    assert not missing

@@ -59,7 +59,7 @@ ROBUST = (
 # --- 04.1 InfoNCE ----------------------------------------------------------------------------
 
 
-def _info_nce(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
+def info_nce(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
     return losses.info_nce(query, positive, temperature=temperature)
 
 
@@ -78,7 +78,7 @@ INFO_NCE = Exercise(
     minutes=12,
     section="Build it: InfoNCE",
     signature="(B, D), (B, D), float -> scalar",
-    reference=_info_nce,
+    reference=info_nce,
     another=_info_nce_loop,
     gradient=True,
     cases=(
@@ -138,7 +138,7 @@ INFO_NCE = Exercise(
 # --- 04.2 explicit negatives -----------------------------------------------------------------
 
 
-def _with_negatives(query: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
+def info_nce_with_negatives(query: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
     return losses.info_nce(query, positive, negatives, temperature=temperature)
 
 
@@ -173,7 +173,7 @@ NEGATIVES = Exercise(
     minutes=12,
     section="Build it: more than the batch gives",
     signature="(B, D), (B, D), (B, M, D), float -> scalar",
-    reference=_with_negatives,
+    reference=info_nce_with_negatives,
     another=_negatives_loop,
     gradient=True,
     cases=(
@@ -215,7 +215,7 @@ NEGATIVES = Exercise(
 # --- 04.3 symmetric --------------------------------------------------------------------------
 
 
-def _symmetric(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
+def symmetric(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
     return losses.info_nce(
         query,
         positive,
@@ -232,7 +232,7 @@ SYMMETRIC = Exercise(
     minutes=6,
     section="Build it: both directions",
     signature="(B, D), (B, D), float -> scalar",
-    reference=_symmetric,
+    reference=symmetric,
     another=lambda q, d, t: (_info_nce_loop(q, d, t) + _info_nce_loop(d, q, t)) / 2,
     gradient=True,
     cases=(
@@ -243,17 +243,17 @@ SYMMETRIC = Exercise(
     mistakes=(
         Mistake(
             "one direction only",
-            _info_nce,
+            info_nce,
             "This is one direction: queries choose passages. In the other, passages choose queries: a softmax down the columns.",
         ),
         Mistake(
             "the wrong direction only",
-            lambda q, d, t: _info_nce(d, q, t),
+            lambda q, d, t: info_nce(d, q, t),
             "This is only the direction from passages to queries. The symmetric loss is the mean of both.",
         ),
         Mistake(
             "sum instead of mean",
-            lambda q, d, t: 2 * _symmetric(q, d, t),
+            lambda q, d, t: 2 * symmetric(q, d, t),
             "You add the two directions. Their mean is asked for, so that the size of the loss, and with it the learning rate, "
             "stays what it was.",
         ),
@@ -314,7 +314,7 @@ NT_XENT = Exercise(
         ),
         Mistake(
             "only between the two sides",
-            _symmetric,
+            symmetric,
             "You compare a with b only: that is the symmetric loss of 04.3. In NT-Xent the other texts of the same side are "
             "negatives too, so each view chooses among 2B - 1.",
         ),
