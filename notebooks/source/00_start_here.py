@@ -319,12 +319,18 @@ print("equal:", np.allclose(theirs, encoder.encode(["remove repeated values"]), 
 # %% [markdown]
 # ## Claims settled here
 #
-# The field teaches by assertion: "lower temperatures are better", "mean pooling beats CLS". Here each assertion is an experiment with a rule that was written before the run. This chapter's claim was measured with five seeds, on test queries that nobody tuned on:
+# The field teaches by assertion: "lower temperatures are better", "mean pooling beats CLS". Here each assertion is an experiment with a rule that was written before the run. This chapter's claim was measured with five seeds:
 
 # %%
 from workbook.claims import settle
 
 settle(1, budget="record")
+
+# %% [markdown]
+# Read the second half of that line. On two packages whose documentation the encoder never saw (networkx and IPython), keyword search wins clearly. The encoder learned the words of the packages it was trained on; keyword search has nothing to learn. So the claim holds *at home*, and chapter 18 is about moving house.
+#
+# One more reason for modesty. The settings were chosen on other queries than the test queries. But an earlier choice had failed on these same test queries, and only that made us look for a better one. A test set that has been looked at is a little less of a test.
+
 # %% [markdown]
 # ## Quiz
 

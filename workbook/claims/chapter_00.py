@@ -19,7 +19,8 @@ from workbook.similarity import dense_search
 from workbook.train import fit
 
 METRICS = ("recall@10", "recall@100")
-# Chosen on the dev queries; the test queries were not looked at.
+# Chosen on the dev queries. An earlier recipe, with texts cut at 96 tokens, had not reached the interval on these very
+# test queries, and that is why a better one was looked for: the test set is not as fresh as it should be.
 RECIPE: dict[str, Any] = {
     "vocab_size": 12_000,
     "hidden_size": 256,
@@ -48,19 +49,35 @@ def train_retriever(seed: int = 0, recipe: dict[str, Any] = RECIPE) -> TextEncod
 
 
 def measure(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """Recall of both on the test queries, for each seed; and how long training took."""
-    test = load("pydocs").split("test")
-    recipe = RECIPE
+    """Recall of both for each seed, on the test queries and on packages that training never saw; and its time."""
+    docs, recipe = load("pydocs"), RECIPE
+    asked = {"test": docs.split("test"), "held-out packages": docs.split("held_out")}
     if budget == "notebook":
-        test, recipe = test.sample(300), {**RECIPE, "steps": 20, "batch_size": 256}
-    keyword = _recall(test.qrels, BM25().index(test.corpus).search(test.queries))
-    rows, seconds = [], []
+        asked = {name: queries.sample(300) for name, queries in asked.items()}
+        recipe = {**RECIPE, "steps": 20, "batch_size": 256}
+    index = BM25().index(docs.corpus)
+    keyword = {name: _recall(queries.qrels, index.search(queries.queries)) for name, queries in asked.items()}
+    rows: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in asked}
+    seconds = []
     for seed in seeds:
         start = time.perf_counter()
         encoder = train_retriever(seed, recipe)
         seconds.append(round(time.perf_counter() - start, 1))
-        rows.append(_recall(test.qrels, dense_search(encoder, test.corpus, test.queries)))
-    found: Measurements = {"training seconds": seconds, "fingerprint": test.fingerprint}
+        vectors = encoder.encode_document(list(docs.corpus.values()))
+        for name, queries in asked.items():
+            run = dense_search(encoder, docs.corpus, queries.queries, corpus_embeddings=vectors)
+            rows[name].append(_recall(queries.qrels, run))
+    found = {name: _compared(rows[name], keyword[name]) for name in asked}
+    return {
+        "training seconds": seconds,
+        "fingerprint": docs.fingerprint,
+        **found["test"],
+        "held-out packages": found["held-out packages"],
+    }
+
+
+def _compared(rows: list[dict[str, np.ndarray]], keyword: dict[str, np.ndarray]) -> Measurements:
+    found: Measurements = {}
     for metric in METRICS:
         ours = np.mean([row[metric] for row in rows], axis=0)
         found[metric] = {
@@ -79,12 +96,16 @@ def _recall(qrels, run) -> dict[str, np.ndarray]:
 def decide(m: Measurements) -> Verdict:
     """Both intervals above 0, one, or none."""
     above = [m[metric]["difference"][1] > 0 for metric in METRICS]
-    because = "; ".join(
+    because = f"{_told(m)}. Beside the rule, on packages that training never saw: {_told(m['held-out packages'])}"
+    return Verdict("holds" if all(above) else "depends" if any(above) else "misleading", because)
+
+
+def _told(m: Measurements) -> str:
+    return "; ".join(
         f"{metric} {np.mean(m[metric]['encoder']):.3f} against {m[metric]['BM25']:.3f}, "
         "difference {:+.3f} [{:+.3f}, {:+.3f}]".format(*m[metric]["difference"])
         for metric in METRICS
     )
-    return Verdict("holds" if all(above) else "depends" if any(above) else "misleading", because)
 
 
 CLAIMS = (
