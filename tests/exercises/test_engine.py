@@ -2,6 +2,8 @@
 
 import random
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -124,6 +126,28 @@ def test_an_endless_answer_is_stopped_without_the_systems_timer(answer, monkeypa
     assert "stopped after" in examine(EXERCISE, answer, seconds=0.3).headline
     for _ in range(10_000):
         pass  # a late exception would come here
+
+
+TRACED = """
+import sys
+from workbook.exercises.limits import TimeLimit, _run_with_watchdog
+def answer():
+    while {endless}:
+        pass
+try:
+    _run_with_watchdog(answer, 0.05)
+except TimeLimit:
+    pass
+sys.settrace(lambda *_: None)
+(lambda: None)()
+"""
+
+
+@pytest.mark.parametrize("endless", [True, False])
+def test_a_debugger_can_trace_after_an_answer_ran_without_the_systems_timer(endless):
+    """Python 3.11 would hang at the next call if an exception that was sent had been called back."""
+    code = TRACED.format(endless=endless)
+    subprocess.run([sys.executable, "-c", code], cwd=limits.__file__.rsplit("workbook", 1)[0], check=True, timeout=60)
 
 
 def test_an_endless_answer_is_stopped_in_another_thread():

@@ -76,15 +76,19 @@ def _run_with_timer(function: Callable[[], T], seconds: float) -> T:
 
 
 def _run_with_watchdog(function: Callable[[], T], seconds: float) -> T:
-    lock, done = threading.Lock(), threading.Event()
+    lock, done, rang = threading.Lock(), threading.Event(), threading.Event()
     thread = ctypes.c_ulong(threading.get_ident())
+
+    def ring() -> None:
+        rang.set()
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(TimeLimit))
 
     def watch() -> None:
         pause = max(seconds, 1e-3)
         while not done.wait(pause):
             with lock:
                 if not done.is_set():
-                    ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(TimeLimit))
+                    ring()
             pause = 0.1
 
     threading.Thread(target=watch, daemon=True).start()
@@ -94,9 +98,14 @@ def _run_with_watchdog(function: Callable[[], T], seconds: float) -> T:
         try:
             with lock:
                 done.set()
-        except TimeLimit:  # it rang between the end of the function and this line
+            if rang.is_set():
+                # One may still be on its way. To call it back would leave Python 3.11 looking for it for ever,
+                # which hangs as soon as a debugger traces; so it is sent once more, and met here.
+                ring()
+                while True:
+                    time.sleep(0)
+        except TimeLimit:
             done.set()
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, None)  # and if it is still on its way, it is called back
 
 
 @contextmanager
