@@ -68,6 +68,8 @@ def test_under_z_score_zero_rewards_not_being_found_and_lowest_does_not():
 def test_one_passage_alone_and_equal_scores_become_zero():
     assert score_fusion([{"q": {"a": 7.0}}]) == {"q": {"a": 0.0}}
     assert score_fusion([{"q": {"a": 7.0, "b": 7.0}}], norm="z-score") == {"q": {"a": 0.0, "b": 0.0}}
+    thirds = dict.fromkeys("abc", -11.116259210374808)  # the mean of the three is another number in floating point
+    assert score_fusion([{"q": thirds}], norm="z-score") == {"q": dict.fromkeys("abc", 0.0)}
 
 
 @pytest.mark.parametrize("fuse", [rrf, score_fusion])

@@ -149,7 +149,9 @@ def _normalize(scores: Scores, norm: str | None) -> dict[str, float]:
     if norm is None or not scores:
         return dict(scores)
     values = np.fromiter(scores.values(), dtype=np.float64, count=len(scores))
-    if norm == "min-max":
+    if values.min() == values.max():  # their mean may differ from them by a rounding error
+        values = np.zeros_like(values)
+    elif norm == "min-max":
         values = (values - values.min()) / max(values.max() - values.min(), 1e-9)
     else:
         values = (values - values.mean()) / max(values.std(), 1e-9)
