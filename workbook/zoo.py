@@ -20,7 +20,7 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workbook.checkpoint import POOLINGS, _find, _stated_settings, from_pretrained
+from workbook.checkpoint import POOLINGS, find_model, from_pretrained, stated_settings
 from workbook.encoder import Pooling, TextEncoder
 from workbook.openai_embeddings import OpenAIEmbeddings
 
@@ -181,13 +181,13 @@ def load(
     if family is not None and not Path(name_or_folder).is_dir():
         name = family.hub_id
     try:
-        folder = _find(name, allow_download)
+        folder = find_model(name, allow_download)
     except FileNotFoundError:
         if family is not FAMILIES[MINILM] or (wheel := minilm_from_wheel()) is None:
             raise
         folder = wheel
     _refuse_what_cannot_be_loaded(folder)
-    stated = _stated_settings(folder)
+    stated = stated_settings(folder)
     if family is None:
         return from_pretrained(folder, pooling, **settings)
     if pooling is None:
