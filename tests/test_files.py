@@ -60,9 +60,14 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path):
 
 def test_a_folder_that_could_not_be_written_leaves_the_old_one(tmp_path):
     save_model(tmp_path / "model", "old")
-    with pytest.raises(OSError, match="full"), replace_folder(tmp_path / "model", "model.json") as new:
-        (new / "model.json").write_text("new")
-        raise OSError(28, "disk full")
+
+    def fill_the_disk():
+        with replace_folder(tmp_path / "model", "model.json") as new:
+            (new / "model.json").write_text("new")
+            raise OSError(28, "disk full")
+
+    with pytest.raises(OSError, match="full"):
+        fill_the_disk()
     assert (tmp_path / "model/weights").read_text() == "old"
     assert os.listdir(tmp_path) == ["model"]
 
