@@ -6,7 +6,7 @@ which order, with which pooling, prompts, loss and temperature. These are the pu
 not: `published` says what they were, and each docstring what is smaller here or left out.
 
 Looked up, in November 2026, in copies of papers, model cards or configurations: poolings, prompts, the settings
-of Nomic, BGE's largest batch, Jina's number of sources, and E5-mistral's examples, batch and LoRA rank. The other
+of Nomic, BGE's largest batch and temperature, Jina's number of sources, and E5-mistral's examples, batch and LoRA rank. The other
 numbers are those of the papers as the authors of this module remember them: look before you quote one.
 
     recipe = recipes.bge()
