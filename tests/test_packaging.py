@@ -1,5 +1,6 @@
 """pyproject.toml, environment.yml, constraints.txt and the folders agree with one another."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -105,3 +106,39 @@ def test_readme_names_modules_that_exist():
     missing = names - {"workbook"} - {path.stem for path in (ROOT / "workbook").iterdir()}
     assert names
     assert not missing
+
+
+def public_parts(path: Path) -> list[tuple[str, str | None]]:
+    """Name and docstring of the public functions and classes of a file, and of the public methods of these."""
+    found: list[tuple[str, str | None]] = []
+
+    def collect(body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name[0] != "_":
+                found.append((prefix + node.name, ast.get_docstring(node)))
+                if isinstance(node, ast.ClassDef):
+                    collect(node.body, f"{node.name}.")
+            elif isinstance(node, ast.If | ast.Try | ast.With):  # defined under a condition
+                collect(node.body, prefix)
+
+    collect(ast.parse(path.read_text("utf-8")).body, "")
+    return found
+
+
+APPARATUS = ("exercises", "figures", "claims")  # what surrounds the concepts
+CONCEPTS = [path for path in sorted((ROOT / "workbook").rglob("*.py")) if path.parent.name not in APPARATUS]
+
+
+@pytest.mark.parametrize("path", CONCEPTS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_public_name_says_what_it_is_and_where_it_is_taught(path):
+    """The chapter stands at the end of the first paragraph or in the last one."""
+    for name, text in public_parts(path):
+        assert text, f"{path.name}: {name} has no docstring"
+        paragraphs = text.split("\n\n")
+        taught = re.search(r"Taught in \d\d[^.]*\.$", paragraphs[0]) or re.search(r"Taught in \d\d", paragraphs[-1])
+        assert taught, f"{path.name}: the docstring of {name} names no chapter; end it with: Taught in NN."
+
+
+def test_the_public_names_are_found():
+    found = dict(public_parts(ROOT / "workbook/index/product_quantization.py"))
+    assert {"PQIndex", "PQIndex.ntotal", "PQIndex.search", "check_pieces"} <= found.keys()

@@ -79,6 +79,7 @@ class LoRALinear(nn.Module):
         return self.base.weight + self.lora_B @ self.lora_A * (self.alpha / self.r)
 
     def extra_repr(self) -> str:
+        """What `print(model)` shows of it. Taught in 18."""
         return f"r={self.r}, alpha={self.alpha}, dropout={self.dropout}"
 
 

@@ -26,7 +26,9 @@ class Model(Protocol):
     model: str
 
     @property
-    def settings(self) -> dict[str, Any]: ...
+    def settings(self) -> dict[str, Any]:
+        """What decides an answer beside the prompt: the temperature, the seed and their like. Taught in 12."""
+        ...
 
     def __call__(self, prompts: Sequence[str], on_answer: OnAnswer | None = None) -> list[str]: ...
 

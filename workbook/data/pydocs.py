@@ -85,7 +85,7 @@ LICENCE = "the licences of the installed packages; read in place, not redistribu
 
 @dataclass(frozen=True)
 class Documented:
-    """One documented object: where it is, what its docstring says, and its code without it."""
+    """One documented object: where it is, what its docstring says, and its code without it. Taught in 03."""
 
     name: str
     title: str

@@ -51,7 +51,7 @@ class FlatIndex:
 
     @property
     def ntotal(self) -> int:
-        """N, how many vectors it holds."""
+        """N, how many vectors it holds. Taught in 17."""
         return len(self.vectors)
 
     def train(self, x: Any) -> None:

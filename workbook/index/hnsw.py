@@ -77,7 +77,7 @@ class HNSWIndex:
 
     @property
     def ntotal(self) -> int:
-        """N, how many vectors it holds."""
+        """N, how many vectors it holds. Taught in 17."""
         return len(self.vectors)
 
     def train(self, x: Any) -> None:

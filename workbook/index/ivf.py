@@ -77,12 +77,12 @@ class IVFIndex:
 
     @property
     def is_trained(self) -> bool:
-        """Whether it has centroids."""
+        """Whether it has centroids. Taught in 17."""
         return len(self.centroids) > 0
 
     @property
     def ntotal(self) -> int:
-        """N, how many vectors it holds."""
+        """N, how many vectors it holds. Taught in 17."""
         return len(self.ids)
 
     def train(self, x: Any) -> None:
@@ -257,7 +257,7 @@ class IVFPQIndex(IVFIndex):
 
     @property
     def is_trained(self) -> bool:
-        """Whether it has centroids and codebooks."""
+        """Whether it has centroids and codebooks. Taught in 17."""
         return super().is_trained and self.codebooks.shape[1] > 0
 
     def train(self, x: Any) -> None:

@@ -146,12 +146,12 @@ class PQIndex:
 
     @property
     def is_trained(self) -> bool:
-        """Whether it has codebooks."""
+        """Whether it has codebooks. Taught in 17."""
         return len(self.codebooks) > 0
 
     @property
     def ntotal(self) -> int:
-        """N, how many vectors it holds."""
+        """N, how many vectors it holds. Taught in 17."""
         return len(self.codes)
 
     def train(self, x: Any) -> None:
@@ -212,6 +212,11 @@ class PQIndex:
 
 
 def check_pieces(d: int, m: int, nbits: int) -> None:
+    """Refuse m pieces that do not divide d dimensions, and codes that do not fit a byte. Taught in 17.
+
+    Raises:
+        ValueError: which of them, and what would do.
+    """
     check_positive(d=d, m=m)
     if d % m:
         near = ", ".join(str(i) for i in range(1, d + 1) if d % i == 0)
@@ -221,11 +226,21 @@ def check_pieces(d: int, m: int, nbits: int) -> None:
 
 
 def check_trained(index: Any) -> None:
+    """Refuse an index that has not been trained. Taught in 17.
+
+    Raises:
+        RuntimeError: it has learned nothing yet.
+    """
     if not index.is_trained:
         raise RuntimeError(f"this {type(index).__name__} is not trained; call train(x) with typical vectors first")
 
 
 def check_empty(index: Any) -> None:
+    """Refuse to train an index that holds vectors: their codes would no longer mean what they did. Taught in 17.
+
+    Raises:
+        RuntimeError: it holds some.
+    """
     if index.ntotal:
         raise RuntimeError(
             f"train before add: {index.ntotal} vectors are stored by what was learned; call reset() first"

@@ -78,12 +78,12 @@ def score(queries: Tensor, x: Tensor, metric: str, norms: Tensor | None = None) 
 
 
 def squared_norm(x: Tensor) -> Tensor:
-    """|x|² of every row: (N, D) -> (N,)."""
+    """|x|² of every row: (N, D) -> (N,). Taught in 17."""
     return x.square().sum(dim=1)
 
 
 def kept_norms(x: Tensor, metric: str) -> Tensor:
-    """What an index keeps of the norms: |x|² as (N, 1) under "l2", nothing, (N, 0), under "inner_product"."""
+    """What an index keeps of the norms: |x|² as (N, 1) under "l2", nothing, (N, 0), under "inner_product". Taught in 17."""
     return squared_norm(x)[:, None] if metric == "l2" else x[:, :0]
 
 
@@ -138,6 +138,8 @@ def answer(scores: Tensor, ids: Tensor, k: int, queries: Tensor, metric: str, li
         like: the queries as they came in.
     Returns:
         scores or squared distances (Q, k) and ids (Q, k).
+
+    Taught in 17.
     """
     missing = k - scores.shape[1]
     scores = F.pad(scores, (0, missing), value=float("-inf"))
@@ -148,11 +150,23 @@ def answer(scores: Tensor, ids: Tensor, k: int, queries: Tensor, metric: str, li
 
 
 def check_metric(metric: str) -> None:
+    """Refuse a metric that no index here has. Taught in 17.
+
+    Raises:
+        ValueError: what came, and what there is.
+    """
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}; for the cosine, normalize first")
 
 
 def check_positive(**values: int) -> None:
+    """Refuse a count below 1. Taught in 17.
+
+    Args:
+        values: name -> value, as keywords, for the message.
+    Raises:
+        ValueError: which one, and what came.
+    """
     for name, value in values.items():
         if value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
