@@ -31,7 +31,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.script, self.requests, self.lock = [], [], threading.Lock()
+        self.script, self.requests, self.paths, self.lock = [], [], [], threading.Lock()
         self.answer = lambda body: chat(body["messages"][0]["content"].upper())
         self.most, self.now = 0, 0
         self.delay = 0.0
@@ -56,6 +56,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with server.lock:
             server.requests.append((dict(self.headers), body))
+            server.paths.append(self.path)
             fault = server.script.pop(0) if server.script else None
             server.now += 1
             server.most = max(server.most, server.now)

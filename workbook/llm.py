@@ -32,7 +32,8 @@ class OpenAICompatible:
             giving it is your consent that the prompts go there.
         model: the name by which the server knows it.
         api_key_variable: name of the environment variable with the key; None for a server without one.
-        temperature: 0 for the most probable answer.
+        temperature: 0 for the most probable answer. Above, `transformers serve` samples only where the
+            model's own generation_config.json says so, and else gives the most probable one without a word.
         seed: sent where given; most servers then repeat themselves, none promises it.
         max_tokens: of each answer.
         extra: more fields of the request, such as {"top_p": 0.9}.
