@@ -1,6 +1,8 @@
 """pyproject.toml, environment.yml, constraints.txt and the folders agree with one another."""
 
 import ast
+import contextlib
+import importlib
 import re
 import subprocess
 import sys
@@ -142,3 +144,20 @@ def test_every_public_name_says_what_it_is_and_where_it_is_taught(path):
 def test_the_public_names_are_found():
     found = dict(public_parts(ROOT / "workbook/index/product_quantization.py"))
     assert {"PQIndex", "PQIndex.ntotal", "PQIndex.search", "check_pieces"} <= found.keys()
+
+
+REFERENCE = re.compile(r"`(workbook(?:\.\w+)+)(?:\([^`]*\))?`")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "workbook").rglob("*.py")), ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_what_a_text_refers_to_is_there(path):
+    """`workbook.module.name`, in docstrings and in messages."""
+    for name in set(REFERENCE.findall(path.read_text("utf-8"))) - {"workbook.json"}:  # a file of that name
+        parts, found = name.split("."), None
+        for cut in range(len(parts), 0, -1):
+            with contextlib.suppress(ModuleNotFoundError):
+                found = importlib.import_module(".".join(parts[:cut]))
+                break
+        for part in parts[cut:]:
+            assert hasattr(found, part), f"{path.name} refers to {name}, which is not there"
+            found = getattr(found, part)

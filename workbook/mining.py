@@ -164,7 +164,7 @@ def write_negatives(
     Args:
         queries, corpus, qrels: as in `mine_hard_negatives`.
         write: (query, positive) -> texts, such as a language model asked with
-            `workbook.training_data.negative_prompt`. It is asked once for each query, with its first positive.
+            `workbook.written_data.negative_prompt`. It is asked once for each query, with its first positive.
         num_negatives: how many each query gets.
         too_few: leave out a query with fewer ("drop"), or keep those it has, if any ("keep").
     Returns:

@@ -108,7 +108,7 @@ def near_duplicates(texts: Mapping[str, str], bands: int = 20, rows: int = 5) ->
 
     Texts that meet in a band are one group, and so are those that meet a third one. Nothing is
     compared a second time: a group may hold a text that is alike by chance, or by a chain of others.
-    That suits a split, which must tear nothing apart; to drop texts, see `matches`.
+    That suits a split, which must tear nothing apart; to drop texts, see `MinHashIndex`.
 
     Args:
         texts: text id -> text.

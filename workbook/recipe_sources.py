@@ -4,10 +4,8 @@ Taught in 11.
 """
 
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from workbook.candidates import text_key
 from workbook.data.collection import Collection
 from workbook.pretraining_pairs import span_pairs
 from workbook.training_data import decontaminate
@@ -90,25 +88,3 @@ def sources(collection: Collection, labelled: float = 0.25, seed: int = 0, split
         },
         evaluation,
     )
-
-
-def refuse_evaluation_texts(texts: Iterable[str], evaluation: Iterable[str]) -> None:
-    """Stop before a training that would see its own exam.
-
-    A test passage among the training texts measures memory, and the number looks like understanding.
-
-    Args:
-        texts: what is about to be trained on, pre-training included.
-        evaluation: queries and passages of the evaluation.
-    Raises:
-        ValueError: one of the texts is an evaluation text, up to case and white space.
-
-    `workbook.training_data.decontaminate` finds those that are only nearly equal, too. Taught in 10 and 12.
-    """
-    known = {text_key(text) for text in evaluation if text.strip()}
-    found = [text for text in texts if text_key(text) in known]
-    if found:
-        raise ValueError(
-            f"{len(found)} training texts are evaluation texts, the first is {found[0][:60]!r}; "
-            "leave them out with workbook.training_data.decontaminate"
-        )

@@ -28,10 +28,11 @@ from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
 from workbook.files import write_json
 from workbook.losses import info_nce
 from workbook.pretraining import MaskedLanguageModel, NextTokenModel, own_start, pretrain
-from workbook.recipe_sources import Pair, Sources, refuse_evaluation_texts, sources
+from workbook.recipe_sources import Pair, Sources, sources
 from workbook.recipes import Recipe, Stage, distilled, within_source
 from workbook.retromae import RetroMAE
 from workbook.train import History, fit
+from workbook.training_data import refuse_evaluation_texts
 
 Tuples = list[tuple[str, ...]]
 Miner = Callable[[TextEncoder, Sequence[Pair], Sequence[str], int, int], Tuples]
