@@ -1,6 +1,11 @@
 """Adaptation keeps what it should, by a rule that can be counted by hand; a domain is gained, and forgetting seen."""
 
+import json
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -166,8 +171,8 @@ def test_changes_by_hand_and_mismatched_queries():
         ({"evaluate_every": 0}, "evaluate_every"),
         ({"max_drop": -0.1}, "max_drop"),
         ({"max_drop": math.nan}, "max_drop"),
-        ({"checkpoint": "x"}, "checkpoint"),
         ({"on_step": print}, "on_step"),
+        ({"save_every": 3}, "save_every"),
         ({"metric": "bleu"}, "bleu"),
     ],
 )
@@ -184,3 +189,188 @@ def test_bad_data_is_refused():
     for domain, share in ((OLD, 1.0), (OLD, -0.1), (OLD, math.nan), ([], 0.5)):
         with pytest.raises(ValueError, match="share"):
             mix_pairs(domain, NEW, share)
+
+
+# --- stopped and resumed ---------------------------------------------------------------------------
+
+RUN = {"steps": 18, "patience": 99, "max_drop": math.inf, **OPTIONS, "evaluate_every": 4}
+
+
+def mixed():
+    """A new encoder, what it is trained on, and the two sets."""
+    return start(static=False), OLD, collection(OLD), collection(NEW)
+
+
+def same(done, encoder, expected):
+    theirs, weights_of_it = expected
+    assert done.history == theirs.history
+    assert done.curve == theirs.curve
+    assert done.best_step == theirs.best_step
+    assert torch.equal(weights(encoder), weights_of_it)
+
+
+@pytest.fixture(scope="module", params=[{}, {"lr": 0.5, "steps": 60, "patience": 3}], ids=["to the end", "early stop"])
+def whole(request):
+    """An adaptation that was never stopped, with dropout: its options, its result, its weights."""
+    run = {**RUN, **request.param}
+    encoder, *data = with_dropout(mixed())
+    done = adapt(encoder, *data, **run)
+    stopped = len(done.history) < run["steps"]
+    assert stopped == bool(request.param)
+    assert len(done.curve) > 3
+    return run, (done, weights(encoder).clone())
+
+
+def with_dropout(given):
+    given[0].backbone.blocks[0].dropout.p = 0.3
+    return given
+
+
+def test_a_checkpoint_changes_nothing_and_a_finished_run_is_read_back(whole, tmp_path, monkeypatch):
+    run, expected = whole
+    for _ in range(2):
+        encoder, *data = with_dropout(mixed())
+        same(adapt(encoder, *data, **run, checkpoint=tmp_path), encoder, expected)
+        # The second time nothing is measured and nothing is written.
+        monkeypatch.setattr("workbook.adapt.evaluate_encoder", lambda *_: pytest.fail("measured again"))
+        monkeypatch.setattr("workbook.early_stopping.write_json", lambda *_: pytest.fail("written again"))
+    assert len(list(tmp_path.glob("best-*"))) == 1
+    assert len(list((tmp_path / "training").iterdir())) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("go_on_with_the_same_encoder", [False, True])
+def test_killed_at_any_write_and_resumed_equals_never_stopped(
+    whole, tmp_path, monkeypatch, go_on_with_the_same_encoder
+):
+    """The first run dies at its first write, the second, which goes on, at its second, and so on."""
+    run, expected = whole
+    replace, kills, written, encoder = os.replace, 0, 0, None
+
+    def dies(*paths):
+        nonlocal written
+        written += 1
+        if written > kills:
+            raise KeyboardInterrupt
+        replace(*paths)
+
+    monkeypatch.setattr("workbook.files.os.replace", dies)
+    while True:
+        written = 0
+        if encoder is None or not go_on_with_the_same_encoder:
+            encoder, *data = with_dropout(mixed())
+        try:
+            done = adapt(encoder, *data, **run, checkpoint=tmp_path)
+        except KeyboardInterrupt:
+            kills += 1
+            assert kills < 20
+        else:
+            break
+    assert kills >= 5
+    same(done, encoder, expected)
+
+
+@pytest.mark.parametrize("when", [1, 2, 3, 5])
+def test_interrupted_while_looking_and_resumed_equals_never_stopped(whole, tmp_path, monkeypatch, when):
+    run, expected = whole
+    real, count = evaluate_encoder, 0
+
+    def interrupted(*arguments):
+        nonlocal count
+        count += 1
+        if count == when:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr("workbook.adapt.evaluate_encoder", interrupted)
+    encoder, *data = with_dropout(mixed())
+    if when <= len(expected[0].curve):
+        with pytest.raises(KeyboardInterrupt):
+            adapt(encoder, *data, **run, checkpoint=tmp_path)
+    same(adapt(encoder, *data, **run, checkpoint=tmp_path), encoder, expected)
+
+
+KILLED = """
+import sys, time
+from tests import test_adapt
+from tests.test_adapt import RUN, adapt, mixed, with_dropout
+from workbook import early_stopping
+measured = early_stopping.Looks.look
+def slow(self, step, write=True):
+    print(step, flush=True)
+    time.sleep(0.02)
+    return measured(self, step, write)
+early_stopping.Looks.look = slow
+encoder, *data = with_dropout(mixed())
+adapt(encoder, *data, **RUN, checkpoint=sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_goes_on(tmp_path):
+    whole, *data = with_dropout(mixed())
+    expected = adapt(whole, *data, **RUN)
+    root = Path(__file__).parent.parent
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    while (line := process.stdout.readline()) and int(line) < 12:
+        pass
+    process.kill()
+    process.wait()
+    assert len(json.loads((tmp_path / "looks.json").read_text())["curve"]) < len(expected.curve)
+    encoder, *data = with_dropout(mixed())
+    same(adapt(encoder, *data, **RUN, checkpoint=tmp_path), encoder, (expected, weights(whole)))
+
+
+def test_lora_goes_on_with_its_updates_alone(tmp_path):
+    def run(checkpoint=None, steps=8):
+        encoder, *data = mixed()
+        add_lora(encoder, r=4, target_modules=["query", "value"])
+        options = {**RUN, "evaluate_every": 2, "steps": 8, "patience": 99, "checkpoint": checkpoint}
+        return adapt(encoder, *data, **options), encoder
+
+    expected, whole = run()
+    done, encoder = run(tmp_path)
+    same(done, encoder, (expected, weights(whole)))
+    again, encoder = run(tmp_path)
+    same(again, encoder, (expected, weights(whole)))
+    (file,) = tmp_path.glob("best-*")
+    assert file.stat().st_size < 0.5 * sum(p.numel() * 4 for p in encoder.parameters())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"max_drop": 0.5}, "another run: max_drop differs"),
+        ({"patience": 3, "metric": "recall@10"}, "another run: metric, patience differs"),
+        ({"reference": 0.1}, "another run: reference differs"),
+        ({"lr": 0.01}, "lr was 0.05 and is now 0.01"),
+    ],
+)
+def test_another_adaptation_in_the_same_folder_is_refused(tmp_path, options, says):
+    encoder, *data = mixed()
+    adapt(encoder, *data, **RUN | {"steps": 4}, checkpoint=tmp_path)
+    before = weights(encoder).clone()
+    with pytest.raises(ValueError, match=says):
+        adapt(encoder, *data, **RUN | {"steps": 4} | options, checkpoint=tmp_path)
+    assert torch.equal(weights(encoder), before)
+
+
+def test_another_set_another_model_and_damage_are_refused(tmp_path):
+    encoder, pairs, domain, general = mixed()
+    run = {**RUN, "steps": 4, "checkpoint": tmp_path}
+    adapt(encoder, pairs, domain, general, **run)
+    with pytest.raises(ValueError, match="another run: general differs"):
+        adapt(encoder, pairs, domain, collection(NEW[:5]), **run)
+    with pytest.raises(ValueError, match="another run: the model differs"):
+        adapt(start(), pairs, domain, general, **run)
+    whole = (tmp_path / "looks.json").read_text()
+    (tmp_path / "looks.json").write_text(whole[:-20])
+    with pytest.raises(ValueError, match=r"cannot be read .* remove the folder"):
+        adapt(encoder, pairs, domain, general, **run)
+    (tmp_path / "looks.json").unlink()
+    with pytest.raises(ValueError, match="holds a training without its looks; remove the folder"):
+        adapt(encoder, pairs, domain, general, **run)

@@ -16,14 +16,18 @@ Taught in 18.
 import math
 import random
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
-from workbook.data.collection import Collection
+from workbook import resume
+from workbook.data.collection import Collection, sha256
+from workbook.early_stopping import Looks, best
+from workbook.large_batch import rank
 from workbook.metrics import Interval, bootstrap_ci, evaluate
 from workbook.similarity import dense_search
 from workbook.train import History, fit
+
+__all__ = ["Adaptation", "adapt", "best", "changes", "evaluate_encoder", "mix_pairs"]
 
 Pairs = Sequence[tuple[str, ...]]
 PerQuery = dict[str, dict[str, float]]  # name of a collection -> query id -> value
@@ -56,6 +60,7 @@ def adapt(
     evaluate_every: int = 20,
     patience: int = 3,
     metric: str = "ndcg@10",
+    checkpoint: str | Path | None = None,
     **options: Any,
 ) -> Adaptation:
     """Fine-tune an encoder on a domain, and keep its best weights by two sets.
@@ -75,12 +80,14 @@ def adapt(
         evaluate_every: steps between two looks; the last step is looked at too.
         patience: looks without a new best; more than there are turns early stopping off.
         metric: as in `workbook.metrics.evaluate`.
+        checkpoint: a folder. The same call on the same folder goes on where the last one was stopped or killed, at
+            the last look, and ends in the same weights, history and curve; the encoder's weights are replaced.
         options: passed on to `fit`: loss, batch_size, lr, seed, temperature, dtype, …
     Returns:
         the history, the curve and the best step.
     Raises:
-        ValueError: a number is out of range, a set has no queries, or `options` has checkpoint or on_step,
-            which belong to this function: the best weights so far are in memory alone.
+        ValueError: a number is out of range, a set has no queries, `options` has on_step or save_every, which
+            belong to this function, or the folder belongs to another run.
 
     Taught in 18.
     """
@@ -89,51 +96,38 @@ def adapt(
             "evaluate_every and patience must be at least 1 and max_drop at least 0, got "
             f"evaluate_every={evaluate_every}, patience={patience}, max_drop={max_drop}"
         )
-    if taken := {"checkpoint", "on_step"} & options.keys():
+    if taken := {"on_step", "save_every"} & options.keys():
         raise ValueError(f"adapt has no {' and no '.join(sorted(taken))}; use workbook.train.fit where you need it")
     sets = {"domain": domain, "general": general}
-    trained = [p for p in encoder.parameters() if p.requires_grad]
-    curve: list[dict[str, float]] = []
-    kept: list[torch.Tensor] = []
-    best_step = 0
 
-    def look(step: int) -> bool:
-        """Measure, keep the weights if they are the best so far, and say whether to stop."""
-        nonlocal kept, best_step
-        values = evaluate_encoder(encoder, sets, metric)
-        curve.append({"step": step, **{name: _mean(x) for name, x in values.items()}})
-        floor = (curve[0]["general"] if reference is None else reference) - max_drop
-        found = best(curve, floor)
-        if not kept or found != best_step:
-            best_step, kept = found, [p.detach().clone() for p in trained]
-        return sum(record["step"] > best_step for record in curve) >= patience
+    def measure() -> dict[str, float]:
+        return {name: _mean(values) for name, values in evaluate_encoder(encoder, sets, metric).items()}
 
-    look(0)
+    folder = None if checkpoint is None else Path(checkpoint)
+    training = None if folder is None else folder / "training"
+    facts = {"metric": metric, "evaluate_every": evaluate_every}
+    facts |= {name: sha256(c.corpus, c.queries, c.qrels) for name, c in sets.items()}
+    looks = Looks(encoder, measure, max_drop, reference, patience, folder, facts)
+    begun = training is not None and (training / resume.NAME).exists()
+    if begun and not looks.curve:
+        raise ValueError(f"{folder} holds a training without its looks; remove the folder to start anew")
+    if not begun:
+        looks.restart()
+    writes = rank() == 0
+    looks.look(0, writes)
+
+    def on_step(record: dict[str, float]) -> bool:
+        step = int(record["step"])
+        return step >= looks.stopped_at() or (step % evaluate_every == 0 and looks.look(step, writes))
+
     history = fit(
-        encoder, pairs, steps=steps, on_step=lambda record: record["step"] % evaluate_every == 0 and look(int(record["step"])),
-        **options,
-    )  # fmt: skip
-    if curve[-1]["step"] < len(history):
-        look(len(history))
-    with torch.no_grad():
-        for parameter, value in zip(trained, kept, strict=True):
-            parameter.copy_(value)
-    return Adaptation(history, curve, best_step)
-
-
-def best(curve: Sequence[Mapping[str, float]], floor: float = -math.inf) -> int:
-    """The step with the best domain score among those whose general score is at least `floor`.
-
-    Args:
-        curve: records {"step", "domain", "general"}; the first is the start.
-        floor: of the general score.
-    Returns:
-        the earliest such step; that of the start where none is allowed.
-
-    Taught in 18.
-    """
-    allowed = [record for record in curve if record["general"] >= floor] or curve[:1]
-    return int(max(allowed, key=lambda record: record["domain"])["step"])  # of equals max takes the first
+        encoder, pairs, steps=steps, on_step=on_step, checkpoint=training, save_every=evaluate_every, **options
+    )
+    if len(history) <= looks.stopped_at():
+        looks.look(len(history), writes)
+    history = history[: int(min(looks.stopped_at(), len(history)))]  # a step after the stop changes nothing
+    looks.put_back()
+    return Adaptation(history, looks.curve, looks.best_step())
 
 
 def mix_pairs(domain: Pairs, general: Pairs, share: float, seed: int = 0) -> list[tuple[str, ...]]:
