@@ -86,10 +86,11 @@ class Looks:
         if step not in (record["step"] for record in self.curve):
             before = self.best_step() if self.curve else -1
             self.curve.append({"step": step, **self._measure()})
-            if self.best_step() != before:
+            better = self.best_step() != before
+            if better:
                 self.kept = {name: p.detach().clone() for name, p in self._trained().items()}
             if self._folder is not None and write:
-                self._write(self._folder)
+                self._write(self._folder, better)
         return self.stopped_at() <= step
 
     def best_step(self, until: float = math.inf) -> int:
@@ -126,11 +127,11 @@ class Looks:
     def _trained(self) -> dict[str, nn.Parameter]:
         return {name: p for name, p in self._model.named_parameters() if p.requires_grad}
 
-    def _write(self, folder: Path) -> None:
+    def _write(self, folder: Path, better: bool) -> None:
         from safetensors.torch import save
 
         file = f"best-{self.best_step()}.safetensors"
-        if not (folder / file).exists():
+        if better:
             write_atomically(folder / file, save({name: x.cpu().contiguous() for name, x in self.kept.items()}))
         write_json(folder / NAME, {"file": file, "settings": self._settings, "curve": self.curve})
         # At the second look the trainer has no checkpoint yet, so the start may be needed once more.
