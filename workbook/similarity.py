@@ -96,15 +96,26 @@ def top_k(
     queries, corpus = _matrices(queries, corpus)
     if k < 1 or chunk_size < 1:
         raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
+    parts = (corpus[start : start + chunk_size] for start in range(0, len(corpus), chunk_size))
+    return _best_of(queries, parts, k, score)
+
+
+def _best_of(
+    queries: Tensor, parts: Iterable[Tensor], k: int, score: Callable[[Tensor, Tensor], Tensor] = dot_score
+) -> tuple[Tensor, Tensor]:
+    """The k best over the parts of a corpus, (chunk, D) each, of which one at a time is needed."""
     best = queries.new_empty(len(queries), 0)
     best_ids = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
-    for start in range(0, len(corpus), chunk_size):
-        scores, ids = first_k(score(queries, corpus[start : start + chunk_size]), k)
+    start = 0
+    for part in parts:
+        scores, ids = first_k(score(queries, part), k)
         if scores[:, 0].isnan().any():  # NaN counts as the largest number: if there is one, it stands first
-            raise ValueError(_where_nan_arose(queries, corpus))
+            raise ValueError(_where_nan_arose(queries, part, start))
         # Earlier chunks hold smaller ids and stand first, so that they stay first among equal scores.
         best, order = first_k(torch.cat([best, scores], dim=1), k)
         best_ids = torch.cat([best_ids, ids + start], dim=1).gather(1, order)
+        start += len(part)
+        del part, scores, ids  # before the next one is made
     return best, best_ids
 
 
@@ -130,10 +141,10 @@ def first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return values, ids
 
 
-def _where_nan_arose(queries: Tensor, corpus: Tensor) -> str:
-    for name, x in (("queries", queries), ("corpus", corpus)):
+def _where_nan_arose(queries: Tensor, part: Tensor, start: int) -> str:
+    for name, x, first in (("queries", queries, 0), ("corpus", part, start)):
         if x.isnan().any():
-            row = int(x.isnan().any(dim=1).nonzero()[0])
+            row = first + int(x.isnan().any(dim=1).nonzero()[0])
             return f"{name} must not hold NaN, row {row} does; a NaN has no rank, so find where it arose"
     return "a score is NaN, though no vector holds one; a NaN has no rank, so look for infinite numbers in the vectors"
 
@@ -144,8 +155,12 @@ def dense_search(
     queries: Mapping[str, str],
     k: int = 100,
     corpus_embeddings: Any = None,
+    chunk_size: int = 16_384,
 ) -> Run:
     """Encode a corpus and queries, and search: the whole dense retriever in one call.
+
+    Passages are encoded and scored `chunk_size` at a time and their vectors are let go, so memory does not
+    grow with the corpus.
 
     Args:
         encoder: a `workbook.encoder.TextEncoder`, or anything with `encode_query` and `encode_document`.
@@ -154,21 +169,33 @@ def dense_search(
         k: results per query.
         corpus_embeddings: (N, D), what `encode_document` gave for this corpus before, to save doing it
             again.
+        chunk_size: passages at a time.
     Returns:
         run: query id -> passage id -> score, best first.
     Raises:
-        ValueError: the corpus and its embeddings differ in number.
+        ValueError: k or chunk_size is not positive, or the corpus and its embeddings differ in number.
 
     Taught in 03.
     """
     passage_ids = list(corpus)
-    if corpus_embeddings is None:
-        corpus_embeddings = encoder.encode_document(list(corpus.values()))
-    if len(corpus_embeddings) != len(corpus):
+    if corpus_embeddings is not None and len(corpus_embeddings) != len(corpus):
         raise ValueError(f"expected an embedding for each of {len(corpus)} passages, got {len(corpus_embeddings)}")
     asked = torch.as_tensor(encoder.encode_query(list(queries.values())))
-    scores, ids = top_k(asked, torch.as_tensor(corpus_embeddings), k)
+    if corpus_embeddings is not None:
+        scores, ids = top_k(asked, torch.as_tensor(corpus_embeddings), k, chunk_size)
+    else:
+        if k < 1 or chunk_size < 1:
+            raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
+        parts = (passage_ids[start : start + chunk_size] for start in range(0, len(corpus), chunk_size))
+        scores, ids = _best_of(asked, (_encoded(encoder, [corpus[i] for i in part], asked) for part in parts), k)
     return as_run(queries, passage_ids, scores, ids)
+
+
+def _encoded(encoder: Any, texts: list[str], asked: Tensor) -> Tensor:
+    vectors = torch.as_tensor(encoder.encode_document(texts))
+    if len(vectors) != len(texts):
+        raise ValueError(f"expected an embedding for each of {len(texts)} passages, got {len(vectors)}")
+    return _matrices(asked, vectors)[1]
 
 
 def as_run(queries: Iterable[str], passage_ids: Sequence[str], scores: Any, ids: Any) -> Run:

@@ -56,10 +56,11 @@ class FlatIndex:
 
     def train(self, x: Any) -> None:
         """Nothing to learn; the call is there so that every index is used alike. Taught in 17."""
-        as_vectors(x, self.d)
+        for _ in chunks(x, self.d):  # a wrong input is refused all the same
+            pass
 
     def add(self, x: Any) -> None:
-        """Store vectors; their ids go on from `ntotal`.
+        """Store vectors; their ids go on from `ntotal`. Read 4,096 at a time.
 
         Args:
             x: (N, D), numpy or torch. Each call copies what is there, so add many at a time.

@@ -82,7 +82,8 @@ class HNSWIndex:
 
     def train(self, x: Any) -> None:
         """Nothing to learn; the call is there so that every index is used alike. Taught in 17."""
-        as_vectors(x, self.d)
+        for _ in chunks(x, self.d):  # a wrong input is refused all the same
+            pass
 
     def add(self, x: Any) -> None:
         """Link vectors into the graph, those with many levels first; their ids go on from `ntotal`.

@@ -104,6 +104,8 @@ class IVFIndex:
     def add(self, x: Any) -> None:
         """Put vectors into their lists; their ids go on from `ntotal`. Read 4,096 at a time.
 
+        Memory beside the new index is the old one and a few numbers for each vector.
+
         Args:
             x: (N, D), numpy or torch. Each call lays out all lists anew, so add many at a time.
         Raises:
@@ -124,7 +126,8 @@ class IVFIndex:
             norms.append(kept_norms(meant, self.metric))
         list_of = torch.cat(lists)
         order = list_of.argsort(stable=True)  # by list, then by id
-        self.rows, self.norms = torch.cat(rows)[order], torch.cat(norms)[order]
+        place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
+        self.rows, self.norms = _placed(rows, place), _placed(norms, place)
         self.ids = torch.cat([self.ids, torch.arange(before, len(order), device=order.device)])[order]
         self.start = torch.cat([order.new_zeros(1), torch.bincount(list_of, minlength=nlist).cumsum(0)])
 
@@ -289,3 +292,11 @@ class IVFPQIndex(IVFIndex):
 
 def _take(x: Tensor, rows: slice | Tensor) -> Tensor:
     return x[rows] if isinstance(rows, slice) else x.index_select(0, rows)
+
+
+def _placed(parts: list[Tensor], place: Tensor) -> Tensor:
+    """The rows of all parts, (n, C) each, every one at its place (N,); joined first they would be there twice."""
+    whole = parts[0].new_empty(len(place), parts[0].shape[1])
+    for part, where in zip(parts, place.split([len(part) for part in parts]), strict=True):
+        whole[where] = part
+    return whole
