@@ -88,7 +88,8 @@ class BM25:
     def index(self, corpus: Mapping[str, str]) -> "BM25":
         """Compute the score of every word in every passage that holds it.
 
-        The texts are read one at a time; what stays of a word is a number, its own.
+        The texts are read one at a time; what stays of a word is a number, its own. So memory grows with the words
+        of the corpus, a few numbers for each, as the index does; it does not hold the texts.
 
         Args:
             corpus: passage id -> text. An empty text matches nothing.

@@ -1,5 +1,9 @@
 """What recipes are trained on: texts, weak pairs and labelled pairs, none of them an evaluation text.
 
+All of it is held in memory, and so are its token ids while a stage runs: a recipe in miniature goes through
+its data many times, and mining and the sieves look texts up in any order. That is a few hundred bytes for each
+pair, a gigabyte for some millions. Whoever has more gives each stage a part of it, in a folder of its own.
+
 Taught in 11.
 """
 
