@@ -6,6 +6,7 @@
 Taught in 00 and 03.
 """
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from workbook.data.collection import Collection
 
 __all__ = ["Collection", "MalformedFile", "load"]
 
-NAMES = ("toy", "pydocs", "pydocs-code")
+NAMES = ("toy", "pydocs", "pydocs-code", "planted")
+PLANTED = re.compile(r"planted(?:-([1-9]\d{0,7}))?")  # planted-1000000: with so many passages
 
 
 def load(name_or_path: str | Path) -> Collection:
@@ -22,7 +24,10 @@ def load(name_or_path: str | Path) -> Collection:
 
     Args:
         name_or_path: "toy" (hand-written), "pydocs" (title → body of the documentation in the
-            installed packages), "pydocs-code" (title → code), or a folder in BEIR layout.
+            installed packages), "pydocs-code" (title → code), "planted" (generated, 10,000 passages) or
+            "planted-N" (the same with N passages, such as "planted-1000000"; all of it is held in
+            memory), or a folder in BEIR layout. `workbook.data.planted.planted` gives the truth of any
+            pair of it, has more settings, and streams what does not fit into memory.
     Returns:
         the collection. Treat it as read-only: named ones are loaded once and shared.
     Raises:
@@ -31,12 +36,12 @@ def load(name_or_path: str | Path) -> Collection:
 
     Taught in 00.
     """
-    if name_or_path in NAMES:
+    if name_or_path in NAMES or PLANTED.fullmatch(str(name_or_path)):
         return _named(str(name_or_path))
     if Path(name_or_path).is_dir():
         return load_folder(Path(name_or_path))
     raise FileNotFoundError(
-        f"no collection {str(name_or_path)!r}; expected {', '.join(NAMES)}, or a folder with corpus.jsonl, queries.jsonl, qrels/"
+        f"no collection {str(name_or_path)!r}; expected {', '.join(NAMES)}, planted-N, or a folder with corpus.jsonl, queries.jsonl, qrels/"
     )
 
 
@@ -46,6 +51,10 @@ def _named(name: str) -> Collection:
         from workbook.data.toy import load_toy
 
         return load_toy()
+    if asked := PLANTED.fullmatch(name):
+        from workbook.data.planted.corpus import planted
+
+        return planted(int(asked[1] or 10_000)).collection()
     from workbook.data.pydocs import load_pydocs
 
     return load_pydocs(code=name == "pydocs-code")

@@ -1,0 +1,237 @@
+"""Everything that surrounds a fact: introductions, remarks and boilerplate, by kind.
+
+They say nothing that a question asks for. Patterns and words were written by hand; a table of
+finished sentences is expanded from them once, frequent words before rare ones, and a passage picks
+from it. {x} is the subject of a sentence; {kind} a word for the kind.
+
+Taught in 09.
+"""
+
+from functools import cache
+
+import numpy as np
+
+from workbook.data.planted.draws import TABLE, draws
+
+SIZE = 1 << 12  # sentences in a table
+
+# kind -> word class -> words, the frequent ones first
+WORDS: dict[str, dict[str, str]] = {
+    "plant": {
+        "intro": "a slender {kind} with narrow leaves; a hardy {kind} of cool valleys; a low {kind} that forms dense mats; an upright {kind} with a woody base; a creeping {kind} with hairy stems; a climbing {kind} with glossy leaves; a rare {kind} of the northern islands; an aromatic {kind} known to every herb garden; a bushy {kind} with thorny twigs; a modest {kind} that most walkers overlook; a shade loving {kind} with a thick root; an annual {kind} with feathery leaves; a fleshy {kind} of dry places; a spreading {kind} with grey down; an evergreen {kind} with leathery leaves",
+        "thing": "leaves; roots; seeds; stems; buds; petals; shoots; fruits; bark; pods; thorns; tubers; bulbs; nectar; pollen; berries; rootstock; tendrils; sap; cuttings; seedlings; foliage; catkins; stalks",
+        "quality": "a bitter smell; a waxy surface; a sweet scent; a rough texture; fine hairs; dark spots; a milky juice; sharp edges; a peppery taste; red veins; a silky gloss; a corky skin; a faint odour of almonds; pale stripes; sticky glands",
+        "agent": "gardeners; botanists; beekeepers; shepherds; farmers; foresters; florists; seed merchants; pharmacists; hikers; monks; plant breeders; ecologists; nursery owners; wardens; schoolchildren; herbalists",
+        "verb": "prune; collect; protect; photograph; water; propagate; study; label; avoid; transplant; admire; count; sow; dry; press; graft; mulch; weed out",
+        "trouble": "late frost; slugs; root rot; drought; mildew; greenfly; strong winds; heavy clay; deer; too much lime; leaf miners; summer hail; rabbits; rust fungus; waterlogged ground; shade",
+        "where": "in botanical gardens; along forest roads; near old monasteries; in stone troughs; behind greenhouses; at the edge of fields; in window boxes; between paving stones; around ponds; on north facing banks; in herb collections; beneath tall trees",
+    },
+    "medicine": {
+        "intro": "a {kind} sold as small white tablets; a widely used {kind} from a family of synthetic compounds; an older {kind} that is still prescribed; a {kind} in the form of bitter drops; an inexpensive {kind} that every hospital knows; a modern {kind} with a long history of trials; an injectable {kind} for use in clinics; a herbal {kind} in capsules; a {kind} that is dissolved in water; an oily {kind} that is rubbed into the skin; a slow acting {kind} with few rivals; a {kind} related to a well known dye",
+        "thing": "tablets; doses; labels; trials; capsules; side notes; prescriptions; leaflets; blood tests; syringes; interactions; warnings; ingredients; placebos; allergies; dosing charts; studies; antibodies; enzymes; coatings; ampoules; drops",
+        "quality": "a chalky coating; a bitter aftertaste; a short half life; a narrow safety margin; a rapid onset; a mild sedative effect; few interactions; a long shelf life; a green stripe; an unpleasant smell; a complex structure; a low price; a slow elimination",
+        "agent": "doctors; nurses; pharmacists; patients; researchers; regulators; hospitals; midwives; chemists; insurers; dentists; carers; toxicologists; statisticians; surgeons; students of medicine; health ministries",
+        "verb": "monitor; recommend; compare; question; measure; prescribe; discuss; document; review; avoid; combine; reduce; test; adjust; withdraw; record; interrupt; tolerate",
+        "trouble": "alcohol; grapefruit juice; kidney failure; missed tablets; pregnancy; counterfeit packs; an empty stomach; fever; liver disease; shortages; overdoses; infections; dehydration; antacids; iron supplements; old age",
+        "where": "in hospitals; in family practices; in nursing homes; on intensive care wards; in veterinary clinics; in university clinics; at the chemist's counter; in field hospitals; on board ships; in travel kits; in rural surgeries; in emergency rooms",
+    },
+    "machine": {
+        "intro": "a sturdy {kind} with a cast iron frame; a compact {kind} on four wheels; a noisy {kind} with a long lever; an automatic {kind} for small workshops; a {kind} with two rotating drums; an old fashioned {kind} with brass fittings; a simple {kind} that one person can operate; a precise {kind} with a glass cover; an industrial {kind} with an endless belt; a portable {kind} in a wooden case; a tall {kind} with three pistons; an experimental {kind} with rubber rollers",
+        "thing": "gears; bearings; valves; belts; screws; levers; pistons; blades; rollers; springs; gaskets; switches; chains; bolts; nozzles; pulleys; hoses; spindles; gauges; brackets; axles; fuses; clutches; hinges",
+        "quality": "a loud rattle; a smooth action; a heavy base; a double safety catch; a steady rhythm; a low centre of gravity; an oily film; a worn handle; a green enamel finish; a tight fit; a patented joint; a removable cover; a wide tolerance",
+        "agent": "engineers; mechanics; operators; apprentices; inspectors; fitters; museum visitors; factory owners; collectors; salesmen; safety officers; welders; draughtsmen; farm hands; restorers; toolmakers; electricians",
+        "verb": "oil; repair; adjust; inspect; replace; clean; assemble; calibrate; tighten; dismantle; test; lubricate; balance; exhibit; overhaul; modify; align; paint",
+        "trouble": "rust; overheating; dust; vibration; worn bearings; loose screws; cheap spare parts; damp air; power cuts; metal fatigue; careless handling; clogged filters; leaking seals; frost; missing manuals; short circuits",
+        "where": "in small workshops; in technical museums; on farms; in shipyards; in vocational schools; in mills; on building sites; in laundries; at trade fairs; in warehouses; in printing houses; at the back of garages",
+    },
+    "town": {
+        "intro": "a quiet {kind} in the hills; a busy {kind} with a medieval centre; a {kind} of narrow lanes and small squares; an old {kind} at a crossing of trade routes; a {kind} with a long harbour wall; an industrial {kind} surrounded by forests; a {kind} between two lakes; a sunny {kind} at the foot of a castle; a small {kind} near the border; a growing {kind} with two railway stations; an isolated {kind} on a high plateau; a {kind} of red brick houses",
+        "thing": "houses; streets; squares; schools; churches; markets; bridges; parks; fountains; walls; museums; gates; towers; inns; libraries; stations; cemeteries; warehouses; courtyards; arcades; mills; chapels; barracks; promenades",
+        "quality": "steep roofs; a cool breeze; narrow alleys; a lively market; a good library; heavy traffic; clean air; a proud past; colourful shutters; crowded cafés; a wide view; silent evenings; a mild climate",
+        "agent": "tourists; residents; pensioners; students; shopkeepers; commuters; historians; painters; bakers; teachers; town planners; taxi drivers; pilgrims; fishermen; cyclists; newcomers; councillors",
+        "verb": "visit; restore; praise; leave; remember; paint; clean; defend; rebuild; photograph; discuss; sweep; rename; light; decorate; avoid; enlarge; map",
+        "trouble": "floods; empty shops; fires; noise; high rents; landslides; traffic jams; unemployment; a shortage of doctors; pigeons; closed factories; winter fog; old water pipes; potholes; earthquakes; broken street lamps",
+        "where": "behind the town hall; around the market square; near the station; along the old wall; in the lower quarter; beside the cathedral; on the southern slope; by the harbour; in the suburbs; under the arcades; at the edge of the park; outside the gates",
+    },
+    "company": {
+        "intro": "a family owned {kind} with a good reputation; a listed {kind} with branches on three continents; a small {kind} that few people know; an old {kind} with a coat of arms on its letterhead; a fast growing {kind} with young managers; a {kind} owned by its workers; a traditional {kind} that survived two wars; an exporting {kind} with its own ships; a cautious {kind} without debts; a privately held {kind} that publishes little; an ambitious {kind} with many patents; a {kind} known for its radio commercials",
+        "thing": "shares; contracts; patents; factories; shops; debts; dividends; suppliers; warehouses; brands; invoices; loans; accounts; machines; pensions; exports; trademarks; lorries; catalogues; prices; subsidiaries; audits; tenders; bonuses",
+        "quality": "a careful strategy; low costs; a loyal clientele; a modern logo; high margins; flat hierarchies; a full order book; strict controls; a large archive; generous holidays; a bad winter; quick deliveries; a rival abroad",
+        "agent": "analysts; shareholders; managers; trade unions; bankers; competitors; customers; auditors; journalists; suppliers; lawyers; accountants; investors; apprentices; economists; consultants; regulators",
+        "verb": "expect; negotiate; publish; buy; sell; criticize; audit; insure; finance; reorganize; estimate; sign; deliver; advertise; merge; import; cancel; tax",
+        "trouble": "rising prices; strikes; a weak currency; new tariffs; cheap imports; fraud; late deliveries; lawsuits; falling demand; bankruptcies; patent disputes; a shortage of lorry drivers; energy costs; takeovers; spoiled goods; bad weather",
+        "where": "on the stock exchange; at annual meetings; in the boardroom; in business papers; at trade fairs; in foreign markets; in the canteen; on the shop floor; in court; along the supply chain; in industrial estates; in mail order catalogues",
+    },
+    "software": {
+        "intro": "a free {kind} with a plain interface; a command line {kind} for experts; a portable {kind} without dependencies; an ageing {kind} that still has many fans; a {kind} with a large community; an elegant {kind} with few options; a {kind} that runs in the browser; an extensible {kind} with many plugins; a commercial {kind} with a trial version; a fast {kind} with an unusual design; a {kind} for servers without screens; an educational {kind} with good documentation",
+        "thing": "files; menus; plugins; settings; bugs; servers; passwords; windows; updates; tests; manuals; databases; scripts; icons; branches; backups; error messages; tables; shortcuts; threads; packages; caches; forums; templates",
+        "quality": "a plain interface; clear error messages; a steep learning curve; a dark theme; a small footprint; short start up times; a stable format; odd shortcuts; a long list of options; a tidy design; frequent updates; a helpful forum; an unusual icon",
+        "agent": "programmers; users; administrators; translators; testers; students; reviewers; maintainers; librarians; office workers; scientists; hackers; designers; data analysts; volunteers; trainers; bloggers",
+        "verb": "install; configure; update; debug; document; extend; uninstall; fork; benchmark; translate; patch; automate; import; search; share; secure; archive; port",
+        "trouble": "broken updates; slow disks; lost passwords; old drivers; memory leaks; unreadable files; spam; missing fonts; network failures; viruses; wrong time zones; corrupted caches; incompatible versions; crashes; race conditions; poor translations",
+        "where": "on old laptops; in universities; on remote servers; in small offices; in public libraries; on phones; at conferences; in mailing lists; in the cloud; behind firewalls; in classrooms; on discussion boards",
+    },
+    "festival": {
+        "intro": "a cheerful {kind} with open stages; a religious {kind} that turned into a fair; a noisy {kind} with drums and masks; an annual {kind} for the whole family; a {kind} of music and street theatre; an old {kind} revived by students; a village {kind} with a brass band; an international {kind} with famous guests; a quiet {kind} by candlelight; an exuberant {kind} with costumes; a harvest {kind} with decorated carts; a {kind} organized by volunteers",
+        "thing": "stages; costumes; masks; drums; lanterns; tents; stalls; programmes; posters; carts; songs; dances; speeches; banners; benches; torches; loudspeakers; toilets; fences; prizes; choirs; acrobats; garlands; cameras",
+        "quality": "a warm welcome; long queues; a muddy field; loud music; a family atmosphere; cheap beer; fine costumes; a strict dress code; good organization; crowded trains; sleepless neighbours; a splendid finale; home made cakes",
+        "agent": "musicians; volunteers; dancers; neighbours; families; stallholders; organizers; sponsors; actors; stewards; children; campers; choir singers; jugglers; critics; firefighters; photographers",
+        "verb": "rehearse; enjoy; organize; film; miss; decorate; applaud; announce; cancel; postpone; attend; sponsor; open; clean up; join; announce; review; light",
+        "trouble": "thunderstorms; mud; rising costs; noise complaints; lost children; pickpockets; broken generators; a lack of toilets; forged wristbands; heat; wasps; parking problems; late trains; warm beer; fire hazards; cold nights",
+        "where": "on the main stage; in the beer tent; along the route; on the camping ground; behind the scenes; in front of the church; at the gates; in the meadow; under the chestnut trees; beside the food stalls; in the old barn; at the lake shore",
+    },
+    "dish": {
+        "intro": "a hearty {kind} for cold evenings; a simple {kind} of country people; a spicy {kind} with a thick sauce; an elaborate {kind} for holidays; a light {kind} for hot days; a sweet {kind} that children love; an inexpensive {kind} for many guests; a sour {kind} with a long tradition; an oven baked {kind} with a brown crust; a {kind} from the time of famine; an aromatic {kind} with fresh herbs; a filling {kind} that tastes better on the second day",
+        "thing": "onions; spices; herbs; pots; spoons; bowls; eggs; sauces; knives; plates; ovens; pans; leftovers; crumbs; cloves; peppercorns; ladles; lids; stocks; crusts; sieves; napkins; jars; peels",
+        "quality": "a thick crust; a smoky smell; a creamy texture; a sharp taste; a golden colour; a delicate sauce; tender meat; a hint of cinnamon; a sour note; plenty of fat; a crisp surface; a strong aroma; a peppery finish",
+        "agent": "cooks; grandmothers; innkeepers; bakers; restaurant critics; housewives; butchers; waiters; caterers; students; food writers; chefs; soldiers; fishermen; dieticians; market women; guests",
+        "verb": "stir; taste; salt; serve; chop; season; boil; reheat; order; praise; simmer; knead; strain; fry; garnish; freeze; peel; carve",
+        "trouble": "too much salt; burnt bottoms; lumps; stale flour; a cold oven; overcooking; thin sauce; curdled milk; soggy crusts; rancid butter; impatience; blunt knives; a small pot; weak spices; allergies; lazy stirring",
+        "where": "in country inns; at weddings; in school kitchens; on market stalls; in fine restaurants; at family tables; in army camps; on feast days; in cookery books; at street corners; in monasteries; on fishing boats",
+    },
+}
+
+# Remarks about the subject: they begin with it, or hold it.
+ABOUT = """\
+{x} is known for {quality}, which {agent} notice first.
+{x} has {quality}, and {agent} like that.
+{x} suffers from {trouble} more than from anything else.
+{x} is often seen {where}.
+{x} is easy to recognize by {quality}.
+{x} is popular with {agent} {where}.
+{x} needs protection against {trouble}.
+{x} has more {thing} than one would expect.
+Many {agent} {verb} {x} without knowing its name.
+Few {agent} would {verb} {x} twice.
+Some {agent} {verb} {x} every year, others never do.
+According to {agent}, {x} has {quality}.
+Compared with others of its sort, {x} has {quality}.
+The {thing} of {x} have been described many times.
+{x} has survived {trouble} and {trouble2}.
+It takes patience to {verb} {x}.
+Nobody should {verb} {x} before asking {agent}.
+Among {agent}, {x} has a mixed reputation because of {trouble}.
+{x} appears {where}, and sometimes {where2}.
+There are {agent} who {verb} {x} {where}.
+In the opinion of many {agent}, {x} deserves more attention.
+{x} is mentioned {where} more often than one would think.
+The best time to {verb} {x} is when {agent} are away.
+Since {agent} began to {verb} {x}, complaints about {trouble} have become rare.
+Photographs of {x} show {quality}.
+{x} owes its good name to {agent} and to {quality}.
+A guide for {agent} devotes a chapter to {x}.
+What {agent} value in {x} is {quality}.
+Though {agent} complain about {trouble}, {x} has kept its place.
+In spite of {trouble}, {agent} continue to {verb} {x}.
+""".splitlines()
+
+# Remarks about the kind at large: no subject.
+AROUND = """\
+Most {agent} agree that {trouble} is a greater danger than {trouble2}.
+The {thing} and the {thing2} deserve particular care.
+Damage from {trouble} can be avoided if {agent} act early.
+Experienced {agent} {verb} first and {verb2} later.
+{Agent} {where} report {quality} as well as {quality2}.
+The question of {trouble} divides {agent} and {agent2}.
+Good {thing} are rare {where}.
+Much has been written about {thing}, little about {thing2}.
+Between {agent} and {agent2} there is an old quarrel about {trouble}.
+A short course teaches {agent} how to {verb} without harm to the {thing}.
+Older books recommend {thing}, newer ones {thing2}.
+Prices for {thing} have doubled in ten years.
+Where {trouble} is common, {agent} rely on {thing}.
+Only {agent} with long experience can tell {quality} from {quality2}.
+Every spring, {agent} meet {where} to compare their {thing}.
+The usual mistake is to {verb} before the {thing} are ready.
+Those who {verb} {where} should look out for {trouble}.
+It is not the {thing} that matter most, {agent} say, but {quality}.
+Because of {trouble}, many {agent} have given up.
+One in {number} {agent} has had trouble with {trouble}.
+In a survey of {number} {agent}, most named {trouble} as their main worry.
+More than {number} {agent} signed a letter about {trouble}.
+A collection of {number} {thing} can be seen {where}.
+Local rules forbid {agent} to {verb} {where}.
+The {thing} should be checked {where} at least once a year.
+Without {agent}, there would be no {thing} and no {thing2}.
+Nothing attracts {agent} like {quality}.
+This is why {agent} prefer {quality} to {quality2}.
+Despite all warnings, {agent} {verb} and {verb2} as they always did.
+What counts {where} is {quality}.
+""".splitlines()
+
+BOILERPLATE = """\
+Last updated in {month}.
+This page was last changed in {month}.
+Read more in our guide for {agent}.
+Photograph by courtesy of the archive.
+Share this page with other {agent}.
+See also the list of {thing}.
+All details without guarantee.
+Corrections are welcome and will be considered in {month}.
+This entry belongs to a series for {agent}.
+Reprinted with permission from the {month} issue.
+Sign up for our newsletter for {agent}.
+The editors thank several {agent} for their help.
+Copying for private use is permitted.
+Page {number} of the printed edition.
+Comments on this entry were closed in {month}.
+""".splitlines()
+
+MONTHS = "January February March April May June July August September October November December".split()
+
+
+def _words(kind: str, name: str) -> list[str]:
+    return WORDS[kind][name].split("; ")
+
+
+def _pick(words: list[str], bits: int) -> str:
+    """A word of a list, the first ones more often: the square of a number between 0 and 1 is mostly small."""
+    return words[(bits & 0xFFFF) ** 2 * len(words) >> 32]
+
+
+def expand(kind: str, patterns: list[str], table: int, size: int) -> list[str]:
+    """A table of finished sentences; "{x}" is left in, as "%s".
+
+    Args:
+        kind: whose words.
+        patterns: sentences with holes.
+        table: tables with different numbers have different sentences.
+        size: how many sentences.
+
+    Taught in 09.
+    """
+    words = {name: _words(kind, name) for name in WORDS[kind] if name != "intro"}
+    sentences = []
+    for bits in draws(table, TABLE, np.arange(size), len(words) + 2).tolist():
+        filled = {"x": "%s", "number": str(3 + (bits[-1] >> 8) % (40 if bits[-1] & 1 else 900))}
+        filled["month"] = f"{MONTHS[(bits[-1] >> 20) % 12]} {2020 + (bits[-1] >> 32) % 7}"
+        for (name, choices), b in zip(words.items(), bits, strict=False):
+            first, second = _pick(choices, b), _pick(choices, b >> 16)
+            if second == first:
+                second = choices[(choices.index(first) + 1) % len(choices)]
+            filled |= {name: first, name + "2": second, name.capitalize(): first[0].upper() + first[1:]}
+        sentences.append(patterns[(bits[-2] >> 16) % len(patterns)].format_map(filled))
+    return sentences
+
+
+@cache
+def about(kind: str) -> list[str]:
+    """4,096 remarks about a subject, each with "%s" where its name goes. Taught in 09."""
+    return expand(kind, ABOUT, 3 * list(WORDS).index(kind), SIZE)
+
+
+@cache
+def around(kind: str) -> list[str]:
+    """4,096 remarks about a kind of things at large. Taught in 09."""
+    return expand(kind, AROUND, 3 * list(WORDS).index(kind) + 1, SIZE)
+
+
+@cache
+def boilerplate(kind: str) -> list[str]:
+    """512 sentences that stand at the end of any page. Taught in 09."""
+    return expand(kind, BOILERPLATE, 3 * list(WORDS).index(kind) + 2, SIZE // 8)
+
+
+def introductions(kind: str) -> list[str]:
+    """What a thing of a kind is, "{kind}" left in. Taught in 09."""
+    return _words(kind, "intro")

@@ -1,0 +1,51 @@
+"""What the training labels say, which is not the whole truth.
+
+Of the true matches of a training query some are left out, as in any collection that nobody has read
+in full, and some labels name a wrong passage of the same family, as a tired annotator would. Labels
+for dev and test are complete and true.
+
+Taught in 09.
+"""
+
+from workbook.data.planted.draws import LABEL, NOISE, draw
+from workbook.data.planted.passages import BLOCK, FAMILIES, block_plan
+from workbook.data.planted.queries import Query
+from workbook.data.planted.settings import Settings
+from workbook.data.planted.truth import relevant
+from workbook.data.planted.world import PER_FAMILY
+
+
+def labels(settings: Settings, query: Query) -> dict[str, int]:
+    """The labels of a query: passage id -> grade. Taught in 09."""
+    true = relevant(settings, query)
+    if query.split != "train":
+        return true
+    given = {
+        passage: grade
+        for passage, grade in true.items()
+        if passage == query.origin or not _chance(settings, LABEL, query, passage, settings.unlabelled)
+    }
+    moved = {}
+    for passage, grade in given.items():
+        if _chance(settings, NOISE, query, passage, settings.label_noise):
+            wrong = _wrong_passage(settings, query, passage, true.keys() | moved.keys())
+            moved[wrong or passage] = grade
+        else:
+            moved[passage] = grade
+    return moved
+
+
+def _chance(settings: Settings, purpose: int, query: Query, passage: str, rate: float) -> bool:
+    return draw(settings.seed, purpose, int(query.id), int(passage)) < rate * 2**64
+
+
+def _wrong_passage(settings: Settings, query: Query, passage: str, taken: set[str]) -> str | None:
+    """A passage of the query's family that is no match; None if the corpus ends before there is one."""
+    block, inside = divmod(query.family, FAMILIES)
+    where = block_plan(settings, block)[2]
+    first = draw(settings.seed, NOISE, int(query.id), int(passage), 1)
+    for i in range(PER_FAMILY):
+        at = block * BLOCK + where[inside * PER_FAMILY + (first + i) % PER_FAMILY]
+        if at < settings.num_passages and str(at) not in taken:
+            return str(at)
+    return None

@@ -1,0 +1,158 @@
+"""The truth: for any query and any passage, the grade and the reason, computed from their numbers.
+
+| grade | the passage |
+|---:|---|
+| 3 | is about the fact and states it |
+| 2 | states it in passing: it is about another fact, or about another thing |
+| 1 | gives a rough value only |
+| 0 | does not state it |
+
+Only the sixteen passages of the query's own family can have a grade above 0; whatever speaks of the
+fact is among them. So all the true matches of a query are found at once, however large the corpus.
+
+Taught in 09.
+"""
+
+import re
+from typing import NamedTuple
+
+from workbook.data.planted.passages import BLOCK, FAMILIES, block_families, block_plan, passage_texts
+from workbook.data.planted.plan import ASKS, DENIES, ROUGHLY
+from workbook.data.planted.queries import Query
+from workbook.data.planted.settings import Settings
+from workbook.data.planted.world import FACETS, NAMESAKE, PER_FAMILY
+
+# Words that say nothing about what a text is about.
+GLUE = frozenset(
+    "a an and are as at be before by can come could did do does for from go goes had has have how in into is it its "
+    "many much of on one or so than that the their there they this to under was were what when where which who whom "
+    "whose why will with would".split()
+)
+
+
+class Truth(NamedTuple):
+    """What is true of a pair.
+
+    Attributes:
+        grade: 0 to 3.
+        kind: "states", "in passing", "roughly"; or "denies", "asks", "other facet", "sister", "namesake",
+            "same kind", "unrelated".
+        reason: the same in words.
+        copy_of: the passage that this one repeats almost word for word, or None.
+
+    Taught in 09.
+    """
+
+    grade: int
+    kind: str
+    reason: str
+    copy_of: str | None = None
+
+
+def content_words(text: str) -> set[str]:
+    """The words of a text in lower case, without those that say nothing. Taught in 09."""
+    return set(re.findall(r"\w\w+", text.lower())) - GLUE
+
+
+def relevant(settings: Settings, query: Query) -> dict[str, int]:
+    """All true matches of a query: passage id -> grade, in the order of the corpus. Taught in 09."""
+    block, inside = divmod(query.family, FAMILIES)
+    plan, _, where = block_plan(settings, block)
+    e, f = query.entity, query.facet
+    before = (e - 1) % NAMESAKE  # whose passages compare it with this one
+    found = []
+    for slot, (entity, facet, style, extra, compared) in enumerate(
+        zip(
+            plan.entity[inside].tolist(),
+            plan.facet[inside].tolist(),
+            plan.style[inside].tolist(),
+            plan.extra[inside].tolist(),
+            plan.compared[inside].tolist(),
+            strict=True,
+        )
+    ):
+        grade = 0
+        if entity == e:
+            grade = _grade(f, facet, style, extra)
+        elif compared and facet == f and entity == before and e != NAMESAKE:
+            grade = 2
+        if grade:
+            found.append((block * BLOCK + where[inside * PER_FAMILY + slot], grade))
+    return {str(at): grade for at, grade in sorted(found) if at < settings.num_passages}
+
+
+def _grade(asked: int, facet: int, style: int, extra: int) -> int:
+    """The grade of a passage about the very thing."""
+    if asked == facet:
+        return 1 if style == ROUGHLY else 0 if style >= DENIES else 3
+    return 2 if (asked - facet) % FACETS <= extra else 0
+
+
+def truth(settings: Settings, query: Query, passage: int) -> Truth:
+    """The grade and the reason of a pair.
+
+    Args:
+        settings: of the corpus.
+        query: asked.
+        passage: its number.
+
+    Taught in 09.
+    """
+    block, inside = divmod(passage, BLOCK)
+    plan, order, where = block_plan(settings, block)
+    row = order[inside]
+    family, slot = divmod(row, PER_FAMILY)
+    thing_of = (block * FAMILIES + family, int(plan.entity[family, slot]))
+    things = block_families(settings, block)[family]
+    about = things[thing_of[1]]
+    facet, style = int(plan.facet[family, slot]), int(plan.style[family, slot])
+    extra, compared = int(plan.extra[family, slot]), bool(plan.compared[family, slot])
+    root = int(plan.root[family, slot])
+    copy_of = None if root == slot else str(block * BLOCK + where[family * PER_FAMILY + root])
+    asked_block, asked_inside = divmod(query.family, FAMILIES)
+    asked = block_families(settings, asked_block)[asked_inside][query.entity]
+    what = asked.kind.facets[query.facet].name
+    own = thing_of == (query.family, query.entity)
+    mentioned = compared and thing_of[0] == query.family and query.facet == facet
+    mentioned = mentioned and query.entity == (thing_of[1] + 1) % NAMESAKE and thing_of[1] != NAMESAKE
+    grade = _grade(query.facet, facet, style, extra) if own else 2 * mentioned
+
+    def sharing() -> str:
+        text = next(passage_texts(settings, passage, passage + 1))
+        shared = len(content_words(query.text) & content_words(text))
+        return f"trap: shares {shared} word{'s' * (shared != 1)} with the query, but "
+
+    main = about.kind.facets[facet].name
+    subject = f"the {about.kind.name} {about.name.full}"
+    if grade == 3:
+        wording = int(plan.bits[family, root, 1]) >> 28 & 1
+        same = wording == query.vocabulary
+        kind, reason = (
+            "states",
+            f"states the {what} of {subject} in {'the' if same else 'other'} words{'' if same else ' than the query'}",
+        )
+        if same:
+            reason += " of the query"
+    elif grade == 2:
+        kind = "in passing"
+        reason = f"states the {what} of {asked.name.full} in passing; it is about "
+        reason += f"the {main} of {subject}" if own or mentioned else subject
+    elif grade == 1:
+        kind, reason = "roughly", f"gives the {what} of {subject} only roughly"
+    elif own and query.facet == facet and style == DENIES:
+        kind, reason = "denies", f"{sharing()}only denies a wrong {what} of {subject}"
+    elif own and query.facet == facet and style == ASKS:
+        kind, reason = "asks", f"{sharing()}asks for the {what} of {subject} without an answer"
+    elif own:
+        kind, reason = "other facet", f"{sharing()}is about another facet of {subject}: its {main}"
+    elif thing_of[0] == query.family and about.name == asked.name:
+        kind, reason = "namesake", f"{sharing()}is about {subject}, not about the {asked.kind.name} of that name"
+    elif thing_of[0] == query.family and about.kind == asked.kind:
+        kind, reason = "sister", f"{sharing()}is about the {main} of {subject}, a relative"
+    elif about.kind == asked.kind:
+        kind, reason = "same kind", f"is about another {about.kind.name}, {about.name.full}"
+    else:
+        kind, reason = "unrelated", f"is about {subject}"
+    if copy_of is not None:
+        reason = f"near-duplicate of passage {copy_of}; {reason}"
+    return Truth(grade, kind, reason, copy_of)

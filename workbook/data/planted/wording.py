@@ -1,0 +1,204 @@
+"""From plan to English: the sentences of one passage.
+
+Which of the wordings, which form of the name, which remark: all of it comes from two 64-bit draws of
+the passage, taken a few bits at a time. A near-duplicate uses the draws of the passage it repeats,
+and its own only for one remark and the boilerplate.
+
+Taught in 09.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+from workbook.data.planted.fillers import about, around, boilerplate, introductions
+from workbook.data.planted.kinds import Kind
+from workbook.data.planted.plan import ASKS, DENIES, ROUGHLY
+from workbook.data.planted.world import FACETS, NAMESAKE, Entity
+
+# A wording cut at its holes: whether it begins with the subject, whether the subject comes before the value, and the rest.
+Cut = tuple[bool, bool, str, str, str]
+
+NAME_FORMS = (0, 0, 0, 0, 1, 1, 2, 2)  # full, short, nickname; of eight
+DENIALS = (
+    "It is a mistake to think that {}",
+    "There is no evidence for the claim that {}",
+    "Contrary to rumour, nobody has ever shown that {}",
+    "A widespread error has it that {}",
+)
+QUESTIONS = (
+    "{} The sources do not say.",
+    "{} This is often asked, and no answer is given here.",
+    "{} Opinions differ, and no reliable figure or name can be quoted.",
+    "{} Readers will have to look elsewhere for an answer.",
+)
+COMPARISONS = ("By comparison, {}", "By contrast, {}", "In comparison, {}", "On the other hand, {}")
+ALIASES = (
+    "{}, also called {}, is {}.",
+    "{}, or {} for short, is {}.",
+    "{}, better known as {}, is {}.",
+    "{} (or {}) is {}.",
+)
+
+
+class Phrases(NamedTuple):
+    """Everything that passages about a kind are put together from. Taught in 09."""
+
+    facts: list[list[Cut]]  # six facets, four wordings
+    questions: tuple[tuple[str, ...], ...]
+    subjects: list[str]  # "The plant"
+    objects: list[str]  # "the plant"
+    intros: list[list[str]]  # for each of the three words for the kind
+    about: list[str]
+    around: list[str]
+    boilerplate: list[str]
+
+
+def cut(wording: str) -> Cut:
+    """Cut a wording at its two holes. Taught in 09."""
+    starts = wording.startswith("{S}")
+    a, _, rest = wording.replace("{S}", "{s}").partition("{")
+    first, _, rest = rest.partition("}")
+    b, _, rest = rest.partition("{")
+    second, _, c = rest.partition("}")
+    if {first, second} != {"s", "v"}:
+        raise ValueError(f"a wording needs {{S}} or {{s}} and {{v}}, once each: {wording!r}")
+    return starts, first == "s", a, b, c
+
+
+@cache
+def phrases(kind: Kind) -> Phrases:
+    """The phrases of a kind, prepared once. Taught in 09."""
+    return Phrases(
+        [[cut(wording) for wording in facet.wordings] for facet in kind.facets],
+        tuple(facet.questions for facet in kind.facets),
+        [f"The {noun}" for noun in kind.nouns],
+        [f"the {noun}" for noun in kind.nouns],
+        [[intro.format(kind=noun) for intro in introductions(kind.name)] for noun in kind.nouns],
+        about(kind.name),
+        around(kind.name),
+        boilerplate(kind.name),
+    )
+
+
+def write_passage(
+    entities: tuple[Entity, ...], entity: int, facet: int, style: int, extra: int, compared: int, sentences: int,
+    shape: int, choice: int, twist: int,
+) -> str:  # fmt: skip
+    """The text of one passage.
+
+    Args:
+        entities: the four things of its family.
+        entity, facet, style, extra, compared, sentences: its plan.
+        shape, choice: two draws of 64 bits.
+        twist: 0, or the own draw of a near-duplicate, whose other draws are those of the passage it repeats.
+
+    Taught in 09.
+    """
+    thing = entities[entity]
+    words = phrases(thing.kind)
+    name = thing.name[NAME_FORMS[shape & 7]]
+    noun = (shape >> 3 & 255) % 3
+    the_noun, The_noun = words.objects[noun], words.subjects[noun]
+    opening = shape >> 11 & 15
+    remarks = sentences - 1 - extra - compared
+    parts = []
+    x = choice
+    say, tell = words.about, words.around
+    known = False  # whether the subject has been named, and the last sentence was about it
+
+    # The opening: what the thing is, or a remark, or nothing.
+    if opening < 7 and remarks:
+        remarks -= 1
+        intro = words.intros[noun][(shape >> 15 & 1023) % len(words.intros[noun])]
+        if opening < 2:
+            parts.append(ALIASES[shape >> 25 & 3].format(name, thing.name[NAME_FORMS[shape & 7] == 0], intro))
+        else:
+            parts.append(f"{name} is {intro}.")
+        known = True
+    elif opening < 10 and remarks:
+        remarks -= 1
+        parts.append(tell[((twist or x) & 4095)])
+    elif opening < 12 and remarks:
+        remarks -= 1
+        parts.append(say[(twist or x) & 4095] % name)
+        known = True
+
+    # The main fact.
+    wording = shape >> 27 & 3
+    subject, object_ = name, name
+    if known and style < DENIES:
+        pick = shape >> 29 & 3
+        if pick == 0:
+            subject = "It"
+        elif pick == 1:
+            subject, object_ = The_noun, the_noun
+    if style < DENIES:
+        value = thing.rough[facet] if style == ROUGHLY else thing.values[facet]
+        starts, first, a, b, c = words.facts[facet][wording]
+        if starts:
+            parts.append(f"{subject}{b}{value}{c}")
+        elif first:
+            parts.append(f"{a}{object_}{b}{value}{c}")
+        else:
+            parts.append(f"{a}{value}{b}{object_}{c}")
+    elif style == ASKS:
+        question = words.questions[facet][wording].replace("{s}", name)
+        parts.append(QUESTIONS[shape >> 29 & 3].format(question))
+    else:
+        _, _, _, b, c = words.facts[facet][wording & 2]
+        parts.append(DENIALS[shape >> 29 & 3].format(f"{name}{b}{thing.wrong[facet]}{c}"))
+
+    # Other facts, and remarks between them.
+    about_it = True
+    bits = shape >> 31
+    for k in range(1, extra + 1):
+        if remarks and bits & 1:
+            remarks -= 1
+            x = (x * 0x5DEECE66D + 11) & 0xFFFFFFFFFFFF
+            parts.append(tell[x >> 36])
+            about_it = False
+        other = facet + k
+        if other >= FACETS:
+            other -= FACETS
+        starts, first, a, b, c = words.facts[other][bits >> 1 & 3]
+        value = thing.values[other]
+        if starts:
+            pick = bits >> 3 & 3
+            subject = The_noun if pick < 2 else "It" if pick == 2 and about_it else name
+            parts.append(f"{subject}{b}{value}{c}")
+        else:
+            object_ = the_noun if bits & 8 else name
+            parts.append(f"{a}{object_}{b}{value}{c}" if first else f"{a}{value}{b}{object_}{c}")
+        bits >>= 5
+        about_it = True
+    if compared:
+        relative = entities[entity + 1 if entity < NAMESAKE - 1 else 0]
+        _, _, _, b, c = words.facts[facet][bits & 2]
+        other_name = relative.name[NAME_FORMS[bits >> 2 & 7]]
+        parts.append(COMPARISONS[bits >> 5 & 3].format(f"{other_name}{b}{relative.values[facet]}{c}"))
+        about_it = False
+    if twist and remarks:  # one remark of a near-duplicate is another
+        remarks -= 1
+        parts.append(tell[twist >> 12 & 4095])
+        about_it = False
+        x = (x * 0x5DEECE66D + 11) & 0xFFFFFFFFFFFF
+    while remarks > 0:
+        remarks -= 1
+        x = (x * 0x5DEECE66D + 11) & 0xFFFFFFFFFFFF
+        if x & 0x800000:
+            parts.append(tell[x >> 36])
+            about_it = False
+        else:
+            pick = x >> 24 & 7
+            if pick < 3:
+                sentence = say[x >> 36]
+                subject = name if not sentence.startswith("%s") else The_noun if pick or not about_it else "It"
+                parts.append(sentence % subject)
+            else:
+                parts.append(say[x >> 36] % name)
+            about_it = True
+    if twist:
+        parts.append(words.boilerplate[twist >> 24 & 511])
+    elif not choice >> 48 & 7:
+        parts.append(words.boilerplate[choice >> 51 & 511])
+    return " ".join(parts)

@@ -1,0 +1,91 @@
+"""A planted corpus as files, in the two layouts that other tools read. Written as it is made, in constant memory.
+
+Taught in 09 and 17.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from workbook.data.planted.corpus import LICENCE, SPLITS, Planted
+from workbook.data.planted.labels import labels
+from workbook.files import write_json
+
+BUFFER = 1 << 20  # bytes
+
+
+def write_msmarco(corpus: Planted, folder: str | Path) -> Path:
+    """Write a corpus in MS MARCO's layout.
+
+    collection.tsv holds "id TAB passage", queries.SPLIT.tsv "id TAB query", qrels.SPLIT.tsv
+    "query id TAB 0 TAB passage id TAB grade", as TREC has it; there are no headers.
+
+    Args:
+        corpus: what to write.
+        folder: made if need be. Each file in it is whole or not there.
+    Returns:
+        the folder.
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+
+    Taught in 09 and 17.
+    """
+    folder = Path(folder)
+    _stream(folder / "collection.tsv", (f"{id}\t{text}\n" for id, text in corpus.passages()))
+    for split in SPLITS:
+        _stream(folder / f"queries.{split}.tsv", (f"{id}\t{text}\n" for id, text in corpus.queries(split=split)))
+        _stream(
+            folder / f"qrels.{split}.tsv",
+            (
+                f"{query.id}\t0\t{passage}\t{grade}\n"
+                for query in corpus.every_query(split)
+                for passage, grade in labels(corpus.settings, query).items()
+            ),
+        )
+    return folder
+
+
+def write_beir(corpus: Planted, folder: str | Path) -> Path:
+    """Write a corpus in BEIR's layout: corpus.jsonl, queries.jsonl, qrels/SPLIT.tsv, meta.json.
+
+    Args:
+        corpus: what to write.
+        folder: made if need be. Each file in it is whole or not there.
+    Returns:
+        the folder, which `workbook.data.load` reads.
+    Raises:
+        OSError: the disk is full or the folder cannot be written.
+
+    Taught in 09 and 17.
+    """
+    folder = Path(folder)
+    for name, texts in (("corpus.jsonl", corpus.passages()), ("queries.jsonl", corpus.queries())):
+        _stream(folder / name, (json.dumps({"_id": id, "text": text}, ensure_ascii=False) + "\n" for id, text in texts))
+    for split in SPLITS:
+        judged = (
+            f"{query.id}\t{passage}\t{grade}\n"
+            for query in corpus.every_query(split)
+            for passage, grade in labels(corpus.settings, query).items()
+        )
+        _stream(folder / "qrels" / f"{split}.tsv", judged, "query-id\tcorpus-id\tscore\n")
+    write_json(folder / "meta.json", {"name": "planted", "licence": LICENCE, "fingerprint": corpus.fingerprint})
+    return folder
+
+
+def _stream(path: Path, lines: Iterable[str], header: str = "") -> None:
+    """Write lines to a temporary file beside the target, flush it, and give it the target's name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="", buffering=BUFFER) as file:
+            file.write(header)
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
