@@ -7,6 +7,7 @@ from it. {x} is the subject of a sentence; {kind} a word for the kind.
 Taught in 09.
 """
 
+import re
 from functools import cache
 
 import numpy as np
@@ -14,15 +15,16 @@ import numpy as np
 from workbook.data.planted.draws import TABLE, draws
 
 SIZE = 1 << 12  # sentences in a table
+SLOTS = 1 << 6  # sentence i is made from pattern i modulo 64, so that a passage can avoid to repeat one
 
 # kind -> word class -> words, the frequent ones first
 WORDS: dict[str, dict[str, str]] = {
     "plant": {
         "intro": "a slender {kind} with narrow leaves; a hardy {kind} of cool valleys; a low {kind} that forms dense mats; an upright {kind} with a woody base; a creeping {kind} with hairy stems; a climbing {kind} with glossy leaves; a rare {kind} of the northern islands; an aromatic {kind} known to every herb garden; a bushy {kind} with thorny twigs; a modest {kind} that most walkers overlook; a shade loving {kind} with a thick root; an annual {kind} with feathery leaves; a fleshy {kind} of dry places; a spreading {kind} with grey down; an evergreen {kind} with leathery leaves",
-        "thing": "leaves; roots; seeds; stems; buds; petals; shoots; fruits; bark; pods; thorns; tubers; bulbs; nectar; pollen; berries; rootstock; tendrils; sap; cuttings; seedlings; foliage; catkins; stalks",
+        "thing": "leaves; roots; seeds; stems; buds; petals; shoots; fruits; husks; pods; thorns; tubers; bulbs; anthers; spores; berries; rootstocks; tendrils; sepals; cuttings; seedlings; fronds; catkins; stalks",
         "quality": "a bitter smell; a waxy surface; a sweet scent; a rough texture; fine hairs; dark spots; a milky juice; sharp edges; a peppery taste; red veins; a silky gloss; a corky skin; a faint odour of almonds; pale stripes; sticky glands",
         "agent": "gardeners; botanists; beekeepers; shepherds; farmers; foresters; florists; seed merchants; pharmacists; hikers; monks; plant breeders; ecologists; nursery owners; wardens; schoolchildren; herbalists",
-        "verb": "prune; collect; protect; photograph; water; propagate; study; label; avoid; transplant; admire; count; sow; dry; press; graft; mulch; weed out",
+        "verb": "prune; collect; protect; photograph; water; propagate; study; label; avoid; transplant; admire; sow; dry; press; graft; mulch; weed out; paint",
         "trouble": "late frost; slugs; root rot; drought; mildew; greenfly; strong winds; heavy clay; deer; too much lime; leaf miners; summer hail; rabbits; rust fungus; waterlogged ground; shade",
         "where": "in botanical gardens; along forest roads; near old monasteries; in stone troughs; behind greenhouses; at the edge of fields; in window boxes; between paving stones; around ponds; on north facing banks; in herb collections; beneath tall trees",
     },
@@ -31,7 +33,7 @@ WORDS: dict[str, dict[str, str]] = {
         "thing": "tablets; doses; labels; trials; capsules; side notes; prescriptions; leaflets; blood tests; syringes; interactions; warnings; ingredients; placebos; allergies; dosing charts; studies; antibodies; enzymes; coatings; ampoules; drops",
         "quality": "a chalky coating; a bitter aftertaste; a short half life; a narrow safety margin; a rapid onset; a mild sedative effect; few interactions; a long shelf life; a green stripe; an unpleasant smell; a complex structure; a low price; a slow elimination",
         "agent": "doctors; nurses; pharmacists; patients; researchers; regulators; hospitals; midwives; chemists; insurers; dentists; carers; toxicologists; statisticians; surgeons; students of medicine; health ministries",
-        "verb": "monitor; recommend; compare; question; measure; prescribe; discuss; document; review; avoid; combine; reduce; test; adjust; withdraw; record; interrupt; tolerate",
+        "verb": "monitor; recommend; compare; question; measure; prescribe; discuss; test; review; avoid; combine; reduce; study; adjust; withdraw; stop; trust; tolerate",
         "trouble": "alcohol; grapefruit juice; kidney failure; missed tablets; pregnancy; counterfeit packs; an empty stomach; fever; liver disease; shortages; overdoses; infections; dehydration; antacids; iron supplements; old age",
         "where": "in hospitals; in family practices; in nursing homes; on intensive care wards; in veterinary clinics; in university clinics; at the chemist's counter; in field hospitals; on board ships; in travel kits; in rural surgeries; in emergency rooms",
     },
@@ -49,7 +51,7 @@ WORDS: dict[str, dict[str, str]] = {
         "thing": "houses; streets; squares; schools; churches; markets; bridges; parks; fountains; walls; museums; gates; towers; inns; libraries; stations; cemeteries; warehouses; courtyards; arcades; mills; chapels; barracks; promenades",
         "quality": "steep roofs; a cool breeze; narrow alleys; a lively market; a good library; heavy traffic; clean air; a proud past; colourful shutters; crowded cafés; a wide view; silent evenings; a mild climate",
         "agent": "tourists; residents; pensioners; students; shopkeepers; commuters; historians; painters; bakers; teachers; town planners; taxi drivers; pilgrims; fishermen; cyclists; newcomers; councillors",
-        "verb": "visit; restore; praise; leave; remember; paint; clean; defend; rebuild; photograph; discuss; sweep; rename; light; decorate; avoid; enlarge; map",
+        "verb": "visit; restore; praise; leave; remember; paint; describe; defend; rebuild; photograph; discuss; sketch; rename; love; decorate; avoid; enlarge; map",
         "trouble": "floods; empty shops; fires; noise; high rents; landslides; traffic jams; unemployment; a shortage of doctors; pigeons; closed factories; winter fog; old water pipes; potholes; earthquakes; broken street lamps",
         "where": "behind the town hall; around the market square; near the station; along the old wall; in the lower quarter; beside the cathedral; on the southern slope; by the harbour; in the suburbs; under the arcades; at the edge of the park; outside the gates",
     },
@@ -58,7 +60,7 @@ WORDS: dict[str, dict[str, str]] = {
         "thing": "shares; contracts; patents; factories; shops; debts; dividends; suppliers; warehouses; brands; invoices; loans; accounts; machines; pensions; exports; trademarks; lorries; catalogues; prices; subsidiaries; audits; tenders; bonuses",
         "quality": "a careful strategy; low costs; a loyal clientele; a modern logo; high margins; flat hierarchies; a full order book; strict controls; a large archive; generous holidays; a bad winter; quick deliveries; a rival abroad",
         "agent": "analysts; shareholders; managers; trade unions; bankers; competitors; customers; auditors; journalists; suppliers; lawyers; accountants; investors; apprentices; economists; consultants; regulators",
-        "verb": "expect; negotiate; publish; buy; sell; criticize; audit; insure; finance; reorganize; estimate; sign; deliver; advertise; merge; import; cancel; tax",
+        "verb": "trust; advise; praise; buy; sell; criticize; audit; insure; finance; reorganize; value; join; supply; recommend; rescue; follow; leave; tax",
         "trouble": "rising prices; strikes; a weak currency; new tariffs; cheap imports; fraud; late deliveries; lawsuits; falling demand; bankruptcies; patent disputes; a shortage of lorry drivers; energy costs; takeovers; spoiled goods; bad weather",
         "where": "on the stock exchange; at annual meetings; in the boardroom; in business papers; at trade fairs; in foreign markets; in the canteen; on the shop floor; in court; along the supply chain; in industrial estates; in mail order catalogues",
     },
@@ -67,7 +69,7 @@ WORDS: dict[str, dict[str, str]] = {
         "thing": "files; menus; plugins; settings; bugs; servers; passwords; windows; updates; tests; manuals; databases; scripts; icons; branches; backups; error messages; tables; shortcuts; threads; packages; caches; forums; templates",
         "quality": "a plain interface; clear error messages; a steep learning curve; a dark theme; a small footprint; short start up times; a stable format; odd shortcuts; a long list of options; a tidy design; frequent updates; a helpful forum; an unusual icon",
         "agent": "programmers; users; administrators; translators; testers; students; reviewers; maintainers; librarians; office workers; scientists; hackers; designers; data analysts; volunteers; trainers; bloggers",
-        "verb": "install; configure; update; debug; document; extend; uninstall; fork; benchmark; translate; patch; automate; import; search; share; secure; archive; port",
+        "verb": "install; configure; update; debug; document; extend; uninstall; copy; benchmark; translate; patch; automate; test; recommend; share; secure; archive; port",
         "trouble": "broken updates; slow disks; lost passwords; old drivers; memory leaks; unreadable files; spam; missing fonts; network failures; viruses; wrong time zones; corrupted caches; incompatible versions; crashes; race conditions; poor translations",
         "where": "on old laptops; in universities; on remote servers; in small offices; in public libraries; on phones; at conferences; in mailing lists; in the cloud; behind firewalls; in classrooms; on discussion boards",
     },
@@ -76,7 +78,7 @@ WORDS: dict[str, dict[str, str]] = {
         "thing": "stages; costumes; masks; drums; lanterns; tents; stalls; programmes; posters; carts; songs; dances; speeches; banners; benches; torches; loudspeakers; toilets; fences; prizes; choirs; acrobats; garlands; cameras",
         "quality": "a warm welcome; long queues; a muddy field; loud music; a family atmosphere; cheap beer; fine costumes; a strict dress code; good organization; crowded trains; sleepless neighbours; a splendid finale; home made cakes",
         "agent": "musicians; volunteers; dancers; neighbours; families; stallholders; organizers; sponsors; actors; stewards; children; campers; choir singers; jugglers; critics; firefighters; photographers",
-        "verb": "rehearse; enjoy; organize; film; miss; decorate; applaud; announce; cancel; postpone; attend; sponsor; open; clean up; join; announce; review; light",
+        "verb": "organize; enjoy; visit; film; miss; announce; applaud; support; cancel; postpone; attend; sponsor; open; review; join; photograph; recommend; avoid",
         "trouble": "thunderstorms; mud; rising costs; noise complaints; lost children; pickpockets; broken generators; a lack of toilets; forged wristbands; heat; wasps; parking problems; late trains; warm beer; fire hazards; cold nights",
         "where": "on the main stage; in the beer tent; along the route; on the camping ground; behind the scenes; in front of the church; at the gates; in the meadow; under the chestnut trees; beside the food stalls; in the old barn; at the lake shore",
     },
@@ -85,20 +87,19 @@ WORDS: dict[str, dict[str, str]] = {
         "thing": "onions; spices; herbs; pots; spoons; bowls; eggs; sauces; knives; plates; ovens; pans; leftovers; crumbs; cloves; peppercorns; ladles; lids; stocks; crusts; sieves; napkins; jars; peels",
         "quality": "a thick crust; a smoky smell; a creamy texture; a sharp taste; a golden colour; a delicate sauce; tender meat; a hint of cinnamon; a sour note; plenty of fat; a crisp surface; a strong aroma; a peppery finish",
         "agent": "cooks; grandmothers; innkeepers; bakers; restaurant critics; housewives; butchers; waiters; caterers; students; food writers; chefs; soldiers; fishermen; dieticians; market women; guests",
-        "verb": "stir; taste; salt; serve; chop; season; boil; reheat; order; praise; simmer; knead; strain; fry; garnish; freeze; peel; carve",
+        "verb": "taste; order; salt; serve; season; reheat; praise; cook; garnish; freeze; recommend; share; improve; stir; burn; photograph; criticize; divide",
         "trouble": "too much salt; burnt bottoms; lumps; stale flour; a cold oven; overcooking; thin sauce; curdled milk; soggy crusts; rancid butter; impatience; blunt knives; a small pot; weak spices; allergies; lazy stirring",
         "where": "in country inns; at weddings; in school kitchens; on market stalls; in fine restaurants; at family tables; in army camps; on feast days; in cookery books; at street corners; in monasteries; on fishing boats",
     },
 }
 
-# Remarks about the subject: they begin with it, or hold it.
+# Remarks about the subject: they begin with it, or hold it. {a} is "a plant" and so on.
 ABOUT = """\
 {x} is known for {quality}, which {agent} notice first.
 {x} has {quality}, and {agent} like that.
 {x} suffers from {trouble} more than from anything else.
-{x} is often seen {where}.
 {x} is easy to recognize by {quality}.
-{x} is popular with {agent} {where}.
+{x} is popular with {agent} and with {agent2}.
 {x} needs protection against {trouble}.
 {x} has more {thing} than one would expect.
 Many {agent} {verb} {x} without knowing its name.
@@ -111,10 +112,8 @@ The {thing} of {x} have been described many times.
 It takes patience to {verb} {x}.
 Nobody should {verb} {x} before asking {agent}.
 Among {agent}, {x} has a mixed reputation because of {trouble}.
-{x} appears {where}, and sometimes {where2}.
-There are {agent} who {verb} {x} {where}.
+There are {agent} who {verb} {x} for a living.
 In the opinion of many {agent}, {x} deserves more attention.
-{x} is mentioned {where} more often than one would think.
 The best time to {verb} {x} is when {agent} are away.
 Since {agent} began to {verb} {x}, complaints about {trouble} have become rare.
 Photographs of {x} show {quality}.
@@ -123,40 +122,124 @@ A guide for {agent} devotes a chapter to {x}.
 What {agent} value in {x} is {quality}.
 Though {agent} complain about {trouble}, {x} has kept its place.
 In spite of {trouble}, {agent} continue to {verb} {x}.
+A film about {x} was shown to {number} {agent}.
+On rainy days, {agent} talk about {x} and about {trouble}.
+{x} would be nothing without its {thing}, and {agent} know it.
+Those who have seen {x} once remember {quality}.
+Two things set {x} apart: {quality} and {quality2}.
+Schools use {x} to explain what {trouble} can do.
+A prize was once offered to {agent} for a picture of {x}.
+Hardly anything about {x} has changed, apart from its {thing}.
+{x} has been spared {trouble} so far.
+When {trouble} threatens, {agent} look after {x} day and night.
+Visitors from abroad often ask {agent} about {x}.
+{x} divides opinion: some praise it for {quality}, others fear {trouble}.
+Little is left of the {thing} that once made {x} famous.
+The reputation of {x} suffered when {agent} reported {trouble}.
+For {agent}, {x} is an old acquaintance.
+Old letters show that {agent} knew {x} well.
+In private, {agent} admit that they prefer {x} to anything else.
+There is no better cure for boredom than to {verb} {x}, {agent} joke.
+The {thing} of {x} differ from year to year.
+Without its {thing}, {x} would hardly be noticed by {agent}.
+A society of {number} {agent} looks after {x}.
+{x} can do without {thing}, but not without {agent}.
+Beginners like {x} because of {quality}.
+To {verb} {x} is harder than it seems, as {agent} find out.
+An exhibition on {x} displays {number} {thing}.
+{x} has given its name to a club of {agent}.
+Anyone who has to {verb} {x} learns to live with {trouble}.
+The fate of {x} is in the hands of {agent}.
+Over the years, {x} has acquired {quality}.
+Although {x} is no rarity, {agent} still collect its {thing}.
+Rumours about {trouble} have done no harm to {x}.
 """.splitlines()
+# The same, for what can be met with at a place, and for what is a place or an occasion itself.
+MET_WITH = """\
+{x} is often seen {where}.
+{x} appears {where}, and sometimes {where2}.
+{x} is mentioned {where} more often than one would think.
+There are {agent} who {verb} {x} {where}.
+{x} is a familiar sight {where}.
+Whoever looks for {x} should begin {where}.
+""".splitlines()
+ATTENDED = """\
+The {thing} of {x} can be found {where}.
+At {x}, {agent} usually meet {where}.
+The best view of {x} is to be had {where}.
+When {agent} think of {x}, they think of an hour {where}.
+{Agent} who come to {x} for the first time get lost {where}.
+New {thing} have been put up for {x} {where}.
+""".splitlines()
+PLACES = ("town", "festival")
+NOUN = {"software": "program"}  # where the name of a kind takes no article
 
 # Remarks about the kind at large: no subject.
 AROUND = """\
-Most {agent} agree that {trouble} is a greater danger than {trouble2}.
+Most {agent} agree that {trouble} can do more harm than {trouble2}.
 The {thing} and the {thing2} deserve particular care.
 Damage from {trouble} can be avoided if {agent} act early.
-Experienced {agent} {verb} first and {verb2} later.
-{Agent} {where} report {quality} as well as {quality2}.
+Experienced {agent} know when to {verb} {a} and when to leave it alone.
+{Agent} report {quality} as well as {quality2}.
 The question of {trouble} divides {agent} and {agent2}.
 Good {thing} are rare {where}.
 Much has been written about {thing}, little about {thing2}.
 Between {agent} and {agent2} there is an old quarrel about {trouble}.
-A short course teaches {agent} how to {verb} without harm to the {thing}.
+A short course teaches {agent} how to {verb} {a} without harm to the {thing}.
 Older books recommend {thing}, newer ones {thing2}.
 Prices for {thing} have doubled in ten years.
-Where {trouble} is common, {agent} rely on {thing}.
+Against {trouble}, many {agent} rely on {thing}.
 Only {agent} with long experience can tell {quality} from {quality2}.
 Every spring, {agent} meet {where} to compare their {thing}.
-The usual mistake is to {verb} before the {thing} are ready.
-Those who {verb} {where} should look out for {trouble}.
+The usual mistake is to {verb} {a} before the {thing} are ready.
+Those who {verb} {a} should look out for {trouble}.
 It is not the {thing} that matter most, {agent} say, but {quality}.
 Because of {trouble}, many {agent} have given up.
-One in {number} {agent} has had trouble with {trouble}.
+One in {number} {agent} has had to deal with {trouble}.
 In a survey of {number} {agent}, most named {trouble} as their main worry.
 More than {number} {agent} signed a letter about {trouble}.
-A collection of {number} {thing} can be seen {where}.
-Local rules forbid {agent} to {verb} {where}.
-The {thing} should be checked {where} at least once a year.
+A collection of {number} {thing} was shown {where}.
+Local rules forbid {agent} to {verb} {a} {where}.
+The {thing} should be checked at least once a year.
 Without {agent}, there would be no {thing} and no {thing2}.
 Nothing attracts {agent} like {quality}.
 This is why {agent} prefer {quality} to {quality2}.
-Despite all warnings, {agent} {verb} and {verb2} as they always did.
+Despite all warnings, {agent} {verb} {a} as they always did.
 What counts {where} is {quality}.
+Whatever {agent} may say, {trouble} and {trouble2} will not go away.
+The oldest {thing} are kept under glass and shown to {agent} only.
+If {trouble} is feared, the {thing} come first and everything else has to wait.
+Long conversations {where} begin with {thing} and end with {trouble}.
+Under good conditions, the {thing} last for decades.
+Newcomers underestimate {trouble} and overestimate {trouble2}.
+A handbook of {number} pages tells {agent} all they need to know about {thing}.
+Nobody knows why {agent} have become so fond of {thing}.
+Some {thing} are imported, while others come from {agent} of the region.
+Last year brought {trouble}, this year brings {trouble2}.
+Committees of {agent} meet {where} and discuss {trouble}.
+The word of {agent} counts for more than that of {agent2}.
+An old proverb says that {trouble} comes before {trouble2}.
+Too many {thing} are as bad as too few.
+Insurance covers {trouble}, but not {trouble2}.
+Among the causes of {trouble}, {agent} mention careless handling and plain bad luck.
+As a rule, {agent} replace the {thing} before they think of the {thing2}.
+With a little luck, {agent} find {thing} {where}.
+Statistics on {trouble} are kept by {agent}, but seldom published.
+Both {agent} and {agent2} claim to have thought of it first.
+Children of {agent} grow up with {thing} and know no fear of {trouble}.
+In earlier days, {agent} had neither {thing} nor {thing2}.
+The law protects {agent} from {trouble}, at least on paper.
+Television programmes have made {thing} fashionable again.
+Once a month, {agent} exchange {thing} {where}.
+Cheap {thing} lead to {trouble}, as {number} complaints prove.
+The search for better {thing} has kept {agent} busy for generations.
+Tradition demands {quality}; the young would rather have {quality2}.
+Whether {trouble} can be prevented is a matter for {agent}.
+New studies by {agent} cast doubt on the value of {thing}.
+The smallest {thing} are often the most expensive.
+A museum {where} explains how {agent} used to fight {trouble}.
+Half of all {thing} are thrown away because of {trouble}.
+Good advice on {trouble} is free of charge {where}.
 """.splitlines()
 
 BOILERPLATE = """\
@@ -177,7 +260,20 @@ Page {number} of the printed edition.
 Comments on this entry were closed in {month}.
 """.splitlines()
 
-MONTHS = "January February March April May June July August September October November December".split()
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 
 
 def _words(kind: str, name: str) -> list[str]:
@@ -202,22 +298,26 @@ def expand(kind: str, patterns: list[str], table: int, size: int) -> list[str]:
     """
     words = {name: _words(kind, name) for name in WORDS[kind] if name != "intro"}
     sentences = []
-    for bits in draws(table, TABLE, np.arange(size), len(words) + 2).tolist():
-        filled = {"x": "%s", "number": str(3 + (bits[-1] >> 8) % (40 if bits[-1] & 1 else 900))}
+    for bits in draws(table, TABLE, np.arange(size), len(words) + 1).tolist():
+        filled = {
+            "x": "%s",
+            "a": f"a {NOUN.get(kind, kind)}",
+            "number": str(3 + (bits[-1] >> 8) % (40 if bits[-1] & 1 else 900)),
+        }
         filled["month"] = f"{MONTHS[(bits[-1] >> 20) % 12]} {2020 + (bits[-1] >> 32) % 7}"
         for (name, choices), b in zip(words.items(), bits, strict=False):
             first, second = _pick(choices, b), _pick(choices, b >> 16)
             if second == first:
                 second = choices[(choices.index(first) + 1) % len(choices)]
             filled |= {name: first, name + "2": second, name.capitalize(): first[0].upper() + first[1:]}
-        sentences.append(patterns[(bits[-2] >> 16) % len(patterns)].format_map(filled))
+        sentences.append(patterns[len(sentences) % SLOTS % len(patterns)].format_map(filled))
     return sentences
 
 
 @cache
 def about(kind: str) -> list[str]:
     """4,096 remarks about a subject, each with "%s" where its name goes. Taught in 09."""
-    return expand(kind, ABOUT, 3 * list(WORDS).index(kind), SIZE)
+    return expand(kind, ABOUT + (ATTENDED if kind in PLACES else MET_WITH), 3 * list(WORDS).index(kind), SIZE)
 
 
 @cache
@@ -235,3 +335,8 @@ def boilerplate(kind: str) -> list[str]:
 def introductions(kind: str) -> list[str]:
     """What a thing of a kind is, "{kind}" left in. Taught in 09."""
     return _words(kind, "intro")
+
+
+def with_noun(introduction: str, noun: str) -> str:
+    """An introduction with a word for the kind in it, and the article that the word wants. Taught in 09."""
+    return re.sub(r"\ba (?=[aeiou])", "an ", introduction.format(kind=noun))

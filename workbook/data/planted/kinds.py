@@ -424,7 +424,7 @@ TOWN = Kind(
         ),
         Facet(
             "foundation",
-            "year",
+            "early_year",
             (
                 "{S} was founded in {v}.",
                 "The foundation of {s} took place in {v}.",

@@ -104,15 +104,15 @@ COMPANY = Kind(
             "workforce",
             "employees",
             (
-                "{S} employs {v}.",
-                "The list of employees of {s} counts {v}.",
-                "{S} has {v} on its payroll.",
-                "At {s}, the staff has grown to {v}.",
+                "{S} has {v} employees.",
+                "The number of employees of {s} is {v}.",
+                "{S} has a staff of {v}.",
+                "On the payroll of {s} stand {v} names.",
             ),
             ("the number of employees of {s}", "the size of the staff of {s}"),
             ("number of employees", "size of staff payroll"),
             (
-                "How many people does {s} employ?",
+                "How many employees does {s} have?",
                 "What is the number of employees of {s}?",
                 "How large is the staff of {s}?",
                 "How many people are on the payroll of {s}?",
@@ -123,7 +123,7 @@ COMPANY = Kind(
 
 SOFTWARE = Kind(
     "software",
-    ("software", "program", "application"),
+    ("program", "application", "package"),
     0.12,
     (
         Facet(
@@ -182,7 +182,7 @@ SOFTWARE = Kind(
         ),
         Facet(
             "first release",
-            "year",
+            "late_year",
             (
                 "{S} was first released in {v}.",
                 "The first release of {s} came in {v}.",
@@ -320,8 +320,8 @@ FESTIVAL = Kind(
             (
                 "{S} has an attendance of {v}.",
                 "The attendance of {s} was last put at {v}.",
-                "{S} sells tickets to {v}.",
-                "At the gates of {s}, tickets were bought by {v}.",
+                "{S} sells {v} tickets.",
+                "At the gates of {s}, {v} tickets were sold.",
             ),
             ("the attendance of {s}", "the number of tickets that {s} sells"),
             ("attendance", "tickets sold"),
@@ -329,7 +329,7 @@ FESTIVAL = Kind(
                 "How large is the attendance of {s}?",
                 "At what was the attendance of {s} last put?",
                 "How many tickets does {s} sell?",
-                "How many people bought tickets at the gates of {s}?",
+                "How many tickets were sold at the gates of {s}?",
             ),
         ),
         Facet(

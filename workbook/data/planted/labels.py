@@ -7,6 +7,8 @@ for dev and test are complete and true.
 Taught in 09.
 """
 
+from collections.abc import Set as AbstractSet
+
 from workbook.data.planted.draws import LABEL, NOISE, draw
 from workbook.data.planted.passages import BLOCK, FAMILIES, block_plan
 from workbook.data.planted.queries import Query
@@ -25,7 +27,7 @@ def labels(settings: Settings, query: Query) -> dict[str, int]:
         for passage, grade in true.items()
         if passage == query.origin or not _chance(settings, LABEL, query, passage, settings.unlabelled)
     }
-    moved = {}
+    moved: dict[str, int] = {}
     for passage, grade in given.items():
         if _chance(settings, NOISE, query, passage, settings.label_noise):
             wrong = _wrong_passage(settings, query, passage, true.keys() | moved.keys())
@@ -39,7 +41,7 @@ def _chance(settings: Settings, purpose: int, query: Query, passage: str, rate: 
     return draw(settings.seed, purpose, int(query.id), int(passage)) < rate * 2**64
 
 
-def _wrong_passage(settings: Settings, query: Query, passage: str, taken: set[str]) -> str | None:
+def _wrong_passage(settings: Settings, query: Query, passage: str, taken: AbstractSet[str]) -> str | None:
     """A passage of the query's family that is no match; None if the corpus ends before there is one."""
     block, inside = divmod(query.family, FAMILIES)
     where = block_plan(settings, block)[2]

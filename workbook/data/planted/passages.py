@@ -15,7 +15,7 @@ import numpy as np
 from workbook.data.planted.plan import Plan, make_plan
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.wording import write_passage
-from workbook.data.planted.world import PER_FAMILY, Entity, family_draws, make_family
+from workbook.data.planted.world import PER_FAMILY, Family, family_draws, make_family
 
 FAMILIES = 16  # in a block
 BLOCK = FAMILIES * PER_FAMILY
@@ -42,14 +42,14 @@ def block_plan(settings: Settings, block: int) -> tuple[Plan, list[int], list[in
 
 
 @lru_cache(maxsize=64)
-def block_families(settings: Settings, block: int) -> list[tuple[Entity, Entity, Entity, Entity]]:
+def block_families(settings: Settings, block: int) -> list[Family]:
     """The things of the 16 families of a block. Taught in 09."""
     families = families_of(block)
     plan, _, _ = block_plan(settings, block)
     bits = family_draws(settings.seed, families).tolist()
     return [
-        make_family(number, *kinds, row)
-        for number, kinds, row in zip(families.tolist(), plan.kinds.tolist(), bits, strict=True)
+        make_family(number, kind, other_kind, row)
+        for number, (kind, other_kind), row in zip(families.tolist(), plan.kinds.tolist(), bits, strict=True)
     ]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from workbook.data.planted.draws import PASSAGE, draws
 from workbook.data.planted.kinds_more import KINDS
 from workbook.data.planted.settings import Settings
-from workbook.data.planted.values import COINED, VALUES
+from workbook.data.planted.values import VALUES
 from workbook.data.planted.world import FACETS, NAMESAKE, PER_FAMILY, family_draws, kinds_of_families, namesake_kinds
 
 # How a passage treats its main fact.
@@ -39,7 +39,7 @@ ENTITY = np.array([[entity for entity, n in enumerate(portion) for _ in range(n)
 ORDINAL = np.array([[j for n in portion for j in range(n)] for portion in PORTIONS])
 
 HAS_ROUGH = np.array(
-    [[facet.values not in COINED and VALUES[facet.values][1][0] is not None for facet in kind.facets] for kind in KINDS]
+    [[facet.values in VALUES and VALUES[facet.values][1][0] is not None for facet in kind.facets] for kind in KINDS]
 )
 WORDS_PER_SENTENCE = 10.6  # measured
 SPREAD = 0.45  # standard deviation of the logarithm of the length

@@ -62,7 +62,7 @@ def split_of(family: int) -> str:
 
 def num_queries(settings: Settings) -> int:
     """How many queries are asked for. Taught in 09."""
-    return settings.num_queries or max(1, min(settings.num_passages // 5, 100_000))
+    return settings.num_queries or max(1, min(settings.num_passages // 2, 100_000))
 
 
 @lru_cache(maxsize=8)

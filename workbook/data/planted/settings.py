@@ -22,7 +22,7 @@ class Settings:
         unlabelled: share of the true matches that the training labels leave out; the passage that a
             query was written for is never left out.
         label_noise: share of the training labels that name a wrong passage.
-        num_queries: how many queries; None for a fifth of the passages, at most 100,000.
+        num_queries: how many queries; None for half as many as passages, at most 100,000.
 
     Taught in 09.
     """

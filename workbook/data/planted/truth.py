@@ -13,21 +13,14 @@ fact is among them. So all the true matches of a query are found at once, howeve
 Taught in 09.
 """
 
-import re
 from typing import NamedTuple
 
+from workbook.data.card import content_words
 from workbook.data.planted.passages import BLOCK, FAMILIES, block_families, block_plan, passage_texts
 from workbook.data.planted.plan import ASKS, DENIES, ROUGHLY
 from workbook.data.planted.queries import Query
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.world import FACETS, NAMESAKE, PER_FAMILY
-
-# Words that say nothing about what a text is about.
-GLUE = frozenset(
-    "a an and are as at be before by can come could did do does for from go goes had has have how in into is it its "
-    "many much of on one or so than that the their there they this to under was were what when where which who whom "
-    "whose why will with would".split()
-)
 
 
 class Truth(NamedTuple):
@@ -47,11 +40,6 @@ class Truth(NamedTuple):
     kind: str
     reason: str
     copy_of: str | None = None
-
-
-def content_words(text: str) -> set[str]:
-    """The words of a text in lower case, without those that say nothing. Taught in 09."""
-    return set(re.findall(r"\w\w+", text.lower())) - GLUE
 
 
 def relevant(settings: Settings, query: Query) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What facts are about: heights, colours, persons, years. Each value has one spelling, and numbers a rough one.
+"""What facts are about: heights, colours, years; persons and places come from `names.py`. Each value has one spelling, and numbers a rough one.
 
 A list holds the spelling of every value of a sort, and beside it the rough one ("between 80 and 90
 centimetres") or None. Exact numbers are never round, so that a rough value cannot contain an exact one.
@@ -7,7 +7,6 @@ Taught in 09.
 """
 
 Rough = str | None
-COINED = ("person", "place")  # these are made on the spot, see `names.py`
 
 
 def _numbers(numbers: range, unit: str, step: int) -> tuple[list[str], list[Rough]]:
@@ -23,23 +22,29 @@ def _tenths(numbers: range, unit: str) -> tuple[list[str], list[Rough]]:
     return [f"{n / 10:.1f} {unit}" for n in exact], [f"between {n // 10} and {n // 10 + 1} {unit}" for n in exact]
 
 
+def _years(years: range) -> tuple[list[str], list[Rough]]:
+    exact = [year for year in years if year % 10]
+    return [str(year) for year in exact], [f"the {year // 10 * 10}s" for year in exact]
+
+
 def _words(text: str) -> tuple[list[str], list[Rough]]:
     words = [" ".join(word.split()) for word in text.replace("\n", " ").split(";")]
     return words, [None] * len(words)
 
 
-_YEARS = [year for year in range(1751, 2020) if year % 10]
 VALUES: dict[str, tuple[list[str], list[Rough]]] = {
     "centimetres": _numbers(range(11, 290), "centimetres", 10),
     "milligrams": _numbers(range(11, 960), "milligrams", 10),
     "tonnes": _tenths(range(11, 480), "tonnes"),
-    "year": ([str(year) for year in _YEARS], [f"the {year // 10 * 10}s" for year in _YEARS]),
+    "year": _years(range(1801, 2018)),
+    "early_year": _years(range(811, 1900)),
+    "late_year": _years(range(1951, 2018)),
     "inhabitants": _numbers(range(1_203, 96_000, 37), "", 1_000),
     "metres": _numbers(range(12, 2_400), "metres", 10),
     "millions": _tenths(range(21, 9_400, 3), "million euros"),
-    "employees": _numbers(range(21, 9_700, 7), "employees", 100),
+    "employees": _numbers(range(1_021, 29_700, 17), "", 100),
     "megabytes": _numbers(range(33, 4_100), "megabytes", 100),
-    "visitors": _numbers(range(1_101, 88_000, 31), "visitors", 1_000),
+    "visitors": _numbers(range(1_101, 88_000, 31), "", 1_000),
     "minutes": _numbers(range(11, 190), "minutes", 10),
     "degrees": _numbers(range(121, 290), "degrees", 10),
     "colour": _words(
@@ -152,7 +157,7 @@ VALUES: dict[str, tuple[list[str], list[Rough]]] = {
     "side_dish": _words(
         "pickled cucumbers; black bread; apple sauce; boiled rice; a glass of cider; green salad; horseradish; roasted "
         "onions; cranberry jam; fried parsley; cold yoghurt; mashed peas; lemon slices; dumplings; a spoonful of honey; "
-        "grated radish; toasted seeds; plum brandy; melted butter; olive paste; potato cakes; a soft egg; red cabbage; "
+        "grated radish; toasted seeds; plum brandy; melted butter; olive paste; potato cakes; a soft egg; fried bread; "
         "garlic bread"
     ),
 }

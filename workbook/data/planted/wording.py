@@ -10,10 +10,11 @@ Taught in 09.
 from functools import cache
 from typing import NamedTuple
 
-from workbook.data.planted.fillers import about, around, boilerplate, introductions
+from workbook.data.planted.fillers import about, around, boilerplate, introductions, with_noun
 from workbook.data.planted.kinds import Kind
+from workbook.data.planted.names import make_person, make_place
 from workbook.data.planted.plan import ASKS, DENIES, ROUGHLY
-from workbook.data.planted.world import FACETS, NAMESAKE, Entity
+from workbook.data.planted.world import FACETS, NAMESAKE, Family, rough_value, wrong_value
 
 # A wording cut at its holes: whether it begins with the subject, whether the subject comes before the value, and the rest.
 Cut = tuple[bool, bool, str, str, str]
@@ -37,6 +38,16 @@ ALIASES = (
     "{}, or {} for short, is {}.",
     "{}, better known as {}, is {}.",
     "{} (or {}) is {}.",
+)
+BYLINES = (
+    "Text by {0}, {1}.",
+    "Reported by {0} in {1}.",
+    "Source: {0}, {1}, page {2}.",
+    "Contributed by {0} of {1}.",
+    "{0} writes from {1}.",
+    "Translated by {0}; first printed in {1}.",
+    "Photograph {2}: {0}, {1}.",
+    "With thanks to {0} and the public library of {1}.",
 )
 
 
@@ -73,7 +84,7 @@ def phrases(kind: Kind) -> Phrases:
         tuple(facet.questions for facet in kind.facets),
         [f"The {noun}" for noun in kind.nouns],
         [f"the {noun}" for noun in kind.nouns],
-        [[intro.format(kind=noun) for intro in introductions(kind.name)] for noun in kind.nouns],
+        [[with_noun(intro, noun) for intro in introductions(kind.name)] for noun in kind.nouns],
         about(kind.name),
         around(kind.name),
         boilerplate(kind.name),
@@ -81,7 +92,7 @@ def phrases(kind: Kind) -> Phrases:
 
 
 def write_passage(
-    entities: tuple[Entity, ...], entity: int, facet: int, style: int, extra: int, compared: int, sentences: int,
+    entities: Family, entity: int, facet: int, style: int, extra: int, compared: int, sentences: int,
     shape: int, choice: int, twist: int,
 ) -> str:  # fmt: skip
     """The text of one passage.
@@ -107,6 +118,7 @@ def write_passage(
     known = False  # whether the subject has been named, and the last sentence was about it
 
     # The opening: what the thing is, or a remark, or nothing.
+    slot = x & 63
     if opening < 7 and remarks:
         remarks -= 1
         intro = words.intros[noun][(shape >> 15 & 1023) % len(words.intros[noun])]
@@ -117,10 +129,10 @@ def write_passage(
         known = True
     elif opening < 10 and remarks:
         remarks -= 1
-        parts.append(tell[((twist or x) & 4095)])
+        parts.append(tell[(twist or x) & 0xFC0 | slot])
     elif opening < 12 and remarks:
         remarks -= 1
-        parts.append(say[(twist or x) & 4095] % name)
+        parts.append(say[(twist or x) & 0xFC0 | slot] % name)
         known = True
 
     # The main fact.
@@ -133,7 +145,7 @@ def write_passage(
         elif pick == 1:
             subject, object_ = The_noun, the_noun
     if style < DENIES:
-        value = thing.rough[facet] if style == ROUGHLY else thing.values[facet]
+        value = rough_value(thing, facet) if style == ROUGHLY else thing.values[facet]
         starts, first, a, b, c = words.facts[facet][wording]
         if starts:
             parts.append(f"{subject}{b}{value}{c}")
@@ -146,7 +158,7 @@ def write_passage(
         parts.append(QUESTIONS[shape >> 29 & 3].format(question))
     else:
         _, _, _, b, c = words.facts[facet][wording & 2]
-        parts.append(DENIALS[shape >> 29 & 3].format(f"{name}{b}{thing.wrong[facet]}{c}"))
+        parts.append(DENIALS[shape >> 29 & 3].format(f"{name}{b}{wrong_value(thing, facet)}{c}"))
 
     # Other facts, and remarks between them.
     about_it = True
@@ -155,7 +167,8 @@ def write_passage(
         if remarks and bits & 1:
             remarks -= 1
             x = (x * 0x5DEECE66D + 11) & 0xFFFFFFFFFFFF
-            parts.append(tell[x >> 36])
+            slot = slot + 27 & 63
+            parts.append(tell[x >> 36 & 0xFC0 | slot])
             about_it = False
         other = facet + k
         if other >= FACETS:
@@ -179,26 +192,31 @@ def write_passage(
         about_it = False
     if twist and remarks:  # one remark of a near-duplicate is another
         remarks -= 1
-        parts.append(tell[twist >> 12 & 4095])
+        slot = slot + 27 & 63
+        parts.append(tell[twist >> 12 & 0xFC0 | slot])
         about_it = False
         x = (x * 0x5DEECE66D + 11) & 0xFFFFFFFFFFFF
     while remarks > 0:
         remarks -= 1
         x = (x * 0x5DEECE66D + 11) & 0xFFFFFFFFFFFF
+        slot = slot + 27 & 63
+        at = x >> 36 & 0xFC0 | slot
         if x & 0x800000:
-            parts.append(tell[x >> 36])
+            parts.append(tell[at])
             about_it = False
         else:
             pick = x >> 24 & 7
+            sentence = say[at]
             if pick < 3:
-                sentence = say[x >> 36]
                 subject = name if not sentence.startswith("%s") else The_noun if pick or not about_it else "It"
                 parts.append(sentence % subject)
             else:
-                parts.append(say[x >> 36] % name)
+                parts.append(sentence % name)
             about_it = True
     if twist:
         parts.append(words.boilerplate[twist >> 24 & 511])
-    elif not choice >> 48 & 7:
-        parts.append(words.boilerplate[choice >> 51 & 511])
+    elif not choice >> 60 & 7:
+        parts.append(words.boilerplate[choice >> 48 & 511])
+    elif (choice >> 57 & 7) < 2:
+        parts.append(BYLINES[choice & 7].format(make_person(choice >> 3), make_place(choice >> 29), choice >> 45 & 255))
     return " ".join(parts)

@@ -10,6 +10,8 @@ Taught in 09.
 """
 
 import math
+from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +19,8 @@ import numpy as np
 from workbook.data.planted.draws import FAMILY, draws
 from workbook.data.planted.kinds import Kind
 from workbook.data.planted.kinds_more import KINDS
-from workbook.data.planted.names import Name, make_name, make_person, make_place, scatter
-from workbook.data.planted.values import VALUES, Rough
+from workbook.data.planted.names import COINED, Name, make_name, scatter
+from workbook.data.planted.values import VALUES
 
 PER_FAMILY = 16  # passages
 ENTITIES = 4
@@ -34,17 +36,17 @@ class Entity(NamedTuple):
         kind: of `KINDS`.
         name: its three forms.
         values: of its six facets.
-        rough: the same, roughly; None where there is no rough form.
-        wrong: of each facet, a value that it does not have.
+        bits: what the values were drawn from, one number for each facet.
+        place: 0, 1 or 2, its place among the three that share these numbers and differ in values.
 
     Taught in 09.
     """
 
     kind: Kind
     name: Name
-    values: tuple[str, ...]
-    rough: tuple[Rough, ...]
-    wrong: tuple[str, ...]
+    values: list[str]
+    bits: list[int]
+    place: int
 
 
 def kinds_of_families(families: np.ndarray, bits: np.ndarray, drift: float) -> np.ndarray:
@@ -83,7 +85,10 @@ def namesake_kinds(kinds: np.ndarray, bits: np.ndarray) -> np.ndarray:
     return (kinds + 1 + others.astype(np.int64)) % len(KINDS)
 
 
-def make_family(number: int, kind: int, other_kind: int, bits: list[int]) -> tuple[Entity, Entity, Entity, Entity]:
+Family = tuple[Entity, Entity, Entity, Entity]
+
+
+def make_family(number: int, kind: int, other_kind: int, bits: list[int]) -> Family:
     """The four things of a family.
 
     Args:
@@ -110,23 +115,46 @@ def make_family(number: int, kind: int, other_kind: int, bits: list[int]) -> tup
     )
 
 
-def _entity(kind: Kind, name: Name, bits: list[int], i: int) -> Entity:
-    exact, rough, wrong = [], [], []
-    for facet, b in zip(kind.facets, bits, strict=True):
-        if facet.values == "person":
-            exact.append(make_person(b >> i))  # shifted by one bit, all of it is another person
-            wrong.append(make_person(b >> i + 5))
-            rough.append(None)
-        elif facet.values == "place":
-            exact.append(make_place(b >> i))
-            wrong.append(make_place(b >> i + 5))
-            rough.append(None)
-        else:
-            words, roughly = VALUES[facet.values]
+def _entity(kind: Kind, name: Name, bits: list[int], place: int) -> Entity:
+    values = []
+    for (make, words, number, third), b in zip(_value_makers(kind), bits, strict=True):
+        if make is None:
             # Three different values for the three of a family: 2 steps are less than the way round.
-            step = 1 + (b >> 24) % ((len(words) - 1) // 3)
-            at = (b + i * step) % len(words)
-            exact.append(words[at])
-            rough.append(roughly[at])
-            wrong.append(words[(at + 3 * step) % len(words)])  # no relative's, and not its own
-    return Entity(kind, name, tuple(exact), tuple(rough), tuple(wrong))
+            values.append(words[(b + place * (1 + (b >> 24) % third)) % number])
+        else:
+            values.append(make(b >> place))  # shifted by one bit, it is another person altogether
+    return Entity(kind, name, values, bits, place)
+
+
+@cache
+def _value_makers(kind: Kind) -> list[tuple[Callable[[int], str] | None, list[str], int, int]]:
+    """For each facet: what makes its values, or None and the list of them, its length and the longest step."""
+    makers: list[tuple[Callable[[int], str] | None, list[str], int, int]] = []
+    for facet in kind.facets:
+        words = VALUES.get(facet.values, ([], []))[0]
+        makers.append((COINED.get(facet.values), words, len(words), (len(words) - 1) // 3))
+    return makers
+
+
+def rough_value(thing: Entity, facet: int) -> str:
+    """The rough form of one of its values. Taught in 09.
+
+    Raises:
+        ValueError: such values have none.
+    """
+    _, _, number, third = _value_makers(thing.kind)[facet]
+    _, rough = VALUES.get(thing.kind.facets[facet].values, ([], []))
+    b = thing.bits[facet]
+    form = rough[(b + thing.place * (1 + (b >> 24) % third)) % number] if rough else None
+    if form is None:
+        raise ValueError(f"{thing.values[facet]!r} has no rough form")
+    return form
+
+
+def wrong_value(thing: Entity, facet: int) -> str:
+    """A value of the facet that neither it nor its relatives have. Taught in 09."""
+    make, words, number, third = _value_makers(thing.kind)[facet]
+    b = thing.bits[facet]
+    if make is not None:
+        return make(b >> thing.place + 5)
+    return words[(b + (thing.place + 3) * (1 + (b >> 24) % third)) % number]
