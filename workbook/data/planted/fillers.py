@@ -34,7 +34,7 @@ WORDS: dict[str, dict[str, str]] = {
         "quality": "a chalky coating; a bitter aftertaste; a short half life; a narrow safety margin; a rapid onset; a mild sedative effect; few interactions; a long shelf life; a green stripe; an unpleasant smell; a complex structure; a low price; a slow elimination",
         "agent": "doctors; nurses; pharmacists; patients; researchers; regulators; hospitals; midwives; chemists; insurers; dentists; carers; toxicologists; statisticians; surgeons; students of medicine; health ministries",
         "verb": "monitor; recommend; compare; question; measure; prescribe; discuss; test; review; avoid; combine; reduce; study; adjust; withdraw; stop; trust; tolerate",
-        "trouble": "alcohol; grapefruit juice; kidney failure; missed tablets; pregnancy; counterfeit packs; an empty stomach; fever; liver disease; shortages; overdoses; infections; dehydration; antacids; iron supplements; old age",
+        "trouble": "counterfeit packs; shortages; wrong labels; missed tablets; overdoses; rising prices; allergic reactions; confusing names; recalls; bad press; damp storage; smugglers; broken ampoules; false promises; lawsuits; careless reading of the leaflet",
         "where": "in hospitals; in family practices; in nursing homes; on intensive care wards; in veterinary clinics; in university clinics; at the chemist's counter; in field hospitals; on board ships; in travel kits; in rural surgeries; in emergency rooms",
     },
     "machine": {
@@ -204,17 +204,17 @@ The {thing} should be checked at least once a year.
 Without {agent}, there would be no {thing} and no {thing2}.
 Nothing attracts {agent} like {quality}.
 This is why {agent} prefer {quality} to {quality2}.
-Despite all warnings, {agent} {verb} {a} as they always did.
+Despite all warnings, {agent} still {verb} {a} whenever they can.
 What counts {where} is {quality}.
 Whatever {agent} may say, {trouble} and {trouble2} will not go away.
 The oldest {thing} are kept under glass and shown to {agent} only.
-If {trouble} is feared, the {thing} come first and everything else has to wait.
+Where {trouble} can be expected, the {thing} come first and everything else has to wait.
 Long conversations {where} begin with {thing} and end with {trouble}.
 Under good conditions, the {thing} last for decades.
 Newcomers underestimate {trouble} and overestimate {trouble2}.
 A handbook of {number} pages tells {agent} all they need to know about {thing}.
 Nobody knows why {agent} have become so fond of {thing}.
-Some {thing} are imported, while others come from {agent} of the region.
+Not all {thing} are worth the trouble, as {agent} will confirm.
 Last year brought {trouble}, this year brings {trouble2}.
 Committees of {agent} meet {where} and discuss {trouble}.
 The word of {agent} counts for more than that of {agent2}.
@@ -226,7 +226,7 @@ As a rule, {agent} replace the {thing} before they think of the {thing2}.
 With a little luck, {agent} find {thing} {where}.
 Statistics on {trouble} are kept by {agent}, but seldom published.
 Both {agent} and {agent2} claim to have thought of it first.
-Children of {agent} grow up with {thing} and know no fear of {trouble}.
+Those who grow up among {agent} know all about {thing} and have no fear of {trouble}.
 In earlier days, {agent} had neither {thing} nor {thing2}.
 The law protects {agent} from {trouble}, at least on paper.
 Television programmes have made {thing} fashionable again.
@@ -237,8 +237,8 @@ Tradition demands {quality}; the young would rather have {quality2}.
 Whether {trouble} can be prevented is a matter for {agent}.
 New studies by {agent} cast doubt on the value of {thing}.
 The smallest {thing} are often the most expensive.
-A museum {where} explains how {agent} used to fight {trouble}.
-Half of all {thing} are thrown away because of {trouble}.
+A small exhibition {where} explains how {agent} used to fight {trouble}.
+Half of all {thing} have to be replaced because of {trouble}.
 Good advice on {trouble} is free of charge {where}.
 """.splitlines()
 
@@ -297,7 +297,7 @@ def expand(kind: str, patterns: list[str], table: int, size: int) -> list[str]:
     Taught in 09.
     """
     words = {name: _words(kind, name) for name in WORDS[kind] if name != "intro"}
-    sentences = []
+    sentences: list[str] = []
     for bits in draws(table, TABLE, np.arange(size), len(words) + 1).tolist():
         filled = {
             "x": "%s",

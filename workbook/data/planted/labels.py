@@ -10,7 +10,7 @@ Taught in 09.
 from collections.abc import Set as AbstractSet
 
 from workbook.data.planted.draws import LABEL, NOISE, draw
-from workbook.data.planted.passages import BLOCK, FAMILIES, block_plan
+from workbook.data.planted.passages import BLOCK, FAMILIES, make_block
 from workbook.data.planted.queries import Query
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.truth import relevant
@@ -44,7 +44,7 @@ def _chance(settings: Settings, purpose: int, query: Query, passage: str, rate: 
 def _wrong_passage(settings: Settings, query: Query, passage: str, taken: AbstractSet[str]) -> str | None:
     """A passage of the query's family that is no match; None if the corpus ends before there is one."""
     block, inside = divmod(query.family, FAMILIES)
-    where = block_plan(settings, block)[2]
+    where = make_block(settings, block).where
     first = draw(settings.seed, NOISE, int(query.id), int(passage), 1)
     for i in range(PER_FAMILY):
         at = block * BLOCK + where[inside * PER_FAMILY + (first + i) % PER_FAMILY]

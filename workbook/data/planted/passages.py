@@ -9,6 +9,7 @@ Taught in 09.
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,43 +22,51 @@ FAMILIES = 16  # in a block
 BLOCK = FAMILIES * PER_FAMILY
 
 
-def families_of(block: int) -> np.ndarray:
-    """The numbers of the families of a block: (16,). Taught in 09."""
-    return np.arange(block * FAMILIES, (block + 1) * FAMILIES)
+class Block(NamedTuple):
+    """A block of the corpus.
 
-
-@lru_cache(maxsize=64)
-def block_plan(settings: Settings, block: int) -> tuple[Plan, list[int], list[int]]:
-    """The plan of a block, and its order.
-
-    Returns:
-        the plan of its 16 families; at each position of the block, which of its 256 planned
-        passages stands there; and the other way round, at which position each stands.
+    Attributes:
+        plan: of its 16 families.
+        order: at each position, which of its 256 planned passages stands there.
+        where: the other way round: at which position each planned passage stands.
+        bits: `family_draws` of its families.
 
     Taught in 09.
     """
-    plan = make_plan(settings, families_of(block))
-    order = np.argsort(plan.bits[..., 0].ravel(), kind="stable")
-    return plan, order.tolist(), np.argsort(order, kind="stable").tolist()
+
+    plan: Plan
+    order: list[int]
+    where: list[int]
+    bits: np.ndarray
 
 
 @lru_cache(maxsize=64)
-def block_families(settings: Settings, block: int) -> list[Family]:
-    """The things of the 16 families of a block. Taught in 09."""
-    families = families_of(block)
-    plan, _, _ = block_plan(settings, block)
-    bits = family_draws(settings.seed, families).tolist()
-    return [
-        make_family(number, kind, other_kind, row)
-        for number, (kind, other_kind), row in zip(families.tolist(), plan.kinds.tolist(), bits, strict=True)
-    ]
+def make_block(settings: Settings, number: int) -> Block:
+    """The block with a number. Taught in 09."""
+    families = np.arange(number * FAMILIES, (number + 1) * FAMILIES)
+    plan = make_plan(settings, families)
+    order = np.argsort(plan.bits[..., 0].ravel(), kind="stable")
+    where = np.argsort(order, kind="stable")
+    return Block(plan, order.tolist(), where.tolist(), family_draws(settings.seed, families))
+
+
+@lru_cache(maxsize=1024)
+def get_family(settings: Settings, number: int) -> Family:
+    """The four things of a family. Taught in 09."""
+    block, inside = divmod(number, FAMILIES)
+    plan, _, _, bits = make_block(settings, block)
+    kind, other_kind = plan.kinds[inside].tolist()
+    return make_family(number, kind, other_kind, bits[inside].tolist())
 
 
 def passage_texts(settings: Settings, start: int, stop: int) -> Iterator[str]:
     """The texts of the passages from `start` up to, not including, `stop`. Taught in 09."""
     for block in range(start // BLOCK, -(-stop // BLOCK)):
-        plan, order, _ = block_plan(settings, block)
-        families = block_families(settings, block)
+        plan, order, _, world = make_block(settings, block)
+        families = [
+            make_family(block * FAMILIES + i, kind, other_kind, row)
+            for i, ((kind, other_kind), row) in enumerate(zip(plan.kinds.tolist(), world.tolist(), strict=True))
+        ]
         flat = [x.reshape(BLOCK).tolist() for x in (plan.root, plan.entity, plan.facet, plan.style, plan.extra,
                                                    plan.compared, plan.sentences)]  # fmt: skip
         root, entity, facet, style, extra, compared, sentences = flat

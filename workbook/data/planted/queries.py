@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from workbook.data.planted.draws import GOLDEN, MASK, QUERY, draw
-from workbook.data.planted.passages import BLOCK, FAMILIES, block_families, block_plan
+from workbook.data.planted.passages import BLOCK, FAMILIES, get_family, make_block
 from workbook.data.planted.plan import STATES, make_plan
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.wording import NAME_FORMS
@@ -111,7 +111,7 @@ def _can_be_asked(settings: Settings, family: np.ndarray, slot: np.ndarray) -> n
 def position(settings: Settings, family: int, slot: int) -> int:
     """Where in the corpus the planned passage `slot` of a family stands. Taught in 09."""
     block, inside = divmod(family, FAMILIES)
-    return block * BLOCK + block_plan(settings, block)[2][inside * PER_FAMILY + slot]
+    return block * BLOCK + make_block(settings, block).where[inside * PER_FAMILY + slot]
 
 
 def make_query(settings: Settings, number: int) -> Query:
@@ -122,10 +122,10 @@ def make_query(settings: Settings, number: int) -> Query:
     """
     family, slot = divmod(number, PER_FAMILY)
     block, inside = divmod(family, FAMILIES)
-    plan, _, _ = block_plan(settings, block)
+    plan = make_block(settings, block).plan
     entity, facet = int(plan.entity[inside, slot]), int(plan.facet[inside, slot])
     shape = int(plan.bits[inside, slot, 1])
-    thing = block_families(settings, block)[inside][entity]
+    thing = get_family(settings, family)[entity]
     asked = thing.kind.facets[facet]
     bits = draw(settings.seed, QUERY, number)
     sort = SORTS[(0, 0, 1, 1, 2, 2, 2, 3)[bits & 7]]

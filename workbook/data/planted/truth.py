@@ -16,7 +16,7 @@ Taught in 09.
 from typing import NamedTuple
 
 from workbook.data.card import content_words
-from workbook.data.planted.passages import BLOCK, FAMILIES, block_families, block_plan, passage_texts
+from workbook.data.planted.passages import BLOCK, FAMILIES, get_family, make_block, passage_texts
 from workbook.data.planted.plan import ASKS, DENIES, ROUGHLY
 from workbook.data.planted.queries import Query
 from workbook.data.planted.settings import Settings
@@ -45,7 +45,7 @@ class Truth(NamedTuple):
 def relevant(settings: Settings, query: Query) -> dict[str, int]:
     """All true matches of a query: passage id -> grade, in the order of the corpus. Taught in 09."""
     block, inside = divmod(query.family, FAMILIES)
-    plan, _, where = block_plan(settings, block)
+    plan, _, where, _ = make_block(settings, block)
     e, f = query.entity, query.facet
     before = (e - 1) % NAMESAKE  # whose passages compare it with this one
     found = []
@@ -87,18 +87,16 @@ def truth(settings: Settings, query: Query, passage: int) -> Truth:
     Taught in 09.
     """
     block, inside = divmod(passage, BLOCK)
-    plan, order, where = block_plan(settings, block)
+    plan, order, where, _ = make_block(settings, block)
     row = order[inside]
     family, slot = divmod(row, PER_FAMILY)
     thing_of = (block * FAMILIES + family, int(plan.entity[family, slot]))
-    things = block_families(settings, block)[family]
-    about = things[thing_of[1]]
+    about = get_family(settings, thing_of[0])[thing_of[1]]
     facet, style = int(plan.facet[family, slot]), int(plan.style[family, slot])
     extra, compared = int(plan.extra[family, slot]), bool(plan.compared[family, slot])
     root = int(plan.root[family, slot])
     copy_of = None if root == slot else str(block * BLOCK + where[family * PER_FAMILY + root])
-    asked_block, asked_inside = divmod(query.family, FAMILIES)
-    asked = block_families(settings, asked_block)[asked_inside][query.entity]
+    asked = get_family(settings, query.family)[query.entity]
     what = asked.kind.facets[query.facet].name
     own = thing_of == (query.family, query.entity)
     mentioned = compared and thing_of[0] == query.family and query.facet == facet

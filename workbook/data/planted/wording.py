@@ -33,11 +33,26 @@ QUESTIONS = (
     "{} Readers will have to look elsewhere for an answer.",
 )
 COMPARISONS = ("By comparison, {}", "By contrast, {}", "In comparison, {}", "On the other hand, {}")
+# An introduction with a second name, by the form of that one: full, short, nickname.
 ALIASES = (
-    "{}, also called {}, is {}.",
-    "{}, or {} for short, is {}.",
-    "{}, better known as {}, is {}.",
-    "{} (or {}) is {}.",
+    (
+        "{}, also called {}, is {}.",
+        "{}, in full {}, is {}.",
+        "{}, better known as {}, is {}.",
+        "{} (officially {}) is {}.",
+    ),
+    (
+        "{}, also called {}, is {}.",
+        "{}, or {} for short, is {}.",
+        "{}, often shortened to {}, is {}.",
+        "{} ({}) is {}.",
+    ),
+    (
+        "{}, also called {}, is {}.",
+        "{}, fondly known as {}, is {}.",
+        "{}, or simply {}, is {}.",
+        "{}, nicknamed {}, is {}.",
+    ),
 )
 BYLINES = (
     "Text by {0}, {1}.",
@@ -123,7 +138,8 @@ def write_passage(
         remarks -= 1
         intro = words.intros[noun][(shape >> 15 & 1023) % len(words.intros[noun])]
         if opening < 2:
-            parts.append(ALIASES[shape >> 25 & 3].format(name, thing.name[NAME_FORMS[shape & 7] == 0], intro))
+            other_form = 0 if NAME_FORMS[shape & 7] else 1 + (choice >> 59 & 1)
+            parts.append(ALIASES[other_form][shape >> 25 & 3].format(name, thing.name[other_form], intro))
         else:
             parts.append(f"{name} is {intro}.")
         known = True

@@ -1,4 +1,4 @@
-"""A planted corpus as files, in the two layouts that other tools read. Written as it is made, in constant memory.
+"""A planted corpus as files, in the two layouts that other tools read. Passages are written as they are made.
 
 Taught in 09 and 17.
 """
@@ -34,15 +34,10 @@ def write_msmarco(corpus: Planted, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     _stream(folder / "collection.tsv", (f"{id}\t{text}\n" for id, text in corpus.passages()))
-    for split in SPLITS:
-        _stream(folder / f"queries.{split}.tsv", (f"{id}\t{text}\n" for id, text in corpus.queries(split=split)))
+    for split, (queries, judged) in _lines(corpus).items():
+        _stream(folder / f"queries.{split}.tsv", (f"{id}\t{text}\n" for id, text in queries))
         _stream(
-            folder / f"qrels.{split}.tsv",
-            (
-                f"{query.id}\t0\t{passage}\t{grade}\n"
-                for query in corpus.every_query(split)
-                for passage, grade in labels(corpus.settings, query).items()
-            ),
+            folder / f"qrels.{split}.tsv", (f"{query}\t0\t{passage}\t{grade}\n" for query, passage, grade in judged)
         )
     return folder
 
@@ -61,17 +56,28 @@ def write_beir(corpus: Planted, folder: str | Path) -> Path:
     Taught in 09 and 17.
     """
     folder = Path(folder)
-    for name, texts in (("corpus.jsonl", corpus.passages()), ("queries.jsonl", corpus.queries())):
+    lines = _lines(corpus)
+    every = (query for queries, _ in lines.values() for query in queries)
+    for name, texts in (("corpus.jsonl", corpus.passages()), ("queries.jsonl", every)):
         _stream(folder / name, (json.dumps({"_id": id, "text": text}, ensure_ascii=False) + "\n" for id, text in texts))
-    for split in SPLITS:
-        judged = (
-            f"{query.id}\t{passage}\t{grade}\n"
-            for query in corpus.every_query(split)
-            for passage, grade in labels(corpus.settings, query).items()
-        )
-        _stream(folder / "qrels" / f"{split}.tsv", judged, "query-id\tcorpus-id\tscore\n")
+    for split, (_, judged) in lines.items():
+        rows = (f"{query}\t{passage}\t{grade}\n" for query, passage, grade in judged)
+        _stream(folder / "qrels" / f"{split}.tsv", rows, "query-id\tcorpus-id\tscore\n")
     write_json(folder / "meta.json", {"name": "planted", "licence": LICENCE, "fingerprint": corpus.fingerprint})
     return folder
+
+
+Judged = list[tuple[str, str, int]]
+
+
+def _lines(corpus: Planted) -> dict[str, tuple[list[tuple[str, str]], Judged]]:
+    """For each split its queries and its judgements, made in one pass."""
+    lines: dict[str, tuple[list[tuple[str, str]], Judged]] = {split: ([], []) for split in SPLITS}
+    for query in corpus.every_query():
+        queries, judged = lines[query.split]
+        queries.append((query.id, query.text))
+        judged += [(query.id, passage, grade) for passage, grade in labels(corpus.settings, query).items()]
+    return lines
 
 
 def _stream(path: Path, lines: Iterable[str], header: str = "") -> None:
