@@ -18,6 +18,7 @@ import numpy as np
 
 from workbook.bm25 import BM25, words
 from workbook.data.collection import Collection
+from workbook.data.content_words import content_words
 from workbook.metrics import evaluate
 from workbook.similarity import dense_search
 
@@ -25,20 +26,6 @@ FIRST_RANK, LAST_RANK = 10, 2_000  # between which the slope is fitted
 PARTS = 20  # of the corpus, at whose ends the vocabulary is counted
 METRICS = ("ndcg@10", "recall@100")
 VOCABULARY, HIDDEN, STEPS, BATCH, LR, TEMPERATURE = 8_000, 256, 200, 512, 0.02, 0.05
-# Words that stand in any text; an overlap in them means nothing.
-GLUE = frozenset(
-    words(
-        "a about after all also an and any are as at be because been before both but by can could did do does for from had "
-        "has have he her his how if in into is it its just many may more most much must no not of on one only or other our "
-        "out over she should so some such than that the their them then there these they this those to two under up was "
-        "we were what when where which while who whom whose why will with would you your"
-    )
-)
-
-
-def content_words(text: str) -> set[str]:
-    """The different words of a text, without those that stand in any text. Taught in 03."""
-    return set(words(text)) - GLUE
 
 
 def zipf_slope(counts: Iterable[int]) -> float:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from workbook.data.collection import Collection
 from workbook.data.planted.labels import labels
-from workbook.data.planted.passages import passage_texts
+from workbook.data.planted.passages import passage_text, passage_texts
 from workbook.data.planted.queries import Query, make_query, query_numbers
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.truth import Truth, relevant, truth
@@ -62,8 +62,7 @@ class Planted:
         Raises:
             KeyError: there is no such passage.
         """
-        number = self._passage_number(passage_id)
-        return next(passage_texts(self.settings, number, number + 1))
+        return passage_text(self.settings, self._passage_number(passage_id))
 
     @property
     def num_queries(self) -> int:

@@ -357,7 +357,7 @@ MACHINE = Kind(
                 "In which year was {s} first built?",
                 "When was {s} built for the first time?",
                 "When did series production of {s} start?",
-                "When did {s} first leave the factory?",
+                "From when on did {s} leave the factory?",
             ),
         ),
         Facet(

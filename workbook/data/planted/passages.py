@@ -79,3 +79,19 @@ def passage_texts(settings: Settings, start: int, stop: int) -> Iterator[str]:
                 families[family], entity[i], facet[i], style[i], extra[i], compared[i], sentences[i],
                 shape[r], choice[r], 0 if r == i else choice[i] | 1,
             )  # fmt: skip
+
+
+def passage_text(settings: Settings, number: int) -> str:
+    """The text of one passage. Taught in 09."""
+    block, at = divmod(number, BLOCK)
+    plan, order, _, _ = make_block(settings, block)
+    family, slot = divmod(order[at], PER_FAMILY)
+    root = int(plan.root[family, slot])
+    said = (plan.entity, plan.facet, plan.style, plan.extra, plan.compared, plan.sentences)
+    return write_passage(
+        get_family(settings, block * FAMILIES + family),
+        *(int(x[family, slot]) for x in said),
+        int(plan.bits[family, root, 1]),
+        int(plan.bits[family, root, 2]),
+        0 if root == slot else int(plan.bits[family, slot, 2]) | 1,
+    )

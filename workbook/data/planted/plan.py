@@ -41,9 +41,9 @@ ORDINAL = np.array([[j for n in portion for j in range(n)] for portion in PORTIO
 HAS_ROUGH = np.array(
     [[facet.values in VALUES and VALUES[facet.values][1][0] is not None for facet in kind.facets] for kind in KINDS]
 )
-WORDS_PER_SENTENCE = 10.6  # measured
+WORDS_PER_SENTENCE, BOILERPLATE_WORDS = 10.49, 1.2  # measured
 SPREAD = 0.45  # standard deviation of the logarithm of the length
-ROUGH_SHARE, COMPARED_SHARE = 0.12, 0.2
+ROUGH_SHARE, COMPARED_SHARE = 0.15, 0.2
 EXTRA_FACTS = np.array([0, 0, 1, 1, 1, 2, 2, 3])
 
 
@@ -59,7 +59,7 @@ class Plan(NamedTuple):
         extra: how many of the facets after the main one are stated too.
         compared: whether the same facet of a relative is stated for comparison.
         sentences: how many, boilerplate aside.
-        ordinal: which of the passages about its thing it is.
+        asked: whether it is the first to state its main fact, so that a query may be written for it.
         bits: (F, S, 3) uint64, for the order of passages and for the wording.
 
     Taught in 09.
@@ -73,7 +73,7 @@ class Plan(NamedTuple):
     extra: np.ndarray
     compared: np.ndarray
     sentences: np.ndarray
-    ordinal: np.ndarray
+    asked: np.ndarray
     bits: np.ndarray
 
 
@@ -104,24 +104,27 @@ def make_plan(settings: Settings, families: np.ndarray) -> Plan:
     for s in range(PER_FAMILY):  # what repeats a repetition repeats what that one repeats
         root[:, s] = np.take_along_axis(root, root[:, s : s + 1], axis=1)[:, 0]
 
-    step = _part(world[:, 1], 2)[:, None] >> np.arange(4)  # a facet order for each thing
-    start = np.take_along_axis(step, entity, axis=1)
-    facet = (start + ordinal) % FACETS
     sentences = _lengths(settings.mean_words)[_part(chance, 2) & 1023]
     extra = np.minimum(EXTRA_FACTS[_part(chance, 3) & 7], sentences - 1)
     left = sentences - 1 - extra
     compared = (entity != NAMESAKE) & (left > 0) & (_part(more, 0) < COMPARED_SHARE * 65536)
-    has_rough = HAS_ROUGH[np.where(entity == NAMESAKE, kinds[:, 1:], kinds[:, :1]), facet]
-    rough = has_rough & (_part(more, 1) < ROUGH_SHARE * 65536)
+    rough = _part(more, 1) < ROUGH_SHARE * 65536
     trap = _part(more, 2) < settings.traps * 65536
-    style = np.where(trap, np.where(_part(more, 3) & 1, DENIES, ASKS), np.where(rough, ROUGHLY, STATES))
+    # Each passage about a thing takes up the thing's next facet, but one that is rough or a trap takes up
+    # that of the passage before it (the first one that of the second): a fact that is stated elsewhere.
+    start = np.take_along_axis(_part(world[:, 1], 2)[:, None] >> np.arange(4), entity, axis=1)
+    shifted = rough | trap
+    facet = (start + ordinal + np.where(shifted, np.where(ordinal > 0, -1, 1), 0)) % FACETS
+    has_rough = HAS_ROUGH[np.where(entity == NAMESAKE, kinds[:, 1:], kinds[:, :1]), facet]
+    style = np.where(trap, np.where(_part(more, 3) & 1, DENIES, ASKS), np.where(rough & has_rough, ROUGHLY, STATES))
+    asked = ~repeats & ~shifted & (ordinal < FACETS)
 
     def of_root(x: np.ndarray) -> np.ndarray:
         return np.take_along_axis(x, root, axis=1)
 
     return Plan(
         kinds, root, entity, of_root(facet), of_root(style), of_root(extra), of_root(compared), of_root(sentences),
-        ordinal, bits[..., 2:],
+        asked, bits[..., 2:],
     )  # fmt: skip
 
 
@@ -133,7 +136,7 @@ def _part(bits: np.ndarray, i: int) -> np.ndarray:
 @cache
 def _lengths(mean_words: float) -> np.ndarray:
     """1,024 numbers of sentences, log-normal, whose mean gives the mean number of words."""
-    mean = max(mean_words / WORDS_PER_SENTENCE, 1.0)
+    mean = max((mean_words - BOILERPLATE_WORDS) / WORDS_PER_SENTENCE, 1.0)
     normal = NormalDist(-(SPREAD**2) / 2, SPREAD)
     ideal = [mean * np.exp(normal.inv_cdf((i + 0.5) / 1024)) for i in range(1024)]
     # Rounded up or down in turn, so that the mean is kept; the golden ratio deals the turns evenly.

@@ -15,10 +15,10 @@ import numpy as np
 
 from workbook.data.planted.draws import GOLDEN, MASK, QUERY, draw
 from workbook.data.planted.passages import BLOCK, FAMILIES, get_family, make_block
-from workbook.data.planted.plan import STATES, make_plan
+from workbook.data.planted.plan import make_plan
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.wording import NAME_FORMS
-from workbook.data.planted.world import FACETS, NAMESAKE, PER_FAMILY
+from workbook.data.planted.world import NAMESAKE, PER_FAMILY
 
 SORTS = ("exact", "keywords", "question", "synonym")
 TRAIN, DEV = 0.8, 0.1  # shares of the families; the rest is for testing
@@ -98,10 +98,8 @@ def query_numbers(settings: Settings) -> np.ndarray:
 
 
 def _can_be_asked(settings: Settings, family: np.ndarray, slot: np.ndarray) -> np.ndarray:
-    """Whether a passage is in the corpus and is the first of its thing to state its main fact plainly: (F,)."""
-    plan = make_plan(settings, family)
-    one = (np.arange(len(family)), slot)
-    good = (plan.root[one] == slot) & (plan.style[one] == STATES) & (plan.ordinal[one] < FACETS)
+    """Whether a passage is in the corpus and a query may be written for it: (F,)."""
+    good = make_plan(settings, family).asked[np.arange(len(family)), slot]
     last = settings.num_passages // BLOCK  # only here may a passage be missing
     for i in np.flatnonzero(good & (family // FAMILIES == last)):
         good[i] = position(settings, int(family[i]), int(slot[i])) < settings.num_passages
@@ -141,7 +139,9 @@ def make_query(settings: Settings, number: int) -> Query:
     with_noun = entity in (0, NAMESAKE) or (sort != "synonym" and not bits >> 7 & 3)
     if sort == "question" or (sort == "synonym" and bits >> 9 & 1):
         name = f"the {noun} {thing.name[form]}" if with_noun else thing.name[form]
-        text = asked.questions[vocabulary * 2 + (bits >> 10 & 1)].replace("{s}", name)
+        way = bits >> 12 & 3  # two questions, one of them more often, or the facet as a noun phrase
+        text = asked.nouns[vocabulary] if way == 3 else asked.questions[vocabulary * 2 + way % 2]
+        text = text.replace("{s}", name)
     else:
         name = f"{thing.name[form]} {noun}" if with_noun else thing.name[form]
         words = (name, asked.keywords[vocabulary])

@@ -15,7 +15,7 @@ class Settings:
     Attributes:
         num_passages: N. The first passages are the same at every size.
         seed: another seed is another world.
-        mean_words: of a passage, boilerplate included.
+        mean_words: of a passage, boilerplate included; 15 or more.
         near_duplicates: share of the passages that repeat another one almost word for word.
         traps: share of the passages that speak of their fact without stating it.
         drift: how strongly the mix of topics changes along the corpus, 0 to 1.
@@ -40,7 +40,7 @@ class Settings:
     def __post_init__(self) -> None:
         _whole("num_passages", self.num_passages, 1, MAX_PASSAGES)
         _whole("seed", self.seed, 0, 2**63 - 1)
-        _within("mean_words", self.mean_words, 12, 2000)
+        _within("mean_words", self.mean_words, 15, 2000)
         _within("near_duplicates", self.near_duplicates, 0, 0.5)
         for name in ("traps", "drift", "unlabelled", "label_noise"):
             _within(name, getattr(self, name), 0, 1)

@@ -15,8 +15,8 @@ Taught in 09.
 
 from typing import NamedTuple
 
-from workbook.data.card import content_words
-from workbook.data.planted.passages import BLOCK, FAMILIES, get_family, make_block, passage_texts
+from workbook.data.content_words import content_words
+from workbook.data.planted.passages import BLOCK, FAMILIES, get_family, make_block, passage_text
 from workbook.data.planted.plan import ASKS, DENIES, ROUGHLY
 from workbook.data.planted.queries import Query
 from workbook.data.planted.settings import Settings
@@ -104,7 +104,7 @@ def truth(settings: Settings, query: Query, passage: int) -> Truth:
     grade = _grade(query.facet, facet, style, extra) if own else 2 * mentioned
 
     def sharing() -> str:
-        text = next(passage_texts(settings, passage, passage + 1))
+        text = passage_text(settings, passage)
         shared = len(content_words(query.text) & content_words(text))
         return f"trap: shares {shared} word{'s' * (shared != 1)} with the query, but "
 

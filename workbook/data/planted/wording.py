@@ -26,11 +26,12 @@ DENIALS = (
     "Contrary to rumour, nobody has ever shown that {}",
     "A widespread error has it that {}",
 )
+# The first two after a question, the others with the facet as a noun phrase.
 QUESTIONS = (
     "{} The sources do not say.",
-    "{} This is often asked, and no answer is given here.",
-    "{} Opinions differ, and no reliable figure or name can be quoted.",
-    "{} Readers will have to look elsewhere for an answer.",
+    "{} Opinions differ, and no reliable answer can be given here.",
+    "Readers often ask about {}, but the sources are silent.",
+    "Nothing reliable is known about {}.",
 )
 COMPARISONS = ("By comparison, {}", "By contrast, {}", "In comparison, {}", "On the other hand, {}")
 # An introduction with a second name, by the form of that one: full, short, nickname.
@@ -70,7 +71,8 @@ class Phrases(NamedTuple):
     """Everything that passages about a kind are put together from. Taught in 09."""
 
     facts: list[list[Cut]]  # six facets, four wordings
-    questions: tuple[tuple[str, ...], ...]
+    questions: list[tuple[str, str, str, str]]
+    nouns: list[tuple[str, str]]
     subjects: list[str]  # "The plant"
     objects: list[str]  # "the plant"
     intros: list[list[str]]  # for each of the three words for the kind
@@ -96,7 +98,8 @@ def phrases(kind: Kind) -> Phrases:
     """The phrases of a kind, prepared once. Taught in 09."""
     return Phrases(
         [[cut(wording) for wording in facet.wordings] for facet in kind.facets],
-        tuple(facet.questions for facet in kind.facets),
+        [facet.questions for facet in kind.facets],
+        [facet.nouns for facet in kind.facets],
         [f"The {noun}" for noun in kind.nouns],
         [f"the {noun}" for noun in kind.nouns],
         [[with_noun(intro, noun) for intro in introductions(kind.name)] for noun in kind.nouns],
@@ -170,8 +173,9 @@ def write_passage(
         else:
             parts.append(f"{a}{value}{b}{object_}{c}")
     elif style == ASKS:
-        question = words.questions[facet][wording].replace("{s}", name)
-        parts.append(QUESTIONS[shape >> 29 & 3].format(question))
+        way = shape >> 29 & 3
+        asked = words.questions[facet][wording] if way < 2 else words.nouns[facet][wording >> 1]
+        parts.append(QUESTIONS[way].format(asked.replace("{s}", name)))
     else:
         _, _, _, b, c = words.facts[facet][wording & 2]
         parts.append(DENIALS[shape >> 29 & 3].format(f"{name}{b}{wrong_value(thing, facet)}{c}"))
@@ -230,7 +234,10 @@ def write_passage(
                 parts.append(sentence % name)
             about_it = True
     if twist:
-        parts.append(words.boilerplate[twist >> 24 & 511])
+        last = twist >> 24 & 511
+        if words.boilerplate[last] == words.boilerplate[choice >> 48 & 511]:
+            last ^= 1  # not what the other one ends with
+        parts.append(words.boilerplate[last])
     elif not choice >> 60 & 7:
         parts.append(words.boilerplate[choice >> 48 & 511])
     elif (choice >> 57 & 7) < 2:
