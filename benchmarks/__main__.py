@@ -26,6 +26,7 @@ NAMES = (
     "sparse",
     "rerank",
     "export",
+    "planted",
 )
 PEERS = ("accelerate", "pytrec-eval-terrier", "rank-bm25", "ranx", "scipy")  # beside those that every record names
 RESULTS = Path(__file__).parent / "results.json"

@@ -82,7 +82,8 @@ def test_a_lone_surrogate_has_a_fingerprint_too():
 
 def test_load_names_what_there_is_where_a_name_is_wrong():
     with pytest.raises(
-        FileNotFoundError, match=r"no collection 'pydoc'; expected toy, pydocs, pydocs-code, planted, planted-N, or a folder"
+        FileNotFoundError,
+        match=r"no collection 'pydoc'; expected toy, pydocs, pydocs-code, planted, planted-N, or a folder",
     ):
         data.load("pydoc")
 

@@ -79,6 +79,8 @@ def test_the_end_of_ten_million_is_there_at_once():
 
 def test_another_seed_is_another_world_and_settings_are_told():
     assert not set(planted(500).passages()) & set(planted(500, seed=1).passages())
+    one, other = ({t.name.short for n in range(300) for t in get_family(planted(seed=s).settings, n)} for s in (0, 1))
+    assert not one & other
     assert planted(500).fingerprint != planted(500, seed=1).fingerprint != planted(501, seed=1).fingerprint
     assert "seed=1" in repr(planted(500, seed=1))
 

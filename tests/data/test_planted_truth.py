@@ -242,9 +242,10 @@ def test_a_near_duplicate_answers_what_its_source_answers_and_says_so():
     assert found > 50
 
 
+@pytest.mark.slow
 def test_traps_share_more_words_with_the_query_than_true_matches_do():
     def look(traps: float) -> tuple[float, float, float]:
-        chosen, written = corpus(traps=traps, num_queries=600), texts(traps=traps)
+        chosen, written = corpus(traps=traps, num_queries=300), texts(traps=traps)
         of_a_passage = of_a_trap = aimed = 0
         for query in chosen.every_query():
             own = content_words(query.text)
@@ -258,7 +259,7 @@ def test_traps_share_more_words_with_the_query_than_true_matches_do():
             if "denies" in wrong or "asks" in wrong:
                 aimed += 1
                 of_a_trap += max(wrong.get("denies", 0), wrong.get("asks", 0)) > true
-        return aimed / 600, of_a_trap / max(aimed, 1), of_a_passage / 600
+        return aimed / 300, of_a_trap / max(aimed, 1), of_a_passage / 300
 
     (none, _, without), (some, often, _), (many, oftener, _) = look(0), look(0.15), look(0.4)
     assert none == 0 < 0.08 < some < many  # traps that are about the very fact that is asked for

@@ -23,7 +23,7 @@ WORDS: dict[str, dict[str, str]] = {
         "intro": "a slender {kind} with narrow leaves; a hardy {kind} of cool valleys; a low {kind} that forms dense mats; an upright {kind} with a woody base; a creeping {kind} with hairy stems; a climbing {kind} with glossy leaves; a rare {kind} of the northern islands; an aromatic {kind} known to every herb garden; a bushy {kind} with thorny twigs; a modest {kind} that most walkers overlook; a shade loving {kind} with a thick root; an annual {kind} with feathery leaves; a fleshy {kind} of dry places; a spreading {kind} with grey down; an evergreen {kind} with leathery leaves",
         "thing": "leaves; roots; seeds; stems; buds; petals; shoots; fruits; husks; pods; thorns; tubers; bulbs; anthers; spores; berries; rootstocks; tendrils; sepals; cuttings; seedlings; fronds; catkins; stalks",
         "quality": "a bitter smell; a waxy surface; a sweet scent; a rough texture; fine hairs; dark spots; a milky juice; sharp edges; a peppery taste; red veins; a silky gloss; a corky skin; a faint odour of almonds; pale stripes; sticky glands",
-        "agent": "gardeners; botanists; beekeepers; shepherds; farmers; foresters; florists; seed merchants; pharmacists; hikers; monks; plant breeders; ecologists; nursery owners; wardens; schoolchildren; herbalists",
+        "agent": "gardeners; botanists; beekeepers; shepherds; farmers; foresters; florists; seed merchants; pharmacists; hikers; monks; plant breeders; ecologists; nursery owners; wardens; teachers; herbalists",
         "verb": "prune; collect; protect; photograph; water; propagate; study; label; avoid; transplant; admire; sow; dry; press; graft; mulch; weed out; paint",
         "trouble": "late frost; slugs; root rot; drought; mildew; greenfly; strong winds; heavy clay; deer; too much lime; leaf miners; summer hail; rabbits; rust fungus; waterlogged ground; shade",
         "where": "in botanical gardens; along forest roads; near old monasteries; in stone troughs; behind greenhouses; at the edge of fields; in window boxes; between paving stones; around ponds; on north facing banks; in herb collections; beneath tall trees",
@@ -77,7 +77,7 @@ WORDS: dict[str, dict[str, str]] = {
         "intro": "a cheerful {kind} with open stages; a religious {kind} that turned into a fair; a noisy {kind} with drums and masks; an annual {kind} for the whole family; a {kind} of music and street theatre; an old {kind} revived by students; a village {kind} with a brass band; an international {kind} with famous guests; a quiet {kind} by candlelight; an exuberant {kind} with costumes; a harvest {kind} with decorated carts; a {kind} organized by volunteers",
         "thing": "stages; costumes; masks; drums; lanterns; tents; stalls; programmes; posters; carts; songs; dances; speeches; banners; benches; torches; loudspeakers; toilets; fences; prizes; choirs; acrobats; garlands; cameras",
         "quality": "a warm welcome; long queues; a muddy field; loud music; a family atmosphere; cheap beer; fine costumes; a strict dress code; good organization; crowded trains; sleepless neighbours; a splendid finale; home made cakes",
-        "agent": "musicians; volunteers; dancers; neighbours; families; stallholders; organizers; sponsors; actors; stewards; children; campers; choir singers; jugglers; critics; firefighters; photographers",
+        "agent": "musicians; volunteers; dancers; neighbours; families; stallholders; organizers; sponsors; actors; stewards; parents; campers; choir singers; jugglers; critics; firefighters; photographers",
         "verb": "organize; enjoy; visit; film; miss; announce; applaud; support; cancel; postpone; attend; sponsor; open; review; join; photograph; recommend; avoid",
         "trouble": "thunderstorms; mud; rising costs; noise complaints; lost children; pickpockets; broken generators; a lack of toilets; forged wristbands; heat; wasps; parking problems; late trains; warm beer; fire hazards; cold nights",
         "where": "on the main stage; in the beer tent; along the route; on the camping ground; behind the scenes; in front of the church; at the gates; in the meadow; under the chestnut trees; beside the food stalls; in the old barn; at the lake shore",
@@ -231,7 +231,7 @@ In earlier days, {agent} had neither {thing} nor {thing2}.
 The law protects {agent} from {trouble}, at least on paper.
 Television programmes have made {thing} fashionable again.
 Once a month, {agent} exchange {thing} {where}.
-Cheap {thing} lead to {trouble}, as {number} complaints prove.
+Cheap {thing} lead to {trouble}, as {number} letters to the editor prove.
 The search for better {thing} has kept {agent} busy for generations.
 Tradition demands {quality}; the young would rather have {quality2}.
 Whether {trouble} can be prevented is a matter for {agent}.
@@ -302,7 +302,7 @@ def expand(kind: str, patterns: list[str], table: int, size: int) -> list[str]:
         filled = {
             "x": "%s",
             "a": f"a {NOUN.get(kind, kind)}",
-            "number": str(3 + (bits[-1] >> 8) % (40 if bits[-1] & 1 else 900)),
+            "number": str(11 + (bits[-1] >> 8) % (40 if bits[-1] & 1 else 900)),
         }
         filled["month"] = f"{MONTHS[(bits[-1] >> 20) % 12]} {2020 + (bits[-1] >> 32) % 7}"
         for (name, choices), b in zip(words.items(), bits, strict=False):

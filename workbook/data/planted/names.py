@@ -32,7 +32,7 @@ AVOIDED = frozenset(
         "rid road rod rot run rut sad sail sat sea sead seal seat ses set shat shed shit shot shut sin sis sit slit slot slut son "
         "soul spain span spat speak spear spin spit spot star stain stem step suk sum sun tail tan tar teal team tear ten that the "
         "them then this thus tik tim tin tis tit toad tom tot train treat trim vain van vat veal vet vot wag wait wan war was wat "
-        "weak wear wet win wit won zit klan kuk kut nit mus nut pul fuk fuk fan fas fad fud gad git gun ham hen hum jut"
+        "weak wear wet win wit won zit klan kuk kut nit mus nut pul fuk fuk fan fas fad fud gad git gun ham hen hum jut sem sod slav chol mal sal mot"
     )
 )
 TAILS = tuple(

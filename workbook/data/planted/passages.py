@@ -16,7 +16,7 @@ import numpy as np
 from workbook.data.planted.plan import Plan, make_plan
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.wording import write_passage
-from workbook.data.planted.world import PER_FAMILY, Family, family_draws, make_family
+from workbook.data.planted.world import PER_FAMILY, Family, family_draws, make_family, name_key
 
 FAMILIES = 16  # in a block
 BLOCK = FAMILIES * PER_FAMILY
@@ -56,15 +56,16 @@ def get_family(settings: Settings, number: int) -> Family:
     block, inside = divmod(number, FAMILIES)
     plan, _, _, bits = make_block(settings, block)
     kind, other_kind = plan.kinds[inside].tolist()
-    return make_family(number, kind, other_kind, bits[inside].tolist())
+    return make_family(number, kind, other_kind, bits[inside].tolist(), name_key(settings.seed))
 
 
 def passage_texts(settings: Settings, start: int, stop: int) -> Iterator[str]:
     """The texts of the passages from `start` up to, not including, `stop`. Taught in 09."""
+    key = name_key(settings.seed)
     for block in range(start // BLOCK, -(-stop // BLOCK)):
         plan, order, _, world = make_block(settings, block)
         families = [
-            make_family(block * FAMILIES + i, kind, other_kind, row)
+            make_family(block * FAMILIES + i, kind, other_kind, row, key)
             for i, ((kind, other_kind), row) in enumerate(zip(plan.kinds.tolist(), world.tolist(), strict=True))
         ]
         flat = [x.reshape(BLOCK).tolist() for x in (plan.root, plan.entity, plan.facet, plan.style, plan.extra,
@@ -87,11 +88,11 @@ def passage_text(settings: Settings, number: int) -> str:
     plan, order, _, _ = make_block(settings, block)
     family, slot = divmod(order[at], PER_FAMILY)
     root = int(plan.root[family, slot])
-    said = (plan.entity, plan.facet, plan.style, plan.extra, plan.compared, plan.sentences)
-    return write_passage(
-        get_family(settings, block * FAMILIES + family),
-        *(int(x[family, slot]) for x in said),
-        int(plan.bits[family, root, 1]),
-        int(plan.bits[family, root, 2]),
-        0 if root == slot else int(plan.bits[family, slot, 2]) | 1,
+    entity, facet, style, extra, compared, sentences = (
+        int(x[family, slot]) for x in (plan.entity, plan.facet, plan.style, plan.extra, plan.compared, plan.sentences)
     )
+    shape, choice, twist = (int(plan.bits[family, at, i]) for at, i in ((root, 1), (root, 2), (slot, 2)))
+    return write_passage(
+        get_family(settings, block * FAMILIES + family), entity, facet, style, extra, compared, sentences,
+        shape, choice, 0 if root == slot else twist | 1,
+    )  # fmt: skip

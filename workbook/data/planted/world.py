@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workbook.data.planted.draws import FAMILY, draws
+from workbook.data.planted.draws import FAMILY, TABLE, draw, draws
 from workbook.data.planted.kinds import Kind
 from workbook.data.planted.kinds_more import KINDS
 from workbook.data.planted.names import COINED, Name, make_name, scatter
@@ -88,17 +88,24 @@ def namesake_kinds(kinds: np.ndarray, bits: np.ndarray) -> np.ndarray:
 Family = tuple[Entity, Entity, Entity, Entity]
 
 
-def make_family(number: int, kind: int, other_kind: int, bits: list[int]) -> Family:
+@cache
+def name_key(seed: int) -> int:
+    """What the numbers of names are mixed with, so that another seed names its things otherwise. Taught in 09."""
+    return draw(seed, TABLE, 0) & 0x1FFFFF
+
+
+def make_family(number: int, kind: int, other_kind: int, bits: list[int], key: int) -> Family:
     """The four things of a family.
 
     Args:
         number: of the family.
         kind, other_kind: rows of `KINDS`, the second for the namesake.
         bits: its row of `family_draws`.
+        key: of the seed, see `name_key`.
 
     Taught in 09.
     """
-    first, other = scatter(2 * number), scatter(2 * number + 1)
+    first, other = scatter(2 * number ^ key), scatter((2 * number + 1) ^ key)
     a, b = first >> 10, first & 1023
     tails, sister_tails = bits[2], bits[3]
     name = make_name(a, b, tails)
