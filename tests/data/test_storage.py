@@ -160,7 +160,7 @@ def test_a_changed_bit_is_found_by_check_and_the_part_is_named(tmp_path):
     damaged.check(0, 7)
     damaged.check(14)
     for rows in [(), (6, 8), (13, 14)]:
-        with pytest.raises(ValueError, match="part-00001.arrow is damaged: expected SHA-256"):
+        with pytest.raises(ValueError, match=r"part-00001\.arrow is damaged: expected SHA-256"):
             damaged.check(*rows)
 
 
@@ -168,7 +168,7 @@ def test_a_changed_bit_is_found_by_check_and_the_part_is_named(tmp_path):
 def test_a_damaged_manifest_is_refused(tmp_path, content):
     store_texts(tmp_path, TEXTS.items())
     (tmp_path / MANIFEST).write_text(content)
-    with pytest.raises(ValueError, match="manifest.json is damaged"):
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged"):
         StoredTexts(tmp_path)
 
 
@@ -235,4 +235,4 @@ def test_opening_and_one_look_up_read_next_to_nothing(tmp_path):
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) > 60e6
     run = [sys.executable, "-c", MEMORY, str(tmp_path)]
     megabytes = float(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
-    assert megabytes < 6  # the texts are 60 MB
+    assert megabytes < 12  # the texts are 60 MB

@@ -19,6 +19,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import ItemsView as Items
 from collections.abc import ValuesView as Values
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -319,10 +320,8 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException as error:
-        try:
+        with suppress(OSError):  # a folder that cannot be written holds no temporary file
             temporary.unlink(missing_ok=True)
-        except OSError:
-            pass  # a folder that cannot be written holds no temporary file
         if isinstance(error, OSError):
             raise OSError(
                 error.errno,
