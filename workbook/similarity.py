@@ -5,7 +5,7 @@ Letters: Q queries, N passages, D dimensions, K results.
 Taught in 02 (similarity) and 03 (search).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -131,8 +131,8 @@ def _where_nan_arose(queries: Tensor, corpus: Tensor) -> str:
 
 def dense_search(
     encoder: Any,
-    corpus: dict[str, str],
-    queries: dict[str, str],
+    corpus: Mapping[str, str],
+    queries: Mapping[str, str],
     k: int = 100,
     corpus_embeddings: Any = None,
 ) -> Run:

@@ -15,7 +15,7 @@ Taught in 17.
 
 import hashlib
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -98,34 +98,44 @@ def is_msmarco_rows(path: Path) -> bool:
     return first is not None and {"query", "query_id", "passages"} <= first[1].keys()
 
 
+def text_rows(path: Path, rows: Iterable[tuple[int, dict]], problems: Problems) -> Texts:
+    """The texts of numbered rows, each with an id and a text. Taught in 17."""
+    for number, row in rows:
+        id, text = _first(row, IDS), _first(row, TEXTS)
+        if id is None or not isinstance(text, str):
+            problems.report("no id or text", path, number, 'an "_id" and a string "text"', repr(row), unit(path))
+            continue
+        title = str(row.get("title") or "").strip()
+        yield path, number, str(id), f"{title}\n{text}" if title else text
+
+
+def judgement_rows(path: Path, rows: Iterable[tuple[int, dict]], problems: Problems) -> Judgements:
+    """The judgements of numbered rows, each with two ids and a whole score. Taught in 17."""
+    for number, row in rows:
+        query_id, passage_id, grade = _first(row, QUERY_IDS), _first(row, PASSAGE_IDS), _first(row, GRADES)
+        try:
+            whole = int(grade)  # type: ignore[call-overload]
+            if query_id is None or passage_id is None or whole != float(grade):  # type: ignore[arg-type]
+                raise ValueError
+        except (TypeError, ValueError, OverflowError):
+            expected = "query-id, corpus-id and a whole score"
+            problems.report("no judgement", path, number, expected, repr(row), unit(path))
+        else:
+            yield path, number, str(query_id), str(passage_id), whole
+
+
 def _texts(paths: list[Path], problems: Problems) -> Texts:
-    expected = 'an "_id" and a string "text"'
     for path in paths:
-        for number, row in read_rows(path, problems, (*IDS, *TEXTS, "title")):
-            id, text = _first(row, IDS), _first(row, TEXTS)
-            if id is None or not isinstance(text, str):
-                problems.report("no id or text", path, number, expected, repr(row), unit(path))
-                continue
-            title = str(row.get("title") or "").strip()
-            yield path, number, str(id), f"{title}\n{text}" if title else text
+        yield from text_rows(path, read_rows(path, problems, (*IDS, *TEXTS, "title")), problems)
 
 
 def _judgements(paths: list[Path], problems: Problems, queries: Container[str]) -> Judgements:
-    expected = "query-id, corpus-id and a whole score"
     for path in paths:
         if path.suffix == ".tsv":
             yield from read_qrels(path, problems, queries)
-            continue
-        for number, row in read_rows(path, problems, (*QUERY_IDS, *PASSAGE_IDS, *GRADES)):
-            query_id, passage_id, grade = _first(row, QUERY_IDS), _first(row, PASSAGE_IDS), _first(row, GRADES)
-            try:
-                whole = int(grade)  # type: ignore[arg-type]
-                if query_id is None or passage_id is None or whole != float(grade):  # type: ignore[arg-type]
-                    raise ValueError
-            except (TypeError, ValueError, OverflowError):
-                problems.report("no judgement", path, number, expected, repr(row), unit(path))
-            else:
-                yield path, number, str(query_id), str(passage_id), whole
+        else:
+            rows = read_rows(path, problems, (*QUERY_IDS, *PASSAGE_IDS, *GRADES))
+            yield from judgement_rows(path, rows, problems)
 
 
 def _first(row: dict, names: tuple[str, ...]) -> object:

@@ -66,7 +66,7 @@ def load_sts(files: list[Path], problems: Problems, name: str, licence: str = "u
     for path in files:
         for number, split, score, first, second in _rows(path, problems):
             try:
-                value = float(score)
+                value = float(str(score))
             except (TypeError, ValueError):
                 value = math.nan
             if not 0 <= value <= 5:
