@@ -74,9 +74,12 @@ def fetch(file: RemoteFile, folder: Path, timeout: float = 60.0, retries: int = 
     Raises:
         DownloadError: the server refuses, breaks off for good, or sends something else than was expected.
         OSError: the disk is full or the folder cannot be written.
+        ValueError: the address is not on the web, or the name leads to another folder.
 
     Taught in 17.
     """
+    if urllib.parse.urlsplit(file.url).scheme not in ("http", "https"):
+        raise ValueError(f"expected an address that begins with http:// or https://, got {file.url!r}")
     target = folder / _plain_name(file.file_name)
     folder.mkdir(parents=True, exist_ok=True)
     if target.is_file():
@@ -272,8 +275,6 @@ class _SaferRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _open(request: urllib.request.Request, timeout: float) -> Any:
-    if urllib.parse.urlsplit(request.full_url).scheme not in ("http", "https"):
-        raise ValueError(f"expected an address that begins with http:// or https://, got {request.full_url!r}")
     return urllib.request.build_opener(_SaferRedirects).open(request, timeout=timeout)
 
 

@@ -94,6 +94,7 @@ def load_public(
         found = [path for path in row_or_table_files(place) if path.name.startswith("sts")]
         return load_sts(found, problems, name, entry.licence)
     collection = into_folder(read_folder(place, problems, name, entry.licence), folder, problems)
+    shutil.rmtree(folder / "files" / UNPACKED, ignore_errors=True)  # what was read can be unpacked again
     if entry.passages is not None and len(collection.corpus) != entry.passages:
         warnings.warn(
             f"{name} should hold {entry.passages:,} passages, {len(collection.corpus):,} were read; "
@@ -134,13 +135,13 @@ def cache_folder() -> Path:
 
 
 def _unpacked(files: list[Path], folder: Path) -> Path:
-    """The folder in which the files of all archives stand; the files' own folder where there is no archive."""
-    archives = [path for path in files if is_archive(path)]
-    for archive in archives:
+    """The folder below which all files stand, those of archives too: of the only archive, or of all downloads."""
+    target = folder
+    for archive in filter(is_archive, files):
         target = folder / UNPACKED / archive.name.split(".")[0]
         if not target.exists():
             unpack(archive, target)
-    return folder
+    return target if len(files) == 1 else folder
 
 
 def forget(name: str, cache: Path | None = None) -> None:
