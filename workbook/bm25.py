@@ -54,9 +54,9 @@ METHODS: dict[str, tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]]] 
 
 # The 33 words that Lucene leaves out of English by default, and bm25s with it.
 STOP_WORDS = frozenset(
-    "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this "
-    "to was will with".split()
-)
+    ("a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of",
+     "on", "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "will", "with")
+)  # fmt: skip
 
 
 def words(text: str) -> list[str]:

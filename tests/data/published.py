@@ -203,7 +203,10 @@ MTEB_CORPUS = [
     {"_id": "5836", "title": "", "text": "Myelodysplastic syndromes."},
 ]
 MTEB_QUERIES = [{"_id": "1", "text": "0-dimensional biomaterials show inductive properties."}]
-MTEB_QRELS = [{"query-id": "1", "corpus-id": "4983", "score": 1.0}, {"query-id": "1", "corpus-id": "5836", "score": 0.0}]
+MTEB_QRELS = [
+    {"query-id": "1", "corpus-id": "4983", "score": 1.0},
+    {"query-id": "1", "corpus-id": "5836", "score": 0.0},
+]
 
 
 def mteb_parquet(folder: Path) -> Path:

@@ -45,7 +45,13 @@ def test_files_and_folders_come_out_as_they_went_in(tmp_path, name):
         folder = tarfile.TarInfo("nq")
         folder.type = tarfile.DIRTYPE
         mode = "w" if name.endswith("tar") else "w:gz"
-        tar_of(tmp_path / name, (folder, b""), file("nq/corpus.jsonl", b"one"), file("./nq/qrels/test.tsv", b"two"), mode=mode)
+        tar_of(
+            tmp_path / name,
+            (folder, b""),
+            file("nq/corpus.jsonl", b"one"),
+            file("./nq/qrels/test.tsv", b"two"),
+            mode=mode,
+        )
     unpack(tmp_path / name, tmp_path / "out")
     assert everything(tmp_path / "out") == {"nq", "nq/corpus.jsonl", "nq/qrels", "nq/qrels/test.tsv"}
     assert (tmp_path / "out/nq/qrels/test.tsv").read_text() == "two"

@@ -24,7 +24,10 @@ def site():
         yield site
 
 
-def get(site, folder, size=len(CONTENT), checksum=MD5, **settings):
+SIZE = len(CONTENT)
+
+
+def get(site, folder, size=SIZE, checksum=MD5, **settings):
     return fetch(RemoteFile(site.url("a.bin"), size, checksum), folder, **{"pause": 0.0, "timeout": 5.0} | settings)
 
 
@@ -114,7 +117,7 @@ def test_gits_checksum_is_gits(tmp_path):
 def test_a_damaged_file_on_the_disk_is_noticed(site, tmp_path):
     path = get(site, tmp_path)
     path.write_bytes(CONTENT[:-1] + b"?")
-    with pytest.raises(DownloadError, match="expected the md5 .* remove"):
+    with pytest.raises(DownloadError, match=r"expected the md5 .* remove"):
         get(site, tmp_path)
 
 
@@ -184,6 +187,11 @@ def test_a_name_that_leads_elsewhere_is_refused(site, tmp_path, name):
 def test_only_the_web_is_read(tmp_path, url):
     with pytest.raises(ValueError, match="begins with http"):
         fetch(RemoteFile(url), tmp_path)
+
+
+def test_a_listing_that_names_a_file_as_its_next_page_is_not_followed():
+    with pytest.raises(DownloadError, match="begins with http"):
+        download.get_json("file:///etc/hostname")
 
 
 def test_a_disk_without_room_is_said_before_the_download(site, tmp_path):

@@ -73,7 +73,9 @@ def test_a_broken_line_of_msmarco_is_named_or_skipped_and_counted(tmp_path, name
 
 def test_a_split_that_contradicts_another_is_reported(tmp_path):
     folder = p.msmarco(tmp_path, **{"qrels.dev.small.tsv": "1048578\t0\t3\t0\n"})
-    with pytest.raises(MalformedFile, match=r"qrels.dev.tsv, line 1: expected the grade 0 that another|dev.small.tsv, line 1"):
+    with pytest.raises(
+        MalformedFile, match=r"qrels.dev.tsv, line 1: expected the grade 0 that another|dev.small.tsv, line 1"
+    ):
         data.load(folder, strict=True)
 
 
@@ -108,10 +110,17 @@ def test_hard_negatives_in_both_editions(tmp_path):
     first = {"qid": "7", "pos": ["1"], "neg": {"bm25": [{"pid": "5", "score": 1.5, "ce-score": -9.1}]}}
     path = p.write_jsonl(tmp_path / "msmarco-hard-negatives.jsonl.gz", [*p.HARD_NEGATIVES, first])
     found = list(msmarco.read_hard_negatives(path, Problems(strict=True)))
-    assert found[0] == msmarco.HardNegatives("121352", ["0"], {"bm25": ["3", "2"], "msmarco-distilbert-base-tas-b": ["1"]})
+    assert found[0] == msmarco.HardNegatives(
+        "121352", ["0"], {"bm25": ["3", "2"], "msmarco-distilbert-base-tas-b": ["1"]}
+    )
     assert found[2] == msmarco.HardNegatives("7", ["1"], {"bm25": ["5"]})
     problems = Problems()
-    broken = [{"qid": 1}, {"qid": 1, "pos": 3, "neg": {}}, {"qid": 1, "pos": [2.5], "neg": {}}, {"qid": 1, "pos": [], "neg": []}]
+    broken = [
+        {"qid": 1},
+        {"qid": 1, "pos": 3, "neg": {}},
+        {"qid": 1, "pos": [2.5], "neg": {}},
+        {"qid": 1, "pos": [], "neg": []},
+    ]
     assert list(msmarco.read_hard_negatives(p.write_jsonl(tmp_path / "broken.jsonl", broken), problems)) == []
     assert problems.counts == {"no hard negatives": 4}
 
@@ -129,7 +138,9 @@ def test_the_rows_of_microsoft_ms_marco(tmp_path):
 def test_sentence_transformers_copy_of_the_corpus_with_its_own_column_names(tmp_path):
     p.write_parquet(tmp_path / "passage/train-00000-of-00002.parquet", [{"pid": 0, "text": "zero"}])
     p.write_parquet(tmp_path / "passage/train-00001-of-00002.parquet", [{"pid": 1, "text": "one"}])
-    p.write_parquet(tmp_path / "queries/train-00000-of-00001.parquet", [{"qid": 571018, "text": "what are the liberal arts?"}])
+    p.write_parquet(
+        tmp_path / "queries/train-00000-of-00001.parquet", [{"qid": 571018, "text": "what are the liberal arts?"}]
+    )
     p.write(tmp_path / "qrels/dev.tsv", "query-id\tcorpus-id\tscore\n571018\t1\t1\n")
     docs = data.load(tmp_path, strict=True)
     assert docs.corpus == {"0": "zero", "1": "one"}
@@ -168,7 +179,7 @@ def test_a_squad_paragraph_that_stands_twice_is_one_passage(tmp_path):
     ("change", "message"),
     [
         (lambda s: s[:-20], "dev-v1.1.json, line 1: expected JSON at column"),
-        (lambda s: s.replace('"context"', '"content"'), "dev-v1.1.json, paragraph 1: expected a \"context\""),
+        (lambda s: s.replace('"context"', '"content"'), 'dev-v1.1.json, paragraph 1: expected a "context"'),
         (lambda s: s.replace('"question"', '"q"'), 'dev-v1.1.json, paragraph 1: expected "id" and "question"'),
         (lambda s: s.replace('"data"', '"date"'), "dev-v1.1.json, line 1: expected a .json file"),
     ],
@@ -208,7 +219,9 @@ def test_the_original_sts_files_are_tab_separated_with_quotes_as_text(tmp_path):
 )
 def test_every_form_of_sts_gives_the_same_pairs(tmp_path, name, content):
     pairs = data.load(p.write(tmp_path / name, content), strict=True)
-    assert pairs.splits == {"test": [SimilarityPair("A girl is styling her hair.", "A girl is brushing her hair.", 2.5)]}
+    assert pairs.splits == {
+        "test": [SimilarityPair("A girl is styling her hair.", "A girl is brushing her hair.", 2.5)]
+    }
 
 
 def test_sts_in_parquet_and_scores_from_0_to_1(tmp_path):
@@ -233,7 +246,7 @@ def test_broken_sts_is_counted_and_strict_names_the_line(tmp_path, line, kind):
         pairs = data.load(path)
     assert len(pairs.splits["train"]) == 3
     assert pairs.problems.counts == {kind: 1}
-    with pytest.raises(MalformedFile, match="sts-train.csv, line 4"):
+    with pytest.raises(MalformedFile, match=r"sts-train.csv, line 4"):
         data.load(path, strict=True)
 
 
@@ -290,7 +303,9 @@ def test_mteb_as_parquet(tmp_path):
     assert docs.splits == {"test": ("1",)}
 
 
-@pytest.mark.parametrize("qrels", ["qrels/test.jsonl", "data/test-00000-of-00001.parquet", "default/test-00000-of-00001.parquet"])
+@pytest.mark.parametrize(
+    "qrels", ["qrels/test.jsonl", "data/test-00000-of-00001.parquet", "default/test-00000-of-00001.parquet"]
+)
 def test_mteb_as_json_lines_with_judgements_where_its_repositories_have_them(tmp_path, qrels):
     p.write_jsonl(tmp_path / "corpus.jsonl", p.MTEB_CORPUS)
     p.write_jsonl(tmp_path / "queries.jsonl", p.MTEB_QUERIES)
@@ -305,7 +320,9 @@ def test_a_judgement_without_a_whole_score_is_named_by_its_row(tmp_path, score):
     p.mteb_parquet(tmp_path)
     rows = [{"query-id": "1", "corpus-id": "4983", "score": score}]
     p.write_parquet(tmp_path / "qrels/test-00000-of-00001.parquet", rows)
-    with pytest.raises(MalformedFile, match=r"test-00000-of-00001.parquet, row 1: expected query-id, corpus-id and a whole"):
+    with pytest.raises(
+        MalformedFile, match=r"test-00000-of-00001.parquet, row 1: expected query-id, corpus-id and a whole"
+    ):
         data.load(tmp_path, strict=True)
 
 
@@ -360,6 +377,35 @@ def test_stored_on_the_disk_it_is_the_same_collection(tmp_path, make):
     assert dict(outside.corpus.items()) == inside.corpus
     assert dict(outside.queries.items()) == inside.queries
     assert (outside.qrels, outside.splits) == (inside.qrels, inside.splits)
+
+
+def test_a_stored_collection_is_loaded_by_its_folder_and_not_overwritten(tmp_path):
+    folder = p.msmarco(tmp_path / "from", **{"collection.tsv": p.MSMARCO["collection.tsv"] + "no tab\n"})
+    with pytest.warns(UserWarning, match="no tab"):
+        stored = data.load(folder, store=tmp_path / "to")
+    with pytest.warns(UserWarning, match="no tab"):
+        again = data.load(tmp_path / "to")
+    assert (dict(again.corpus), again.qrels, again.splits) == (dict(stored.corpus), stored.qrels, stored.splits)
+    assert (again.name, again.fingerprint, again.licence) == (stored.name, stored.fingerprint, stored.licence)
+    with pytest.raises(FileExistsError, match="holds a finished collection; load it by its path"):
+        data.load(folder, store=tmp_path / "to")
+
+
+def test_a_folder_with_somebody_elses_files_is_not_written_over(tmp_path):
+    folder = p.mteb_parquet(tmp_path)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with pytest.raises(FileExistsError, match="holds a corpus that was not written here"):
+        data.load(folder, store=folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+def test_an_id_with_a_tab_cannot_be_stored_and_says_so(tmp_path):
+    p.write_jsonl(tmp_path / "corpus.jsonl", [{"_id": "a\tb", "text": "x"}])
+    p.write_jsonl(tmp_path / "queries.jsonl", p.MTEB_QUERIES)
+    p.write_jsonl(tmp_path / "qrels/test.jsonl", [{"query-id": "1", "corpus-id": "a\tb", "score": 1}])
+    assert data.load(tmp_path, strict=True).qrels == {"1": {"a\tb": 1}}
+    with pytest.raises(ValueError, match="an id with a tab or a line break cannot be stored"):
+        data.load(tmp_path, strict=True, store=tmp_path / "store")
 
 
 def test_loading_a_folder_writes_nothing_into_it(tmp_path):

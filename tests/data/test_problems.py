@@ -56,7 +56,11 @@ def test_a_line_that_is_read_twice_is_counted_once():
     assert problems.counts == {"no id": 2}
 
 
-@given(st.lists(st.one_of(st.integers(0, 50).map(str), st.sampled_from(["a", "07", "00", "-1", "", "²", "٣", str(10**12)]))))
+@given(
+    st.lists(
+        st.one_of(st.integers(0, 50).map(str), st.sampled_from(["a", "07", "00", "-1", "", "²", "٣", str(10**12)]))
+    )
+)
 def test_seen_is_a_set(ids):
     seen, expected = Seen(), set()
     for id in ids:
@@ -118,7 +122,10 @@ def test_an_endless_line_is_skipped_and_does_not_fill_the_memory(tmp_path, monke
 
 
 def test_json_that_is_no_object_or_holds_half_a_character_is_skipped(tmp_path):
-    path = write(tmp_path / "a.jsonl", '{"a": 1}\n[1]\n{broken\n{"a": "\\ud83d"}\n{"a": "\\ud83d\\ude00"}\n' + "[" * 100_000 + "\n")
+    path = write(
+        tmp_path / "a.jsonl",
+        '{"a": 1}\n[1]\n{broken\n{"a": "\\ud83d"}\n{"a": "\\ud83d\\ude00"}\n' + "[" * 100_000 + "\n",
+    )
     problems = Problems()
     assert [row["a"] for _, row in formats.read_json_objects(path, problems)] == [1, "😀"]
     assert problems.counts == {"not an object": 1, "not JSON": 2, "not UTF-8": 1}
@@ -133,7 +140,10 @@ def test_an_unknown_ending_is_refused(tmp_path):
 def broken(tmp_path):
     """A BEIR folder with one good passage, query and judgement, and every kind of broken line."""
     good = '{"_id": "p1", "text": "good"}\n'
-    write(tmp_path / "corpus.jsonl", good.encode() + b'{"_id": "p1", "text": "again"}\n{"_id": \n[]\n{"_id": "p3"}\n\xff\n')
+    write(
+        tmp_path / "corpus.jsonl",
+        good.encode() + b'{"_id": "p1", "text": "again"}\n{"_id": \n[]\n{"_id": "p3"}\n\xff\n',
+    )
     write_jsonl(tmp_path / "queries.jsonl", [{"_id": "q1", "text": "?"}, {"_id": "q1", "text": "again"}])
     write(tmp_path / "qrels/test.tsv", "a\tb\tc\nq1\tp1\t1\nq1\tp1\t1\nq9\tp1\t1\nq1\tp9\t1\nq1\tp1\nq1\tp1\tmany\n")
     return tmp_path

@@ -64,7 +64,8 @@ def publish(site, monkeypatch, name: str, files: dict[str, bytes], **changed) ->
     """Serve these files as those of a collection of the catalogue, with true sizes and checksums."""
     site.files |= files
     remote = tuple(
-        RemoteFile(site.url(path), len(content), f"md5:{hashlib.md5(content).hexdigest()}") for path, content in files.items()
+        RemoteFile(site.url(path), len(content), f"md5:{hashlib.md5(content).hexdigest()}")
+        for path, content in files.items()
     )
     monkeypatch.setitem(CATALOGUE, name, replace(CATALOGUE[name], files=remote, **changed))
 
@@ -94,7 +95,9 @@ def test_nothing_is_downloaded_unless_asked_and_the_error_says_what_it_would_be(
 
 
 def test_the_error_of_msmarco_says_how_large_it_is():
-    with pytest.raises(NotAllowed, match=r"(?s)msmarco-passage: .*size: 1.1 GB.*licence: Microsoft's terms.*windows.net"):
+    with pytest.raises(
+        NotAllowed, match=r"(?s)msmarco-passage: .*size: 1.1 GB.*licence: Microsoft's terms.*windows.net"
+    ):
         data.load("msmarco")
 
 
@@ -116,7 +119,10 @@ def test_the_sums_are_those_of_ir_datasets():
     ir_datasets = pytest.importorskip("ir_datasets")
     table = json.loads((Path(ir_datasets.__file__).parent / "etc/downloads.json").read_text())
     known = {
-        entry["url"]: entry for group in table.values() for entry in group.values() if isinstance(entry, dict) and "url" in entry
+        entry["url"]: entry
+        for group in table.values()
+        for entry in group.values()
+        if isinstance(entry, dict) and "url" in entry
     }
     compared = 0
     for entry in CATALOGUE.values():
@@ -231,7 +237,10 @@ def test_natural_questions_from_beirs_zip(site, monkeypatch, tmp_path):
 def test_squad_codesearchnet_and_sts(site, monkeypatch, tmp_path):
     squad = {"train-v1.1.json": p.SQUAD_TRAIN, "dev-v1.1.json": p.SQUAD_DEV}
     publish(site, monkeypatch, "squad", {name: json.dumps(content).encode() for name, content in squad.items()})
-    assert {split: len(ids) for split, ids in data.load("squad", download=True).splits.items()} == {"dev": 1, "train": 3}
+    assert {split: len(ids) for split, ids in data.load("squad", download=True).splits.items()} == {
+        "dev": 1,
+        "train": 3,
+    }
 
     publish(site, monkeypatch, "codesearchnet/python", {"python.zip": zipped(p.codesearchnet(tmp_path / "code"))})
     assert list(data.load("codesearchnet", download=True).splits) == ["test", "train", "valid"]
@@ -319,7 +328,7 @@ def test_a_hub_that_lists_a_path_outside_is_not_followed(site, monkeypatch, tmp_
 
 def test_a_task_that_the_hub_does_not_know(site, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", site.address)
-    with pytest.raises(DownloadError, match="no usable answer .*404.*is the name right"):
+    with pytest.raises(DownloadError, match=r"no usable answer .*404.*is the name right"):
         data.load("mteb/nothing", download=True)
 
 

@@ -1,8 +1,5 @@
 """Our readers read what ir_datasets and Hugging Face's datasets read from the same files."""
 
-import gzip
-import json
-
 import pytest
 
 from tests.data import published as p
@@ -65,7 +62,9 @@ def test_codesearchnet_as_ir_datasets_reads_it(tmp_path):
     ours = read_codesearchnet(tmp_path / "code", strict, docstrings=True)
     texts = {id: text for _, _, id, text in ours.passages(strict)}
     theirs = CodeSearchNetDocs(places)
-    assert texts == {doc.doc_id: doc.code for doc in theirs.docs_iter.__wrapped__(theirs)}  # without the store, a pickle
+    assert texts == {
+        doc.doc_id: doc.code for doc in theirs.docs_iter.__wrapped__(theirs)
+    }  # without the store, a pickle
     queries = {id: text for _, _, id, text in ours.queries(strict)}
     for split in ("train", "valid", "test"):
         for query in CodeSearchNetQueries(places, split).queries_iter():
@@ -74,6 +73,7 @@ def test_codesearchnet_as_ir_datasets_reads_it(tmp_path):
         assert judged == [(j.query_id, j.doc_id, j.relevance) for j in CodeSearchNetQrels(places, split).qrels_iter()]
 
 
+@pytest.mark.slow
 def test_mteb_as_the_library_datasets_reads_it(tmp_path):
     import datasets
 
@@ -138,12 +138,3 @@ def test_a_collection_that_ir_datasets_keeps_in_a_pickle_is_refused(tmp_path):
     import ir_datasets.indices.lz4_pickle as store
 
     assert store.pickle.__name__ == "pickle"  # and the library is as it was
-
-
-def test_the_published_form_of_the_files_is_what_the_fixtures_say(tmp_path):
-    """The fixtures are bytes, not what our own writer makes of them."""
-    path = p.codesearchnet(tmp_path) / "python/final/jsonl/train/python_train_0.jsonl.gz"
-    assert set(json.loads(gzip.decompress(path.read_bytes()))) == {
-        "repo", "path", "func_name", "original_string", "language", "code", "code_tokens", "docstring", "docstring_tokens",
-        "sha", "url", "partition",
-    }  # fmt: skip

@@ -25,7 +25,10 @@ NAMES = ("toy", "pydocs", "pydocs-code")
 
 @overload
 def load(  # type: ignore[overload-overlap]
-    name_or_path: Literal["stsbenchmark", "sts-b"], download: bool | None = None, strict: bool = False, store: None = None
+    name_or_path: Literal["stsbenchmark", "sts-b"],
+    download: bool | None = None,
+    strict: bool = False,
+    store: None = None,
 ) -> "SimilaritySet": ...
 
 
@@ -61,7 +64,7 @@ def load(
         strict: stop at the first broken line of a file. Else it is left out, a warning says so, and the
             collection's `problems` tell which.
         store: a folder for the texts of a large collection, which is then read from there and not held in
-            memory. Public collections stand in the cache anyway.
+            memory; from then on, load that folder. Public collections stand in the cache anyway.
     Returns:
         the collection. Treat it as read-only: named ones are loaded once and shared. Sentence pairs are a
         `SimilaritySet`, "msmarco-triples" and "msmarco-hard-negatives" are streams.
@@ -89,12 +92,15 @@ def load(
 
 def _from_path(folder: Path, strict: bool, store: str | Path | None) -> Any:
     from workbook.data.folders import read_folder
-    from workbook.data.reading import into_folder, into_memory
+    from workbook.data.reading import into_folder, into_memory, open_folder
     from workbook.data.sts import load_sts
 
     problems = Problems(strict)
     if sentences := [folder] if folder.is_file() else sorted(folder.glob("sts-*.csv")):
         return load_sts(sentences, problems, folder.name)
+    stored = open_folder(folder)
+    if stored is not None and not (strict and stored.problems):
+        return stored
     reading = read_folder(folder, problems)
     return into_memory(reading, problems) if store is None else into_folder(reading, Path(store), problems)
 

@@ -80,7 +80,9 @@ def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
         for member in tar:
             if not member.isreg() and not member.isdir():
                 kind = "link" if member.issym() or member.islnk() else "device"
-                raise UnsafeArchive(f"{archive.name} holds the {kind} {member.name!r}; only files and folders are taken")
+                raise UnsafeArchive(
+                    f"{archive.name} holds the {kind} {member.name!r}; only files and folders are taken"
+                )
             yield member.name, tar.extractfile(member) if member.isreg() else None
 
 
@@ -89,7 +91,9 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
         for member in file.infolist():
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise UnsafeArchive(f"{archive.name} holds the link {member.filename!r}; only files and folders are taken")
+                raise UnsafeArchive(
+                    f"{archive.name} holds the link {member.filename!r}; only files and folders are taken"
+                )
             # orig_filename is what the archive says; filename is what zipfile makes of it
             if member.is_dir():
                 yield member.orig_filename, None

@@ -48,6 +48,7 @@ class Entry:
         passages, queries: how many there should be; None where unknown.
         hub: a data set on Hugging Face's hub, whose files and checksums are asked for there.
         only: the files wanted from the hub, by the beginning of their path; all by default.
+        about: the size in bytes, roughly, where the exact one is not known before the download.
 
     Taught in 17.
     """
@@ -61,6 +62,7 @@ class Entry:
     queries: int | None = None
     hub: str = ""
     only: tuple[str, ...] = ()
+    about: int | None = None
 
     @property
     def size(self) -> int | None:
@@ -133,6 +135,7 @@ CATALOGUE: dict[str, Entry] = {
         "negatives that several retrievers found", "hard negatives", MS_TERMS,
         "https://huggingface.co/datasets/sentence-transformers/msmarco-hard-negatives",
         hub="sentence-transformers/msmarco-hard-negatives", only=("msmarco-hard-negatives.jsonl.gz",),
+        about=1_230_000_000,
     ),
     "squad": Entry(
         "question → the paragraph it was written for", "squad", "CC BY-SA 4.0",
@@ -145,6 +148,7 @@ CATALOGUE: dict[str, Entry] = {
     "stsbenchmark": Entry(
         "pairs of sentences with similarity from 0 to 5", "sts", "scores CC BY-SA 4.0, texts as their sources",
         "https://ixa2.si.ehu.eus/stswiki/", (RemoteFile(STS, None, "md5:4eb0065aba063ef77873d3a9c8088811"),),
+        about=400_000,
     ),
     **{f"beir/{name}": Entry(
         f"BEIR: {name}", "beir", licence, "https://github.com/beir-cellar/beir",
@@ -180,9 +184,13 @@ def names() -> list[str]:
 
 def describe(name: str, entry: Entry) -> str:
     """Size, licence and source, as shown before anything is downloaded. Taught in 17."""
-    size = "size: as the hub lists it" if entry.hub else f"size: {readable(entry.size)}"
-    source = f"hub data set {entry.hub}" if entry.hub else ", ".join(dict.fromkeys(f.url.split("/")[2] for f in entry.files))
-    return f"{name}: {entry.title}\n  {size}\n  licence: {entry.licence}\n  source: {source}; {entry.page}"
+    size = readable(entry.size)
+    if entry.size is None:
+        size = f"about {readable(entry.about)}" if entry.about else "unknown until the hub is asked, and shown then"
+    source = (
+        f"hub data set {entry.hub}" if entry.hub else ", ".join(dict.fromkeys(f.url.split("/")[2] for f in entry.files))
+    )
+    return f"{name}: {entry.title}\n  size: {size}\n  licence: {entry.licence}\n  source: {source}; {entry.page}"
 
 
 def readable(size: int | None) -> str:

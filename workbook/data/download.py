@@ -78,8 +78,7 @@ def fetch(file: RemoteFile, folder: Path, timeout: float = 60.0, retries: int = 
 
     Taught in 17.
     """
-    if urllib.parse.urlsplit(file.url).scheme not in ("http", "https"):
-        raise ValueError(f"expected an address that begins with http:// or https://, got {file.url!r}")
+    _on_the_web(file.url)
     target = folder / _plain_name(file.file_name)
     folder.mkdir(parents=True, exist_ok=True)
     if target.is_file():
@@ -123,7 +122,8 @@ def fetch(file: RemoteFile, folder: Path, timeout: float = 60.0, retries: int = 
 def get_json(url: str, timeout: float = 60.0) -> tuple[Any, str | None]:
     """A JSON document from the net, and the address of its next page, if it has one. Taught in 17."""
     try:
-        with _open(urllib.request.Request(url, headers={"User-Agent": "embedding-workbook"}), timeout) as response:
+        request = urllib.request.Request(_on_the_web(url), headers={"User-Agent": "embedding-workbook"})
+        with _open(request, timeout) as response:
             link = response.headers.get("Link", "")
             following = link.split(">")[0].lstrip("< ") if 'rel="next"' in link else None
             return json.loads(response.read(64 * BLOCK)), following
@@ -259,7 +259,7 @@ def _room_for(file: RemoteFile, part: Path, folder: Path) -> None:
 
 def _plain_name(name: str) -> str:
     """A name for the disk; one with a folder in it could lead elsewhere."""
-    if not name or name in (".", "..") or set(name) & set('/\\:\0'):
+    if not name or name in (".", "..") or set(name) & set("/\\:\0"):
         raise ValueError(f"expected a plain file name, got {name!r}")
     return name
 
@@ -274,7 +274,14 @@ class _SaferRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(request, fp, code, message, headers, url)
 
 
+def _on_the_web(url: str) -> str:
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"expected an address that begins with http:// or https://, got {url!r}")
+    return url
+
+
 def _open(request: urllib.request.Request, timeout: float) -> Any:
+    _on_the_web(request.full_url)
     return urllib.request.build_opener(_SaferRedirects).open(request, timeout=timeout)
 
 

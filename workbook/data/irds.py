@@ -71,7 +71,9 @@ def read_ir_dataset(data_set: Any, name: str, problems: Problems, store: str | P
             yield Path(f"{name} qrels"), number, judged.query_id, judged.doc_id, int(judged.relevance)
 
     split = name.rsplit("/", 1)[1] if "/" in name else "test"
-    reading = Reading(name, passages, queries, {split: judgements}, f"see https://ir-datasets.com/{name.split('/')[0]}.html")
+    reading = Reading(
+        name, passages, queries, {split: judgements}, f"see https://ir-datasets.com/{name.split('/')[0]}.html"
+    )
     return into_memory(reading, problems) if store is None else into_folder(reading, Path(store), problems)
 
 
@@ -100,7 +102,7 @@ def _no_pickles() -> Iterator[None]:
 
     refusing = SimpleNamespace(load=refuse, loads=refuse, dump=refuse, dumps=refuse, Unpickler=refuse)
     replaced = {
-        module: module.pickle  # type: ignore[attr-defined]
+        module: module.pickle
         for name, module in list(sys.modules.items())
         if name.split(".")[0] == "ir_datasets" and getattr(module, "pickle", None) is not None
     }

@@ -72,7 +72,9 @@ def find(folder: Path, pattern: str) -> list[Path]:
 
     Taught in 17.
     """
-    found = sorted(chain(folder.rglob(pattern), folder.rglob(f"{pattern}.gz")), key=lambda path: (len(path.parts), path))
+    found = sorted(
+        chain(folder.rglob(pattern), folder.rglob(f"{pattern}.gz")), key=lambda path: (len(path.parts), path)
+    )
     unpacked = {path for path in found if path.suffix != ".gz"}
     return [path for path in found if path.is_file() and (path.suffix != ".gz" or path.with_suffix("") not in unpacked)]
 

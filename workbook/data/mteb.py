@@ -175,7 +175,7 @@ def _queries_with_passages(
         for number, row in read_rows(path, problems, ("query", "query_id", "passages")):
             try:
                 texts, selected = row["passages"]["passage_text"], row["passages"]["is_selected"]
-                pairs = [(text, bool(mark)) for text, mark in zip(texts, selected, strict=True) if text.strip()]
+                pairs = [(text, mark == 1) for text, mark in zip(texts, selected, strict=True) if text.strip()]
                 query_id, query = str(row["query_id"]), row["query"].strip()
             except (KeyError, TypeError, ValueError, AttributeError):
                 problems.report("no query with passages", path, number, expected, repr(row), unit(path))

@@ -122,5 +122,3 @@ class Seen:
         before = len(self._others)
         self._others.add(id)
         return len(self._others) > before
-
-

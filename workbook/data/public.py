@@ -93,7 +93,8 @@ def load_public(
     if entry.kind == "sts":
         found = [path for path in row_or_table_files(place) if path.name.startswith("sts")]
         return load_sts(found, problems, name, entry.licence)
-    collection = into_folder(read_folder(place, problems, name, entry.licence), folder, problems)
+    reading = read_folder(place, problems, name, entry.licence)
+    collection = into_folder(reading, folder, problems, replace=True)
     shutil.rmtree(folder / "files" / UNPACKED, ignore_errors=True)  # what was read can be unpacked again
     if entry.passages is not None and len(collection.corpus) != entry.passages:
         warnings.warn(

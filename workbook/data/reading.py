@@ -20,6 +20,8 @@ Texts = Iterator[tuple[Path, int, str, str]]  # file, line, id, text
 Judgements = Iterator[tuple[Path, int, str, str, int]]  # file, line, query id, passage id, grade
 
 VERSION = 1  # raise it when what is read changes: what was stored before is then read again
+MANIFEST, UNFINISHED = "manifest.json", "unfinished"
+PARTS = ("corpus", "queries", "qrels")
 NO_JUDGEMENTS = "a collection without judgements cannot be measured on"
 
 
@@ -60,7 +62,7 @@ def into_memory(reading: Reading, problems: Problems) -> Collection:
     return _collection(reading, corpus, queries, qrels, splits, problems)
 
 
-def into_folder(reading: Reading, folder: Path, problems: Problems) -> Collection:
+def into_folder(reading: Reading, folder: Path, problems: Problems, replace: bool = False) -> Collection:
     """Read everything into a folder, a part at a time in memory; the collection then reads from there.
 
     Written are corpus/ and queries/ (Arrow, memory-mapped), qrels/SPLIT.tsv in BEIR's layout, and manifest.json,
@@ -68,7 +70,9 @@ def into_folder(reading: Reading, folder: Path, problems: Problems) -> Collectio
 
     Args:
         folder: where to; finished ones are opened by `open_folder`.
+        replace: write a finished one again.
     Raises:
+        FileExistsError: the folder is finished, or holds something that was not written here.
         MalformedFile: something is wrong and `problems` is strict.
         OSError: the disk is full or the folder cannot be written.
 
@@ -78,11 +82,17 @@ def into_folder(reading: Reading, folder: Path, problems: Problems) -> Collectio
 
     from workbook.data.storage import store_texts
 
+    parts = [folder / name for name in PARTS if (folder / name).exists()]
+    ours = (folder / UNFINISHED).exists() or (folder / MANIFEST).exists()
+    if parts and not ours:
+        raise FileExistsError(f"{folder} holds a {parts[0].name} that was not written here; name another folder")
+    if (folder / MANIFEST).exists() and not replace:
+        raise FileExistsError(f"{folder} holds a finished collection; load it by its path, or name another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "manifest.json").unlink(missing_ok=True)
-    for name in ("corpus", "queries", "qrels"):
-        if (folder / name).exists():
-            shutil.rmtree(folder / name)
+    write_atomically(folder / UNFINISHED, "")
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for part in parts:
+        shutil.rmtree(part)
     corpus = store_texts(folder / "corpus", _once(reading.passages(problems), problems))
     queries = store_texts(folder / "queries", _once(reading.queries(problems), problems))
     qrels, splits = _judged(reading, corpus, queries, problems)
@@ -99,7 +109,8 @@ def into_folder(reading: Reading, folder: Path, problems: Problems) -> Collectio
         "splits": {split: len(ids) for split, ids in splits.items()},
         "problems": problems.to_json(),
     }
-    write_json(folder / "manifest.json", manifest)
+    write_json(folder / MANIFEST, manifest)
+    (folder / UNFINISHED).unlink()
     return collection
 
 
@@ -115,14 +126,14 @@ def open_folder(folder: Path) -> Collection | None:
 
     from workbook.data.storage import open_texts
 
-    manifest = folder / "manifest.json"
+    manifest = folder / MANIFEST
     if not manifest.is_file():
         return None
     try:
         facts = json.loads(manifest.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"{manifest} is damaged ({error}); remove {folder} and load again") from error
-    if facts.get("version") != VERSION:
+    if not isinstance(facts, dict) or facts.get("version") != VERSION or not (folder / "corpus").is_dir():
         return None
     qrels: dict[str, dict[str, int]] = {}
     splits = {}
@@ -137,9 +148,7 @@ def open_folder(folder: Path) -> Collection | None:
         splits[split] = tuple(in_split)
     corpus, queries = open_texts(folder / "corpus"), open_texts(folder / "queries")
     problems = Problems.from_json(facts["problems"])
-    return Collection(
-        facts["name"], corpus, queries, qrels, splits, facts["licence"], facts["fingerprint"], problems
-    )
+    return Collection(facts["name"], corpus, queries, qrels, splits, facts["licence"], facts["fingerprint"], problems)
 
 
 def _once(texts: Texts, problems: Problems) -> Iterator[tuple[str, str]]:
