@@ -13,6 +13,7 @@ class Site:
         cuts: after how many bytes the next answers break off; an answer takes the first one.
         etags: path -> mark of the version; `"v1"` by default; None sends none.
         ranges: whether parts of files are served.
+        stall: after how many bytes the next answer hangs, until the client is gone; once.
         answers: path -> (status, headers), instead of a file.
         asked: (path, Range, If-Range) of each request.
     """
@@ -20,6 +21,8 @@ class Site:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.cuts: list[int] = []
+        self.stall: int | None = None
+        self.stalled = threading.Event()
         self.etags: dict[str, str | None] = {}
         self.ranges = True
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
@@ -63,6 +66,14 @@ def served():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            if site.stall is not None and status in (200, 206):
+                self.wfile.write(body[: site.stall])
+                self.wfile.flush()
+                site.stall = None
+                site.stalled.set()
+                self.close_connection = True
+                self.rfile.read()  # ends when the client is gone
+                return
             cut = site.cuts.pop(0) if site.cuts and status in (200, 206) else None
             if cut is not None and cut < len(body):
                 self.wfile.write(body[:cut])

@@ -153,6 +153,16 @@ def test_a_sample_is_the_one_that_lists_of_ids_would_give(large):
         assert set(few.corpus) == judged | drawn
 
 
+@pytest.mark.parametrize("num_passages", range(3, 8))
+def test_a_sample_has_exactly_as_many_passages_as_asked(num_passages):
+    corpus = {f"p{i}": "text" for i in range(7)}
+    docs = Collection("c", corpus, {"q": "?"}, {"q": {"p5": 1, "p0": 1, "gone": 0}}, {"test": ("q",)})
+    for seed in range(20):
+        few = docs.sample(1, num_passages + 1, seed)  # "gone" is judged and counted, but it is not in the corpus
+        assert len(few.corpus) == num_passages
+        assert {"p0", "p5"} <= set(few.corpus)
+
+
 def test_stored_texts_and_dictionaries_are_the_same_collection(small, tmp_path):
     from dataclasses import replace
 

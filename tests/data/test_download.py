@@ -4,6 +4,9 @@ import hashlib
 import json
 import random
 import socket
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -63,6 +66,24 @@ def test_it_goes_on_after_a_kill(site, tmp_path):
     assert names(tmp_path) == ["a.bin", "checksums.json"]
 
 
+def test_it_goes_on_after_a_kill_that_nothing_can_catch(site, tmp_path):
+    site.stall = 1_500_000
+    program = (
+        "import sys; from pathlib import Path; from workbook.data.catalogue import RemoteFile as F; "
+        "from workbook.data.download import fetch; fetch(F(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, site.url("a.bin"), str(tmp_path)]) as process:
+        assert site.stalled.wait(60)
+        part, deadline = tmp_path / "a.bin.part", time.monotonic() + 60
+        while (not part.exists() or part.stat().st_size < 1_000_000) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.kill()
+    kept = part.stat().st_size
+    assert kept >= 1_000_000
+    assert get(site, tmp_path).read_bytes() == CONTENT
+    assert site.asked[1:] == [("a.bin", f"bytes={kept}-", '"v1"')]
+
+
 def test_another_version_on_the_server_begins_anew(site, tmp_path):
     site.files["a.bin"], site.cuts = bytes(len(CONTENT)), [2_000_000] + [0] * 9
     with pytest.raises(DownloadError, match="gave up"):
@@ -75,6 +96,17 @@ def test_a_part_of_unknown_version_is_not_gone_on_with(site, tmp_path):
     (tmp_path / "a.bin.part").write_bytes(b"who knows")
     assert get(site, tmp_path).read_bytes() == CONTENT
     assert site.asked == [("a.bin", None, None)]
+
+
+def test_a_part_of_unknown_version_is_not_taken_for_the_file_either(site, tmp_path):
+    (tmp_path / "a.bin.part").write_bytes(bytes(SIZE))
+    assert get(site, tmp_path, checksum=None).read_bytes() == CONTENT
+
+
+def test_as_long_as_something_comes_it_does_not_give_up(site, tmp_path):
+    site.cuts = [200_000] * 14
+    assert get(site, tmp_path, retries=1).read_bytes() == CONTENT
+    assert len(site.asked) == 15
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
@@ -161,6 +193,9 @@ def test_a_busy_server_is_asked_again(site, tmp_path, status):
 def test_a_redirect_is_followed_but_not_to_files_or_less_safe_places(site, tmp_path):
     site.answers["old.bin"] = (302, {"Location": site.url("a.bin")})
     assert fetch(RemoteFile(site.url("old.bin"), None, MD5), tmp_path / "one").read_bytes() == CONTENT
+    site.cuts, site.asked = [1_000_000], []
+    assert fetch(RemoteFile(site.url("old.bin"), None, MD5), tmp_path / "cut", pause=0.0).read_bytes() == CONTENT
+    assert site.asked[-1] == ("a.bin", "bytes=1000000-", '"v1"')
     for place in ("file:///etc/passwd", "ftp://127.0.0.1/a"):
         site.answers["old.bin"] = (302, {"Location": place})
         with pytest.raises((DownloadError, OSError), match=r"not as safe|not allowed|answered 302"):

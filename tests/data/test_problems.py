@@ -68,6 +68,11 @@ def test_seen_is_a_set(ids):
         expected.add(id)
 
 
+def test_seen_tells_apart_numbers_that_are_only_equal_as_numbers():
+    seen = Seen()
+    assert [seen.add(id) for id in ("7", "07", "007", "0", "00", "7", "07")] == [True] * 5 + [False] * 2
+
+
 def test_seen_keeps_a_bit_for_each_number_and_no_map_for_a_lonely_one():
     seen = Seen()
     assert all(seen.add(str(i)) for i in range(100_000))

@@ -157,6 +157,8 @@ def _receive(file: RemoteFile, part: Path, mark: Path, timeout: float) -> None:
     if start and start == file.size:
         return
     headers = {"User-Agent": "embedding-workbook", "Accept-Encoding": "identity"}
+    if urllib.parse.urlsplit(file.url).netloc.endswith(".core.windows.net"):
+        headers["X-Ms-Version"] = "2019-12-12"  # without it, Azure's older rules for parts of files hold
     if start and version:
         headers |= {"Range": f"bytes={start}-", "If-Range": version}
     try:
