@@ -240,9 +240,9 @@ class Odd(torch.nn.Module):
         (lambda: ColbertEncoder(TOKENIZER, Odd()), ValueError, "cannot add the markers"),
         (lambda: encoder().encode_query("red"), TypeError, "put it into a list"),
         (lambda: encoder().encode_document("red"), TypeError, "put it into a list"),
-        (lambda: fit_colbert(encoder(), []), ValueError, "pairs must be tuples"),
+        (lambda: fit_colbert(encoder(), []), ValueError, "got none"),
         (lambda: fit_colbert(encoder(), [("a", "b"), ("a", "b", "c")]), ValueError, "of one length"),
-        (lambda: fit_colbert(encoder(), [("a",)]), ValueError, "pairs must be tuples"),
+        (lambda: fit_colbert(encoder(), [("a",)]), ValueError, "expected tuples"),
         (lambda: fit_colbert(encoder(), PAIRS, steps=1, temperature=0), ValueError, "temperature"),
     ],
 )

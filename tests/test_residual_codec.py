@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from workbook.residual_codec import ResidualCodec, default_num_centroids, nearest, quantile
+from workbook.index.clustering import assign
+from workbook.residual_codec import ResidualCodec, default_num_centroids, quantile
 
 
 def unit(seed, L, D=16):
@@ -55,7 +56,7 @@ def test_more_bits_lose_less_and_even_one_beats_the_centroid_alone():
     for nbits in (1, 2, 4, 8):
         codec = ResidualCodec.train(x, num_centroids=8, nbits=nbits)
         lost.append(float((codec.decompress(*codec.compress(unseen)) - unseen).square().sum(dim=1).mean()))
-    alone = (codec.centroids[nearest(unseen, codec.centroids)] - unseen).square().sum(dim=1).mean()
+    alone = (codec.centroids[assign(unseen, codec.centroids, "inner_product")] - unseen).square().sum(dim=1).mean()
     assert alone > lost[0] > 2 * lost[1] > 4 * lost[2] > 8 * lost[3]
 
 

@@ -66,7 +66,7 @@ def test_the_encoder_is_the_pooling_of_its_logits():
     assert (found > 0).any()
     assert (found == 0).any()
     assert torch.allclose(found, expected, rtol=0, atol=1e-6)
-    ours, theirs = (torch.autograd.grad(x.sum(), encoder.bias, retain_graph=True)[0] for x in (found, expected))
+    ours, theirs = (torch.autograd.grad(x.sum(), encoder.head.bias, retain_graph=True)[0] for x in (found, expected))
     assert torch.allclose(ours, theirs, atol=1e-6)
     assert torch.equal(encoder(input_ids[:1], torch.zeros(1, input_ids.shape[1])), torch.zeros(1, V))
 
@@ -195,7 +195,7 @@ def test_a_run_that_is_resumed_goes_on_with_its_price(tmp_path):
 
 def test_saved_and_loaded(tmp_path):
     encoder = untrained(query_prompt="red ")
-    encoder.bias.data.normal_()
+    encoder.head.bias.data.normal_()
     encoder.save(tmp_path / "model")
     again = SpladeEncoder.load(tmp_path / "model")
     assert not again.training

@@ -303,9 +303,9 @@ def test_a_gradient_that_is_not_finite_stops_too():
     ("pairs", "message"),
     [
         ([], "at least one"),
-        (["ab", "cd"], r"pair 0 is 'ab'"),
-        ([("a",)], r"pair 0 is \('a',\)"),
-        ([("a", "b"), ("a", "b", "c")], "pair 1 is .*same number of negatives"),
+        (["ab", "cd"], r"number 0 is 'ab'"),
+        ([("a",)], r"number 0 is \('a',\)"),
+        ([("a", "b"), ("a", "b", "c")], "number 1 is .*same number of passages"),
     ],
 )
 def test_pairs_that_are_none_are_refused(pairs, message):

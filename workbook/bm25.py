@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
+from workbook.inverted_index import InvertedIndex, best
 from workbook.similarity import Run
 
 Tokenize = Callable[[str], list[str]]
@@ -174,17 +175,18 @@ class BM25:
         # A row for each passage, a 1 for each of its words. Turned into columns and equal cells added up, it holds f.
         counts = csr_array((np.ones_like(word), word, np.append(0, L.cumsum())), shape=(N, V)).tocsc()
         counts.sum_duplicates()
-        f, self.passage, self.start = counts.data, counts.indices.astype(np.intp), counts.indptr
-        n = np.diff(self.start)  # (V,), how many passages hold each word: word w owns start[w] : start[w + 1]
+        f, passage, start = counts.data, counts.indices, counts.indptr
+        n = np.diff(start)  # (V,), how many passages hold each word: word w owns start[w] : start[w + 1]
         idf, tf = METHODS[self.method]
-        length = (L / max(L.mean(), TINY))[self.passage] if N else L
-        self.score = tf(f, length, self.k1, self.b, self.delta)
-        self.score *= np.repeat(idf(N, n), n)
+        length = (L / max(L.mean(), TINY))[passage] if N else L
+        score = tf(f, length, self.k1, self.b, self.delta)
+        score *= np.repeat(idf(N, n), n)
         self.absent = np.zeros(V)
         if self.method in ("bm25+", "bm25l"):  # they give points to passages without the word, too: to all the same
             # k1 = 0 would make tf of an absent word 0 / 0; its limit is meant.
             self.absent = idf(N, n) * tf(np.zeros(1), np.ones(1), max(self.k1, TINY), self.b, self.delta)
-            self.score -= np.repeat(self.absent, n)
+            score -= np.repeat(self.absent, n)
+        self.postings = InvertedIndex(start, passage, score, N)
         return self
 
     def scores(self, query: str) -> np.ndarray:
@@ -210,29 +212,15 @@ class BM25:
         run: Run = {}
         for query_id, text in queries.items():
             points, common = self._points(text)
-            found = np.flatnonzero(points >= max(_reached_by(points, k), TINY))  # the k best and perhaps a few more
-            best = found[np.argsort(-points[found], kind="stable")][:k]
-            ids = map(self.passage_ids.__getitem__, best.tolist())
-            run[query_id] = dict(zip(ids, (points[best] + common).tolist(), strict=True))
+            found = best(points, k)
+            ids = map(self.passage_ids.__getitem__, found.tolist())
+            run[query_id] = dict(zip(ids, (points[found] + common).tolist(), strict=True))
         return run
 
     def _points(self, query: str) -> tuple[np.ndarray, float]:
         """What each passage gets for the words it holds, (N,), and what all get, with or without them."""
-        known = [self.vocabulary[word] for word in self.tokenize(query) if word in self.vocabulary]
-        points = np.zeros(len(self.passage_ids))
-        for w in known:
-            owned = slice(self.start[w], self.start[w + 1])
-            points[self.passage[owned]] += self.score[owned]
-        return points, float(self.absent[known].sum())
-
-
-def _reached_by(scores: np.ndarray, k: int) -> float:
-    """A score that at least k passages reach, found without sorting: the k-th best of the winners of 4k groups."""
-    size = len(scores) // (4 * k)
-    if size < 2:  # so few passages that all may be sorted
-        return 0.0
-    winners = scores[: size * 4 * k].reshape(size, 4 * k).max(axis=0)  # (4k,)
-    return float(np.partition(winners, -k)[-k])
+        known = np.array([self.vocabulary[w] for w in self.tokenize(query) if w in self.vocabulary], dtype=np.intp)
+        return self.postings.scores(known), float(self.absent[known].sum())
 
 
 def _c(f: np.ndarray, length: np.ndarray, b: float) -> np.ndarray:

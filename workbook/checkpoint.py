@@ -9,7 +9,6 @@ Taught in 07.
 
 import inspect
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from workbook.encoder import Pooling, StaticEncoder, TextEncoder
-from workbook.files import write_json
+from workbook.files import replace_folder, write_json
 from workbook.pooling import AttentionPool, cls_pool, last_token_pool, max_pool, mean_pool, weighted_mean_pool
-from workbook.transformer import TransformerEncoder, bert_name
+from workbook.transformer import TransformerEncoder, bert_config, bert_name
 
 POOLINGS: dict[str, Pooling] = {  # sentence-transformers' name -> ours
     "cls": cls_pool,
@@ -71,19 +70,10 @@ def save(encoder: TextEncoder, folder: str | Path) -> None:
 
     Taught in 07.
     """
-    folder = Path(folder)
     if any(name.endswith("lora_A") for name, _ in encoder.named_parameters()):
         raise ValueError("the encoder holds a LoRA update of its own; merge it first, or keep it with save_adapter")
-    if folder.exists() and any(folder.iterdir()) and not (folder / OURS).exists():
-        raise FileExistsError(f"{folder} holds other files than a saved encoder; give a new folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        new = Path(temporary) / "new"
-        new.mkdir()
+    with replace_folder(folder, OURS) as new:
         _write(encoder, new)
-        if folder.exists():
-            folder.rename(Path(temporary) / "old")
-        new.rename(folder)
 
 
 def load(folder: str | Path) -> TextEncoder:
@@ -137,8 +127,8 @@ def from_pretrained(
     """
     from transformers import AutoModel, AutoTokenizer
 
-    folder = _find(name_or_folder, allow_download)
-    stated = _stated_settings(folder)
+    folder = find_model(name_or_folder, allow_download)
+    stated = stated_settings(folder)
     if pooling is None:
         pooling = stated.pop("pooling", None)
         if pooling is None:
@@ -158,7 +148,17 @@ def from_pretrained(
     return TextEncoder(tokenizer, HuggingFaceBackbone(model), pooled, **{**defaults, **stated, **settings}).eval()
 
 
-def _find(name_or_folder: str | Path, allow_download: bool) -> Path:
+def find_model(name_or_folder: str | Path, allow_download: bool = False) -> Path:
+    """The folder of a model: itself, or where the hub's cache keeps it.
+
+    Args:
+        name_or_folder: a local folder, or a name on the Hugging Face hub.
+        allow_download: fetch the files when they are not in the cache.
+    Raises:
+        FileNotFoundError: it is neither.
+
+    Taught in 02.
+    """
     if Path(name_or_folder).is_dir():
         return Path(name_or_folder)
     from huggingface_hub import snapshot_download
@@ -172,8 +172,8 @@ def _find(name_or_folder: str | Path, allow_download: bool) -> Path:
         ) from error
 
 
-def _stated_settings(folder: Path) -> dict[str, Any]:
-    """What the sentence-transformers files of a folder say about pooling, length and prompts."""
+def stated_settings(folder: Path) -> dict[str, Any]:
+    """What the sentence-transformers files of a folder say about pooling, length and prompts. Taught in 02."""
     if not (folder / "modules.json").exists():
         return {}
     modules = json.loads((folder / "modules.json").read_text("utf-8"))
@@ -213,7 +213,7 @@ def _write(encoder: TextEncoder, folder: Path) -> None:
     else:
         weights = {bert_name(name): p.detach().contiguous() for name, p in backbone.named_parameters()}
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-        write_json(folder / "config.json", _bert_config(backbone.config))  # type: ignore[arg-type]
+        write_json(folder / "config.json", bert_config(backbone.config))  # type: ignore[arg-type]
     if isinstance(encoder.pooling, AttentionPool):
         save_file({"query": encoder.pooling.query.detach().contiguous()}, folder / "pooling.safetensors")
     encoder.tokenizer.save(str(folder / "tokenizer.json"))
@@ -250,16 +250,27 @@ def _write_sentence_transformers(encoder: TextEncoder, kind: str, pooling: str, 
         flags = {flag: name == pooling for name, flag in _ST_FLAGS.items()}
         write_json(folder / "1_Pooling/config.json", {"word_embedding_dimension": D, **flags})
         write_json(folder / "sentence_bert_config.json", {"max_seq_length": encoder.max_length, "do_lower_case": False})
-        pad_token = encoder.tokenizer.id_to_token(encoder.pad_id)
-        special = {"cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
-        special = {k: token for k, token in special.items() if encoder.tokenizer.token_to_id(token) is not None}
-        config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": encoder.max_length}
         # Our pooling and positions do not see the side; BertModel's positions do, so it pads on the right.
         side = encoder.padding_side if kind == "huggingface" else "right"
-        config |= {"padding_side": side, "pad_token": pad_token, **special}
+        config = tokenizer_config(encoder.tokenizer, encoder.pad_id, encoder.max_length, side)
         write_json(folder / "tokenizer_config.json", config)
     prompts = {"query": encoder.query_prompt, "document": encoder.document_prompt}
     write_json(folder / "config_sentence_transformers.json", {"prompts": prompts, "similarity_fn_name": "cosine"})
+
+
+def tokenizer_config(
+    tokenizer: Tokenizer, pad_id: int, max_length: int | None, padding_side: str = "right"
+) -> dict[str, Any]:
+    """What tokenizer_config.json says beside tokenizer.json, so that transformers loads a fast tokenizer. Taught in 07."""
+    names = {"cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
+    special = {name: token for name, token in names.items() if tokenizer.token_to_id(token) is not None}
+    return {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": max_length,
+        "padding_side": padding_side,
+        "pad_token": tokenizer.id_to_token(pad_id),
+        **special,
+    }
 
 
 def _read_backbone(saved: dict[str, Any], folder: Path) -> nn.Module:
@@ -308,23 +319,3 @@ def _pooling_name(pooling: Pooling) -> str:
         f"cannot save the pooling {getattr(pooling, '__name__', pooling)!r}: a file can only name the functions of "
         "workbook.pooling and AttentionPool; give one of those"
     )
-
-
-def _bert_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Our configuration in Hugging Face's words."""
-    return {
-        "model_type": "bert",
-        "architectures": ["BertModel"],
-        "vocab_size": config["vocab_size"],
-        "hidden_size": config["hidden_size"],
-        "num_hidden_layers": config["num_layers"],
-        "num_attention_heads": config["num_heads"],
-        "intermediate_size": config["intermediate_size"],
-        "max_position_embeddings": config["max_length"],
-        "hidden_act": "gelu",
-        "hidden_dropout_prob": config["dropout"],
-        "attention_probs_dropout_prob": config["dropout"],
-        "layer_norm_eps": 1e-12,
-        "type_vocab_size": 2,
-        "pad_token_id": 0,
-    }

@@ -9,9 +9,7 @@ Taught in 14. How the vectors are compared stands in `workbook.late_interaction`
 import json
 import shutil
 import string
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +22,11 @@ from torch import Tensor, nn
 
 from workbook import checkpoint
 from workbook.checkpoint import HuggingFaceBackbone
-from workbook.encoder import StaticEncoder, TextEncoder
-from workbook.files import write_json
+from workbook.encoder import StaticEncoder, TextEncoder, evaluating
+from workbook.files import replace_folder, write_json
 from workbook.late_interaction import colbert_loss
 from workbook.similarity import normalize
-from workbook.train import History, fingerprint, optimize
+from workbook.train import History, check_tuples, fingerprint, optimize
 from workbook.transformer import TransformerEncoder
 
 OURS = "colbert.json"
@@ -124,7 +122,7 @@ class ColbertEncoder(nn.Module):
         """
         ids = self.query_ids(texts)
         vectors = torch.zeros(len(ids), self.query_length, self.embedding_size)
-        with _evaluating(self):
+        with evaluating(self):
             for start in range(0, len(ids), batch_size):
                 batch = self(*self.pad(ids[start : start + batch_size])).float().cpu()
                 vectors[start : start + batch_size, : batch.shape[1]] = batch
@@ -150,7 +148,7 @@ class ColbertEncoder(nn.Module):
         starts = (lengths.cumsum(0) - lengths).tolist()
         flat = torch.empty(int(lengths.sum()), self.embedding_size)
         by_length = np.argsort([len(tokens) for tokens in ids], kind="stable")
-        with _evaluating(self):
+        with evaluating(self):
             for start in range(0, len(ids), batch_size):
                 rows = by_length[start : start + batch_size]
                 batch = self(*self.pad([ids[row] for row in rows])).float().cpu()  # (B, T, D)
@@ -193,17 +191,9 @@ class ColbertEncoder(nn.Module):
 
         Taught in 14.
         """
-        folder = Path(folder)
-        if folder.exists() and any(folder.iterdir()) and not (folder / OURS).exists():
-            raise FileExistsError(f"{folder} holds other files than a saved ColbertEncoder; give a new folder")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-            new = Path(temporary) / "new"
+        with replace_folder(folder, OURS) as new:
             self.documents.save(new)
             _write_projection(self, new)
-            if folder.exists():
-                folder.rename(Path(temporary) / "old")
-            new.rename(folder)
 
     def _mark(self, tokenizer: Tokenizer, texts: Sequence[str], marker: int) -> list[list[int]]:
         if isinstance(texts, str):
@@ -265,11 +255,7 @@ def fit_colbert(
 
     Taught in 14.
     """
-    if not pairs or len({len(pair) for pair in pairs}) != 1 or len(pairs[0]) < 2:
-        raise ValueError(
-            f"pairs must be tuples (query, positive, …) of one length, got {len(pairs)} with the lengths "
-            f"{sorted({len(pair) for pair in pairs})}; drop the odd ones, or give all the same number of negatives"
-        )
+    check_tuples(pairs)
     queries, *columns = zip(*pairs, strict=True)
     query_ids, ids = encoder.query_ids(queries), [encoder.document_ids(column) for column in columns]
     lengths = np.array([[len(tokens) for tokens in column] for column in ids]).max(axis=0)  # (N,)
@@ -334,13 +320,3 @@ def _write_projection(encoder: ColbertEncoder, folder: Path) -> None:
     theirs |= {"do_query_expansion": encoder.settings["query_expansion"], "attend_to_expansion_tokens": True}
     theirs |= {"model_type": "ColBERT", "similarity_fn_name": "MaxSim", "prompts": {}}
     write_json(folder / "config_sentence_transformers.json", theirs)
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    was_training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(was_training)

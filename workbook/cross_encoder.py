@@ -24,11 +24,11 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from workbook.batches import rectangle
-from workbook.checkpoint import _bert_config, _find
-from workbook.encoder import _pad_id
+from workbook.checkpoint import find_model
+from workbook.encoder import evaluating, pad_id_of
 from workbook.model_folder import load_model, save_model
-from workbook.train import AT_A_TIME, History, _name, fingerprint, optimize
-from workbook.transformer import TransformerEncoder, bert_name
+from workbook.train import AT_A_TIME, History, check_tuples, fingerprint, loss_name, optimize
+from workbook.transformer import TransformerEncoder, bert_config, bert_name
 
 Pair = tuple[str, str]
 PAIRS_AT_A_TIME = 8_192  # that are tokenized and sorted by length together
@@ -67,7 +67,7 @@ class CrossEncoder(nn.Module):
         self.tokenizer = Tokenizer.from_str(tokenizer.to_str())  # our own copy: its settings are changed below
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_length, strategy="longest_first")
-        self.pad_id = _pad_id(tokenizer)
+        self.pad_id = pad_id_of(tokenizer)
         self.max_length = max_length
         self.backbone = backbone
         D = backbone.hidden_size
@@ -126,17 +126,15 @@ class CrossEncoder(nn.Module):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         _check_pairs(pairs)
-        was_training = self.training
-        self.eval()
         scores = np.zeros(len(pairs), dtype=np.float32)
-        for start in range(0, len(pairs), PAIRS_AT_A_TIME):
-            ids, segments = self.token_ids(pairs[start : start + PAIRS_AT_A_TIME])
-            by_length = np.argsort([len(tokens) for tokens in ids], kind="stable")
-            for first in range(0, len(ids), batch_size):
-                rows = by_length[first : first + batch_size]
-                batch = self.pad([ids[row] for row in rows], [segments[row] for row in rows])
-                scores[start + rows] = self(*(x.to(self.device) for x in batch)).float().cpu().numpy()
-        self.train(was_training)
+        with evaluating(self):
+            for start in range(0, len(pairs), PAIRS_AT_A_TIME):
+                ids, segments = self.token_ids(pairs[start : start + PAIRS_AT_A_TIME])
+                by_length = np.argsort([len(tokens) for tokens in ids], kind="stable")
+                for first in range(0, len(ids), batch_size):
+                    rows = by_length[first : first + batch_size]
+                    batch = self.pad([ids[row] for row in rows], [segments[row] for row in rows])
+                    scores[start + rows] = self(*(x.to(self.device) for x in batch)).float().cpu().numpy()
         return scores
 
     def scores(self, pairs: Sequence[Pair], batch_size: int = 32) -> np.ndarray:
@@ -165,7 +163,7 @@ class CrossEncoder(nn.Module):
         head = {"bert.pooler.dense": self.pooler, "classifier": self.classifier}
         weights |= {f"{theirs}.{name}": p for theirs, layer in head.items() for name, p in layer.named_parameters()}
         config = {
-            **_bert_config(self.backbone.config),
+            **bert_config(self.backbone.config),
             "architectures": ["BertForSequenceClassification"],
             "id2label": {"0": "LABEL_0"},
             "label2id": {"LABEL_0": 0},
@@ -216,7 +214,7 @@ class CrossEncoder(nn.Module):
         """
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        folder = _find(name_or_folder, allow_download)
+        folder = find_model(name_or_folder, allow_download)
         fast = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         config = model.config
@@ -300,7 +298,7 @@ def fit_cross_encoder(
         there = labels[torch.from_numpy(rows)].to(logits.device)
         return loss(logits.view(there.shape), there)
 
-    settings = {"loss": _name(loss), "dtype": str(dtype), "data": fingerprint([ids, [labels.cpu().flatten()]])}
+    settings = {"loss": loss_name(loss), "dtype": str(dtype), "data": fingerprint([ids, [labels.cpu().flatten()]])}
     return optimize(encoder, loss_of, lengths, steps, batch_size, lr, seed, settings=settings, **options)
 
 
@@ -323,21 +321,3 @@ def _check_pairs(pairs: Sequence[Pair]) -> None:
             raise TypeError(
                 f"expected pairs (query, passage) of strings, got {pair!r} at position {row}; for one pair, predict([pair])"
             )
-
-
-def check_tuples(tuples: Sequence[tuple[str, ...]]) -> int:
-    """How many passages each query has, in tuples (query, passage, …) of one length. Taught in 15.
-
-    Raises:
-        ValueError: there are no tuples, or they differ in length.
-    """
-    if not tuples:
-        raise ValueError("tuples must hold at least one (query, passage), got none; is the split's name right?")
-    width = len(tuples[0])
-    for row, texts in enumerate(tuples):
-        if isinstance(texts, str) or len(texts) < 2 or len(texts) != width:
-            raise ValueError(
-                f"tuples must be (query, passage, …) of one length, {width} by the first; tuple {row} is {texts!r}; "
-                "drop it, or give every query the same number of passages"
-            )
-    return width - 1

@@ -24,10 +24,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbook.cross_encoder import check_tuples
 from workbook.frontend import track
 from workbook.rerank import score_pairs
-from workbook.train import History, fit
+from workbook.train import History, check_tuples, fit
 
 
 def teacher_scores(

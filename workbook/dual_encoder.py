@@ -11,7 +11,6 @@ Taught in 06.
 """
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import torch
 from torch import nn
 
 from workbook.encoder import TextEncoder, load
-from workbook.files import write_json
+from workbook.files import replace_folder, write_json
 
 TOWERS = ("query", "document")
 OURS, ONE = "towers.json", "workbook.json"  # what marks a saved pair, and a saved TextEncoder
@@ -95,20 +94,12 @@ class DualEncoder(nn.Module):
 
         Taught in 06.
         """
-        folder = Path(folder)
-        if folder.exists() and any(folder.iterdir()) and not any((folder / name).exists() for name in (OURS, ONE)):
-            raise FileExistsError(f"{folder} holds other files than saved towers; give a new folder")
         _refuse_half_shared(self.query_encoder, self.document_encoder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-            new = Path(temporary) / "new"
+        with replace_folder(folder, OURS, ONE) as new:
             if self.is_shared:
                 self.query_encoder.save(new)
             else:
                 self._write_pair(new)
-            if folder.exists():
-                folder.rename(Path(temporary) / "old")
-            new.rename(folder)
 
     def _write_pair(self, folder: Path) -> None:
         for name, tower in zip(TOWERS, (self.query_encoder, self.document_encoder), strict=True):

@@ -7,7 +7,8 @@ Taught in 01 (tokenizer, backbone) and 02 (pooling, normalization).
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +191,7 @@ class TextEncoder(nn.Module):
         self.query_prompt = query_prompt
         self.document_prompt = document_prompt
         self.padding_side = padding_side
-        self.pad_id = _pad_id(tokenizer)
+        self.pad_id = pad_id_of(tokenizer)
 
     @property
     def device(self) -> torch.device:
@@ -218,7 +219,7 @@ class TextEncoder(nn.Module):
         Raises:
             TypeError: a single string, or something else than strings.
         """
-        _check_texts(texts)
+        check_texts(texts)
         return self.pad(self.token_ids(texts))
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
@@ -248,7 +249,7 @@ class TextEncoder(nn.Module):
 
         The same call as sentence-transformers'. Taught in 01.
         """
-        _check_texts(texts)
+        check_texts(texts)
         hidden_size = int(self.backbone.hidden_size)  # type: ignore[arg-type]
         D = hidden_size if truncate_dim is None else truncate_dim
         if batch_size < 1 or not 1 <= D <= hidden_size:
@@ -309,7 +310,19 @@ def load(folder: str | Path) -> TextEncoder:
     return load_checkpoint(folder)
 
 
-def _pad_id(tokenizer: Tokenizer) -> int:
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Turn dropout off while a model encodes, and leave it as it was afterwards, also after an error. Taught in 01."""
+    was_training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)
+
+
+def pad_id_of(tokenizer: Tokenizer) -> int:
+    """The id that fills a text up: the one that the tokenizer pads with, or that of its padding token. Taught in 01."""
     if tokenizer.padding:
         return int(tokenizer.padding["pad_id"])
     for token in ("[PAD]", "<pad>", "<|endoftext|>", "</s>"):
@@ -318,7 +331,12 @@ def _pad_id(tokenizer: Tokenizer) -> int:
     return 0  # the mask hides it whatever it is
 
 
-def _check_texts(texts: Sequence[str]) -> None:
+def check_texts(texts: Sequence[str]) -> None:
+    """Refuse a single string, and what is no string. Taught in 01.
+
+    Raises:
+        TypeError: what came, and where.
+    """
     if isinstance(texts, str):
         raise TypeError("expected a list of strings, got one string; put it into a list: encode([text])")
     for position, text in enumerate(texts):

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from workbook.candidates import Candidates
 from workbook.metrics import Qrels
+from workbook.rerank import score_pairs
 from workbook.similarity import Run
 
 PAIRS_AT_A_TIME = 4_096  # that a cross-encoder is asked about in one call
@@ -134,16 +135,10 @@ def rescore(found: Candidates, cross_encoder: Any, queries: Mapping[str, str], c
 
 
 def _predict(cross_encoder: Any, pairs: Iterator[tuple[str, str]]) -> Tensor:
-    scores = [torch.empty(0)]
+    scores: list[float] = []
     while some := list(islice(pairs, PAIRS_AT_A_TIME)):
-        predicted = torch.as_tensor(cross_encoder.predict(some)).flatten().cpu()
-        if len(predicted) != len(some) or predicted.isnan().any():
-            raise ValueError(
-                f"predict must return a number for each of {len(some)} pairs, got {len(predicted)} numbers, "
-                f"{int(predicted.isnan().sum())} of them NaN; a cross-encoder needs a single label here"
-            )
-        scores.append(predicted)
-    return torch.cat(scores)
+        scores += score_pairs(cross_encoder, some)
+    return torch.tensor(scores)
 
 
 def filter_report(candidates: Run, kept: Run, truth: Qrels) -> dict[str, float]:

@@ -6,6 +6,8 @@ Taught in 07.
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +43,40 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Write a value as indented JSON, atomically, with a newline at the end. Taught in 07."""
     write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def replace_folder(folder: str | Path, *marks: str) -> Iterator[Path]:
+    """Write a folder of files that belong together, so that it is whole or not there.
+
+        with replace_folder("model", "workbook.json") as new:
+            ...                                             # write into `new`, which is empty
+
+    The files go to a hidden folder beside the target, which takes the target's name at the end. What
+    stood there before is moved away first and deleted last, and put back if anything fails in between.
+
+    Args:
+        folder: where. It must be new, empty, or hold one of the marks.
+        marks: files that say "this was written here before and may be replaced".
+    Raises:
+        FileExistsError: the folder holds something else.
+        OSError: the disk is full or the place cannot be written; what stood there before is untouched.
+
+    Taught in 07.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()) and not any((folder / mark).exists() for mark in marks):
+        raise FileExistsError(f"{folder} holds other files, and no {' or '.join(marks)}; give a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
+        new, old = Path(temporary) / "new", Path(temporary) / "old"
+        new.mkdir()
+        yield new
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from workbook.files import write_atomically
-from workbook.similarity import Run
+from workbook.similarity import Run, as_run
 
 BLOCK = 32  # passages of which `best` first looks at the best one only
 
@@ -272,7 +272,4 @@ def sparse_search(encoder: Any, corpus: Mapping[str, str], queries: Mapping[str,
     passage_ids = list(corpus)
     index = InvertedIndex.from_vectors(encoder.encode_document(list(corpus.values())))
     scores, found = index.search(encoder.encode_query(list(queries.values())), k)
-    return {
-        query_id: {passage_ids[i]: s for i, s in zip(row, row_scores, strict=True) if i >= 0}
-        for query_id, row, row_scores in zip(queries, found.tolist(), scores.tolist(), strict=True)
-    }
+    return as_run(queries, passage_ids, scores, found)

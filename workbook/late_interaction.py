@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.similarity import Run
+from workbook.similarity import Run, as_run
 
 EMPTY_SCORE = -1e9  # of a passage without tokens: below any real one, and finite, so that a loss survives it
 QUERY_TOKENS = 256  # scored together; with `chunk_size` passage tokens the similarities fit a processor's cache
@@ -217,10 +217,7 @@ def maxsim_search(
     for start in range(0, len(texts), chunk_size):
         parts.append(maxsim(asked, *encoder.encode_document(texts[start : start + chunk_size])))
     scores, order = torch.cat(parts, dim=1).sort(dim=1, descending=True, stable=True)
-    return {
-        query_id: {ids[i]: score for i, score in zip(row_ids, row_scores, strict=True)}
-        for query_id, row_ids, row_scores in zip(queries, order[:, :k].tolist(), scores[:, :k].tolist(), strict=True)
-    }
+    return as_run(queries, ids, scores[:, :k], order[:, :k])
 
 
 def token_rows(lengths: Tensor, passages: Tensor) -> Tensor:

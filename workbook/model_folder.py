@@ -6,7 +6,6 @@ Taught in 07.
 """
 
 import json
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from workbook.checkpoint import OURS
-from workbook.files import write_json
+from workbook.checkpoint import OURS, tokenizer_config
+from workbook.files import replace_folder, write_json
 
 
 def save_model(
@@ -41,34 +40,15 @@ def save_model(
 
     Taught in 07.
     """
-    folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()) and not (folder / OURS).exists():
-        raise FileExistsError(f"{folder} holds other files than a saved model; give a new folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    names = {"cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]", "mask_token": "[MASK]"}
-    special = {name: token for name, token in names.items() if tokenizer.token_to_id(token) is not None}
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
-        new = Path(temporary) / "new"
-        new.mkdir()
-        tensors = {name: p.detach().cpu().contiguous() for name, p in weights.items()}
+    tensors = {name: p.detach().cpu().contiguous() for name, p in weights.items()}
+    with replace_folder(folder, OURS) as new:
         save_file(tensors, new / "model.safetensors", metadata={"format": "pt"})
         write_json(new / "config.json", config)
         tokenizer.save(str(new / "tokenizer.json"))
-        length = (tokenizer.truncation or {}).get("max_length")
-        write_json(
-            new / "tokenizer_config.json",
-            {
-                "tokenizer_class": "PreTrainedTokenizerFast",
-                "model_max_length": length,
-                "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
-                "pad_token": tokenizer.id_to_token(pad_id),
-                **special,
-            },
-        )
+        theirs = tokenizer_config(tokenizer, pad_id, (tokenizer.truncation or {}).get("max_length"))
+        inputs = ["input_ids", "token_type_ids", "attention_mask"]
+        write_json(new / "tokenizer_config.json", {**theirs, "model_input_names": inputs})
         write_json(new / OURS, ours)
-        if folder.exists():
-            folder.rename(Path(temporary) / "old")
-        new.rename(folder)
 
 
 def load_model(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor], Tokenizer]:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from workbook.late_interaction import chunks, maxsim, segment_max, token_rows
 from workbook.residual_codec import ResidualCodec
-from workbook.similarity import Run
+from workbook.similarity import Run, as_run
 
 TOKENS_AT_A_TIME = 1 << 16  # of candidates; with S = 32 their similarities take 8 MB
 
@@ -216,10 +216,7 @@ def plaid_search(
     for start in range(0, len(texts), chunk_size):
         index.add(*encoder.encode_document(texts[start : start + chunk_size]))
     scores, found = index.search(encoder.encode_query(list(queries.values())), k, **options)
-    return {
-        query_id: {ids[i]: score for i, score in zip(row, row_scores, strict=True) if i >= 0}
-        for query_id, row, row_scores in zip(queries, found.tolist(), scores.tolist(), strict=True)
-    }
+    return as_run(queries, ids, scores, found)
 
 
 def _best(passages: Tensor, scores: Tensor, count: int) -> Tensor:

@@ -5,6 +5,10 @@ labelled pairs with hard negatives, or after a teacher's scores. What makes a fa
 which order, with which pooling, prompts, loss and temperature. These are the published ones. Sizes are
 not: `published` says what they were, and each docstring what is smaller here or left out.
 
+Looked up, in November 2026, in copies of papers, model cards or configurations: poolings, prompts, the settings
+of Nomic, BGE's largest batch and temperature, Jina's number of sources, and E5-mistral's examples, batch and LoRA rank. The other
+numbers are those of the papers as the authors of this module remember them: look before you quote one.
+
     recipe = recipes.bge()
     encoder, history = run_recipe(recipe, docs, steps=300, folder="runs/bge")      workbook.staged_training
 

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbook.index.vectors import answer, as_vectors, check_positive, exhaustive, first_k
-from workbook.similarity import normalize
+from workbook.index.vectors import answer, as_vectors, check_positive, exhaustive
+from workbook.similarity import first_k, normalize
 
 QUERIES = 256  # queries that are searched at a time
 

@@ -19,6 +19,7 @@ Taught in 14.
 import torch
 from torch import Tensor
 
+from workbook.index.clustering import assign, kmeans
 from workbook.similarity import normalize
 
 AT_A_TIME = 1 << 22  # similarities to centroids that are held together: 16 MB
@@ -85,7 +86,7 @@ class ResidualCodec:
         step = max(1, AT_A_TIME // max(C, D))
         for start in range(0, len(x), step):
             part = x[start : start + step].to(self.centroids.dtype)
-            code = nearest(part, self.centroids)
+            code = assign(part, self.centroids, "inner_product")
             bucket = torch.bucketize(part - self.centroids[code], self.bucket_cutoffs)  # (l, D), 0 … 2^nbits - 1
             stored = self.reversed[bucket].view(len(part), -1, len(self.shifts)) << self.shifts
             codes[start : start + step] = code.int()
@@ -143,21 +144,11 @@ class ResidualCodec:
                 f"num_centroids must be between 1 and the {len(rest)} vectors that k-means sees, got {C}; "
                 "give more vectors or fewer centroids"
             )
-        centroids = normalize(_kmeans(rest, C, iterations, seed))
-        residual = x[held_out] - centroids[nearest(x[held_out], centroids)]
+        centroids = normalize(kmeans(rest, C, iterations, seed))
+        residual = x[held_out] - centroids[assign(x[held_out], centroids, "inner_product")]
         share = torch.arange(2**nbits, device=x.device, dtype=x.dtype) / 2**nbits
         values = residual.flatten().sort().values
         return cls(centroids, quantile(values, share[1:]), quantile(values, share + 0.5 / 2**nbits))
-
-
-def nearest(x: Tensor, centroids: Tensor) -> Tensor:
-    """The centroid with the largest dot product: (L, D), (C, D) -> (L,), AT_A_TIME similarities at a time.
-
-    Among unit vectors it is also the nearest. Taught in 14.
-    """
-    step = max(1, AT_A_TIME // len(centroids))
-    found = [(part @ centroids.T).argmax(dim=1) for part in x.split(step)]
-    return torch.cat(found)
 
 
 def quantile(values: Tensor, share: Tensor) -> Tensor:
@@ -175,15 +166,3 @@ def default_num_centroids(num_tokens: int) -> int:
     """ColBERTv2's choice, the power of two at or below 16 √L, but at most half of the L vectors. Taught in 14."""
     wanted = max(1, min(int(16 * num_tokens**0.5), num_tokens // 2))
     return 1 << (wanted.bit_length() - 1)
-
-
-def _kmeans(x: Tensor, k: int, iterations: int, seed: int) -> Tensor:
-    """Lloyd's algorithm on vectors of length 1; a centroid that nobody is nearest to stays where it is."""
-    start = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:k].to(x.device)
-    centroids = x[start].clone()
-    for _ in range(iterations):
-        code = nearest(x, normalize(centroids))
-        total = torch.zeros_like(centroids).index_add_(0, code, x)
-        count = code.bincount(minlength=k)[:, None]
-        centroids = torch.where(count > 0, total / count.clamp(min=1), centroids)
-    return centroids

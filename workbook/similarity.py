@@ -5,7 +5,7 @@ Letters: Q queries, N passages, D dimensions, K results.
 Taught in 02 (similarity) and 03 (search).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -99,17 +99,26 @@ def top_k(
     best = queries.new_empty(len(queries), 0)
     best_ids = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
     for start in range(0, len(corpus), chunk_size):
-        scores, ids = _first_k(score(queries, corpus[start : start + chunk_size]), k)
+        scores, ids = first_k(score(queries, corpus[start : start + chunk_size]), k)
         if scores[:, 0].isnan().any():  # NaN counts as the largest number: if there is one, it stands first
             raise ValueError(_where_nan_arose(queries, corpus))
         # Earlier chunks hold smaller ids and stand first, so that they stay first among equal scores.
-        best, order = _first_k(torch.cat([best, scores], dim=1), k)
+        best, order = first_k(torch.cat([best, scores], dim=1), k)
         best_ids = torch.cat([best_ids, ids + start], dim=1).gather(1, order)
     return best, best_ids
 
 
-def _first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of each row in descending order, equal scores by ascending position."""
+def first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each row in descending order, equal scores by ascending position.
+
+    Args:
+        scores: (Q, N).
+        k: how many; when k > N, all N are returned.
+    Returns:
+        values and positions, both (Q, K).
+
+    Taught in 03.
+    """
     k = min(k, scores.shape[1])
     values, ids = scores.topk(min(k + 1, scores.shape[1]), dim=1)  # one more, to see whether the cut parts equal scores
     torn = (values[:, k - 1 : k] == values[:, k:]).any(dim=1)  # (Q,)
@@ -159,9 +168,25 @@ def dense_search(
         raise ValueError(f"expected an embedding for each of {len(corpus)} passages, got {len(corpus_embeddings)}")
     asked = torch.as_tensor(encoder.encode_query(list(queries.values())))
     scores, ids = top_k(asked, torch.as_tensor(corpus_embeddings), k)
+    return as_run(queries, passage_ids, scores, ids)
+
+
+def as_run(queries: Iterable[str], passage_ids: Sequence[str], scores: Any, ids: Any) -> Run:
+    """What a search returned, under the names of queries and passages.
+
+    Args:
+        queries: Q query ids.
+        passage_ids: the id of each row that was searched.
+        scores: (Q, K), numpy or torch, best first.
+        ids: (Q, K) row numbers; below 0 where there is no result.
+    Returns:
+        run: query id -> passage id -> score, best first.
+
+    Taught in 03.
+    """
     return {
-        query_id: {passage_ids[i]: s for i, s in zip(row_ids, row_scores, strict=True)}
-        for query_id, row_ids, row_scores in zip(queries, ids.tolist(), scores.tolist(), strict=True)
+        query_id: {passage_ids[i]: score for i, score in zip(row, row_scores, strict=True) if i >= 0}
+        for query_id, row, row_scores in zip(queries, ids.tolist(), scores.tolist(), strict=True)
     }
 
 

@@ -19,17 +19,17 @@ from typing import Any
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.checkpoint import _bert_config
-from workbook.encoder import TextEncoder, _check_texts
+from workbook.encoder import TextEncoder, check_texts, evaluating
 from workbook.frontend import budgeted
 from workbook.inverted_index import SparseVectors
 from workbook.model_folder import load_model, save_model
+from workbook.pretraining import LanguageModelHead
 from workbook.similarity import dot_score
 from workbook.train import History, fit
-from workbook.transformer import TransformerEncoder, bert_name
+from workbook.transformer import TransformerEncoder, bert_config, bert_name
 
 SETTINGS = ("max_length", "query_prompt", "document_prompt", "padding_side")
 TEXTS_AT_A_TIME = 8_192  # that are tokenized and sorted by length together
@@ -89,7 +89,8 @@ class SpladeEncoder(TextEncoder):
         logits_tv = word_v · LayerNorm(GELU(W hidden_t + b)) + bias_v    (T, V), word_v the input embedding of v
         w = splade_pool(logits)                                         (V,)
 
-    The output embeddings are the input embeddings ("tied"): to speak for a word is to point at it.
+    Backbone and head are those of masked language modelling (`workbook.pretraining.LanguageModelHead`), with
+    their tied embeddings: to speak for a word is to point at it.
 
     Args:
         tokenizer: a `tokenizers.Tokenizer`.
@@ -105,20 +106,13 @@ class SpladeEncoder(TextEncoder):
 
     def __init__(self, tokenizer: Tokenizer, backbone: TransformerEncoder, max_length: int = 128, **settings: Any):
         super().__init__(tokenizer, backbone, splade_pool, normalize=False, max_length=max_length, **settings)
-        word = backbone.embeddings.word
-        D = backbone.hidden_size
-        self.vocab_size = word.num_embeddings
-        self.transform = nn.Linear(D, D)
-        self.norm = nn.LayerNorm(D, eps=1e-12)
-        self.bias = nn.Parameter(torch.zeros(self.vocab_size))
-        nn.init.normal_(self.transform.weight, std=0.02)
-        nn.init.zeros_(self.transform.bias)
+        self.vocab_size = backbone.embeddings.word.num_embeddings
+        self.head = LanguageModelHead(backbone.hidden_size, self.vocab_size)
         self.register_buffer("regularized_steps", torch.zeros((), dtype=torch.long))  # see `fit_splade`
 
     def logits(self, hidden: Tensor) -> Tensor:
         """How much each token speaks for each word: (..., D) -> (..., V). Taught in 10 and 16."""
-        word = self.backbone.embeddings.word.weight  # type: ignore[union-attr]
-        return F.linear(self.norm(F.gelu(self.transform(hidden))), word, self.bias)  # type: ignore[arg-type]
+        return self.head(hidden, self.backbone.embeddings.word.weight)  # type: ignore[union-attr]
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """input_ids (B, T), mask (B, T) -> one weight per word, (B, V).
@@ -155,16 +149,14 @@ class SpladeEncoder(TextEncoder):
         """
         if batch_size < 1 or (top_k is not None and top_k < 1):
             raise ValueError(f"batch_size and top_k must be at least 1, got {batch_size} and {top_k}")
-        _check_texts(texts)
-        was_training = self.training
-        self.eval()
-        parts = [
-            self._encode_some(
-                [f"{prompt or ''}{text}" for text in texts[start : start + TEXTS_AT_A_TIME]], batch_size, top_k
-            )
-            for start in range(0, len(texts), TEXTS_AT_A_TIME)
-        ]
-        self.train(was_training)
+        check_texts(texts)
+        with evaluating(self):
+            parts = [
+                self._encode_some(
+                    [f"{prompt or ''}{text}" for text in texts[start : start + TEXTS_AT_A_TIME]], batch_size, top_k
+                )
+                for start in range(0, len(texts), TEXTS_AT_A_TIME)
+            ]
         return SparseVectors.concatenate(parts, self.vocab_size)
 
     def _encode_some(self, texts: Sequence[str], batch_size: int, top_k: int | None) -> SparseVectors:
@@ -197,7 +189,7 @@ class SpladeEncoder(TextEncoder):
         Taught in 16.
         """
         weights = {theirs: self.get_parameter(ours) for ours, theirs in self._names().items()}
-        config = {**_bert_config(self.backbone.config), "architectures": ["BertForMaskedLM"]}  # type: ignore[arg-type]
+        config = {**bert_config(self.backbone.config), "architectures": ["BertForMaskedLM"]}  # type: ignore[arg-type]
         ours = {"backbone": self.backbone.config, "encoder": {name: getattr(self, name) for name in SETTINGS}}
         save_model(folder, weights, config, self.tokenizer, self.pad_id, {"splade": ours})
 
@@ -223,11 +215,10 @@ class SpladeEncoder(TextEncoder):
 
     def _names(self) -> dict[str, str]:
         """Our name of each weight -> Hugging Face's."""
-        head = "cls.predictions"
-        theirs = {"transform": f"{head}.transform.dense", "norm": f"{head}.transform.LayerNorm"}
-        names = {"bias": f"{head}.bias"}
-        names |= {f"{ours}.{kind}": f"{theirs[ours]}.{kind}" for ours in theirs for kind in ("weight", "bias")}
-        return names | {f"backbone.{name}": f"bert.{bert_name(name)}" for name, _ in self.backbone.named_parameters()}
+        parts = {"dense": "transform.dense", "norm": "transform.LayerNorm"}
+        names = {f"{ours}.{kind}": f"{theirs}.{kind}" for ours, theirs in parts.items() for kind in ("weight", "bias")}
+        head = {f"head.{ours}": f"cls.predictions.{theirs}" for ours, theirs in {"bias": "bias", **names}.items()}
+        return head | {f"backbone.{name}": f"bert.{bert_name(name)}" for name, _ in self.backbone.named_parameters()}
 
     @classmethod
     def from_bert(cls, tokenizer: Tokenizer, hf_model: Any, **settings: Any) -> "SpladeEncoder":
@@ -250,9 +241,9 @@ class SpladeEncoder(TextEncoder):
             raise ValueError(
                 "expected output embeddings tied to the input embeddings, got others; untie is not supported"
             )
-        encoder.transform.load_state_dict(theirs.transform.dense.state_dict())
-        encoder.norm.load_state_dict(theirs.transform.LayerNorm.state_dict())
-        encoder.bias.data.copy_(theirs.decoder.bias)
+        encoder.head.dense.load_state_dict(theirs.transform.dense.state_dict())
+        encoder.head.norm.load_state_dict(theirs.transform.LayerNorm.state_dict())
+        encoder.head.bias.data.copy_(theirs.decoder.bias)
         return encoder.eval()
 
 

@@ -119,7 +119,7 @@ def fit(
         return gradcache_step(embed, [(here,)] * len(embed), of_embeddings, mini_batch_size, device)
 
     settings = {
-        "temperature": temperature, "dtype": str(dtype), "loss": _name(loss), "pairs": fingerprint(columns),
+        "temperature": temperature, "dtype": str(dtype), "loss": loss_name(loss), "pairs": fingerprint(columns),
         **({} if labels is None else {"labels": fingerprint([[labels.cpu()]])}),
         **({} if mini_batch_size is None else {"mini_batch_size": mini_batch_size}),
     }  # fmt: skip
@@ -293,10 +293,11 @@ def _stop_unless_finite(record: dict[str, float], norm: float, history: History)
     )
 
 
-def _name(loss: Callable[..., Any]) -> str:
+def loss_name(loss: Callable[..., Any]) -> str:
+    """What a checkpoint calls a loss: its function and the arguments that are fixed. Taught in 07."""
     if isinstance(loss, functools.partial):
-        args = tuple(_name(x) if callable(x) else x for x in loss.args)  # matryoshka_loss holds another loss
-        return f"{_name(loss.func)}{args}{sorted(loss.keywords.items())}"
+        args = tuple(loss_name(x) if callable(x) else x for x in loss.args)  # matryoshka_loss holds another loss
+        return f"{loss_name(loss.func)}{args}{sorted(loss.keywords.items())}"
     return getattr(loss, "__qualname__", type(loss).__qualname__)
 
 
@@ -324,16 +325,28 @@ def _stop_without_gradient(parameters: list[Tensor]) -> None:
         )
 
 
-def _check(pairs: Sequence[tuple[str, ...]], dtype: torch.dtype | None, labels: Tensor | None) -> None:
-    if not pairs:
-        raise ValueError("pairs must hold at least one (query, positive), got none; is the split's name right?")
-    width = len(pairs[0])
-    for row, pair in enumerate(pairs):
-        if isinstance(pair, str) or len(pair) < 2 or len(pair) != width:
+def check_tuples(tuples: Sequence[tuple[str, ...]]) -> int:
+    """How many passages stand beside each query, in tuples (query, passage, …) of one length.
+
+    Raises:
+        ValueError: there are no tuples, one is no tuple, or they differ in length.
+
+    Taught in 07.
+    """
+    if not tuples:
+        raise ValueError("expected at least one (query, passage, …), got none; is the split's name right?")
+    width = len(tuples[0])
+    for row, texts in enumerate(tuples):
+        if isinstance(texts, str) or len(texts) < 2 or len(texts) != width:
             raise ValueError(
-                f"pairs must be tuples (query, positive, …) of one length, {width} by the first; "
-                f"pair {row} is {pair!r}; drop it, or give every pair the same number of negatives"
+                f"expected tuples (query, passage, …) of one length, {width} by the first; number {row} is {texts!r}; "
+                "drop it, or give every query the same number of passages"
             )
+    return width - 1
+
+
+def _check(pairs: Sequence[tuple[str, ...]], dtype: torch.dtype | None, labels: Tensor | None) -> None:
+    check_tuples(pairs)
     if dtype not in (None, torch.bfloat16):
         raise ValueError(f"dtype must be None or torch.bfloat16, got {dtype}; float16 would need a loss scale")
     if labels is not None and len(labels) != len(pairs):

@@ -341,6 +341,26 @@ def bert_name(name: str) -> str:
     return f"{BERT_NAMES[path]}.{kind}"
 
 
+def bert_config(config: dict[str, Any]) -> dict[str, Any]:
+    """Our configuration in Hugging Face's words, as config.json holds it. Taught in 07."""
+    return {
+        "model_type": "bert",
+        "architectures": ["BertModel"],
+        "vocab_size": config["vocab_size"],
+        "hidden_size": config["hidden_size"],
+        "num_hidden_layers": config["num_layers"],
+        "num_attention_heads": config["num_heads"],
+        "intermediate_size": config["intermediate_size"],
+        "max_position_embeddings": config["max_length"],
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": config["dropout"],
+        "attention_probs_dropout_prob": config["dropout"],
+        "layer_norm_eps": 1e-12,
+        "type_vocab_size": 2,
+        "pad_token_id": 0,
+    }
+
+
 def _initialize(module: nn.Module) -> None:
     """BERT's start: normal with deviation 0.02, biases zero."""
     if isinstance(module, nn.Linear | nn.Embedding):

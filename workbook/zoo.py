@@ -20,7 +20,7 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workbook.checkpoint import POOLINGS, _find, _stated_settings, from_pretrained
+from workbook.checkpoint import POOLINGS, find_model, from_pretrained, stated_settings
 from workbook.encoder import Pooling, TextEncoder
 from workbook.openai_embeddings import OpenAIEmbeddings
 
@@ -97,10 +97,11 @@ FAMILIES: dict[str, Family] = {
     "e5-large-v2": Family("intfloat/e5-large-v2", "bert", 1024, 512, "mean", True, *E5, licence="mit",
                           verified=(*SIZES, *PROMPTS)),
     "multilingual-e5-small": Family("intfloat/multilingual-e5-small", "bert", 384, 512, "mean", True, *E5,
-                                    licence="mit"),
-    "multilingual-e5-base": Family("intfloat/multilingual-e5-base", XLMR, 768, 512, "mean", True, *E5, licence="mit"),
+                                    licence="mit", verified=(*SIZES, *PROMPTS, "licence")),
+    "multilingual-e5-base": Family("intfloat/multilingual-e5-base", XLMR, 768, 512, "mean", True, *E5, licence="mit",
+                                   verified=("dimensions", *PROMPTS, "licence")),
     "multilingual-e5-large": Family("intfloat/multilingual-e5-large", XLMR, 1024, 512, "mean", True, *E5,
-                                    licence="mit", verified=("dimensions",)),
+                                    licence="mit", verified=("dimensions", *PROMPTS, "licence")),
     "gte-small": Family("thenlper/gte-small", "bert", 384, 512, "mean", True, licence="mit"),
     "gte-base": Family("thenlper/gte-base", "bert", 768, 512, "mean", True, licence="mit",
                        verified=(*SIZES, "licence", "architecture")),
@@ -181,13 +182,13 @@ def load(
     if family is not None and not Path(name_or_folder).is_dir():
         name = family.hub_id
     try:
-        folder = _find(name, allow_download)
+        folder = find_model(name, allow_download)
     except FileNotFoundError:
         if family is not FAMILIES[MINILM] or (wheel := minilm_from_wheel()) is None:
             raise
         folder = wheel
     _refuse_what_cannot_be_loaded(folder)
-    stated = _stated_settings(folder)
+    stated = stated_settings(folder)
     if family is None:
         return from_pretrained(folder, pooling, **settings)
     if pooling is None:

@@ -427,7 +427,7 @@ with torch.no_grad():
 names = [tokenizer.id_to_token(i) for i in ids[0].tolist()]
 explore(
     lambda head: figures.attention_map(names, maps[head], f"head {head}"),
-    alt="Heat map of one head's attention over a title; bright columns are the words that most tokens take from.",
+    alt="Heat map of one head's attention over a title. Each row is a token that looks, each column a token that is looked at, and each row sums to one.",
     head=[0, 1, 2, 3],
 )
 

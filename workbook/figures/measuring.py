@@ -14,7 +14,7 @@ from workbook.metrics import evaluate
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-ON_ONE_QUERY = ("recall@10", "mrr@10", "ndcg@10", "map")
+ON_ONE_QUERY = {"Recall@10": "recall@10", "MRR@10": "mrr@10", "nDCG@10": "ndcg@10", "MAP": "map"}
 
 
 def metrics_by_rank(rank: int, others: Sequence[int] = (), num_relevant: int = 3) -> "Figure":
@@ -32,12 +32,12 @@ def metrics_by_rank(rank: int, others: Sequence[int] = (), num_relevant: int = 3
     relevant = {rank, *others}
     run = {"q": {f"{r:02d}": float(-r) for r in range(1, 21)}}
     qrels = {"q": {f"{r:02d}": 1 for r in relevant} | {f"never {i}": 1 for i in range(num_relevant - len(relevant))}}
-    values = evaluate(qrels, run, ON_ONE_QUERY)
+    values = evaluate(qrels, run, list(ON_ONE_QUERY.values()))
     fig = figure(title=f"one relevant passage at rank {rank}", yaxis_title="value", xaxis_title="metric")
     fig.add_trace(
         go.Bar(
-            x=list(values),
-            y=[round(v, 4) for v in values.values()],
+            x=list(ON_ONE_QUERY),
+            y=[round(values[name], 4) for name in ON_ONE_QUERY.values()],
             marker=bar_style(COLORS[: len(values)], ["", "/", "x", "."]),
             showlegend=False,
         )

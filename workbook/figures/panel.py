@@ -123,4 +123,4 @@ def _control(name: str, values: list[Any]) -> Any:
         return widgets.SelectionSlider(
             options=options, description=words(name), style=wide, layout={"width": "480px"}, continuous_update=True
         )
-    return widgets.ToggleButtons(options=options, description=words(name), style=wide)
+    return widgets.ToggleButtons(options=options, description=words(name), style={**wide, "button_width": "auto"})

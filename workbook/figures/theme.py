@@ -51,8 +51,8 @@ def figure(**layout: Any) -> "Figure":
         "plot_bgcolor": "white",
         "font": {"color": "#222222", "size": 13},
         "colorway": list(COLORS),
-        "margin": {"l": 60, "r": 20, "t": 50, "b": 60},
-        "title": {"x": 0, "xref": "paper", "xanchor": "left"},  # plotly's buttons come up at the right
+        "margin": {"l": 60, "r": 20, "t": 50, "b": 70},
+        "title": {"x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 15}},  # plotly's buttons come up at the right
         "modebar": {"remove": ["select", "lasso", "autoscale", "zoomin", "zoomout", "sendDataToCloud"]},
         "width": 720,
         "height": 420,

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from workbook.similarity import first_k
+
 METRICS = ("inner_product", "l2")
 CHUNK = 4_096  # passages that are read, scored or encoded at a time
 
@@ -83,19 +85,6 @@ def squared_norm(x: Tensor) -> Tensor:
 def kept_norms(x: Tensor, metric: str) -> Tensor:
     """What an index keeps of the norms: |x|² as (N, 1) under "l2", nothing, (N, 0), under "inner_product"."""
     return squared_norm(x)[:, None] if metric == "l2" else x[:, :0]
-
-
-def first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of each row, best first, equal scores by position: (Q, N) -> values and positions (Q, min(k, N))."""
-    k = min(k, scores.shape[1])
-    if 0 < k < scores.shape[1]:
-        values, ids = scores.topk(k + 1, dim=1)
-        if (values[:, k - 1] > values[:, k]).all():  # no tie at the border: topk has the right ones
-            ids, by_id = ids[:, :k].sort(dim=1)
-            values, order = values[:, :k].gather(1, by_id).sort(dim=1, descending=True, stable=True)
-            return values, ids.gather(1, order)
-    values, ids = scores.sort(dim=1, descending=True, stable=True)
-    return values[:, :k], ids[:, :k]
 
 
 def exhaustive(
