@@ -60,7 +60,7 @@ def test_files_and_folders_come_out_as_they_went_in(tmp_path, name):
 
 
 EVIL = {
-    "absolute": [file("/tmp/evil-absolute")],
+    "absolute": [file("ABSOLUTE")],
     "up": [file("../evil")],
     "up, hidden": [file("good/../../evil")],
     "backslashes": [file("..\\evil")],
@@ -78,21 +78,22 @@ EVIL = {
 def test_a_tar_that_would_lead_out_is_refused_as_a_whole(tmp_path, kind):
     inner = tmp_path / "inner"
     inner.mkdir()
+    for member, _ in EVIL[kind]:
+        member.name = member.name.replace("ABSOLUTE", str(tmp_path / "evil"))
     archive = tar_of(tmp_path / "a.tar.gz", file("good first", b"fine"), *EVIL[kind])
     with pytest.raises(UnsafeArchive, match=r"a.tar.gz holds"):
         unpack(archive, inner / "out")
     assert everything(tmp_path) == {"inner", "a.tar.gz"}
-    assert not Path("/tmp/evil-absolute").exists()
 
 
-@pytest.mark.parametrize("name", ["/tmp/evil-absolute", "../evil", "good/../../evil", "..\\evil", "C:\\evil"])
+@pytest.mark.parametrize("name", ["ABSOLUTE", "../evil", "good/../../evil", "..\\evil", "C:\\evil"])
 def test_a_zip_that_would_lead_out_is_refused_as_a_whole(tmp_path, name):
     inner = tmp_path / "inner"
     inner.mkdir()
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("good", "fine")
         member = zipfile.ZipInfo("placeholder")
-        member.filename = name  # the constructor would mend it
+        member.filename = name.replace("ABSOLUTE", str(tmp_path / "evil"))  # the constructor would mend it
         archive.writestr(member, "evil")
     with pytest.raises(UnsafeArchive, match=r"would lead out of its folder"):
         unpack(tmp_path / "a.zip", inner / "out")

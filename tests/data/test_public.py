@@ -208,6 +208,14 @@ def test_reading_that_is_killed_begins_anew(site, monkeypatch, tmp_path, cache):
     assert len(data.load("msmarco-passage").corpus) == 4
 
 
+def test_what_a_killed_unpacking_left_is_not_read(site, monkeypatch, tmp_path, cache):
+    publish_msmarco(site, monkeypatch, tmp_path)
+    p.write(cache / "collections/msmarco-passage/files/unpacked/.a/collection.tsv", "0\thalf\n")
+    docs = data.load("msmarco-passage", download=True, strict=True)
+    assert len(docs.corpus) == 4
+    assert docs.corpus["0"].startswith("The presence")
+
+
 def test_what_was_dropped_is_told_again_at_each_opening_and_strict_reads_anew(site, monkeypatch, tmp_path):
     broken = p.MSMARCO["collection.tsv"] + "4 no tab\n"
     publish_msmarco(site, monkeypatch, tmp_path, **{"collection.tsv": broken})

@@ -36,7 +36,7 @@ def test_a_real_collection_is_read_without_a_single_problem(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", folders())
+@pytest.mark.parametrize("name", [name for name in folders() if name not in LARGE])
 def test_a_real_collection_on_the_disk_is_the_same(tmp_path, name):
     inside, outside = (data.load(COLLECTIONS / name, strict=True, store=store) for store in (None, tmp_path / "store"))
     assert dict(outside.corpus.items()) == inside.corpus

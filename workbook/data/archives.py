@@ -7,14 +7,14 @@ tarfile's filter "data", which follows links inside the folder and shortens abso
 Taught in 17.
 """
 
-import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
+
+from workbook.files import replace_folder
 
 ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip")
 LARGEST_RATIO = 200  # unpacked bytes for each packed one; text shrinks to a tenth
@@ -45,34 +45,28 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     if folder.exists():
         raise FileExistsError(f"{folder} is there already; remove it first")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     limit = max(ALWAYS_FINE, LARGEST_RATIO * archive.stat().st_size)
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
-        members = _zip_members(archive) if archive.name.endswith(".zip") else _tar_members(archive)
-        for name, content in members:
-            target = work / _safe(name, archive)
-            if content is None:
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with target.open("xb") as output:
-                while block := content.read(1 << 20):
-                    limit -= len(block)
-                    if limit < 0:
-                        raise UnsafeArchive(f"{archive.name} swells to more than {LARGEST_RATIO} times its size")
-                    output.write(block)
-        work.chmod(0o755)
-        work.rename(folder)
+        with replace_folder(folder) as work:
+            members = _zip_members(archive) if archive.name.endswith(".zip") else _tar_members(archive)
+            for name, content in members:
+                target = work / _safe(name, archive)
+                if content is None:
+                    target.mkdir(parents=True, exist_ok=True)
+                    continue
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("xb") as output:
+                    while block := content.read(1 << 20):
+                        limit -= len(block)
+                        if limit < 0:
+                            raise UnsafeArchive(f"{archive.name} swells to more than {LARGEST_RATIO} times its size")
+                        output.write(block)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, FileExistsError, NotImplementedError) as error:
         raise ValueError(f"{archive} is damaged or no archive ({error}); remove it and load again") from error
     except OSError as error:
-        if type(error) is OSError and error.errno is None:  # gzip says so of files that are not gzipped
+        if error.errno is None:  # gzip says so of files that are not gzipped
             raise ValueError(f"{archive} is damaged or no archive ({error}); remove it and load again") from error
         raise
-    finally:
-        if work.exists():
-            shutil.rmtree(work)
 
 
 def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from workbook.data.beir import stated_licence
-from workbook.data.formats import ROW_FILES, read_rows, unit
+from workbook.data.formats import ROW_FILES, files_below, read_rows, unit
 from workbook.data.problems import Problems
 from workbook.data.reading import Judgements, Reading, Texts
 
@@ -42,7 +42,7 @@ def read_codesearchnet(
 
     Taught in 17.
     """
-    files = {path: split for path in sorted(folder.rglob("*")) if (split := split_of(path, folder))}
+    files = {path: split for path in files_below(folder) if (split := split_of(path, folder))}
     if not files:
         raise FileNotFoundError(f"{folder} holds no {LAYOUT}")
 
@@ -87,7 +87,7 @@ def functions(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, l
 
 def split_of(path: Path, folder: Path) -> str | None:
     """The split of a file: the folder it stands in, or a part of its name. None for other files. Taught in 17."""
-    if not path.name.endswith(ROW_FILES) or not path.is_file():
+    if not path.name.endswith(ROW_FILES):
         return None
     parts = [*path.relative_to(folder).parts[:-1], *path.name.replace("-", "_").replace(".", "_").split("_")]
     return next((part for part in reversed(parts) if part in SPLITS), None)

@@ -6,7 +6,7 @@ Taught in 03.
 from pathlib import Path
 
 from workbook.data import beir, codesearchnet, msmarco, mteb, squad
-from workbook.data.formats import ROW_FILES
+from workbook.data.formats import ROW_FILES, files_below
 from workbook.data.problems import Problems
 from workbook.data.reading import Reading
 
@@ -28,7 +28,7 @@ def read_folder(folder: Path, problems: Problems, name: str | None = None, licen
 
     Taught in 03.
     """
-    top = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())]
+    top = [folder, *sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")]
     for place in top:  # an archive often holds one folder that holds the files
         if any((place / f"corpus.jsonl{ending}").is_file() for ending in ("", ".gz")):
             if any((place / "qrels").glob("*.tsv")) or not mteb.files_of(place, "qrels"):
@@ -42,7 +42,7 @@ def read_folder(folder: Path, problems: Problems, name: str | None = None, licen
     for place in top:
         if mteb.files_of(place, "corpus") or any(map(mteb.is_msmarco_rows, mteb.row_files(place)[:1])):
             return mteb.read_hugging_face(place, problems, name or folder.name, licence)
-    if any(codesearchnet.split_of(path, folder) for path in folder.rglob("*")):
+    if any(codesearchnet.split_of(path, folder) for path in files_below(folder)):
         return codesearchnet.read_codesearchnet(folder, problems, name, licence)
     raise FileNotFoundError(
         f"{folder} is in no layout that is known here. It holds {_contents(folder)}. Expected one of:\n"
@@ -53,7 +53,7 @@ def read_folder(folder: Path, problems: Problems, name: str | None = None, licen
 def row_or_table_files(folder: Path) -> list[Path]:
     """The files of a folder, and of those below it, that could hold pairs of sentences. Taught in 03."""
     endings = (*ROW_FILES, ".csv", ".tsv", ".tsv.gz")
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name.endswith(endings))
+    return [path for path in files_below(folder) if path.name.endswith(endings)]
 
 
 def _contents(folder: Path) -> str:

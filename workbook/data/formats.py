@@ -25,6 +25,18 @@ def open_bytes(path: Path) -> IO[bytes]:
     return gzip.open(path) if path.name.endswith(".gz") else path.open("rb")  # type: ignore[return-value]
 
 
+def files_below(folder: Path, pattern: str = "*") -> list[Path]:
+    """The files of a folder and the folders below it, sorted; none of a hidden folder, which may be half-written.
+
+    Taught in 17.
+    """
+    return sorted(
+        path
+        for path in folder.rglob(pattern)
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
 def read_lines(path: Path, problems: Problems, whole: bool = False) -> Iterator[tuple[int, str]]:
     """The lines of a UTF-8 file that are not empty, without their ends, numbered from 1.
 

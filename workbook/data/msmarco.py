@@ -17,11 +17,10 @@ import re
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 from workbook.data.beir import is_whole, stated_licence
-from workbook.data.formats import read_json_objects, read_lines, read_tsv
+from workbook.data.formats import files_below, read_json_objects, read_lines, read_tsv
 from workbook.data.problems import Problems
 from workbook.data.reading import NO_JUDGEMENTS, Judgements, Reading, Texts
 
@@ -72,11 +71,10 @@ def find(folder: Path, pattern: str) -> list[Path]:
 
     Taught in 17.
     """
-    found = sorted(
-        chain(folder.rglob(pattern), folder.rglob(f"{pattern}.gz")), key=lambda path: (len(path.parts), path)
-    )
+    found = files_below(folder, pattern) + files_below(folder, f"{pattern}.gz")
+    found.sort(key=lambda path: (len(path.parts), path))
     unpacked = {path for path in found if path.suffix != ".gz"}
-    return [path for path in found if path.is_file() and (path.suffix != ".gz" or path.with_suffix("") not in unpacked)]
+    return [path for path in found if path.suffix != ".gz" or path.with_suffix("") not in unpacked]
 
 
 def split_of(path: Path) -> str | None:
