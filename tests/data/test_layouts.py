@@ -399,6 +399,20 @@ def test_a_folder_with_somebody_elses_files_is_not_written_over(tmp_path):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+def test_a_manifest_of_somebody_else_is_no_stored_collection(tmp_path):
+    docs = data.load(p.nq(tmp_path), strict=True)
+    for content in ("{broken", "[]", '{"version": 1}'):
+        p.write(tmp_path / "manifest.json", content)
+        assert data.load(tmp_path, strict=True) == docs
+
+
+def test_a_damaged_manifest_of_a_stored_collection_is_named(tmp_path):
+    data.load(p.nq(tmp_path / "from"), store=tmp_path / "to")
+    p.write(tmp_path / "to/manifest.json", "{broken")
+    with pytest.raises(ValueError, match=r"manifest.json is damaged .* load again"):
+        data.load(tmp_path / "to")
+
+
 def test_an_id_with_a_tab_cannot_be_stored_and_says_so(tmp_path):
     p.write_jsonl(tmp_path / "corpus.jsonl", [{"_id": "a\tb", "text": "x"}])
     p.write_jsonl(tmp_path / "queries.jsonl", p.MTEB_QUERIES)

@@ -19,7 +19,7 @@ from workbook.files import write_atomically, write_json
 Texts = Iterator[tuple[Path, int, str, str]]  # file, line, id, text
 Judgements = Iterator[tuple[Path, int, str, str, int]]  # file, line, query id, passage id, grade
 
-VERSION = 1  # raise it when what is read changes: what was stored before is then read again
+FORMAT = "workbook collection 1"  # raise it when what is read changes: what was stored before is then read again
 MANIFEST, UNFINISHED = "manifest.json", "unfinished"
 PARTS = ("corpus", "queries", "qrels")
 NO_JUDGEMENTS = "a collection without judgements cannot be measured on"
@@ -100,7 +100,7 @@ def into_folder(reading: Reading, folder: Path, problems: Problems, replace: boo
         _write_qrels(folder / "qrels" / f"{split}.tsv", query_ids, qrels)
     collection = _collection(reading, corpus, queries, qrels, splits, problems)
     manifest = {
-        "version": VERSION,
+        "format": FORMAT,
         "name": collection.name,
         "licence": collection.licence,
         "fingerprint": collection.fingerprint,
@@ -127,13 +127,13 @@ def open_folder(folder: Path) -> Collection | None:
     from workbook.data.storage import open_texts
 
     manifest = folder / MANIFEST
-    if not manifest.is_file():
-        return None
+    if not manifest.is_file() or not (folder / "corpus" / MANIFEST).is_file():
+        return None  # somebody else's manifest, perhaps
     try:
         facts = json.loads(manifest.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"{manifest} is damaged ({error}); remove {folder} and load again") from error
-    if not isinstance(facts, dict) or facts.get("version") != VERSION or not (folder / "corpus").is_dir():
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         return None
     qrels: dict[str, dict[str, int]] = {}
     splits = {}
