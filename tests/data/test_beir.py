@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbook import data
-from workbook.data.beir import MalformedFile, load_folder
+from workbook.data.beir import load_folder
+from workbook.data.problems import MalformedFile
 
 CORPUS = '{"_id": "p1", "title": "Title", "text": "Text."}\n{"_id": "p2", "text": "Other."}\n'
 QUERIES = '{"_id": "q1", "text": "what?"}\n{"_id": "q2", "text": "why?"}\n'
@@ -36,7 +37,7 @@ def test_a_folder_loads_by_its_path(folder):
 
 def test_every_file_of_judgements_is_a_split(folder):
     (folder / "qrels/dev.tsv").write_text("query-id\tcorpus-id\tscore\nq2\tp2\t1\n", "utf-8")
-    assert load_folder(folder).splits == {"dev": ("q2",), "test": ("q1",)}
+    assert load_folder(folder, strict=True).splits == {"dev": ("q2",), "test": ("q1",)}
 
 
 @pytest.mark.parametrize(
@@ -44,30 +45,30 @@ def test_every_file_of_judgements_is_a_split(folder):
 )
 def test_judgements_may_have_any_header_or_none(folder, header):
     (folder / "qrels/test.tsv").write_text(header + "q1\tp1\t2\n", "utf-8")
-    assert load_folder(folder).qrels == {"q1": {"p1": 2}}
+    assert load_folder(folder, strict=True).qrels == {"q1": {"p1": 2}}
 
 
 def test_windows_lines_empty_lines_and_a_byte_order_mark_do_no_harm(folder):
     for name in ("corpus.jsonl", "queries.jsonl", "qrels/test.tsv"):
         text = (folder / name).read_text("utf-8")
         (folder / name).write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n\r\n").encode())
-    docs = load_folder(folder)
+    docs = load_folder(folder, strict=True)
     assert docs.corpus == {"p1": "Title\nText.", "p2": "Other."}
     assert docs.qrels == {"q1": {"p1": 2, "p2": 0}}
 
 
 def test_the_licence_stands_in_meta_json_or_is_unknown(folder):
-    assert load_folder(folder).licence == "unknown"
+    assert load_folder(folder, strict=True).licence == "unknown"
     (folder / "meta.json").write_text('{"licence": "CC0"}', "utf-8")
-    assert load_folder(folder).licence == "CC0"
+    assert load_folder(folder, strict=True).licence == "CC0"
 
 
 def test_the_fingerprint_changes_with_any_text_and_with_nothing_else(folder):
-    before = load_folder(folder).fingerprint
+    before = load_folder(folder, strict=True).fingerprint
     (folder / "corpus.jsonl").write_text("".join(reversed(CORPUS.splitlines(keepends=True))), "utf-8")
-    assert load_folder(folder).fingerprint == before
+    assert load_folder(folder, strict=True).fingerprint == before
     (folder / "corpus.jsonl").write_text(CORPUS.replace("Other.", "Others."), "utf-8")
-    assert load_folder(folder).fingerprint != before
+    assert load_folder(folder, strict=True).fingerprint != before
 
 
 @pytest.mark.parametrize(
@@ -93,20 +94,20 @@ def test_the_fingerprint_changes_with_any_text_and_with_nothing_else(folder):
 def test_a_malformed_line_is_reported_with_file_line_and_what_was_expected(folder, name, content, message):
     (folder / name).write_text(content, "utf-8")
     with pytest.raises(MalformedFile, match=re.escape(message)):
-        load_folder(folder)
+        load_folder(folder, strict=True)
 
 
 def test_a_line_that_is_not_utf_8_is_reported_with_its_byte(folder):
     (folder / "corpus.jsonl").write_bytes(CORPUS.encode() + '{"_id": "p3", "text": "é"}\n'.encode("latin-1"))
     with pytest.raises(MalformedFile, match=r"corpus.jsonl, line 3: expected text in UTF-8, got the byte 0xe9"):
-        load_folder(folder)
+        load_folder(folder, strict=True)
 
 
 @pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
     with pytest.raises(FileNotFoundError, match=re.escape("qrels/*.tsv" if "qrels" in name else name)):
-        load_folder(folder)
+        load_folder(folder, strict=True)
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text(), min_size=1, max_size=5))
@@ -117,4 +118,4 @@ def test_any_text_comes_back_as_it_was(tmp_path_factory, texts):
     (folder / "corpus.jsonl").write_text("".join(rows), "utf-8")
     (folder / "queries.jsonl").write_text('{"_id": "q", "text": "?"}\n', "utf-8")
     (folder / "qrels/test.tsv").write_text("\n", "utf-8")
-    assert load_folder(folder).corpus == texts
+    assert load_folder(folder, strict=True).corpus == texts

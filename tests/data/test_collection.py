@@ -3,7 +3,7 @@
 import pytest
 
 from workbook import data
-from workbook.data.collection import Collection, sha256
+from workbook.data.collection import Collection, fingerprint, sha256
 
 
 @pytest.fixture
@@ -83,10 +83,106 @@ def test_a_lone_surrogate_has_a_fingerprint_too():
 def test_load_names_what_there_is_where_a_name_is_wrong():
     with pytest.raises(
         FileNotFoundError,
-        match=r"no collection 'pydoc'; expected toy, pydocs, pydocs-code, planted, planted-N, or a folder",
+        match=r"no collection 'pydoc'; expected toy, pydocs, pydocs-code, planted, planted-N, or a folder .* or a public "
+        r"collection: msmarco-p",
     ):
         data.load("pydoc")
 
 
 def test_a_named_collection_is_read_once():
     assert data.load("toy") is data.load("toy")
+
+
+# --- texts on the disk ----------------------------------------------------------------------------
+
+
+class Watched(dict):
+    """A mapping that counts the texts that are read from it, and gives no list of all."""
+
+    fingerprint = "of the disk"
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.read = []
+
+    def __getitem__(self, id):
+        self.read.append(id)
+        return super().__getitem__(id)
+
+    def items(self):
+        raise AssertionError("all texts were read")
+
+    values = items
+
+
+@pytest.fixture
+def large() -> Collection:
+    corpus = Watched({f"p{i}": f"text {i}" for i in range(1_000)})
+    queries = Watched({f"q{i}": f"query {i}" for i in range(100)})
+    qrels = {f"q{i}": {f"p{i}": 1, f"p{i + 500}": 0} for i in range(100)}
+    return Collection("large", corpus, queries, qrels, {"test": tuple(queries)})
+
+
+def test_no_method_reads_more_texts_than_it_returns(large):
+    few = large.sample(3, 50, seed=1)
+    assert len(few.corpus) == 50
+    assert len(few.queries) == 3
+    assert sorted(large.corpus.read) == sorted(few.corpus)
+    assert sorted(large.queries.read) == sorted(few.queries)
+    large.corpus.read.clear()
+    large.split("test")
+    assert large.corpus.read == []
+    assert len(large.pairs("test")) == 100
+    assert large.corpus.read == [f"p{i}" for i in range(100)]
+    assert fingerprint(large.corpus, large.queries, large.qrels, large.splits) == fingerprint(
+        Watched({"other": "text"}), large.queries, large.qrels, large.splits
+    )  # their own fingerprint is taken, and no text is read
+
+
+def test_a_sample_is_the_one_that_lists_of_ids_would_give(large):
+    """The places that are drawn are those that `random.sample` draws from a list."""
+    import random
+
+    for seed in range(5):
+        rng = random.Random(seed)
+        chosen = set(rng.sample(list(large.queries), 4))
+        judged = {passage for query in chosen for passage in large.qrels[query]}
+        others = [passage for passage in large.corpus if passage not in judged]
+        drawn = set(rng.sample(others, 30 - len(judged)))
+        few = large.sample(4, 30, seed)
+        assert set(few.queries) == chosen
+        assert set(few.corpus) == judged | drawn
+
+
+@pytest.mark.parametrize("num_passages", range(3, 8))
+def test_a_sample_has_exactly_as_many_passages_as_asked(num_passages):
+    corpus = {f"p{i}": "text" for i in range(7)}
+    docs = Collection("c", corpus, {"q": "?"}, {"q": {"p5": 1, "p0": 1, "gone": 0}}, {"test": ("q",)})
+    for seed in range(20):
+        few = docs.sample(1, num_passages + 1, seed)  # "gone" is judged and counted, but it is not in the corpus
+        assert len(few.corpus) == num_passages
+        assert {"p0", "p5"} <= set(few.corpus)
+
+
+def test_stored_texts_and_dictionaries_are_the_same_collection(small, tmp_path):
+    from dataclasses import replace
+
+    from workbook.data.storage import store_texts
+
+    corpus = store_texts(tmp_path / "corpus", small.corpus.items(), part_rows=2)
+    queries = store_texts(tmp_path / "queries", small.queries.items())
+    stored = replace(small, corpus=corpus, queries=queries)
+    assert repr(stored) == repr(small)
+    assert stored.pairs("test") == small.pairs("test")
+    for seed in range(5):
+        assert stored.sample(2, 2, seed) == small.sample(2, 2, seed)
+    assert dict(stored.split("test").queries) == small.split("test").queries
+
+
+def test_the_fingerprint_is_made_piece_by_piece_and_is_that_of_the_whole():
+    import hashlib
+    import json
+
+    parts = ({"b": "ü", "a": [1, None, True]}, {"q": {"p": 1}}, "text", 1.5)
+    whole = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    assert sha256(*parts) == hashlib.sha256(whole.encode()).hexdigest()

@@ -7,42 +7,112 @@ Taught in 00 and 03.
 """
 
 import re
+import warnings
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from workbook.data.beir import MalformedFile, load_folder
 from workbook.data.collection import Collection
+from workbook.data.problems import MalformedFile, Problems
 
-__all__ = ["Collection", "MalformedFile", "load"]
+if TYPE_CHECKING:
+    from workbook.data.public import Streamed
+    from workbook.data.sts import SimilaritySet
+
+__all__ = ["Collection", "MalformedFile", "Problems", "load"]
 
 NAMES = ("toy", "pydocs", "pydocs-code", "planted")
 PLANTED = re.compile(r"planted(?:-([1-9]\d{0,7}))?")  # planted-1000000: with so many passages
 
 
-def load(name_or_path: str | Path) -> Collection:
+@overload
+def load(  # type: ignore[overload-overlap]
+    name_or_path: Literal["stsbenchmark", "sts-b"],
+    download: bool | None = None,
+    strict: bool = False,
+    store: None = None,
+) -> "SimilaritySet": ...
+
+
+@overload
+def load(  # type: ignore[overload-overlap]
+    name_or_path: Literal["msmarco-triples", "msmarco-hard-negatives"],
+    download: bool | None = None,
+    strict: bool = False,
+    store: None = None,
+) -> "Streamed": ...
+
+
+@overload
+def load(
+    name_or_path: str | Path, download: bool | None = None, strict: bool = False, store: str | Path | None = None
+) -> Collection: ...
+
+
+def load(
+    name_or_path: str | Path, download: bool | None = None, strict: bool = False, store: str | Path | None = None
+) -> Any:
     """Load a collection.
 
     Args:
         name_or_path: "toy" (hand-written), "pydocs" (title → body of the documentation in the
-            installed packages), "pydocs-code" (title → code), "planted" (generated, 10,000 passages) or
-            "planted-N" (the same with N passages, such as "planted-1000000"; all of it is held in
-            memory), or a folder in BEIR layout. `workbook.data.planted.planted` gives the truth of any
-            pair of it, has more settings, and streams what does not fit into memory.
+            installed packages), "pydocs-code" (title → code), "planted" (generated, 10,000
+            passages) or "planted-N" (with N passages, all in memory; `workbook.data.planted.planted` gives the truth of
+            any pair, has more settings, and streams what does not fit into memory); a public collection, such as
+            "msmarco-passage", "trec-dl-2019", "nq", "squad", "beir/scifact", "mteb/scifact",
+            "codesearchnet/python" or "stsbenchmark" (docs/data.md lists them); or a folder with files in
+            the layout of BEIR, MS MARCO, Hugging Face (MTEB), SQuAD or CodeSearchNet; or a file of sentence
+            pairs in one of STS-B's layouts.
+        download: True allows the download of a public collection. None asks the variable
+            WORKBOOK_DOWNLOAD; without either nothing is downloaded.
+        strict: stop at the first broken line of a file. Else it is left out, a warning says so, and the
+            collection's `problems` tell which.
+        store: a folder for the texts of a large collection, which is then read from there and not held in
+            memory; from then on, load that folder. Public collections stand in the cache anyway.
     Returns:
-        the collection. Treat it as read-only: named ones are loaded once and shared.
+        the collection. Treat it as read-only: named ones are loaded once and shared. Sentence pairs are a
+        `SimilaritySet`, "msmarco-triples" and "msmarco-hard-negatives" are streams.
     Raises:
-        FileNotFoundError: there is neither such a name nor such a folder.
-        MalformedFile: a line of a file is broken; the message names file and line.
+        FileNotFoundError: there is neither such a name nor such a folder, no layout fits the folder, or a public
+            collection is not on this machine and its download was not allowed.
+        MalformedFile: with `strict`, a line of a file is broken; the message names file and line.
 
     Taught in 00.
     """
     if name_or_path in NAMES or PLANTED.fullmatch(str(name_or_path)):
         return _named(str(name_or_path))
-    if Path(name_or_path).is_dir():
-        return load_folder(Path(name_or_path))
+    if Path(name_or_path).exists():
+        return _warned(_from_path(Path(name_or_path), strict, store))
+    from workbook.data import catalogue
+    from workbook.data.public import is_public, load_public
+
+    if is_public(str(name_or_path)):
+        return _warned(load_public(str(name_or_path), download, strict))
     raise FileNotFoundError(
-        f"no collection {str(name_or_path)!r}; expected {', '.join(NAMES)}, planted-N, or a folder with corpus.jsonl, queries.jsonl, qrels/"
+        f"no collection {str(name_or_path)!r}; expected {', '.join(NAMES)}, planted-N, or a folder with corpus.jsonl, "
+        f"queries.jsonl, qrels/, or a public collection: {', '.join(catalogue.names())}, mteb/…"
     )
+
+
+def _from_path(folder: Path, strict: bool, store: str | Path | None) -> Any:
+    from workbook.data.folders import read_folder
+    from workbook.data.reading import into_folder, into_memory, open_folder
+    from workbook.data.sts import load_sts
+
+    problems = Problems(strict)
+    if sentences := [folder] if folder.is_file() else sorted(folder.glob("sts-*.csv")):
+        return load_sts(sentences, problems, folder.name)
+    stored = open_folder(folder)
+    if stored is not None and not (strict and stored.problems):
+        return stored
+    reading = read_folder(folder, problems)
+    return into_memory(reading, problems) if store is None else into_folder(reading, Path(store), problems)
+
+
+def _warned(loaded: Any) -> Any:
+    if loaded.problems:
+        warnings.warn(f"{loaded.name}: {loaded.problems}", stacklevel=3)
+    return loaded
 
 
 @cache

@@ -6,12 +6,18 @@ Taught in 03.
 import hashlib
 import json
 import random
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+
+from workbook.data.problems import Problems
 
 
 @dataclass(frozen=True)
 class Collection:
     """A retrieval collection.
+
+    Texts may be dictionaries, or mappings that read from the disk (`workbook.data.storage.StoredTexts`):
+    no method reads more of them than it returns.
 
     Attributes:
         name: what it is called.
@@ -21,17 +27,19 @@ class Collection:
         splits: split name -> query ids.
         licence: under which the texts may be used.
         fingerprint: versions and SHA-256: two collections with equal fingerprints are equal.
+        problems: what was dropped while reading; print it. False when there was nothing.
 
     Taught in 03.
     """
 
     name: str
-    corpus: dict[str, str] = field(repr=False)
-    queries: dict[str, str] = field(repr=False)
+    corpus: Mapping[str, str] = field(repr=False)
+    queries: Mapping[str, str] = field(repr=False)
     qrels: dict[str, dict[str, int]] = field(repr=False)
     splits: dict[str, tuple[str, ...]] = field(repr=False)
     licence: str = "unknown"
     fingerprint: str = ""
+    problems: Problems = field(default_factory=Problems, repr=False, compare=False)
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {len(queries):,}" for name, queries in self.splits.items())
@@ -78,14 +86,26 @@ class Collection:
         if num_queries < 1 or (num_passages is not None and num_passages < 1):
             raise ValueError(f"expected at least 1 query and 1 passage, got {num_queries} and {num_passages}")
         rng = random.Random(seed)
-        chosen = set(rng.sample(list(self.queries), min(num_queries, len(self.queries))))
-        few = self._only(tuple(query_id for query_id in self.queries if query_id in chosen), "sample")
+        # Places are drawn, not ids: a list of 8.8 million ids would fill the memory that the texts are kept out of.
+        chosen = set(rng.sample(range(len(self.queries)), min(num_queries, len(self.queries))))
+        few = self._only(tuple(query_id for place, query_id in enumerate(self.queries) if place in chosen), "sample")
         if num_passages is None:
             return few
-        kept = {passage_id for judged in few.qrels.values() for passage_id in judged}
-        others = [passage_id for passage_id in self.corpus if passage_id not in kept]
-        kept.update(rng.sample(others, min(max(0, num_passages - len(kept)), len(others))))
-        return replace(few, corpus={passage_id: text for passage_id, text in self.corpus.items() if passage_id in kept})
+        judged = {passage_id for judgements in few.qrels.values() for passage_id in judgements}
+        num_others = len(self.corpus) - sum(passage_id in self.corpus for passage_id in judged)
+        drawn = set(rng.sample(range(num_others), min(max(0, num_passages - len(judged)), num_others)))
+        return replace(few, corpus={passage_id: self.corpus[passage_id] for passage_id in self._kept(judged, drawn)})
+
+    def _kept(self, judged: set[str], drawn: set[int]) -> Iterator[str]:
+        """The ids of the judged passages, and of those whose place among the others was drawn, in order."""
+        place = 0
+        for passage_id in self.corpus:
+            if passage_id in judged:
+                yield passage_id
+            else:
+                if place in drawn:
+                    yield passage_id
+                place += 1
 
     def _split_ids(self, name: str) -> tuple[str, ...]:
         if name not in self.splits:
@@ -103,5 +123,25 @@ class Collection:
 
 def sha256(*parts: object) -> str:
     """The SHA-256 of JSON-like parts, whatever the order in which dictionaries were filled. Taught in 03."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    encoder = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    digest = hashlib.sha256()
+    for piece in encoder.iterencode(parts):  # piece by piece: as one string, a corpus would be in memory twice
+        digest.update(piece.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def fingerprint(
+    corpus: Mapping[str, str],
+    queries: Mapping[str, str],
+    qrels: dict[str, dict[str, int]],
+    splits: dict[str, tuple[str, ...]],
+) -> str:
+    """The SHA-256 of a collection's contents.
+
+    Dictionaries give `sha256` of all four, whatever order they were filled in. Texts on the disk have a
+    fingerprint of their own, made when they were written, and are not read again; theirs depends on the order.
+
+    Taught in 03.
+    """
+    texts = [getattr(texts, "fingerprint", texts) for texts in (corpus, queries)]
+    return sha256(*texts, qrels, {split: list(ids) for split, ids in splits.items()})

@@ -1,0 +1,402 @@
+"""Public collections by name: asked first, brought once, read once, opened from then on."""
+
+import hashlib
+import io
+import json
+import socket
+import tarfile
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.data import published as p
+from tests.data.server import served
+from workbook import data
+from workbook.data import catalogue, download, public
+from workbook.data.catalogue import CATALOGUE, Entry, RemoteFile
+from workbook.data.download import DownloadError, NotAllowed
+from workbook.data.problems import MalformedFile
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBOOK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv(download.VARIABLE, raising=False)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def site():
+    with served() as site:
+        yield site
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Every attempt to reach the net, even this machine, is an error of its own kind."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError(f"something wanted the network: {args}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def tar(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for path in sorted(folder.iterdir()):
+            archive.add(path, path.name)
+    return buffer.getvalue()
+
+
+def zipped(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder))
+    return buffer.getvalue()
+
+
+def publish(site, monkeypatch, name: str, files: dict[str, bytes], **changed) -> None:
+    """Serve these files as those of a collection of the catalogue, with true sizes and checksums."""
+    site.files |= files
+    remote = tuple(
+        RemoteFile(site.url(path), len(content), f"md5:{hashlib.md5(content).hexdigest()}")
+        for path, content in files.items()
+    )
+    monkeypatch.setitem(CATALOGUE, name, replace(CATALOGUE[name], files=remote, **changed))
+
+
+def publish_msmarco(site, monkeypatch, tmp_path, **changed):
+    folder = p.msmarco(tmp_path / "published", **changed)
+    apart = ["qrels.dev.tsv", "msmarco-test2019-queries.tsv.gz", "2019qrels-pass.txt", "msmarco-test2020-queries.tsv.gz",
+             "2020qrels-pass.txt"]  # fmt: skip
+    files = {name: (folder / name).read_bytes() for name in apart}
+    for name in apart:
+        (folder / name).unlink()
+    publish(site, monkeypatch, "msmarco-passage", {"collectionandqueries.tar.gz": tar(folder)} | files, passages=4)
+
+
+# --- consent --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [*CATALOGUE, *catalogue.ALIASES, *catalogue.PARTS, "mteb/scifact"])
+@pytest.mark.parametrize("answer", [None, False])
+def test_nothing_is_downloaded_unless_asked_and_the_error_says_what_it_would_be(no_network, cache, name, answer):
+    with pytest.raises(NotAllowed) as error:
+        data.load(name, download=answer)
+    message = str(error.value)
+    for part in ("size: ", "licence: ", "source: ", "download=True", "WORKBOOK_DOWNLOAD=1", str(cache)):
+        assert part in message
+    assert not list(cache.rglob("*")) if cache.exists() else True
+
+
+def test_the_error_of_msmarco_says_how_large_it_is():
+    with pytest.raises(
+        NotAllowed, match=r"(?s)msmarco-passage: .*size: 1.1 GB.*licence: Microsoft's terms.*windows.net"
+    ):
+        data.load("msmarco")
+
+
+def test_every_fact_has_its_form():
+    for name, entry in CATALOGUE.items():
+        assert bool(entry.files) != bool(entry.hub), name
+        for file in entry.files:
+            assert file.url.startswith("http"), name
+            assert file.size is None or file.size > 1_000
+            kind, _, digits = (file.checksum or "none:").partition(":")
+            assert len(digits) == {"md5": 32, "sha256": 64, "none": 0}[kind]
+        assert len({file.file_name for file in entry.files}) == len(entry.files)
+        assert entry.licence
+        assert entry.page.startswith("https://")
+    assert set(catalogue.ALIASES.values()) | set(catalogue.PARTS.values()) <= CATALOGUE.keys()
+
+
+def test_the_sums_are_those_of_ir_datasets():
+    ir_datasets = pytest.importorskip("ir_datasets")
+    table = json.loads((Path(ir_datasets.__file__).parent / "etc/downloads.json").read_text())
+    known = {
+        entry["url"]: entry
+        for group in table.values()
+        for entry in group.values()
+        if isinstance(entry, dict) and "url" in entry
+    }
+    compared = 0
+    for entry in CATALOGUE.values():
+        for file in entry.files:
+            if file.url in known:
+                assert file.checksum == f"md5:{known[file.url]['expected_md5']}", file.url
+                assert file.size == known[file.url]["size_hint"], file.url
+                compared += 1
+    assert compared == 6 + 1 + len(catalogue.BEIR) + len(catalogue.CODESEARCHNET)
+
+
+# --- from a server to a collection ----------------------------------------------------------------
+
+
+def test_msmarco_from_its_archive_and_files(site, monkeypatch, tmp_path, cache, capsys):
+    publish_msmarco(site, monkeypatch, tmp_path)
+    docs = data.load("msmarco-passage", download=True)
+    shown = capsys.readouterr().out
+    assert "downloading msmarco-passage" in shown
+    assert "licence: Microsoft's terms" in shown
+    assert type(docs.corpus).__name__ == type(docs.queries).__name__ == "StoredTexts"
+    assert list(docs.corpus) == ["0", "1", "2", "3"]
+    assert list(docs.splits) == ["dev", "dev.small", "train", "trec-dl-2019", "trec-dl-2020"]
+    assert docs.licence == CATALOGUE["msmarco-passage"].licence
+    assert {path.name for path in (cache / "collections/msmarco-passage").iterdir()} == {
+        "corpus", "files", "manifest.json", "qrels", "queries",
+    }  # fmt: skip
+
+
+def test_once_there_it_needs_neither_network_nor_consent_nor_the_files(site, monkeypatch, tmp_path, cache):
+    publish_msmarco(site, monkeypatch, tmp_path)
+    first = data.load("msmarco-passage", download=True)
+    asked = len(site.asked)
+    import shutil
+
+    shutil.rmtree(cache / "collections/msmarco-passage/files")
+    again = data.load("msmarco", download=False)
+    assert len(site.asked) == asked
+    assert (dict(again.corpus), dict(again.queries), again.qrels, again.splits, again.fingerprint) == (
+        dict(first.corpus), dict(first.queries), first.qrels, first.splits, first.fingerprint,
+    )  # fmt: skip
+
+
+def test_trec_deep_learning_by_its_own_name(site, monkeypatch, tmp_path):
+    publish_msmarco(site, monkeypatch, tmp_path)
+    monkeypatch.setenv(download.VARIABLE, "1")
+    docs = data.load("trec-dl-2019")
+    assert docs.name == "trec-dl-2019"
+    assert docs.qrels == {"19335": {"1": 0, "3": 2, "0": 3}}
+    assert list(docs.queries) == ["19335"]
+    assert len(docs.corpus) == 4
+
+
+def test_a_download_that_is_killed_goes_on_at_the_next_call(site, monkeypatch, tmp_path):
+    publish_msmarco(site, monkeypatch, tmp_path)
+    receive = download._receive
+
+    def killed_at_the_fourth(file, *args):
+        if file.url.endswith("2019qrels-pass.txt"):
+            raise KeyboardInterrupt
+        receive(file, *args)
+
+    with monkeypatch.context() as killing:
+        killing.setattr(download, "_receive", killed_at_the_fourth)
+        with pytest.raises(KeyboardInterrupt):
+            data.load("msmarco-passage", download=True)
+    assert [path for path, _, _ in site.asked] == list(site.files)[:3]
+    site.asked = []
+    assert len(data.load("msmarco-passage", download=True).corpus) == 4
+    assert [path for path, _, _ in site.asked] == list(site.files)[3:]  # what was there was not brought again
+
+
+def test_reading_that_is_killed_begins_anew(site, monkeypatch, tmp_path, cache):
+    publish_msmarco(site, monkeypatch, tmp_path)
+    from workbook.data import reading
+
+    with monkeypatch.context() as broken:
+        broken.setattr(reading, "_judged", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            data.load("msmarco-passage", download=True)
+    assert (cache / "collections/msmarco-passage/corpus/manifest.json").exists()
+    assert not (cache / "collections/msmarco-passage/manifest.json").exists()
+    assert len(data.load("msmarco-passage").corpus) == 4
+
+
+def test_what_a_killed_unpacking_left_is_not_read(site, monkeypatch, tmp_path, cache):
+    publish_msmarco(site, monkeypatch, tmp_path)
+    p.write(cache / "collections/msmarco-passage/files/unpacked/.a/collection.tsv", "0\thalf\n")
+    docs = data.load("msmarco-passage", download=True, strict=True)
+    assert len(docs.corpus) == 4
+    assert docs.corpus["0"].startswith("The presence")
+
+
+def test_what_was_dropped_is_told_again_at_each_opening_and_strict_reads_anew(site, monkeypatch, tmp_path):
+    broken = p.MSMARCO["collection.tsv"] + "4 no tab\n"
+    publish_msmarco(site, monkeypatch, tmp_path, **{"collection.tsv": broken})
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"collection.tsv, line 5: expected id and text, separated by tabs"):
+            docs = data.load("msmarco-passage", download=True)
+        assert docs.problems.counts == {"wrong number of fields": 1}
+    with pytest.raises(MalformedFile, match="line 5"):
+        data.load("msmarco-passage", strict=True)
+
+
+def test_fewer_passages_than_published_is_told(site, monkeypatch, tmp_path):
+    publish_msmarco(site, monkeypatch, tmp_path)
+    monkeypatch.setitem(CATALOGUE, "msmarco-passage", replace(CATALOGUE["msmarco-passage"], passages=8_841_823))
+    with pytest.warns(UserWarning, match="should hold 8,841,823 passages, 4 were read"):
+        data.load("msmarco-passage", download=True)
+
+
+def test_natural_questions_from_beirs_zip(site, monkeypatch, tmp_path):
+    publish(site, monkeypatch, "beir/nq", {"nq.zip": zipped(p.nq(tmp_path / "a"))}, passages=2)
+    docs = data.load("nq", download=True)
+    assert docs.qrels == {"test0": {"doc0": 1, "doc42": 1}}
+    assert docs.corpus["doc0"].startswith("Minority interest\n")
+    assert docs.licence == "CC BY-SA 3.0"
+
+
+def test_squad_codesearchnet_and_sts(site, monkeypatch, tmp_path):
+    squad = {"train-v1.1.json": p.SQUAD_TRAIN, "dev-v1.1.json": p.SQUAD_DEV}
+    publish(site, monkeypatch, "squad", {name: json.dumps(content).encode() for name, content in squad.items()})
+    assert {split: len(ids) for split, ids in data.load("squad", download=True).splits.items()} == {
+        "dev": 1,
+        "train": 3,
+    }
+
+    publish(site, monkeypatch, "codesearchnet/python", {"python.zip": zipped(p.codesearchnet(tmp_path / "code"))})
+    assert list(data.load("codesearchnet", download=True).splits) == ["test", "train", "valid"]
+
+    for split in ("train", "dev", "test"):
+        p.write(tmp_path / f"sts/stsbenchmark/sts-{split}.csv", p.STS_TEST)
+    p.write(tmp_path / "sts/stsbenchmark/correlation.pl", "#!/usr/bin/perl\n")
+    publish(site, monkeypatch, "stsbenchmark", {"Stsbenchmark.tar.gz": tar(tmp_path / "sts")})
+    pairs = data.load("stsbenchmark", download=True)
+    assert {split: len(found) for split, found in pairs.splits.items()} == {"train": 1, "dev": 1, "test": 1}
+
+
+def test_triples_and_hard_negatives_are_streams(site, monkeypatch, tmp_path):
+    path = p.write(tmp_path / "t.gz", p.TRIPLES)
+    publish(site, monkeypatch, "msmarco-triples", {"qidpidtriples.train.full.2.tsv.gz": path.read_bytes()})
+    triples = data.load("msmarco-triples", download=True)
+    assert list(triples) == list(triples)
+    assert next(iter(triples)) == ("121352", "0", "3")
+
+
+def hub(site, monkeypatch, repository: str, folder: Path, small: tuple[str, ...] = ()) -> None:
+    """A hub on this machine: facts, listing in two pages, and the files."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    monkeypatch.setenv("HF_ENDPOINT", site.address)
+    site.files[f"api/datasets/{repository}"] = json.dumps({"sha": commit}).encode()
+    listing = [{"type": "directory", "path": "corpus", "oid": "0" * 40, "size": 0}]
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            name, content = str(path.relative_to(folder)), path.read_bytes()
+            entry = {"type": "file", "path": name, "size": len(content), "oid": download.checksum(path, "git")}
+            if name not in small:
+                entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
+            listing.append(entry)
+            site.files[f"datasets/{repository}/resolve/{commit}/{name}"] = content
+    site.files[f"api/datasets/{repository}/tree/{commit}?recursive=true"] = json.dumps(listing).encode()
+
+
+@pytest.mark.parametrize("make", [p.mteb_parquet, lambda folder: hub_jsonl(folder)])
+def test_a_task_of_mteb_from_the_hub(site, monkeypatch, tmp_path, cache, make):
+    hub(site, monkeypatch, "mteb/scifact", make(tmp_path / "hub"), small=("queries.jsonl", "qrels/test.jsonl"))
+    docs = data.load("mteb/scifact", download=True)
+    assert docs.qrels == {"1": {"4983": 1, "5836": 0}}
+    assert docs.splits == {"test": ("1",)}
+    assert not (cache / "collections/mteb--scifact/files/README.md").exists()  # only texts and judgements are taken
+    asked = len(site.asked)
+    assert data.load("mteb/scifact").fingerprint == docs.fingerprint
+    assert len(site.asked) == asked
+
+
+def hub_jsonl(folder: Path) -> Path:
+    p.write_jsonl(folder / "corpus.jsonl", p.MTEB_CORPUS)
+    p.write_jsonl(folder / "queries.jsonl", p.MTEB_QUERIES)
+    p.write_jsonl(folder / "qrels/test.jsonl", p.MTEB_QRELS)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
+def test_a_file_that_is_not_what_the_hub_states_is_refused(site, monkeypatch, tmp_path, name):
+    hub(site, monkeypatch, "mteb/scifact", hub_jsonl(tmp_path / "hub"), small=("queries.jsonl",))
+    path = next(path for path in site.files if path.endswith(name) and "resolve" in path)
+    site.files[path] = site.files[path].replace(b"i", b"!")
+    with pytest.raises(DownloadError, match=f"{name}.*expected the (sha256|git)"):
+        data.load("mteb/scifact", download=True)
+
+
+def test_hard_negatives_from_the_hub_and_only_that_file(site, monkeypatch, tmp_path):
+    p.write_jsonl(tmp_path / "hub/msmarco-hard-negatives.jsonl.gz", p.HARD_NEGATIVES)
+    p.write(tmp_path / "hub/cross-encoder-ms-marco-MiniLM-L-6-v2-scores.pkl.gz", "a pickle")
+    p.write(tmp_path / "hub/msmarco-hard-negatives-bm25_1k.jsonl.gz", "another")
+    hub(site, monkeypatch, "sentence-transformers/msmarco-hard-negatives", tmp_path / "hub")
+    found = list(data.load("msmarco-hard-negatives", download=True))
+    assert [row.query_id for row in found] == ["121352", "634306"]
+    assert not [path for path, _, _ in site.asked if "pkl" in path or "bm25" in path]
+
+
+@pytest.mark.parametrize("path", ["../../evil.jsonl", "/tmp/evil.jsonl", "a/../../../evil.jsonl"])
+def test_a_hub_that_lists_a_path_outside_is_not_followed(site, monkeypatch, tmp_path, cache, path):
+    hub(site, monkeypatch, "mteb/evil", hub_jsonl(tmp_path / "hub"))
+    listing = next(name for name in site.files if "tree" in name)
+    site.files[listing] = json.dumps([{"type": "file", "path": path, "size": 1, "oid": "0" * 40}]).encode()
+    with pytest.raises(DownloadError, match="would lead out of its folder"):
+        data.load("mteb/evil", download=True)
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_a_task_that_the_hub_does_not_know(site, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", site.address)
+    with pytest.raises(DownloadError, match=r"no usable answer .*404.*is the name right"):
+        data.load("mteb/nothing", download=True)
+
+
+def test_an_archive_that_leads_out_of_its_folder_leaves_nothing(site, monkeypatch, tmp_path, cache):
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w") as archive:
+        archive.writestr("../../../../evil", "evil")
+    publish(site, monkeypatch, "beir/nq", {"nq.zip": buffer.getvalue()})
+    with pytest.raises(ValueError, match="would lead out of its folder"):
+        data.load("nq", download=True)
+    assert not list(tmp_path.rglob("evil"))
+
+
+def test_nothing_is_written_outside_the_cache(site, monkeypatch, tmp_path, cache):
+    publish_msmarco(site, monkeypatch, tmp_path)
+    (work := tmp_path / "work").mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("HOME", str(home := tmp_path / "home"))
+    before = {path for path in tmp_path.rglob("*") if cache not in path.parents}
+    data.load("msmarco-passage", download=True)
+    assert {path for path in tmp_path.rglob("*") if cache not in path.parents} - {cache} == before
+    assert not list(work.iterdir())
+    assert not home.exists()
+
+
+def test_no_pickle_is_loaded(site, monkeypatch, tmp_path):
+    import pickle
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a pickle was loaded")
+
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    publish_msmarco(site, monkeypatch, tmp_path)
+    assert len(data.load("msmarco-passage", download=True).corpus) == 4
+    hub(site, monkeypatch, "mteb/scifact", p.mteb_parquet(tmp_path / "hub"))
+    assert len(data.load("mteb/scifact", download=True).corpus) == 2
+
+
+def test_it_can_be_forgotten(site, monkeypatch, tmp_path, cache):
+    publish(site, monkeypatch, "beir/nq", {"nq.zip": zipped(p.nq(tmp_path / "a"))}, passages=2)
+    data.load("nq", download=True)
+    public.forget("nq")
+    assert not list((cache / "collections").iterdir())
+    with pytest.raises(NotAllowed):
+        data.load("nq")
+    with pytest.raises(FileNotFoundError, match="no public collection"):
+        public.forget("../../etc")
+
+
+@pytest.mark.parametrize("name", ["mteb/../../etc", "mteb/", "beir/unheard-of", "beir/../nq", "/etc/nothing"])
+def test_a_name_that_is_none_is_refused(name):
+    with pytest.raises(FileNotFoundError, match="no collection"):
+        data.load(name)
+
+
+def test_a_description_of_a_collection():
+    entry = Entry("t", "beir", "CC0", "https://example.org", (RemoteFile("https://a.example/x.zip", 2_816_079),))
+    assert catalogue.describe("n", entry) == (
+        "n: t\n  size: 2.8 MB\n  licence: CC0\n  source: a.example; https://example.org"
+    )
+    assert [catalogue.readable(size) for size in (0, 999, 1_000, 1_057_717_952, 10**13, None)] == [
+        "0 bytes", "999 bytes", "1.0 kB", "1.1 GB", "10000.0 GB", "unknown",
+    ]  # fmt: skip

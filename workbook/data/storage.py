@@ -1,0 +1,421 @@
+"""Texts on disk, memory-mapped: 8.8 million passages open in a moment and take no memory until they are read.
+
+A folder holds parts of 100,000 rows each (Arrow's IPC file format, uncompressed, columns id and text), an
+index from ids to rows, and a manifest that is written last. A folder without a manifest is unfinished.
+
+    part-00000.arrow, part-00001.arrow, …
+    id_hashes.npy    (N,) the 64-bit hashes of the ids, sorted
+    id_rows.npy      (N,) the row of each hash
+    manifest.json    rows, parts, their sizes and SHA-256
+
+Letters: N texts.
+
+Taught in 17.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import ItemsView as Items
+from collections.abc import ValuesView as Values
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from workbook.files import write_json
+
+MANIFEST, HASHES, ROWS = "manifest.json", "id_hashes.npy", "id_rows.npy"
+FORMAT = "workbook texts 1"
+PART_ROWS = 100_000
+
+
+def store_texts(
+    folder: str | Path,
+    items: Iterable[tuple[str, str]] | Callable[[int], Iterable[tuple[str, str]]],
+    part_rows: int = PART_ROWS,
+) -> "StoredTexts":
+    """Write texts into a folder, one part in memory at a time.
+
+    Args:
+        folder: where to; an unfinished one is begun anew, or gone on with (see `items`).
+        items: (id, text) pairs. Or a function from a row number to the pairs from that row on: then the
+            parts that a killed run has left are kept, and the function is asked for the rest. It is for
+            the caller to see to it that they come from the same source.
+        part_rows: rows in a part.
+    Returns:
+        the texts, opened.
+    Raises:
+        FileExistsError: the folder holds finished texts, which are never overwritten.
+        ValueError: an id comes twice, or a text cannot be written as UTF-8.
+        TypeError: an id or a text is not a string.
+        OSError: the disk is full or the folder cannot be written; there is no manifest then.
+
+    Taught in 17.
+    """
+    if part_rows < 1:
+        raise ValueError(f"part_rows must be at least 1, got {part_rows}")
+    folder = Path(folder)
+    if (folder / MANIFEST).exists():
+        raise FileExistsError(f"{folder} holds finished texts; open them with open_texts, or remove the folder first")
+    folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder, ".*.tmp")
+    parts: list[dict[str, Any]] = []
+    hashes: list[np.ndarray] = []
+    if callable(items):
+        for path in sorted(folder.glob("part-*.arrow")):
+            if path.name != _part_name(len(parts)) or (ids := _whole_part(path, part_rows)) is None:
+                break  # the last part of a source may be short: it is written again
+            parts.append(_describe(path, len(ids)))
+            hashes.append(_hash(ids))
+        for path in sorted(folder.glob("part-*.arrow"))[len(parts) :]:
+            path.unlink()
+        rest = iter(items(sum(part["rows"] for part in parts)))
+    else:
+        _sweep(folder, "part-*.arrow")
+        rest = iter(items)
+    while rows := list(islice(rest, part_rows)):
+        path = folder / _part_name(len(parts))
+        ids = _write_part(path, rows, len(parts) * part_rows)
+        parts.append(_describe(path, len(rows)))
+        hashes.append(_hash(ids))
+    _write_index(folder, np.concatenate([np.empty(0, np.uint64), *hashes]), parts)
+    write_json(
+        folder / MANIFEST,
+        {
+            "format": FORMAT,
+            "rows": sum(part["rows"] for part in parts),
+            "part_rows": part_rows,
+            "sha256": hashlib.sha256("".join(part["sha256"] for part in parts).encode()).hexdigest(),
+            "parts": parts,
+            "index": [_describe(folder / name) for name in (HASHES, ROWS)],
+        },
+    )
+    return StoredTexts(folder)
+
+
+def open_texts(folder: str | Path) -> "StoredTexts":
+    """Open texts that `store_texts` wrote; nothing of them is read yet.
+
+    Raises:
+        FileNotFoundError: the folder holds no finished texts.
+        ValueError: a file in it is missing, has another size, or is of another format.
+
+    Taught in 17.
+    """
+    return StoredTexts(folder)
+
+
+class StoredTexts(Mapping[str, str]):
+    """id -> text from a folder, read when it is asked for, in the order in which it was stored.
+
+    Args:
+        folder: where `store_texts` wrote.
+
+    Taught in 17.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        if not (self.folder / MANIFEST).is_file():
+            raise FileNotFoundError(
+                f"{self.folder} holds no finished texts (there is no {MANIFEST}); write them with store_texts"
+            )
+        try:
+            self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text("utf-8"))
+            files = [*self.manifest["parts"], *self.manifest["index"]]
+            if self.manifest["format"] != FORMAT:
+                raise ValueError(f"expected the format {FORMAT!r}, got {self.manifest['format']!r}")
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{self.folder / MANIFEST} is damaged ({error}); remove the folder and store again"
+            ) from error
+        for file in files:
+            path = self.folder / file["file"]
+            size = path.stat().st_size if path.is_file() else None
+            if size != file["bytes"]:
+                came = "no such file" if size is None else f"{size:,} bytes"
+                raise ValueError(_damaged(path, f"expected {file['bytes']:,} bytes, got {came}"))
+        self._starts = np.cumsum([0, *(part["rows"] for part in self.manifest["parts"])])
+        self._tables: dict[int, Any] = {}
+        self._hashes: np.ndarray = _map(self.folder / HASHES)
+        self._rows: np.ndarray = _map(self.folder / ROWS)
+
+    @property
+    def fingerprint(self) -> str:
+        """The SHA-256 of all parts: equal for equal ids and texts in equal order. Taught in 17."""
+        return self.manifest["sha256"]
+
+    def __repr__(self) -> str:
+        return f"StoredTexts({str(self.folder)!r}: {len(self):,} texts)"
+
+    def __reduce__(self) -> Any:
+        return StoredTexts, (str(self.folder),)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __iter__(self) -> Iterator[str]:
+        for ids, _ in self.batches():
+            yield from ids
+
+    def __getitem__(self, id: str) -> str:
+        return self.texts(row := self.row(id), row + 1)[0]
+
+    def __contains__(self, id: object) -> bool:
+        try:
+            return isinstance(id, str) and self.row(id) >= 0
+        except KeyError:
+            return False
+
+    def items(self) -> Items[str, str]:
+        """(id, text) pairs in stored order, without a look-up for each. Taught in 17."""
+        return _Items(self)
+
+    def values(self) -> Values[str]:
+        """The texts in stored order, without a look-up for each. Taught in 17."""
+        return _Values(self)
+
+    def row(self, id: str) -> int:
+        """The row of an id, from 0, by binary search among the hashes.
+
+        Raises:
+            KeyError: there is no such id.
+
+        Taught in 17.
+        """
+        wanted = _hash([id])[0]
+        place = int(np.searchsorted(self._hashes, wanted))
+        while place < len(self._hashes) and self._hashes[place] == wanted:
+            row = int(self._rows[place])
+            if self.ids(row, row + 1) == [id]:
+                return row
+            place += 1
+        raise KeyError(id)
+
+    def ids(self, start: int = 0, stop: int | None = None) -> list[str]:
+        """The ids of the rows from start to before stop. Taught in 17."""
+        return self._column("id", start, stop)
+
+    def texts(self, start: int = 0, stop: int | None = None) -> list[str]:
+        """The texts of the rows from start to before stop. Taught in 17."""
+        return self._column("text", start, stop)
+
+    def batches(
+        self, size: int = 4_096, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[list[str], list[str]]]:
+        """(ids, texts) of `size` rows at a time; the last batch may be shorter.
+
+        Args:
+            size: rows of a batch.
+            start, stop: the rows to read; all by default.
+
+        Taught in 17.
+        """
+        stop = len(self) if stop is None else min(stop, len(self))
+        for first in range(start, stop, size):
+            last = min(first + size, stop)
+            yield self.ids(first, last), self.texts(first, last)
+
+    def check(self, start: int = 0, stop: int | None = None) -> None:
+        """Compare the parts that hold these rows with their SHA-256; the size alone was compared on opening.
+
+        Raises:
+            ValueError: a part is damaged; the message names it.
+
+        Taught in 17.
+        """
+        stop = len(self) if stop is None else stop
+        for number, part in enumerate(self.manifest["parts"]):
+            if self._starts[number] < stop and self._starts[number + 1] > start:
+                path = self.folder / part["file"]
+                if (found := _sha256(path)) != part["sha256"]:
+                    raise ValueError(_damaged(path, f"expected SHA-256 {part['sha256'][:16]}…, got {found[:16]}…"))
+
+    def _column(self, name: str, start: int, stop: int | None) -> list[str]:
+        start, stop, _ = slice(start, stop).indices(len(self))
+        found: list[str] = []
+        number = int(np.searchsorted(self._starts, start, side="right")) - 1
+        while start < stop:
+            first, after = self._starts[number : number + 2]
+            last = min(stop, int(after))
+            found += self._table(number)[name][start - first : last - first].to_pylist()
+            start, number = last, number + 1
+        return found
+
+    def _table(self, number: int) -> Any:
+        if number not in self._tables:
+            path = self.folder / self.manifest["parts"][number]["file"]
+            batch = _read_part(path)
+            self._tables[number] = {"id": batch.column(0), "text": batch.column(1)}
+        return self._tables[number]
+
+
+class _Items(Items[str, str]):
+    _mapping: StoredTexts
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for ids, texts in self._mapping.batches():
+            yield from zip(ids, texts, strict=True)
+
+
+class _Values(Values[str]):
+    _mapping: StoredTexts
+
+    def __iter__(self) -> Iterator[str]:
+        for _, texts in self._mapping.batches():
+            yield from texts
+
+
+def _part_name(number: int) -> str:
+    return f"part-{number:05}.arrow"
+
+
+def _sweep(folder: Path, pattern: str) -> None:
+    for path in folder.glob(pattern):
+        path.unlink()
+
+
+def _write_part(path: Path, rows: list[tuple[str, str]], first: int) -> list[str]:
+    """Write one part, whole or not at all, and return its ids."""
+    import pyarrow as pa
+
+    ids, texts = [id for id, _ in rows], [text for _, text in rows]
+    try:
+        columns = [pa.array(values, pa.large_string()) for values in (ids, texts)]
+    except (TypeError, UnicodeEncodeError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        _explain(rows, first)
+        raise ValueError(f"rows from {first} on cannot be stored: {error}") from error
+    if any(column.null_count for column in columns):
+        _explain(rows, first)
+    batch = pa.record_batch(columns, names=["id", "text"])
+
+    def write(file: BinaryIO) -> None:
+        with pa.ipc.new_file(file, batch.schema) as writer:
+            writer.write_batch(batch)
+
+    write_whole(path, write)
+    return ids
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let a function write into a file that takes its name only when it is whole and on the disk.
+
+    Unlike `workbook.files.write_atomically`, the content need not be in memory at once, and a killed run leaves
+    a file whose name the next run uses again.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; there is no file then.
+
+    Taught in 17.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException as error:
+        with suppress(OSError):  # a folder that cannot be written holds no temporary file
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(
+                error.errno,
+                f"cannot write {path}: {error.strerror or error}; nothing half-written is left. Make room or give "
+                "another folder, and run again",
+            ) from error
+        raise
+
+
+def _explain(rows: list[tuple[str, str]], first: int) -> None:
+    """Name the row that cannot be stored."""
+    for row, pair in enumerate(rows, start=first):
+        for value, what in zip(pair, ("id", "text"), strict=True):
+            if not isinstance(value, str):
+                raise TypeError(f"row {row}: expected a string as {what}, got {type(value).__name__}: {value!r:.80}")
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise ValueError(
+                    f"row {row}, id {pair[0]!r}: the {what} cannot be written as UTF-8 ({error.reason} at "
+                    f"position {error.start}); mend it with text.encode('utf-8', 'replace').decode()"
+                ) from error
+
+
+def _read_part(path: Path) -> Any:
+    """The one record batch of a part, memory-mapped."""
+    import pyarrow as pa
+
+    try:
+        reader = pa.ipc.open_file(pa.memory_map(str(path)))
+        if reader.num_record_batches != 1 or reader.schema.names != ["id", "text"]:
+            raise ValueError("expected one batch with the columns id and text")
+        return reader.get_batch(0)
+    except (pa.ArrowInvalid, ValueError) as error:
+        raise ValueError(_damaged(path, str(error))) from error
+
+
+def _whole_part(path: Path, part_rows: int) -> list[str] | None:
+    """The ids of a full part that an unfinished run left, or None."""
+    try:
+        batch = _read_part(path)
+        batch.validate(full=True)
+    except ValueError:
+        return None
+    return batch.column(0).to_pylist() if len(batch) == part_rows else None
+
+
+def _hash(ids: list[str]) -> np.ndarray:
+    """The first 64 bits of BLAKE2b of each id, (N,) uint64."""
+    blake2b = hashlib.blake2b
+    digests = b"".join([blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest() for id in ids])
+    return np.frombuffer(digests, dtype="<u8")
+
+
+def _write_index(folder: Path, hashes: np.ndarray, parts: list[dict[str, Any]]) -> None:
+    order = np.argsort(hashes, kind="stable")
+    hashes = hashes[order]
+    for place in np.flatnonzero(hashes[1:] == hashes[:-1]):
+        rows = [int(row) for row in order[place : place + 2]]
+        ids = [_id_at(folder, parts, row) for row in rows]
+        if ids[0] == ids[1]:
+            raise ValueError(
+                f"expected each id once, but {ids[0]!r} is the id of rows {rows[0]} and {rows[1]}; "
+                "leave one of them out"
+            )
+    kind = np.uint32 if len(order) < 2**32 else np.uint64
+    for name, values in ((HASHES, hashes), (ROWS, order.astype(kind))):
+        write_whole(folder / name, lambda file, values=values: np.save(file, values, allow_pickle=False))  # type: ignore[misc]
+
+
+def _id_at(folder: Path, parts: list[dict[str, Any]], row: int) -> str:
+    for part in parts:
+        if row < part["rows"]:
+            return _read_part(folder / part["file"]).column(0)[row].as_py()
+        row -= part["rows"]
+    raise IndexError(row)
+
+
+def _map(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        raise ValueError(_damaged(path, str(error))) from error
+
+
+def _describe(path: Path, rows: int | None = None) -> dict[str, Any]:
+    counted = {} if rows is None else {"rows": rows}
+    return {"file": path.name, **counted, "bytes": path.stat().st_size, "sha256": _sha256(path)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _damaged(path: Path, what: str) -> str:
+    return f"{path} is damaged: {what}; remove {path.parent} and store the texts again"
