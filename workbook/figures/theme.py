@@ -52,7 +52,12 @@ def figure(**layout: Any) -> "Figure":
         "font": {"color": "#222222", "size": 13},
         "colorway": list(COLORS),
         "margin": {"l": 60, "r": 20, "t": 50, "b": 70},
-        "title": {"x": 0, "xref": "paper", "xanchor": "left", "font": {"size": 15}},  # plotly's buttons come up at the right
+        "title": {
+            "x": 0,
+            "xref": "paper",
+            "xanchor": "left",
+            "font": {"size": 15},
+        },  # plotly's buttons come up at the right
         "modebar": {"remove": ["select", "lasso", "autoscale", "zoomin", "zoomout", "sendDataToCloud"]},
         "width": 720,
         "height": 420,
