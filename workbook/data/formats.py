@@ -149,7 +149,7 @@ def read_rows(path: Path, problems: Problems, columns: Names[str] | None = None)
 
 
 def unit(path: Path) -> str:
-    """What numbers count in a file: "row" in a Parquet file, "line" elsewhere."""
+    """What numbers count in a file: "row" in a Parquet file, "line" elsewhere. Taught in 03."""
     return "row" if path.name.endswith(".parquet") else "line"
 
 

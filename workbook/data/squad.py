@@ -21,7 +21,7 @@ LAYOUT = 'a .json file {"data": [{"title", "paragraphs": [{"context", "qas"}]}]}
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph and its questions."""
+    """A paragraph and its questions. Taught in 03."""
 
     place: int  # counted from 1 through the whole file
     id: str
