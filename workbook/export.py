@@ -32,11 +32,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from workbook.encoder import TextEncoder, TransformerEncoder
+from workbook.encoder import TextEncoder
 from workbook.files import write_atomically, write_json
-from workbook.pooling import cls_pool, last_token_pool
-from workbook.similarity import normalize
-from workbook.transformer import attention_mask
 
 SETTINGS = "workbook-onnx.json"
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "sentence_embedding"
@@ -160,43 +157,13 @@ class OnnxEncoder(TextEncoder):
         raise TypeError("an OnnxEncoder is saved where export_onnx wrote it; copy that folder, or save the TextEncoder")
 
 
-class _Graph(nn.Module):
-    """What is exported: `TextEncoder.forward`, without the questions about values that a graph cannot ask."""
-
-    def __init__(self, encoder: TextEncoder):
-        super().__init__()
-        self.encoder = encoder
-
-    def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
-        encoder, backbone = self.encoder, self.encoder.backbone
-        if isinstance(backbone, TransformerEncoder):  # its own forward first looks whether a text is too long
-            hidden = backbone.embeddings(input_ids, mask)
-            allowed = attention_mask(mask, backbone.causal)
-            for block in backbone.blocks:
-                hidden = block(hidden, allowed)
-        else:
-            hidden = backbone(input_ids, mask)  # (B, T, D)
-        pooled = _pool(encoder.pooling, hidden, mask)
-        return normalize(pooled) if encoder.normalize else pooled
-
-
-def _pool(pooling: Any, hidden: Tensor, mask: Tensor) -> Tensor:
-    """The pooling; the two that pick one token by its row number are written as a product, which leaves B open."""
-    if pooling is not cls_pool and pooling is not last_token_pool:
-        return pooling(hidden, mask)
-    number = mask.cumsum(dim=1)  # 1, 2, 3, … over the tokens
-    wanted = 1 if pooling is cls_pool else number[:, -1:]
-    chosen = (number == wanted) & mask.bool()  # (B, T), one token of each row
-    return hidden.masked_fill(~chosen[:, :, None], 0.0).sum(dim=1)
-
-
 def _trace(encoder: TextEncoder, path: Path) -> None:
     was_training = encoder.training
     mask = torch.ones(2, 3, dtype=torch.long, device=encoder.device)
     open_axes = {0: torch.export.Dim("B"), 1: torch.export.Dim("T")}
     try:
         torch.onnx.export(
-            _Graph(encoder).eval(),
+            encoder.eval(),
             (torch.full_like(mask, encoder.pad_id), mask),
             str(path),
             input_names=INPUTS,

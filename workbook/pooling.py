@@ -180,7 +180,8 @@ def _weighted_sum(hidden: Tensor, weight: Tensor) -> Tensor:
 
 
 def _token_at(hidden: Tensor, mask: Tensor, position: Tensor) -> Tensor:
-    pooled = hidden[torch.arange(len(hidden), device=hidden.device), position]  # (B, D)
+    index = position[:, None, None].expand(-1, -1, hidden.shape[2])  # (B, 1, D)
+    pooled = hidden.gather(1, index)[:, 0]  # (B, D)
     return torch.where(mask.bool().any(dim=1, keepdim=True), pooled, 0.0)
 
 

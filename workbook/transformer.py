@@ -177,7 +177,8 @@ class TransformerEncoder(nn.Module):
                 f"input_ids and mask must both be (B, T), got {tuple(input_ids.shape)} and {tuple(mask.shape)}; "
                 "did you tokenize queries and passages separately?"
             )
-        if int(mask.sum(dim=1).max() if mask.numel() else 0) > self.max_length:
+        # A batch no wider than max_length holds no longer text, so its values need no look, which a graph cannot take.
+        if mask.shape[1] > self.max_length and int(mask.sum(dim=1).max()) > self.max_length:
             raise ValueError(
                 f"a text must have at most max_length = {self.max_length} tokens, got {int(mask.sum(dim=1).max())}; "
                 "truncate when tokenizing"

@@ -24,15 +24,16 @@ from torch.nn import functional as F
 
 from workbook.index.clustering import assign, kmeans, sample
 from workbook.index.product_quantization import (
+    add_up,
     check_empty,
     check_pieces,
     check_trained,
     decode,
     encode,
+    lookup_tables,
     train_codebooks,
 )
 from workbook.index.vectors import (
-    CHUNK,
     answer,
     as_vectors,
     check_metric,
@@ -158,22 +159,28 @@ class IVFIndex:
         if len(queries) * nprobe > self.nlist or not len(queries):
             best, place = self._list_by_list(queries, opened, k)
         else:
-            each = [self._one_query(query[None], lists, k) for query, lists in zip(queries, opened, strict=True)]
+            each = [self._one_query(query, lists, k) for query, lists in zip(queries, opened, strict=True)]
             best, place = (torch.cat(part) for part in zip(*each, strict=True))
         return best, self.ids[place] if self.ntotal else place
 
     def _one_query(self, query: Tensor, lists: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Score all rows of the lists that one query opens: (1, K) scores and places."""
-        first = self.start[lists]
-        size = self.start[lists + 1] - first
-        places = torch.arange(int(size.sum()), device=lists.device)
-        places += (first - size.cumsum(0) + size).repeat_interleave(size)
-        number = lists.repeat_interleave(size)
-        parts = zip(number.split(CHUNK), places.split(CHUNK), strict=True)
-        scores = torch.cat([self._scores(query, list_of, rows) for list_of, rows in parts], dim=1)
-        best, order = scores.topk(min(k, len(places)), dim=1)
-        missing = k - best.shape[1]
-        return F.pad(best, (0, missing), value=float("-inf")), F.pad(places[order], (0, missing))
+        """Score all rows of the lists that one query (D,) opens: (1, K) scores and places."""
+        first, end = self.start[lists], self.start[lists + 1]
+        owned = [slice(a, b) for a, b in zip(first.tolist(), end.tolist(), strict=True)]
+        scores = self._scores_of_lists(query, lists, owned)
+        if self.metric == "l2":
+            scores = 2 * scores - torch.cat([self.norms[own, 0] for own in owned])
+        best, order = scores.topk(min(k, len(scores)))
+        so_far = (end - first).cumsum(0)
+        place = order + (end - so_far)[torch.searchsorted(so_far, order, right=True)]
+        if (missing := k - len(best)) > 0:
+            best, place = F.pad(best, (0, missing), value=float("-inf")), F.pad(place, (0, missing))
+        return best[None], place[None]
+
+    def _scores_of_lists(self, query: Tensor, lists: Tensor, owned: list[slice]) -> Tensor:
+        """Products of a query with the rows of these lists, one list after another. A list is a view, not a copy."""
+        rows, q = (x.numpy() if x.device.type == "cpu" else x for x in (self.rows, query))  # numpy calls are cheaper
+        return torch.cat([torch.as_tensor(rows[own] @ q) for own in owned])
 
     def _list_by_list(self, queries: Tensor, opened: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Score each list for all queries that open it: (Q, K) scores and places."""
@@ -195,16 +202,16 @@ class IVFIndex:
         best, order = best[back].view(Q, nprobe * k).topk(k, dim=1)
         return best, place[back].view(Q, nprobe * k).gather(1, order)
 
-    def _scores(self, queries: Tensor, lists: int | Tensor, rows: slice | Tensor) -> Tensor:
-        """Inside scores of rows, which belong to one list or to a list each: (Q, D) -> (Q, rows)."""
-        return score(queries, self._decode(lists, _take(self.rows, rows)), self.metric, _take(self.norms, rows))
+    def _scores(self, queries: Tensor, number: int, rows: slice) -> Tensor:
+        """Inside scores of rows of one list: (Q, D) -> (Q, rows)."""
+        return score(queries, self._decode(number, self.rows[rows]), self.metric, self.norms[rows])
 
     def _encode(self, x: Tensor, lists: Tensor) -> tuple[Tensor, Tensor]:
         """For vectors (N, D) that go into these lists (N,): what is stored, and the vectors (N, D) it stands for."""
         return x, x
 
-    def _decode(self, lists: int | Tensor, stored: Tensor) -> Tensor:
-        """The vectors (rows, D) that stored rows stand for, all of one list or of a list each."""
+    def _decode(self, number: int, stored: Tensor) -> Tensor:
+        """The vectors (rows, D) that stored rows of one list stand for."""
         return stored
 
     def reset(self) -> None:
@@ -222,8 +229,8 @@ class IVFPQIndex(IVFIndex):
 
         x  ≈  c + r̂
 
-    Since a list is read once for many queries, its rows are turned back into vectors and scored with one
-    matrix product, where faiss adds up tables for each query. Under "l2" the norm |c + r̂|² is stored,
+    Where a list is read once for many queries, its rows are turned back into vectors and scored with one
+    matrix product; a single query adds up tables, as faiss always does. Under "l2" the norm |c + r̂|² is stored,
     4 bytes more for each passage, where faiss keeps a table for each list.
 
     Args:
@@ -285,13 +292,15 @@ class IVFPQIndex(IVFIndex):
         codes = encode(x - c, self.codebooks)
         return codes, c + decode(codes, self.codebooks)
 
-    def _decode(self, lists: int | Tensor, stored: Tensor) -> Tensor:
-        c = self.centroids[lists] if isinstance(lists, int) else self.centroids.index_select(0, lists)
-        return decode(stored, self.codebooks) + c
+    def _decode(self, number: int, stored: Tensor) -> Tensor:
+        return decode(stored, self.codebooks) + self.centroids[number]
 
-
-def _take(x: Tensor, rows: slice | Tensor) -> Tensor:
-    return x[rows] if isinstance(rows, slice) else x.index_select(0, rows)
+    def _scores_of_lists(self, query: Tensor, lists: Tensor, owned: list[slice]) -> Tensor:
+        """q · (c + r̂) = q · c + what the tables say: for one query they are cheaper than the vectors."""
+        tables = lookup_tables(query[None], self.codebooks, "inner_product")
+        size = torch.tensor([own.stop - own.start for own in owned], device=query.device)
+        rest = add_up(torch.cat([self.rows[own] for own in owned]), tables)[:, 0]
+        return rest + (self.centroids[lists] @ query).repeat_interleave(size)
 
 
 def _placed(parts: list[Tensor], place: Tensor) -> Tensor:

@@ -51,7 +51,8 @@ def as_vectors(x: Any, D: int | None = None, name: str = "x") -> Tensor:
             f"{name} must be {shape}, got {tuple(vectors.shape)}; give one vector as vector[None, :], "
             "and encode passages and queries with the same model"
         )
-    if len(vectors) and not torch.stack(vectors.aminmax()).isfinite().all():
+    # A finite sum has finite terms, and takes one pass; only where it is not is each number looked at.
+    if not vectors.sum().isfinite() and not vectors.isfinite().all():
         row = int((~vectors.isfinite()).any(dim=1).nonzero()[0])
         raise ValueError(f"{name} must hold finite numbers, row {row} holds NaN or infinity; find where it arose")
     return vectors
@@ -141,9 +142,9 @@ def answer(scores: Tensor, ids: Tensor, k: int, queries: Tensor, metric: str, li
 
     Taught in 17.
     """
-    missing = k - scores.shape[1]
-    scores = F.pad(scores, (0, missing), value=float("-inf"))
-    ids = F.pad(ids, (0, missing)).masked_fill(scores == float("-inf"), -1)
+    if (missing := k - scores.shape[1]) > 0:
+        scores, ids = F.pad(scores, (0, missing), value=float("-inf")), F.pad(ids, (0, missing))
+    ids = ids.masked_fill(scores == float("-inf"), -1)
     if metric == "l2":
         scores = (squared_norm(queries)[:, None] - scores).clamp(min=0)  # rounding can go below zero
     return (scores, ids) if isinstance(like, Tensor) else (scores.cpu().numpy(), ids.cpu().numpy())
