@@ -18,6 +18,7 @@ Source: Jégou et al. 2011. Taught in 17.
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -156,31 +157,36 @@ class IVFIndex:
         nprobe = min(self.nprobe, self.nlist)
         opened = score(queries, self.centroids, self.metric).topk(nprobe, dim=1).indices  # (Q, nprobe)
         # With fewer pairs of query and list than lists, hardly any list is opened twice.
-        if len(queries) * nprobe > self.nlist or not len(queries):
+        if len(queries) * nprobe > self.nlist or not len(queries) or queries.device.type != "cpu":
             best, place = self._list_by_list(queries, opened, k)
         else:
-            each = [self._one_query(query, lists, k) for query, lists in zip(queries, opened, strict=True)]
+            each = [self._one_query(q, lists, k) for q, lists in zip(queries.numpy(), opened.numpy(), strict=True)]
             best, place = (torch.cat(part) for part in zip(*each, strict=True))
         return best, self.ids[place] if self.ntotal else place
 
-    def _one_query(self, query: Tensor, lists: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Score all rows of the lists that one query (D,) opens: (1, K) scores and places."""
-        first, end = self.start[lists], self.start[lists + 1]
+    def _one_query(self, query: np.ndarray, lists: np.ndarray, k: int) -> tuple[Tensor, Tensor]:
+        """Score all rows of the lists (nprobe,) that one query (D,) opens: (1, K) scores and places.
+
+        In numpy, for so little work the calls themselves are what takes time, and torch's take thrice as long.
+        """
+        start = self.start.numpy()
+        first, end = start[lists], start[lists + 1]
         owned = [slice(a, b) for a, b in zip(first.tolist(), end.tolist(), strict=True)]
         scores = self._scores_of_lists(query, lists, owned)
         if self.metric == "l2":
-            scores = 2 * scores - torch.cat([self.norms[own, 0] for own in owned])
-        best, order = scores.topk(min(k, len(scores)))
-        so_far = (end - first).cumsum(0)
-        place = order + (end - so_far)[torch.searchsorted(so_far, order, right=True)]
+            norms = self.norms.numpy()
+            scores = 2 * scores - np.concatenate([norms[own, 0] for own in owned])
+        best, order = torch.from_numpy(scores).topk(min(k, len(scores)))
+        so_far = (end - first).cumsum()
+        place = torch.from_numpy(order.numpy() + (end - so_far)[so_far.searchsorted(order.numpy(), "right")])
         if (missing := k - len(best)) > 0:
             best, place = F.pad(best, (0, missing), value=float("-inf")), F.pad(place, (0, missing))
         return best[None], place[None]
 
-    def _scores_of_lists(self, query: Tensor, lists: Tensor, owned: list[slice]) -> Tensor:
+    def _scores_of_lists(self, query: np.ndarray, lists: np.ndarray, owned: list[slice]) -> np.ndarray:
         """Products of a query with the rows of these lists, one list after another. A list is a view, not a copy."""
-        rows, q = (x.numpy() if x.device.type == "cpu" else x for x in (self.rows, query))  # numpy calls are cheaper
-        return torch.cat([torch.as_tensor(rows[own] @ q) for own in owned])
+        rows = self.rows.numpy()
+        return np.concatenate([rows[own] @ query for own in owned])
 
     def _list_by_list(self, queries: Tensor, opened: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Score each list for all queries that open it: (Q, K) scores and places."""
@@ -295,12 +301,13 @@ class IVFPQIndex(IVFIndex):
     def _decode(self, number: int, stored: Tensor) -> Tensor:
         return decode(stored, self.codebooks) + self.centroids[number]
 
-    def _scores_of_lists(self, query: Tensor, lists: Tensor, owned: list[slice]) -> Tensor:
+    def _scores_of_lists(self, query: np.ndarray, lists: np.ndarray, owned: list[slice]) -> np.ndarray:
         """q · (c + r̂) = q · c + what the tables say: for one query they are cheaper than the vectors."""
-        tables = lookup_tables(query[None], self.codebooks, "inner_product")
-        size = torch.tensor([own.stop - own.start for own in owned], device=query.device)
-        rest = add_up(torch.cat([self.rows[own] for own in owned]), tables)[:, 0]
-        return rest + (self.centroids[lists] @ query).repeat_interleave(size)
+        codes, centroids = self.rows.numpy(), self.centroids.numpy()
+        tables = lookup_tables(torch.from_numpy(query)[None], self.codebooks, "inner_product")
+        codes_of_lists = torch.from_numpy(np.concatenate([codes[own] for own in owned]))
+        rest = add_up(codes_of_lists, tables).numpy()[:, 0]
+        return rest + (centroids[lists] @ query).repeat([own.stop - own.start for own in owned])
 
 
 def _placed(parts: list[Tensor], place: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ Source: Jégou et al. 2011. Taught in 17.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -109,8 +110,11 @@ def add_up(codes: Tensor, tables: Tensor) -> Tensor:
     m, ksub, Q = tables.shape
     if FEW > Q and codes.device.type == "cpu":  # a row of one or two numbers is not worth fetching
         columns, values = codes.numpy().T, tables.permute(2, 0, 1).contiguous().numpy()
-        sums = [sum(table[j].take(columns[j], mode="clip") for j in range(m)) for table in values]
-        return torch.stack([torch.from_numpy(s) for s in sums], dim=1)
+        sums = np.zeros((Q, len(codes)), dtype=values.dtype)
+        for total, table in zip(sums, values, strict=True):
+            for j in range(m):
+                total += table[j].take(columns[j], mode="clip")
+        return torch.from_numpy(sums).T
     return F.embedding_bag(_rows(codes, ksub), tables.view(m * ksub, Q), mode="sum")
 
 
