@@ -25,7 +25,6 @@ from torch.nn import functional as F
 
 from workbook.index.clustering import assign, kmeans, sample
 from workbook.index.product_quantization import (
-    add_up,
     check_empty,
     check_pieces,
     check_trained,
@@ -304,9 +303,9 @@ class IVFPQIndex(IVFIndex):
     def _scores_of_lists(self, query: np.ndarray, lists: np.ndarray, owned: list[slice]) -> np.ndarray:
         """q · (c + r̂) = q · c + what the tables say: for one query they are cheaper than the vectors."""
         codes, centroids = self.rows.numpy(), self.centroids.numpy()
-        tables = lookup_tables(torch.from_numpy(query)[None], self.codebooks, "inner_product")
+        tables = lookup_tables(torch.from_numpy(query)[None], self.codebooks, "inner_product")[:, :, 0]  # (m, ksub)
         codes_of_lists = torch.from_numpy(np.concatenate([codes[own] for own in owned]))
-        rest = add_up(codes_of_lists, tables).numpy()[:, 0]
+        rest = tables.gather(1, codes_of_lists.T.long()).sum(dim=0).numpy()
         return rest + (centroids[lists] @ query).repeat([own.stop - own.start for own in owned])
 
 

@@ -73,9 +73,11 @@ def score(queries: Tensor, x: Tensor, metric: str, norms: Tensor | None = None) 
 
     `norms`, |x|² as (N,) or (N, 1), saves computing them. Taught in 17.
     """
-    if metric == "inner_product":
-        return queries @ x.T
-    return torch.addmm(-(squared_norm(x) if norms is None else norms.flatten()), queries, x.T, alpha=2)
+    norms = None if metric == "inner_product" else squared_norm(x) if norms is None else norms.flatten()
+    if len(queries) == 1 and queries.device.type == "cpu":  # for one row numpy's product is twice as fast as torch's
+        products = torch.from_numpy(x.numpy() @ queries[0].numpy())[None]
+        return products if norms is None else 2 * products - norms
+    return queries @ x.T if norms is None else torch.addmm(-norms, queries, x.T, alpha=2)
 
 
 def squared_norm(x: Tensor) -> Tensor:
