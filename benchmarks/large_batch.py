@@ -60,7 +60,8 @@ def time_rows(start: Path, batch: Pairs) -> list[dict]:
     note = f"{overhead:.2f} times the plain step (limit {LIMIT}), the peer's {peer_overhead:.2f}; gradients equal to {apart:.0e}"
     each = {"ours": cached, "unit": "CPU s", "note": note}
     return [
-        {"what": f"{what}, cost", "peer": plain, "peer_name": "the plain step", "ratio": plain / cached} | each,
+        {"what": f"{what}, cost", "peer": plain, "peer_name": "the plain step", "ratio": plain / cached,
+         "floor": round(1 / LIMIT, 2)} | each,
         {"what": what, "peer": peer_cached, "peer_name": "CachedMultipleNegativesRankingLoss",
          "ratio": peer_cached / cached} | each,
     ]  # fmt: skip

@@ -34,8 +34,11 @@ def run() -> list[dict]:
             # A passage and a query for each sequence of tokens: equal ones would tie, and ties have no order there.
             different = {tuple(ours.token_ids([passage])[0]): (query, passage) for query, passage in found[:count]}
             different = {tuple(ours.token_ids([query])[0]): (query, passage) for query, passage in different.values()}
+            shared = "most of it is the same matrix products in both" if what == TRANSFORMER else ""
             data = Data(list(different.values()), batch_size=BATCH_SIZE[what])
-            rows.append(data.row(f"mine for {{}} queries in {{}} passages, {what}", ours, peer, repeats, floor=2.0))
+            rows.append(
+                data.row(f"mine for {{}} queries in {{}} passages, {what}", ours, peer, repeats, None, 2.0, shared)
+            )
             known = Known(ours, data)
             rows.append(data.row(f"the same, vectors known beforehand, {what}", known, known, 3))
         reader = cross_encoder(Path(name), ours.tokenizer)
@@ -58,7 +61,14 @@ class Data:
         self.dataset = Dataset.from_dict({"query": asked, "positive": positives})
 
     def row(
-        self, what: str, ours: Any, peer: Any, repeats: int, reader: Any = None, floor: float | None = None
+        self,
+        what: str,
+        ours: Any,
+        peer: Any,
+        repeats: int,
+        reader: Any = None,
+        floor: float | None = None,
+        note: str = "",
     ) -> dict:
         def mine_ours() -> list[tuple[str, ...]]:
             mined = mine_hard_negatives(self.queries, self.corpus, self.qrels, ours, cross_encoder=reader, **SETTINGS)
@@ -82,7 +92,7 @@ class Data:
         # Two scores that are equal to the last digit of a float may change places; all else is a mistake.
         assert len(expected) > 10 and equal >= 0.98 * len(expected), f"{equal} of {len(expected)} tuples are equal"  # noqa: PT018
         what = what.format(f"{len(self.queries):,}", f"{len(self.corpus):,}")
-        return row(what, "sentence-transformers", mine_ours, mine_peer, repeats, floor)
+        return row(what, "sentence-transformers", mine_ours, mine_peer, repeats, floor, note)
 
 
 class Known:

@@ -45,7 +45,7 @@ def keyword_rows() -> list[dict]:
 
     assert np.allclose(index.search(queries, K)[0], theirs(), rtol=1e-5)
     what = f"BM25 weights, {QUERIES} queries, {PASSAGES:,} passages, top {K}"
-    return [row(what, "bm25s, numpy", lambda: index.search(queries, K), theirs)]
+    return [row(what, "bm25s, numpy", lambda: index.search(queries, K), theirs, floor=1.0)]
 
 
 def learned_rows() -> list[dict]:
@@ -88,7 +88,7 @@ def learned_rows() -> list[dict]:
     assert np.allclose(ours(), product(), rtol=1e-4)
     what = f"SPLADE-like weights, {QUERIES} queries, {PASSAGES:,} passages, top {K}"
     return [
-        row(what, "bm25s' steps, weighted", ours, accumulate),
+        row(what, "bm25s' steps, weighted", ours, accumulate, floor=1.0),
         row(what, "scipy.sparse product", ours, product),
         row(
             f"inverted index of {PASSAGES:,} passages, {len(passages.ids):,} places",
