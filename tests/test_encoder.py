@@ -190,3 +190,15 @@ def test_scale_by_idf_makes_rare_tokens_long_and_keeps_directions():
     table.scale_by_idf([[0, 0, 1], [0, 2], [0]])
     idf = torch.log1p(3 / (1 + torch.tensor([3.0, 1.0, 1.0, 0.0])))
     assert torch.allclose(table.word.weight.detach(), before * (idf / idf.mean())[:, None])
+
+
+@given(st.lists(st.integers(0, 700), max_size=400), st.one_of(st.none(), st.integers(1, 300)), st.booleans())
+def test_batches_hold_every_text_once_and_on_a_processor_as_many_as_1024_tokens_allow(lengths, batch_size, static):
+    batches = list(small(static=static)._batches([[0] * n for n in lengths], batch_size))
+    assert sorted(row for rows in batches for row in rows.tolist()) == list(range(len(lengths)))
+    for number, rows in enumerate(batches, start=1):
+        count, longest = len(rows), max(lengths[row] for row in rows)
+        assert count <= (batch_size or 256)
+        if batch_size is None and not static:
+            assert count == 1 or count * longest <= 1_024
+            assert number == len(batches) or count == 256 or (count + 1) * longest > 1_024
