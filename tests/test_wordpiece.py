@@ -91,9 +91,9 @@ def test_the_rest_of_a_cut_text_is_not_read():
 def test_what_is_remembered_is_whole_and_bounded(monkeypatch):
     ours = WordByWord(tokenizer(max_length=4))
     long = "h" * (LONGEST_WORD + 1)
-    assert len(ours(["xhat"], False)[0]) <= 4
+    assert len(ours(["hhhhhhhh"], False)[0]) == 4
     ours.tokenizer.enable_truncation(50)  # what was cut before must not be served now
-    for text in ("xhat", "redhatredhat", long):
+    for text in ("hhhhhhhh", "red", long):
         assert ours([text], False) == [ours.tokenizer.encode(text, add_special_tokens=False).ids]
     assert long not in ours.remembered
     monkeypatch.setattr("workbook.wordpiece.MOST_WORDS", len(ours.remembered))
