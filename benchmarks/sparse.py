@@ -106,7 +106,7 @@ def encoding_row() -> dict:
     torch.manual_seed(0)
     size = tokenizer.get_vocab_size()
     ours = SpladeEncoder(tokenizer, TransformerEncoder(size, HIDDEN, LAYERS, HEADS, max_length=LENGTH), LENGTH).eval()
-    ours.bias.data.fill_(-2.0)  # few weights, as after training
+    ours.head.bias.data.fill_(-2.0)  # few weights, as after training
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as folder:
