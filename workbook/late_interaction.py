@@ -252,7 +252,7 @@ def _score_chunks(queries: Tensor, passages: Tensor, lengths: Tensor, mask: Tens
     Q, S, D = queries.shape
     rows = queries.reshape(Q * S, D)
     pieces = list(chunks(lengths, chunk_size))
-    # All chunks write to the same memory: to fetch new memory each time takes half as long as the product itself.
+    # All chunks write to the same memory: new memory for each costs a quarter of the product's time again.
     has_gradient = torch.is_grad_enabled() and (queries.requires_grad or passages.requires_grad)
     memory = (
         None if has_gradient else rows.new_empty(Q * S * max((end - start for *_, start, end in pieces), default=0))

@@ -166,7 +166,7 @@ class IVFIndex:
     def _one_query(self, query: np.ndarray, lists: np.ndarray, k: int) -> tuple[Tensor, Tensor]:
         """Score all rows of the lists (nprobe,) that one query (D,) opens: (1, K) scores and places.
 
-        In numpy, for so little work the calls themselves are what takes time, and torch's take thrice as long.
+        In numpy, because for so little work the calls themselves are what takes time, and numpy's are cheaper.
         """
         start = self.start.numpy()
         first, end = start[lists], start[lists + 1]
