@@ -34,6 +34,7 @@ from workbook.index.product_quantization import (
     train_codebooks,
 )
 from workbook.index.vectors import (
+    CHUNK,
     answer,
     as_vectors,
     check_metric,
@@ -136,7 +137,7 @@ class IVFIndex:
         """The k nearest passages in the nprobe nearest lists; arguments and results as in `FlatIndex.search`.
 
         1,024 queries are searched at a time; memory is 1,024 · nprobe · k results and 4 million scores,
-        or the scores of the longest list where that is more.
+        or the scores (and codes, where vectors are compressed) of the lists that one query opens, where that is more.
 
         Raises:
             RuntimeError: the index is not trained.
@@ -305,8 +306,8 @@ class IVFPQIndex(IVFIndex):
         codes, centroids = self.rows.numpy(), self.centroids.numpy()
         tables = lookup_tables(torch.from_numpy(query)[None], self.codebooks, "inner_product")[:, :, 0]  # (m, ksub)
         codes_of_lists = torch.from_numpy(np.concatenate([codes[own] for own in owned]))
-        rest = tables.gather(1, codes_of_lists.T.long()).sum(dim=0).numpy()
-        return rest + (centroids[lists] @ query).repeat([own.stop - own.start for own in owned])
+        parts = [tables.gather(1, part.T.long()).sum(dim=0) for part in codes_of_lists.split(CHUNK)]
+        return torch.cat(parts).numpy() + (centroids[lists] @ query).repeat([own.stop - own.start for own in owned])
 
 
 def _placed(parts: list[Tensor], place: Tensor) -> Tensor:
