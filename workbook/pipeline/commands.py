@@ -70,7 +70,7 @@ def add_commands(command: Any) -> None:
     search = stage("search", "the best passages for each query of a split")
     search.add_argument("split", nargs="?", default="test")
     search.add_argument("-k", type=int, help="results of each query, 100 by default")
-    search.add_argument("--probes", type=int, help="lists to look into, 16 by default")
+    search.add_argument("--probes", type=int, help="lists to look into, 64 by default")
     search.add_argument("--candidates", type=int, help="that are scored again by their vectors, 4 · k by default")
     search.add_argument("--exact", action="store_true", help="compare with every vector, into runs/SPLIT-exact")
     search.add_argument("--limit", type=int, help="only the first so many queries")

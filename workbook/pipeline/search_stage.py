@@ -28,6 +28,7 @@ from workbook.pipeline.workers import run_tasks
 from workbook.similarity import first_k, top_k
 
 BATCH_QUERIES = 1_024
+PROBES = 64  # lists
 AT_A_TIME = 64  # queries whose candidates are looked up together
 
 
@@ -35,7 +36,7 @@ def search(
     work: str | Path,
     split: str = "test",
     k: int = 100,
-    probes: int = 16,
+    probes: int = PROBES,
     candidates: int | None = None,
     exact: bool = False,
     limit: int | None = None,
@@ -51,7 +52,7 @@ def search(
         work: the work folder, with an index.
         split: whose queries.
         k: results of each query.
-        probes: lists that IVF-PQ looks into; HNSW keeps 8 times as many candidates in its walk, at least k.
+        probes: lists that IVF-PQ looks into; HNSW keeps twice as many candidates in its walk, at least `candidates`.
         candidates: of the index that are scored again by their vectors; 4 · k by default.
         exact: compare with every vector; the result goes to runs/SPLIT-exact.
         limit: only the first so many queries.
@@ -184,7 +185,7 @@ def _by_index(work: str, q: np.ndarray, K: int, probes: int, more: int) -> tuple
                 one.nprobe = probes
                 first = 0
             else:
-                one.hnsw.efSearch = max(8 * probes, more)
+                one.hnsw.efSearch = max(2 * probes, more)
                 first = number * GRAPH_SHARDS * _vectors_manifest(work)["settings"]["shard_rows"]
             ids = one.search(q[block], min(more, one.ntotal))[1]
             found.append(np.where(ids >= 0, ids + first, -1))
