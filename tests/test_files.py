@@ -1,11 +1,14 @@
 """A file is whole or not there."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from workbook.files import replace_folder, write_atomically, write_json
+from workbook.files import replace_folder, whole_file, write_atomically, write_json, write_npy
 
 
 def test_writes_and_replaces(tmp_path):
@@ -85,3 +88,51 @@ def test_a_folder_that_cannot_take_its_name_puts_the_old_one_back(tmp_path, monk
     with pytest.raises(PermissionError):
         save_model(tmp_path / "model", "new")
     assert (tmp_path / "model/weights").read_text() == "old"
+
+
+def test_a_whole_file_takes_its_name_when_the_block_ends(tmp_path):
+    with whole_file(tmp_path / "large") as temporary:
+        temporary.write_text("one")
+        assert os.listdir(tmp_path) == [".large.tmp"]
+    assert (tmp_path / "large").read_text() == "one"
+    assert os.listdir(tmp_path) == ["large"]
+
+
+def test_a_block_that_fails_leaves_the_old_file(tmp_path):
+    (tmp_path / "large").write_text("old")
+
+    def fail():
+        with whole_file(tmp_path / "large") as new:
+            new.write_text("ne")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match=r"cannot write .*large: No space left.*run again"):
+        fail()
+    assert (tmp_path / "large").read_text() == "old"
+    assert os.listdir(tmp_path) == ["large"]
+
+
+@pytest.mark.parametrize(
+    "array", [np.arange(12, dtype=np.float16).reshape(3, 4), np.empty((0, 5), np.int32), np.arange(8)[::2]], ids=str
+)
+def test_arrays_are_written_as_numpy_writes_them(tmp_path, array):
+    write_npy(tmp_path / "ours.npy", array)
+    np.save(tmp_path / "theirs.npy", array)
+    assert (tmp_path / "ours.npy").read_bytes() == (tmp_path / "theirs.npy").read_bytes()
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_FSIZE as a disk that is full")
+@pytest.mark.parametrize("limit", [100, 1_000, 2_000, 4_000])
+def test_an_array_that_does_not_fit_on_the_disk_is_an_error_whatever_its_size(tmp_path, limit):
+    """numpy.save leaves a short file without a word at some of these sizes."""
+    script = (
+        "import resource, signal, sys, numpy; from workbook.files import write_npy\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+        "try: write_npy(sys.argv[1], numpy.arange(500))\n"
+        "except OSError as error: print(error)\n"
+    )
+    run = [sys.executable, "-c", script, str(tmp_path / "array.npy")]
+    said = subprocess.run(run, capture_output=True, text=True, check=True).stdout
+    assert "cannot write" in said
+    assert os.listdir(tmp_path) == []

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from workbook import environment
 from workbook.environment import ROOT, SetupError
+from workbook.pipeline.commands import add_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     claims.add_argument("ids", nargs="*", type=int, metavar="ID")
     claims.add_argument("--record", action="store_true", help="the large budget, written to the committed record")
     claims.add_argument("--seed", type=int, default=0, help="seed of the small budget")
+    add_commands(command)
     test = ("lab", "test")
     command("test", _test, "prove everything: lint, types, unit, parity, notebooks, browser", extras=test)
     command("check", _check, "what to run before a commit: lint, types, drift, unit", extras=test)

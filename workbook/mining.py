@@ -114,20 +114,10 @@ def mine_hard_negatives(
         "queries without a positive": len(queries) - len(found.query_ids),
         "candidates": int(found.possible.sum()),
     }
-    positive, kept = found.hardest_positive, found.possible
-    filters: dict[str, tuple[float | None, Callable[[float], Tensor]]] = {
-        "absolute_margin": (absolute_margin, lambda margin: keeps_absolute_margin(found.scores, positive, margin)),
-        "relative_margin": (relative_margin, lambda margin: keeps_relative_margin(found.scores, positive, margin)),
-        "max_score": (max_score, lambda bound: keeps_within(found.scores, max_score=bound)),
-        "min_score": (min_score, lambda bound: keeps_within(found.scores, min_score=bound)),
-    }
-    for name, (setting, keeps) in filters.items():
-        if setting is not None:
-            still = kept & keeps(setting)
-            counts[f"removed by {name}"] = int(kept.sum() - still.sum())
-            kept = still
+    kept, removed = sift(found, max_score, min_score, absolute_margin, relative_margin)
+    counts |= removed
 
-    negatives = _choose(found, kept, range_min, range_max, num_negatives, sampling_strategy, random.Random(seed))
+    negatives = choose(found, kept, range_min, range_max, num_negatives, sampling_strategy, random.Random(seed))
     short = [i for i, chosen in enumerate(negatives) if len(chosen) < num_negatives]
     counts["queries with too few negatives"] = len(short)
     if too_few == "pad":
@@ -145,6 +135,38 @@ def mine_hard_negatives(
         },
         counts=counts,
     )
+
+
+def sift(
+    found: Candidates,
+    max_score: float | None = None,
+    min_score: float | None = None,
+    absolute_margin: float | None = None,
+    relative_margin: float | None = None,
+) -> tuple[Tensor, dict[str, int]]:
+    """Which candidates pass the filters of `mine_hard_negatives`, and how many each removed.
+
+    Args:
+        found: the candidates.
+        max_score, min_score, absolute_margin, relative_margin: as in `mine_hard_negatives`; None leaves it out.
+    Returns:
+        kept (Q, K) bool, and a count for each filter.
+
+    Taught in 09.
+    """
+    positive, kept, counts = found.hardest_positive, found.possible, {}
+    filters: dict[str, tuple[float | None, Callable[[float], Tensor]]] = {
+        "absolute_margin": (absolute_margin, lambda margin: keeps_absolute_margin(found.scores, positive, margin)),
+        "relative_margin": (relative_margin, lambda margin: keeps_relative_margin(found.scores, positive, margin)),
+        "max_score": (max_score, lambda bound: keeps_within(found.scores, max_score=bound)),
+        "min_score": (min_score, lambda bound: keeps_within(found.scores, min_score=bound)),
+    }
+    for name, (setting, keeps) in filters.items():
+        if setting is not None:
+            still = kept & keeps(setting)
+            counts[f"removed by {name}"] = int(kept.sum() - still.sum())
+            kept = still
+    return kept, counts
 
 
 def write_negatives(
@@ -285,7 +307,7 @@ def _text(mined: Mined, corpus: Mapping[str, str], passage_id: str) -> str:
     return mined.written[passage_id] if passage_id in mined.written else corpus[passage_id]
 
 
-def _choose(
+def choose(
     found: Candidates,
     kept: Tensor,
     range_min: int,
@@ -294,7 +316,15 @@ def _choose(
     sampling_strategy: str,
     rng: random.Random,
 ) -> list[dict[int, float]]:
-    """The negatives of each query, row -> score, hardest first."""
+    """The negatives of each query, row -> score, hardest first.
+
+    Args:
+        found, kept: the candidates, and those that `sift` left, (Q, K) bool.
+        range_min, range_max, num_negatives, sampling_strategy: as in `mine_hard_negatives`.
+        rng: decides what is random.
+
+    Taught in 08.
+    """
     order = (~kept).sort(dim=1, stable=True).indices[:, range_min:range_max]  # kept first, best first
     rows, scores = found.rows.gather(1, order).tolist(), found.scores.gather(1, order).tolist()
     negatives = []

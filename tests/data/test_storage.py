@@ -36,6 +36,9 @@ def test_what_is_stored_comes_back_in_order(tmp_path, part_rows):
         assert [texts.row(id) for id in TEXTS] == list(range(25))
         assert texts.ids(5, 9) == list(TEXTS)[5:9]
         assert texts.texts(20) == list(TEXTS.values())[20:]
+        assert texts.texts_at([24, 3, 3, 0]) == [list(TEXTS.values())[row] for row in (24, 3, 3, 0)]
+        assert texts.ids_at(np.array([7, 1])) == ["p7", "p1"]
+        assert texts.texts_at([]) == []
         assert [len(ids) for ids, _ in texts.batches(10)] == [10, 10, 5]
         assert [ids for ids, _ in texts.batches(4, 3, 9)] == [list(TEXTS)[3:7], list(TEXTS)[7:9]]
     assert len(list(tmp_path.glob("part-*.arrow"))) == -(-25 // part_rows)
@@ -53,6 +56,26 @@ def test_an_unknown_id_is_not_there(tmp_path, id):
     stored = store_texts(tmp_path, TEXTS.items())
     assert id not in stored
     assert stored.get(str(id), "nothing") == "nothing"
+
+
+@pytest.mark.parametrize("row", [-1, 25])
+def test_a_row_that_is_not_there_is_refused(tmp_path, row):
+    with pytest.raises(IndexError, match="rows must lie between 0 and 24"):
+        store_texts(tmp_path, TEXTS.items()).texts_at([0, row])
+
+
+def test_the_hash_is_fnv_1a_stirred():
+    def slowly(id):
+        h = 0xCBF29CE484222325
+        for byte in id.encode():
+            h = (h ^ byte) * 0x100000001B3 % 2**64
+        h = (h ^ h >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        h = (h ^ h >> 27) * 0x94D049BB133111EB % 2**64
+        return h ^ h >> 31
+
+    ids = ["", "a", "b", "ab", "7", "07", "漢字", "x" * 300]
+    assert storage._hash(ids).tolist() == [slowly(id) for id in ids]
+    assert storage._hash(ids[5:6])[0] == slowly("07")
 
 
 def test_ids_with_equal_hashes_are_told_apart(tmp_path, monkeypatch):

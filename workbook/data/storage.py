@@ -15,18 +15,16 @@ Taught in 17.
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import ItemsView as Items
 from collections.abc import ValuesView as Values
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from workbook.files import write_json
+from workbook.files import whole_file, write_json, write_npy
 
 MANIFEST, HASHES, ROWS = "manifest.json", "id_hashes.npy", "id_rows.npy"
 FORMAT = "workbook texts 1"
@@ -204,6 +202,14 @@ class StoredTexts(Mapping[str, str]):
         """The texts of the rows from start to before stop. Taught in 17."""
         return self._column("text", start, stop)
 
+    def texts_at(self, rows: Sequence[int] | np.ndarray) -> list[str]:
+        """The texts of any rows, in the order asked for, quicker than one at a time. Taught in 17."""
+        return self._at("text", rows)
+
+    def ids_at(self, rows: Sequence[int] | np.ndarray) -> list[str]:
+        """The ids of any rows, in the order asked for. Taught in 17."""
+        return self._at("id", rows)
+
     def batches(
         self, size: int = 4_096, start: int = 0, stop: int | None = None
     ) -> Iterator[tuple[list[str], list[str]]]:
@@ -244,6 +250,19 @@ class StoredTexts(Mapping[str, str]):
             last = min(stop, int(after))
             found += self._table(number)[name][start - first : last - first].to_pylist()
             start, number = last, number + 1
+        return found
+
+    def _at(self, name: str, rows: Sequence[int] | np.ndarray) -> list[str]:
+        wanted = np.asarray(rows, dtype=np.int64)
+        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(self):
+            raise IndexError(f"rows must lie between 0 and {len(self) - 1}, got {wanted.min()} to {wanted.max()}")
+        parts = np.searchsorted(self._starts, wanted, side="right") - 1
+        found: list[str] = [""] * len(wanted)
+        for number in np.unique(parts):
+            places = np.flatnonzero(parts == number)
+            values = self._table(int(number))[name].take(wanted[places] - self._starts[number]).to_pylist()
+            for place, value in zip(places.tolist(), values, strict=True):
+                found[place] = value
         return found
 
     def _table(self, number: int) -> Any:
@@ -293,42 +312,9 @@ def _write_part(path: Path, rows: list[tuple[str, str]], first: int) -> list[str
         _explain(rows, first)
     batch = pa.record_batch(columns, names=["id", "text"])
 
-    def write(file: BinaryIO) -> None:
-        with pa.ipc.new_file(file, batch.schema) as writer:
-            writer.write_batch(batch)
-
-    write_whole(path, write)
+    with whole_file(path) as temporary, temporary.open("wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
+        writer.write_batch(batch)
     return ids
-
-
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let a function write into a file that takes its name only when it is whole and on the disk.
-
-    Unlike `workbook.files.write_atomically`, the content need not be in memory at once, and a killed run leaves
-    a file whose name the next run uses again.
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; there is no file then.
-
-    Taught in 17.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        with suppress(OSError):  # a folder that cannot be written holds no temporary file
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise OSError(
-                error.errno,
-                f"cannot write {path}: {error.strerror or error}; nothing half-written is left. Make room or give "
-                "another folder, and run again",
-            ) from error
-        raise
 
 
 def _explain(rows: list[tuple[str, str]], first: int) -> None:
@@ -370,10 +356,22 @@ def _whole_part(path: Path, part_rows: int) -> list[str] | None:
 
 
 def _hash(ids: list[str]) -> np.ndarray:
-    """The first 64 bits of BLAKE2b of each id, (N,) uint64."""
-    blake2b = hashlib.blake2b
-    digests = b"".join([blake2b(id.encode("utf-8", "surrogatepass"), digest_size=8).digest() for id in ids])
-    return np.frombuffer(digests, dtype="<u8")
+    """64-bit FNV-1a of the UTF-8 bytes of each id, stirred, (N,) uint64: all ids take a step for each byte together.
+
+    Source: Fowler, Noll and Vo 1991 (FNV-1a); Steele et al. 2014 (SplitMix64, the last three lines).
+    """
+    raw = [id.encode("utf-8", "surrogatepass") for id in ids]
+    lengths = np.fromiter(map(len, raw), np.int64, len(raw))
+    starts = lengths.cumsum() - lengths
+    data = np.frombuffer(b"".join(raw), np.uint8)
+    h = np.full(len(raw), 0xCBF29CE484222325, np.uint64)
+    rows = np.arange(len(raw))
+    for step in range(int(lengths.max(initial=0))):
+        rows = rows[lengths[rows] > step]
+        h[rows] = (h[rows] ^ data[starts[rows] + step]) * np.uint64(0x100000001B3)
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return h ^ (h >> np.uint64(31))
 
 
 def _write_index(folder: Path, hashes: np.ndarray, parts: list[dict[str, Any]]) -> None:
@@ -389,7 +387,7 @@ def _write_index(folder: Path, hashes: np.ndarray, parts: list[dict[str, Any]]) 
             )
     kind = np.uint32 if len(order) < 2**32 else np.uint64
     for name, values in ((HASHES, hashes), (ROWS, order.astype(kind))):
-        write_whole(folder / name, lambda file, values=values: np.save(file, values, allow_pickle=False))  # type: ignore[misc]
+        write_npy(folder / name, values)
 
 
 def _id_at(folder: Path, parts: list[dict[str, Any]], row: int) -> str:

@@ -1,0 +1,125 @@
+"""The stages as commands: python -m workbook data|train|encode|index|search|evaluate|mine WORK …
+
+Taught in 20.
+"""
+
+from __future__ import annotations  # an older Python must get as far as the message that it is too old
+
+import argparse
+import os
+import sys
+import time
+from importlib.util import find_spec
+from typing import Any
+
+SKIPPED = ("run", "extras", "stage")  # what is no argument of a stage
+
+
+def extras() -> tuple[str, ...] | None:
+    """What the commands need to have installed; None where it is there, or where torchrun has started them.
+
+    Taught in 20.
+    """
+    there = all(find_spec(name) for name in ("faiss", "pyarrow", "torch"))
+    return None if there or "RANK" in os.environ else ("lab", "scale")
+
+
+def add_commands(command: Any) -> None:
+    """Add the stages to the command line.
+
+    Args:
+        command: called with (name, run, help, extras) -> a parser, as `workbook.__main__` does.
+
+    Taught in 20.
+    """
+
+    def stage(name: str, help: str) -> argparse.ArgumentParser:
+        parser = command(name, run_stage, help, extras())
+        parser.set_defaults(stage=name)
+        parser.add_argument("work", help="the work folder")
+        parser.add_argument("--anew", action="store_true", help="remove what the stage has made before")
+        parser.add_argument("--quiet", dest="show", action="store_false", help="no progress bars")
+        return parser
+
+    data = stage("data", "put a collection into a work folder")
+    data.add_argument("source", help="pydocs, planted, msmarco-passage, …, or a folder in BEIR's or MS MARCO's layout")
+    data.add_argument("--strict", action="store_true", help="stop at the first malformed line")
+    data.add_argument("--passages", type=int, help="of planted: how many")
+    data.add_argument("--seed", type=int, help="of planted")
+
+    train = stage("train", "train an encoder on the pairs of a split")
+    train.add_argument("--split", help="train by default")
+    train.add_argument("--encoder", help="static (default), transformer, or the folder of an encoder to go on from")
+    for name in ("dimensions", "layers", "vocab-size", "max-length", "steps", "batch-size", "sample", "save-every"):
+        train.add_argument(f"--{name}", type=int)
+    train.add_argument("--lr", type=float, help="the highest learning rate")
+    train.add_argument("--negatives", help="a folder that mine has made, such as WORK/negatives/train")
+    train.add_argument("--seed", type=int)
+
+    encode = stage("encode", "passages and queries to vectors")
+    encode.add_argument("--splits", nargs="+", metavar="SPLIT", help="whose queries; all by default")
+    encode.add_argument("--shard-rows", type=int, help="passages in a shard, 100,000 by default")
+    encode.add_argument("--batch-size", type=int, help="texts that a transformer reads together")
+
+    index = stage("index", "a faiss index over the vectors")
+    index.add_argument("--kind", choices=["flat", "ivfpq", "hnsw"], help="ivfpq by default")
+    index.add_argument("--lists", type=int, help="of ivfpq; 2 · sqrt(N) by default")
+    index.add_argument("--code-bytes", type=int, help="of a passage in ivfpq; D / 8 by default")
+    index.add_argument("--seed", type=int)
+
+    search = stage("search", "the best passages for each query of a split")
+    search.add_argument("split", nargs="?", default="test")
+    search.add_argument("-k", type=int, help="results of each query, 100 by default")
+    search.add_argument("--probes", type=int, help="lists to look into, 64 by default")
+    search.add_argument("--candidates", type=int, help="that are scored again by their vectors, 4 · k by default")
+    search.add_argument("--exact", action="store_true", help="compare with every vector, into runs/SPLIT-exact")
+    search.add_argument("--limit", type=int, help="only the first so many queries")
+    search.add_argument("--no-trec", dest="trec", action="store_false", help="leave out run.tsv")
+
+    evaluate = stage("evaluate", "metrics of a run, with bootstrap intervals")
+    evaluate.add_argument("split", nargs="?", default="test")
+    evaluate.add_argument("--metrics", nargs="+", help="such as ndcg@10 recall@100")
+    evaluate.add_argument("--exact", action="store_true", help="of the exact search's run")
+
+    mine = stage("mine", "hard negatives from the run of a split")
+    mine.add_argument("split", nargs="?", default="train")
+    for name in ("num-negatives", "range-min", "range-max", "seed"):
+        mine.add_argument(f"--{name}", type=int)
+    for name in ("max-score", "min-score", "absolute-margin", "relative-margin"):
+        mine.add_argument(f"--{name}", type=float)
+    mine.add_argument("--sampling-strategy", choices=["top", "random"])
+
+    for parser in (encode, index, search, mine):
+        parser.add_argument(
+            "--processes", type=int, default=os.cpu_count() or 1, help="on this machine; its cores by default"
+        )
+
+
+def run_stage(options: argparse.Namespace) -> int:
+    """Run one stage and say what it made. Taught in 20."""
+    from workbook import pipeline
+
+    given = {name: value for name, value in vars(options).items() if name not in SKIPPED and value is not None}
+    start = time.perf_counter()
+    try:
+        manifest = getattr(pipeline, options.stage)(**given)
+    except (ValueError, KeyError, OSError, RuntimeError, ImportError) as error:
+        said = error.args[0] if isinstance(error, KeyError) else error
+        print(f"workbook: {said}", file=sys.stderr)
+        return 1
+    if os.environ.get("RANK", "0") == "0":
+        told = {name: value for name, value in manifest.items() if name not in UNTOLD}
+        print("\n".join(f"{name}: {_tell(value)}" for name, value in told.items()))
+        print(f"{time.perf_counter() - start:.1f} s; {options.work}/{manifest['stage']}/manifest.json")
+    return 0
+
+
+UNTOLD = ("stage", "settings", "inputs", "versions", "files", "fingerprint")
+
+
+def _tell(value: Any) -> str:
+    if isinstance(value, dict):
+        if value.keys() == {"mean", "low", "high"}:
+            return f"{value['mean']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
+        return ", ".join(f"{name} {_tell(one)}" for name, one in value.items())
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,126 @@
+"""data: any collection, put on disk once, so that every later stage reads it without holding it.
+
+    WORK/data/corpus/          texts (`workbook.data.storage`)
+    WORK/data/queries/         texts
+    WORK/data/qrels/SPLIT.tsv  judgements in BEIR's layout
+
+Taught in 20.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from workbook.data.storage import MANIFEST, PART_ROWS, StoredTexts, open_texts, store_texts
+from workbook.files import whole_file
+from workbook.pipeline.progress import progress
+from workbook.pipeline.sources import open_source
+from workbook.pipeline.stage import Stage, check, finished, stage
+
+HEADER = "query-id\tcorpus-id\tscore\n"
+
+
+def data(
+    work: str | Path,
+    source: str | Path | Any,
+    strict: bool = False,
+    part_rows: int = PART_ROWS,
+    anew: bool = False,
+    show: bool | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """Put a collection on disk, passage by passage.
+
+    Args:
+        work: the work folder.
+        source: a name that `workbook.data.load` knows, "planted", a folder in BEIR's or MS MARCO's layout, or a
+            `workbook.data.Collection`.
+        strict: stop at the first malformed line; otherwise it is left out, counted and reported.
+        part_rows: passages in a part of the texts.
+        anew: remove what is there first.
+        show: whether to show progress; by default to a person only.
+        options: passed on to the source: passages and seed for "planted".
+    Returns:
+        the manifest, with the counts, and what was left out and why.
+    Raises:
+        FileNotFoundError: there is no such collection.
+        ValueError: the work folder holds another collection, or a line is malformed.
+
+    Taught in 20.
+    """
+    opened = open_source(source, strict=strict, **options)
+    settings = {"part_rows": part_rows, **opened.settings}
+    with stage(work, "data", settings, opened.inputs, anew) as run:
+        if run.finished:
+            return run.manifest
+        corpus = _store(run, "corpus", opened.passages, opened.num_passages, part_rows, show)
+        queries = _store(run, "queries", lambda start: islice(opened.queries(), start, None), None, part_rows, show)
+        splits = {}
+        for split, judgements in opened.qrels(run.work).items():
+            splits[split] = _write_qrels(run.folder / "qrels" / f"{split}.tsv", judgements)
+        counts = {"passages": len(corpus), "queries": len(queries), "splits": splits}
+        return run.finish({"name": opened.name, "licence": opened.licence, **counts, **opened.report()})
+
+
+def read_texts(work: str | Path, name: str) -> StoredTexts:
+    """The corpus or the queries of a work folder. Taught in 20.
+
+    Args:
+        work: the work folder.
+        name: "corpus" or "queries".
+    """
+    return open_texts(Path(work) / "data" / name)
+
+
+def read_qrels(work: str | Path, split: str) -> dict[str, dict[str, int]]:
+    """Query id -> passage id -> grade of a split, in the order of the file, which is the order of its query vectors.
+
+    Raises:
+        KeyError: there is no such split.
+
+    Taught in 20.
+    """
+    manifest = finished(work, "data", "data")
+    if split not in manifest["splits"]:
+        raise KeyError(f"{work} has no split {split!r}; it has {', '.join(manifest['splits'])}")
+    qrels: dict[str, dict[str, int]] = {}
+    with check(work, manifest, f"qrels/{split}.tsv", "data").open(encoding="utf-8", newline="\n") as file:
+        next(file)
+        for line in file:
+            query_id, passage_id, grade = line.rstrip("\n").split("\t")
+            qrels.setdefault(query_id, {})[passage_id] = int(grade)
+    return qrels
+
+
+def _store(run: Stage, name: str, items: Any, total: int | None, part_rows: int, show: bool | None) -> StoredTexts:
+    folder = run.folder / name
+    if not (folder / MANIFEST).is_file():
+        with progress(f"storing {name}", total, show=show) as more:
+
+            def counted(start: int) -> Iterator[tuple[str, str]]:
+                more(start)
+                stream = iter(items(start))
+                while block := list(islice(stream, 1_000)):
+                    yield from block
+                    more(len(block))
+
+            store_texts(folder, counted, part_rows)
+    texts = open_texts(folder)
+    for file in [*texts.manifest["parts"], *texts.manifest["index"]]:
+        run.sha256[f"{name}/{file['file']}"] = file["sha256"]
+    return texts
+
+
+def _write_qrels(path: Path, judgements: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(HEADER)
+        for query_id, judged in judgements.items():
+            for passage_id, grade in judged.items():
+                if any(mark in id for id in (query_id, passage_id) for mark in "\t\n\r"):
+                    raise ValueError(f"an id must not hold a tab or a line break, got {query_id!r} and {passage_id!r}")
+                file.write(f"{query_id}\t{passage_id}\t{grade}\n")
+                count += 1
+    return {"queries": len(judgements), "judgements": count}

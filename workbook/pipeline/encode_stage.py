@@ -1,0 +1,230 @@
+"""encode: passages and queries to vectors, a shard at a time, in as many processes as there are.
+
+    WORK/vectors/corpus-00000.npy, …   (rows, D) float16, memory-mapped when they are read
+    WORK/vectors/queries-SPLIT.npy     (Q, D) float16, in the order of qrels/SPLIT.tsv
+
+Under torchrun each process takes every W-th shard; nothing is sent from one to another.
+
+Letters: N passages, Q queries, D dimensions, W processes.
+
+Taught in 20.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from workbook.encoder import StaticEncoder, TextEncoder, load
+from workbook.files import write_npy
+from workbook.pipeline.data_stage import read_qrels, read_texts
+from workbook.pipeline.fast_tokens import FastTokens
+from workbook.pipeline.progress import progress
+from workbook.pipeline.stage import check, finished, sha256_of, stage
+from workbook.pipeline.workers import join, place, run_tasks
+from workbook.pooling import mean_pool
+
+SHARD_ROWS = 100_000
+AT_A_TIME = 16_384  # texts that are read from disk together
+
+
+def encode(
+    work: str | Path,
+    splits: Sequence[str] | None = None,
+    shard_rows: int = SHARD_ROWS,
+    batch_size: int = 64,
+    processes: int = 1,
+    anew: bool = False,
+    show: bool | None = None,
+    runner: Callable[..., Any] = run_tasks,
+) -> dict[str, Any]:
+    """Encode all passages and the queries of some splits.
+
+    Args:
+        work: the work folder, with data and a model.
+        splits: whose queries to encode; all by default.
+        shard_rows: passages in a shard. Within one, texts of similar length are encoded together.
+        batch_size: texts that a transformer reads together.
+        processes: on this machine. Under torchrun, of each process of it.
+        anew: remove what is there first.
+        show: whether to show progress; by default to a person only.
+        runner: who calls `encode_task` for each file; see `workbook.pipeline.ray_jobs`.
+    Returns:
+        the manifest.
+    Raises:
+        FileNotFoundError: data or model is not finished.
+        ValueError: the folder holds vectors of another model, of other data or other settings.
+
+    Taught in 20.
+    """
+    work = Path(work)
+    facts, model = finished(work, "data", "data"), finished(work, "model", "train")
+    chosen = list(facts["splits"]) if splits is None else list(splits)
+    settings = {"shard_rows": shard_rows, "batch_size": batch_size, "splits": chosen}
+    inputs = {"data": facts["fingerprint"], "model": model["fingerprint"]}
+    tasks = encode_tasks(work, chosen, shard_rows, batch_size)
+    if place()[1] > 1:
+        return _encode_with_others(work, settings, inputs, tasks, processes, anew, show)
+    with stage(work, "vectors", settings, inputs, anew) as run:
+        if run.finished:
+            return run.manifest
+        for name, digest in _encode_tasks(tasks, processes, show, runner):
+            run.sha256[name] = digest
+        return run.finish(_sizes(work))
+
+
+def encode_tasks(work: Path, splits: Sequence[str], shard_rows: int, batch_size: int) -> list[tuple[Any, ...]]:
+    """The arguments of `encode_task` for each file of vectors, the same on every machine. Taught in 20."""
+    N = len(read_texts(work, "corpus"))
+    starts = range(0, max(N, 1), shard_rows)
+    shards = [
+        (str(work), shard_name(number), "corpus", start, min(start + shard_rows, N), batch_size)
+        for number, start in enumerate(starts)
+    ]
+    return shards + [(str(work), f"queries-{split}.npy", split, 0, 0, batch_size) for split in splits]
+
+
+def encode_task(work: str, name: str, what: str, start: int, stop: int, batch_size: int) -> str:
+    """Encode one shard, or the queries of one split, into a file, unless the file is there.
+
+    This is the function that every way of running calls: this process, others on this machine, torchrun, Ray.
+
+    Args:
+        work: the work folder.
+        name: the file's.
+        what: "corpus", or a split.
+        start, stop: the rows of the corpus.
+        batch_size: texts that a transformer reads together.
+    Returns:
+        the SHA-256 of the file.
+
+    Taught in 20.
+    """
+    path = Path(work) / "vectors" / name
+    if not path.is_file():
+        encoder = _encoder(work, (Path(work) / "model" / "workbook.json").stat().st_mtime_ns)
+        if what == "corpus":
+            corpus = read_texts(work, "corpus")
+            corpus.check(start, stop)
+            batches: Iterator[list[str]] = (texts for _, texts in corpus.batches(AT_A_TIME, start, stop))
+            prompt = encoder.document_prompt
+        else:
+            queries, ids = read_texts(work, "queries"), list(read_qrels(work, what))
+            start, stop, prompt = 0, len(ids), encoder.query_prompt
+            parts = (ids[first : first + AT_A_TIME] for first in range(0, len(ids), AT_A_TIME))
+            batches = ([queries[id] for id in part] for part in parts)
+        D = int(encoder.backbone.hidden_size)  # type: ignore[arg-type]
+        vectors = np.empty((stop - start, D), dtype=np.float16)
+        for filled, texts in _runs(batches):
+            vectors[filled : filled + len(texts)] = encode_texts(encoder, texts, prompt, batch_size)
+        if not np.isfinite(vectors).all():
+            row = start + int((~np.isfinite(vectors)).any(axis=1).argmax())
+            raise ValueError(f"the vector of row {row} of {what} is not finite in float16; does the model normalize?")
+        write_npy(path, vectors)
+    return sha256_of(path)
+
+
+def encode_texts(encoder: TextEncoder, texts: Sequence[str], prompt: str = "", batch_size: int = 64) -> np.ndarray:
+    """`encoder.encode(texts, prompt)`, and for a static encoder several times as fast: (N, D) float32.
+
+    Taught in 20.
+    """
+    if not (isinstance(encoder.backbone, StaticEncoder) and encoder.pooling is mean_pool):
+        return encoder.encode(texts, prompt=prompt or None, batch_size=batch_size)
+    ids, lengths = _tokens(encoder)([prompt + text for text in texts] if prompt else texts)
+    offsets = np.concatenate([[0], lengths.cumsum()])[:-1]
+    with torch.no_grad():
+        weights = encoder.backbone.word.weight
+        vectors = F.embedding_bag(torch.from_numpy(ids), weights, torch.from_numpy(offsets), mode="mean")  # (N, D)
+        return (F.normalize(vectors, dim=1, eps=1e-12) if encoder.normalize else vectors).numpy()
+
+
+def shard_name(number: int) -> str:
+    """The file of a shard's vectors. Taught in 20."""
+    return f"corpus-{number:05}.npy"
+
+
+def read_vectors(work: str | Path, name: str, verify: bool = True) -> np.ndarray:
+    """The vectors of a shard or of a split's queries, memory-mapped: (rows, D) float16.
+
+    Args:
+        work: the work folder.
+        name: the file's.
+        verify: compare the file with its SHA-256 first.
+    Raises:
+        FileNotFoundError: the vectors are not finished.
+        ValueError: the file is damaged.
+
+    Taught in 20.
+    """
+    path = Path(work) / "vectors" / name
+    if verify:
+        path = check(work, finished(work, "vectors", "encode"), name, "encode")
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _encode_tasks(
+    tasks: Sequence[tuple[Any, ...]], processes: int, show: bool | None, runner: Callable[..., Any] = run_tasks
+) -> Iterator[tuple[str, str]]:
+    rows = {task[1]: task[4] - task[3] for task in tasks}
+    there = [task for task in tasks if (Path(task[0]) / "vectors" / task[1]).is_file()]
+    with progress("encoding", sum(rows.values()), sum(rows[task[1]] for task in there), show) as more:
+        for task, digest in runner(encode_task, tasks, processes):
+            more(0 if task in there else rows[task[1]])
+            yield task[1], digest
+
+
+def _encode_with_others(
+    work: Path, settings: dict, inputs: dict, tasks: list, processes: int, anew: bool, show: bool | None
+) -> dict[str, Any]:
+    """The same under torchrun: the first process keeps the books, all encode, and all wait for one another."""
+    from torch import distributed
+
+    rank, world = join()
+    if rank > 0:
+        distributed.barrier()
+        if not (work / "vectors" / "manifest.json").is_file():
+            for _ in _encode_tasks(tasks[rank::world], processes, False):
+                pass
+        distributed.barrier()
+        distributed.barrier()
+        return finished(work, "vectors", "encode")
+    with stage(work, "vectors", settings, inputs, anew) as run:
+        done = run.finished
+        distributed.barrier()
+        if not done:
+            for name, digest in _encode_tasks(tasks[rank::world], processes, show):
+                run.sha256[name] = digest
+        distributed.barrier()
+        if not done:
+            run.finish(_sizes(work))
+        distributed.barrier()
+        return run.manifest
+
+
+def _runs(batches: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    filled = 0
+    for texts in batches:
+        yield filled, texts
+        filled += len(texts)
+
+
+def _sizes(work: Path) -> dict[str, Any]:
+    shards = sorted((work / "vectors").glob("corpus-*.npy"))
+    arrays = [np.load(path, mmap_mode="r", allow_pickle=False) for path in shards]
+    return {"rows": sum(len(array) for array in arrays), "dimensions": int(arrays[0].shape[1]), "shards": len(shards)}
+
+
+@functools.lru_cache(maxsize=1)
+def _encoder(work: str, written: int) -> TextEncoder:
+    """One model a process, read again only where it was written again."""
+    return load(Path(work) / "model")
+
+
+@functools.lru_cache(maxsize=1)
+def _tokens(encoder: TextEncoder) -> FastTokens:
+    return FastTokens(encoder.tokenizer, encoder.max_length)

@@ -1,0 +1,242 @@
+"""index: faiss over the vectors on disk, trained on a sample and built shard by shard.
+
+    flat     no file: an exact search reads the vectors themselves, memory-mapped
+    ivfpq    WORK/index/trained.faiss, block-00000.faiss, … (one for each shard), and in the end index.faiss
+    hnsw     WORK/index/graph-00000.faiss, … : a graph for each million passages; all of them are searched
+
+The inverted lists of `index.faiss` and the vectors of a graph are memory-mapped when they are searched. A list
+is as long as sqrt(N) in IVF-PQ with 2 · sqrt(N) lists, so a search with a fixed number of lists costs as sqrt(N).
+
+Letters: N passages, D dimensions.
+
+Source: Jégou et al. 2011 (IVF-PQ); Malkov and Yashunin 2018 (HNSW). Taught in 17 and 20.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbook.files import whole_file
+from workbook.pipeline.encode_stage import read_vectors, shard_name
+from workbook.pipeline.progress import progress
+from workbook.pipeline.stage import finished, sha256_of, stage
+from workbook.pipeline.workers import one_thread, run_tasks
+
+KINDS = ("flat", "ivfpq", "hnsw")
+POINTS_PER_LIST = 40  # vectors that a list's centroid is trained on; faiss warns below 39
+GRAPH_SHARDS = 10
+LINKS, BREADTH = 16, 80  # of HNSW: links of a passage, and how many candidates are kept while it is added
+ROUNDS = 10  # of k-means
+
+
+def index(
+    work: str | Path,
+    kind: str = "ivfpq",
+    lists: int | None = None,
+    code_bytes: int | None = None,
+    seed: int = 0,
+    processes: int = 1,
+    anew: bool = False,
+    show: bool | None = None,
+) -> dict[str, Any]:
+    """Build an index over the passages' vectors.
+
+    Args:
+        work: the work folder, with vectors.
+        kind: "flat", "ivfpq" or "hnsw".
+        lists: of ivfpq; `default_lists(N)` by default.
+        code_bytes: of a passage in ivfpq; D / 8 by default, at least 8.
+        seed: of k-means and of the sample, and of the levels in HNSW.
+        processes: on this machine.
+        anew: remove what is there first.
+        show: whether to show progress; by default to a person only.
+    Returns:
+        the manifest.
+    Raises:
+        FileNotFoundError: the vectors are not finished.
+        ValueError: the kind is unknown, there are too few passages for it, or a shard is damaged.
+
+    Taught in 17 and 20.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    work = Path(work)
+    vectors = finished(work, "vectors", "encode")
+    N, D, shards = vectors["rows"], vectors["dimensions"], vectors["shards"]
+    settings: dict[str, Any] = {"kind": kind, "seed": seed}
+    if kind == "ivfpq":
+        if N < 256:
+            raise ValueError(f"ivfpq learns 256 codes, and needs as many passages, got {N}; take flat")
+        settings["lists"] = default_lists(N) if lists is None else lists
+        settings["code_bytes"] = _code_bytes(D) if code_bytes is None else code_bytes
+        if not 1 <= settings["lists"] <= N or D % settings["code_bytes"]:
+            raise ValueError(
+                f"lists must lie between 1 and {N}, and code_bytes must divide {D}, "
+                f"got {settings['lists']} and {settings['code_bytes']}"
+            )
+    with stage(work, "index", settings, {"vectors": vectors["fingerprint"]}, anew) as run:
+        if run.finished:
+            return run.manifest
+        if kind == "ivfpq":
+            sample = sample_rows(N, max(POINTS_PER_LIST * settings["lists"], 2**14), seed)
+            _train(work, settings, sample, D, show)
+            tasks: list[tuple[Any, ...]] = [(str(work), number) for number in range(shards)]
+            _build(add_shard, tasks, "block", "adding shards", processes, show)
+            _merge(work, shards)
+        if kind == "hnsw":
+            tasks = [
+                (str(work), number, list(range(first, min(first + GRAPH_SHARDS, shards))), D, seed)
+                for number, first in enumerate(range(0, shards, GRAPH_SHARDS))
+            ]
+            for (_, number, *_), digest in _build(build_graph, tasks, "graph", "building graphs", processes, show):
+                run.sha256[f"graph-{number:05}.faiss"] = digest
+        return run.finish({"rows": N, "dimensions": D, "shards": shards})
+
+
+def default_lists(N: int) -> int:
+    """2 · sqrt(N) lists, or fewer where that leaves a list without enough vectors to train on. Taught in 17."""
+    return max(1, min(2 * math.isqrt(N), N // POINTS_PER_LIST))
+
+
+def sample_rows(N: int, size: int, seed: int) -> np.ndarray:
+    """Row numbers of a random sample, ascending. Taught in 20."""
+    return np.sort(np.random.default_rng(seed).choice(N, min(size, N), replace=False))
+
+
+def read_index(work: str | Path) -> tuple[dict[str, Any], list[Any]]:
+    """The manifest of an index, and faiss' objects, memory-mapped; none for "flat".
+
+    Raises:
+        FileNotFoundError: the index is not finished.
+        ValueError: a file of it is missing or has another size.
+
+    Taught in 20.
+    """
+    manifest = finished(work, "index", "index")
+    faiss = _faiss()
+    flags = faiss.IO_FLAG_MMAP if manifest["settings"]["kind"] == "ivfpq" else faiss.IO_FLAG_MMAP_IFC
+    paths = [Path(work) / "index" / file["file"] for file in manifest["files"]]
+    return manifest, [faiss.read_index(str(path), flags) for path in paths]
+
+
+def add_shard(work: str, number: int) -> str:
+    """Put the codes of one shard into a file of their own. Taught in 20."""
+    folder = Path(work) / "index"
+    path = folder / f"block-{number:05}.faiss"
+    if not path.is_file():
+        faiss = _faiss()
+        built = faiss.read_index(str(folder / "trained.faiss"))
+        vectors = read_vectors(work, shard_name(number))
+        first = _first_row(work, number)
+        for start in range(0, len(vectors), 16_384):
+            piece = vectors[start : start + 16_384].astype(np.float32)
+            built.add_with_ids(piece, np.arange(first + start, first + start + len(piece)))
+        write_faiss(built, path)
+    return ""
+
+
+def build_graph(work: str, number: int, shards: list[int], D: int, seed: int) -> str:
+    """Link the passages of some shards into one HNSW graph; row 0 of it is the first row of the first shard.
+
+    Taught in 20.
+    """
+    path = Path(work) / "index" / f"graph-{number:05}.faiss"
+    if not path.is_file():
+        faiss = _faiss()
+        graph = faiss.IndexHNSWSQ(D, faiss.ScalarQuantizer.QT_fp16, LINKS, faiss.METRIC_INNER_PRODUCT)
+        graph.hnsw.efConstruction = BREADTH
+        graph.hnsw.rng = faiss.RandomGenerator(seed + number)
+        for shard in shards:
+            vectors = read_vectors(work, shard_name(shard)).astype(np.float32)
+            graph.train(vectors[:1])  # float16 has nothing to learn
+            graph.add(vectors)
+        write_faiss(graph, path)
+    return sha256_of(path)
+
+
+def write_faiss(built: Any, path: Path) -> None:
+    """Write an index whole or not at all; a full disk is an OSError, as everywhere. Taught in 20."""
+    faiss = _faiss()
+    with whole_file(path) as temporary:
+        try:
+            faiss.write_index(built, str(temporary))
+        except RuntimeError as error:
+            raise OSError(28, f"faiss could not write it ({str(error).splitlines()[0][:200]})") from error
+
+
+def _train(work: Path, settings: dict[str, Any], sample: np.ndarray, D: int, show: bool | None) -> None:
+    """k-means and codebooks from a sample of all shards."""
+    path = work / "index" / "trained.faiss"
+    if path.is_file() or (work / "index" / "index.faiss").is_file():
+        return
+    faiss = _faiss()
+    quantizer = faiss.IndexFlatIP(D)
+    empty = faiss.IndexIVFPQ(quantizer, D, settings["lists"], settings["code_bytes"], 8, faiss.METRIC_INNER_PRODUCT)
+    empty.cp.seed = empty.pq.cp.seed = settings["seed"] + 1
+    empty.cp.niter = ROUNDS
+    empty.cp.min_points_per_centroid = 1
+    # Nothing tells how far k-means is; its length follows from the sample.
+    with progress(f"k-means of {settings['lists']:,} lists from {len(sample):,} vectors", 1, show=show) as more:
+        with one_thread():
+            faiss.omp_set_num_threads(1)
+            empty.train(_rows(work, sample, D))
+        more(1)
+    write_faiss(empty, path)
+
+
+def _rows(work: Path, rows: np.ndarray, D: int) -> np.ndarray:
+    """The vectors of ascending rows, (len(rows), D) float32."""
+    found = np.empty((len(rows), D), np.float32)
+    size = finished(work, "vectors", "encode")["settings"]["shard_rows"]
+    for number in np.unique(rows // size):
+        inside = rows // size == number
+        found[inside] = read_vectors(work, shard_name(number))[rows[inside] - number * size]
+    return found
+
+
+def _build(
+    function: Any, tasks: list[tuple[Any, ...]], name: str, label: str, processes: int, show: bool | None
+) -> list[tuple[tuple[Any, ...], str]]:
+    folder = Path(tasks[0][0]) / "index"
+    if (folder / "index.faiss").is_file():
+        return []
+    there = sum((folder / f"{name}-{task[1]:05}.faiss").is_file() for task in tasks)
+    done = []
+    with progress(label, len(tasks), 0, show) as more:
+        more(there)
+        for number, found in enumerate(run_tasks(function, tasks, processes), start=1):
+            more(number > there)
+            done.append(found)
+    return done
+
+
+def _merge(work: Path, shards: int) -> None:
+    """All blocks in one file, and then the blocks are removed. The codes of all are in memory once."""
+    folder = work / "index"
+    if not (folder / "index.faiss").is_file():
+        faiss = _faiss()
+        whole = faiss.read_index(str(folder / "trained.faiss"))
+        for number in range(shards):
+            whole.merge_from(faiss.read_index(str(folder / f"block-{number:05}.faiss")), 0)
+        write_faiss(whole, folder / "index.faiss")
+    for path in [*folder.glob("block-*.faiss"), folder / "trained.faiss"]:
+        path.unlink(missing_ok=True)
+
+
+def _first_row(work: str, number: int) -> int:
+    return number * finished(work, "vectors", "encode")["settings"]["shard_rows"]
+
+
+def _code_bytes(D: int) -> int:
+    return next((size for size in (max(8, D // 8), D // 4, D // 2) if size and D % size == 0), D)
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError as error:
+        raise ImportError("the index needs faiss; install it with: pip install 'embedding-workbook[scale]'") from error
+    faiss.omp_set_num_threads(1)  # sums in one order: the same bytes on every machine
+    return faiss

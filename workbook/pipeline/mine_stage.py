@@ -1,0 +1,194 @@
+"""mine: hard negatives from a run, a batch of queries at a time, with the filters of `workbook.mining`.
+
+    WORK/negatives/SPLIT/part-00000.tsv, …   query id, positive id, negative ids: a line for each positive
+    WORK/negatives/SPLIT/part-00000.json, …  what was kept and removed
+
+Letters: Q queries, K candidates of a query, P positives of a query.
+
+Taught in 08, 09 and 20.
+"""
+
+import functools
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from workbook.candidates import Candidates, text_key
+from workbook.files import write_atomically, write_json
+from workbook.mining import choose, sift
+from workbook.pipeline.data_stage import read_qrels, read_texts
+from workbook.pipeline.encode_stage import read_vectors
+from workbook.pipeline.evaluate_stage import relevant_rows
+from workbook.pipeline.progress import progress
+from workbook.pipeline.search_stage import read_run, score_rows
+from workbook.pipeline.stage import finished, stage
+from workbook.pipeline.workers import run_tasks
+
+BATCH_QUERIES = 1_024
+
+
+def mine(
+    work: str | Path,
+    split: str = "train",
+    num_negatives: int = 4,
+    range_min: int = 0,
+    range_max: int | None = None,
+    max_score: float | None = None,
+    min_score: float | None = None,
+    absolute_margin: float | None = None,
+    relative_margin: float | None = 0.05,
+    sampling_strategy: str = "top",
+    seed: int = 0,
+    batch_queries: int = BATCH_QUERIES,
+    processes: int = 1,
+    anew: bool = False,
+    show: bool | None = None,
+    runner: Callable[..., Any] = run_tasks,
+) -> dict[str, Any]:
+    """Choose hard negatives among what a search found.
+
+    Judged positives, the query's own text, and passages with the text of either, are never negatives. Queries
+    with fewer than num_negatives are left out, and counted.
+
+    Args:
+        work: the work folder, with a run of the split.
+        split: whose run.
+        num_negatives, range_min, range_max, max_score, min_score, absolute_margin, relative_margin,
+            sampling_strategy: as in `workbook.mining.mine_hard_negatives`.
+        seed: decides what is random.
+        batch_queries: queries in a batch, and so in a part.
+        processes: on this machine.
+        anew: remove what is there first.
+        show: whether to show progress; by default to a person only.
+        runner: who calls `mine_task` for each batch; see `workbook.pipeline.ray_jobs`.
+    Returns:
+        the manifest, with the counts.
+    Raises:
+        FileNotFoundError: the run is not finished.
+        ValueError: the run holds too few results for the range.
+
+    Source: Xiong et al. 2021 (ANCE); Moreira et al. 2024 (NV-Retriever). Taught in 08, 09 and 20.
+    """
+    work = Path(work)
+    facts = finished(work, f"runs/{split}", "search")
+    deep = range_min + (10 if relative_margin or absolute_margin or max_score is not None else 2) * num_negatives
+    range_max = deep if range_max is None else range_max
+    if num_negatives < 1 or range_min < 0 or range_max - range_min < num_negatives:
+        raise ValueError(
+            "expected num_negatives ≥ 1 and range_max - range_min ≥ num_negatives, "
+            f"got {num_negatives}, {range_min} and {range_max}"
+        )
+    if facts["results"] < range_min + num_negatives:
+        raise ValueError(
+            f"the run holds {facts['results']} results of each query, too few for ranks from {range_min}; search with a larger k"
+        )
+    options = {
+        "num_negatives": num_negatives, "range_min": range_min, "range_max": range_max, "max_score": max_score,
+        "min_score": min_score, "absolute_margin": absolute_margin, "relative_margin": relative_margin,
+        "sampling_strategy": sampling_strategy, "seed": seed,
+    }  # fmt: skip
+    settings = {"split": split, "batch_queries": batch_queries, **options}
+    inputs = {"data": finished(work, "data", "data")["fingerprint"], "run": facts["fingerprint"]}
+    with stage(work, f"negatives/{split}", settings, inputs, anew) as run:
+        if run.finished:
+            return run.manifest
+        tasks = mine_tasks(work, split, facts["queries"], batch_queries, options)
+        with progress("mining", facts["queries"], show=show) as more:
+            for task, _ in runner(mine_task, tasks, processes):
+                more(task[4] - task[3])
+        return run.finish({"counts": _counts(run.folder)})
+
+
+def mine_tasks(
+    work: Path, split: str, Q: int, batch_queries: int, options: dict[str, Any]
+) -> list[tuple[str, str, int, int, int, str]]:
+    """The arguments of `mine_task` for each batch. Taught in 20."""
+    return [
+        (str(work), split, start // batch_queries, start, min(start + batch_queries, Q), json.dumps(options))
+        for start in range(0, Q, batch_queries)
+    ]
+
+
+def mine_task(work: str, split: str, number: int, start: int, stop: int, options: str) -> None:
+    """Mine for one batch of queries into a part, unless the part is there; the function of every way of running.
+
+    Taught in 20.
+    """
+    folder = Path(work) / "negatives" / split
+    path = folder / f"part-{number:05}.tsv"
+    if path.is_file():
+        return
+    wanted = json.loads(options)
+    query_ids, positives, rows_of_run, scores_of_run, q = _known(work, split, _version(work, split))
+    ids = query_ids[start:stop]
+    depth = wanted["range_max"] + positives.shape[1]
+    rows = np.array(rows_of_run[start:stop, :depth], dtype=np.int64)
+    scores = np.array(scores_of_run[start:stop, :depth])
+    of_positives = score_rows(work, q[start:stop].astype(np.float32), positives[start:stop])
+    known = [[int(row) for row in line if row >= 0] for line in positives[start:stop]]
+    found = Candidates(
+        ids,
+        [],
+        torch.from_numpy(rows),
+        torch.from_numpy(scores),
+        torch.from_numpy(_possible(work, ids, rows, known)),
+        known,
+        torch.from_numpy(np.where(positives[start:stop] >= 0, of_positives, np.inf)),
+    )
+    filters = ("max_score", "min_score", "absolute_margin", "relative_margin")
+    kept, counts = sift(found, **{name: wanted[name] for name in filters})
+    counts = {"queries": len(ids), "candidates": int(found.possible.sum()), **counts}
+    M = wanted["num_negatives"]
+    rng = random.Random(f"{wanted['seed']} {number}")
+    chosen = choose(found, kept, wanted["range_min"], wanted["range_max"], M, wanted["sampling_strategy"], rng)
+    used = np.unique([row for mined, own in zip(chosen, known, strict=True) for row in (*mined, *own)]).astype(np.int64)
+    name = dict(zip(used.tolist(), read_texts(work, "corpus").ids_at(used), strict=True))
+    lines = []
+    for query_id, mined, own in zip(ids, chosen, known, strict=True):
+        if len(mined) == M and own:
+            lines += ["\t".join([query_id, name[row], *(name[other] for other in mined)]) + "\n" for row in own]
+    kept_queries = sum(len(mined) == M and bool(own) for mined, own in zip(chosen, known, strict=True))
+    counts |= {"queries without a positive": sum(not own for own in known), "queries kept": kept_queries}
+    write_json(folder / f"part-{number:05}.json", counts)
+    write_atomically(path, "".join(lines))
+
+
+def _possible(work: str, query_ids: list[str], rows: np.ndarray, positives: list[list[int]]) -> np.ndarray:
+    """(Q, K): no positive, no text that is the query's or a positive's, and no text twice."""
+    corpus, queries = read_texts(work, "corpus"), read_texts(work, "queries")
+    wanted = np.unique(np.concatenate([rows.ravel(), *(np.array(line, dtype=np.int64) for line in positives)]))
+    wanted = wanted[wanted >= 0]
+    key = dict(zip(wanted.tolist(), map(text_key, corpus.texts_at(wanted)), strict=True))
+    possible = np.zeros(rows.shape, dtype=bool)
+    for i, (query_id, line, own) in enumerate(zip(query_ids, rows.tolist(), positives, strict=True)):
+        seen = {text_key(queries[query_id]), *(key[row] for row in own)}
+        for j, row in enumerate(line):
+            possible[i, j] = row >= 0 and key[row] not in seen
+            seen.add(key.get(row, b""))
+    return possible
+
+
+def _counts(folder: Path) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for path in sorted(folder.glob("part-*.json")):
+        counts.update(json.loads(path.read_text("utf-8")))
+    return dict(counts)
+
+
+def _version(work: str, split: str) -> str:
+    return str(finished(work, f"runs/{split}", "search")["fingerprint"])
+
+
+@functools.lru_cache(maxsize=1)
+def _known(work: str, split: str, version: str) -> tuple[Any, ...]:
+    """What all batches of a run share: ids, judgements, rows of the positives (Q, P), the run, the queries' vectors."""
+    rows, scores = read_run(work, split)
+    query_ids = list(read_qrels(work, split))[: len(rows)]
+    positives, _ = relevant_rows(work, split, len(rows))
+    return query_ids, positives, rows, scores, read_vectors(work, f"queries-{split}.npy")

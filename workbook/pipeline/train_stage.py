@@ -1,0 +1,237 @@
+"""train: an encoder from the pairs of a split, with checkpoints, in one process or in those of torchrun.
+
+    WORK/training/   the encoder before the first step, and the newest checkpoint; removed in the end
+    WORK/model/      the encoder (`workbook.checkpoint`), history.json and the manifest
+
+Taught in 20.
+"""
+
+import errno
+import random
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, load, train_tokenizer
+from workbook.files import write_json
+from workbook.pipeline.data_stage import read_qrels, read_texts
+from workbook.pipeline.progress import progress
+from workbook.pipeline.stage import Stage, check, finished, stage
+from workbook.pipeline.workers import join, one_thread
+from workbook.train import fit
+
+KINDS = ("static", "transformer")
+
+
+def train(
+    work: str | Path,
+    split: str = "train",
+    encoder: str = "static",
+    dimensions: int = 256,
+    layers: int = 4,
+    vocab_size: int = 30_000,
+    max_length: int = 128,
+    steps: int = 500,
+    batch_size: int = 256,
+    lr: float | None = None,
+    sample: int = 50_000,
+    negatives: str | Path | None = None,
+    seed: int = 0,
+    save_every: int = 100,
+    anew: bool = False,
+    show: bool | None = None,
+) -> dict[str, Any]:
+    """Train an encoder on (query, positive passage) pairs.
+
+    As many pairs are drawn as the steps can use, and only those are read. Under torchrun every process encodes
+    its share of each batch, and the negatives are those of all (`workbook.large_batch`).
+
+    Args:
+        work: the work folder, with data.
+        split: whose judgements are the pairs.
+        encoder: "static", "transformer", or the folder of a saved encoder to go on from.
+        dimensions: D of a new encoder.
+        layers: of a new transformer.
+        vocab_size: of a new encoder's WordPiece vocabulary.
+        max_length: texts are cut to this many tokens.
+        steps, batch_size, lr: as in `workbook.train.fit`; the default lr is 0.05 for a static encoder, else 3e-4.
+        sample: passages that the vocabulary and the idf are learned from.
+        negatives: a folder that `mine` has finished, such as WORK/negatives/train: its hard negatives are used.
+        seed: decides pairs, weights and batches.
+        save_every: steps between checkpoints.
+        anew: remove what is there first.
+        show: whether to show progress; by default to a person only.
+    Returns:
+        the manifest.
+    Raises:
+        FileNotFoundError: data is not finished.
+        ValueError: the split has no pair, or the folder holds a model of other settings.
+
+    Taught in 20.
+    """
+    work = Path(work)
+    facts = finished(work, "data", "data")
+    lr = (0.05 if encoder == "static" else 3e-4) if lr is None else lr
+    settings = {
+        "split": split, "encoder": Path(encoder).name, "dimensions": dimensions, "layers": layers,
+        "vocab_size": vocab_size, "max_length": max_length, "steps": steps, "batch_size": batch_size, "lr": lr,
+        "sample": sample, "seed": seed,
+    }  # fmt: skip
+    inputs = {"data": facts["fingerprint"]}
+    if negatives is not None:
+        mined = finished(Path(negatives).parent.parent, f"negatives/{Path(negatives).name}", "mine")
+        inputs["negatives"] = mined["fingerprint"]
+    rank, world = join()
+    if rank > 0:  # the first process keeps the books
+        torch.distributed.barrier()
+        if not (work / "model" / "manifest.json").is_file():
+            _fit(work, settings, negatives, save_every, False)
+        torch.distributed.barrier()
+        return finished(work, "model", "train")
+    with stage(work, "model", settings, inputs, anew) as run:
+        if anew:
+            shutil.rmtree(work / "training", ignore_errors=True)
+        if not run.finished:
+            _prepare(run, settings, encoder)
+        _wait(world)
+        if not run.finished:
+            _save(run, *_fit(work, settings, negatives, save_every, show))
+        shutil.rmtree(work / "training", ignore_errors=True)
+        _wait(world)
+        return run.manifest
+
+
+def read_pairs(
+    work: str | Path, split: str, most: int, seed: int, negatives: str | Path | None = None
+) -> list[tuple[str, ...]]:
+    """(query, positive, negative, …) texts of a split, at most so many, drawn at random.
+
+    Of the corpus only these passages are read.
+
+    Raises:
+        ValueError: the split has no pair.
+
+    Taught in 20.
+    """
+    queries, corpus = read_texts(work, "queries"), read_texts(work, "corpus")
+    if negatives is None:
+        found: Sequence[tuple[str, ...]] = [
+            (query_id, passage_id)
+            for query_id, judged in read_qrels(work, split).items()
+            for passage_id, grade in judged.items()
+            if grade > 0
+        ]
+    else:
+        found = list(_read_negatives(Path(negatives)))
+    if not found:
+        raise ValueError(f"the split {split!r} of {work} has no judgement above 0; choose another one")
+    chosen = sorted(random.Random(seed).sample(range(len(found)), min(most, len(found))))
+    return [(queries[query_id], *(corpus[id] for id in ids)) for query_id, *ids in (found[row] for row in chosen)]
+
+
+def _read_negatives(folder: Path) -> Iterator[tuple[str, ...]]:
+    manifest = finished(folder.parent.parent, f"negatives/{folder.name}", "mine")
+    for file in manifest["files"]:
+        if not file["file"].endswith(".tsv"):
+            continue
+        path = check(folder.parent.parent, manifest, file["file"], "mine")
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            for line in lines:
+                yield tuple(line.rstrip("\n").split("\t"))
+
+
+def new_encoder(work: str | Path, settings: dict[str, Any]) -> TextEncoder:
+    """An untrained encoder, with a vocabulary from a sample of the passages, evenly spaced.
+
+    Taught in 20.
+    """
+    corpus = read_texts(work, "corpus")
+    N, wanted = len(corpus), min(settings["sample"], len(corpus))
+    block = min(1_000, max(1, wanted))  # neighbours are read together
+    texts: list[str] = []
+    for number in range(wanted // block):
+        start = number * N // (wanted // block)
+        texts += corpus.texts(start, min(start + block, N))
+    tokenizer = train_tokenizer(texts, settings["vocab_size"])
+    V, D = tokenizer.get_vocab_size(), settings["dimensions"]
+    state = torch.get_rng_state()
+    torch.manual_seed(settings["seed"])
+    try:
+        if settings["encoder"] == "static":
+            static = StaticEncoder(V, D)
+            made = TextEncoder(tokenizer, static, max_length=settings["max_length"])
+            static.scale_by_idf(made.token_ids(texts))
+            return made
+        heads = next(heads for heads in (D // 64, D // 32, 4, 2, 1) if heads and D % heads == 0)
+        backbone = TransformerEncoder(
+            vocab_size=V, hidden_size=D, num_layers=settings["layers"], num_heads=heads, intermediate_size=4 * D,
+            max_length=settings["max_length"],
+        )  # fmt: skip
+        return TextEncoder(tokenizer, backbone, max_length=settings["max_length"])
+    finally:
+        torch.set_rng_state(state)
+
+
+def _prepare(run: Stage, settings: dict[str, Any], encoder: str) -> None:
+    """Put the encoder before its first step on disk, for all processes and for a run after a kill."""
+    start = run.work / "training" / "start"
+    for left in (run.work / "training").glob(".start.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    if not (start / "workbook.json").is_file():
+        first = new_encoder(run.work, settings) if encoder in KINDS else load(encoder)
+        _save_encoder(first, start)
+
+
+def _fit(
+    work: Path, settings: dict[str, Any], negatives: str | Path | None, save_every: int, show: bool | None
+) -> tuple[TextEncoder, list[dict[str, float]]]:
+    pairs = read_pairs(work, settings["split"], settings["steps"] * settings["batch_size"], settings["seed"], negatives)
+    trained = load(work / "training" / "start")
+    checkpoint = work / "training" / "checkpoint"
+    with progress("training", settings["steps"], show=show) as more, one_thread():
+        last = 0
+
+        def on_step(record: dict[str, float]) -> None:
+            nonlocal last
+            more(int(record["step"]) - last)
+            last = int(record["step"])
+
+        history = fit(
+            trained, pairs, steps=settings["steps"], batch_size=settings["batch_size"], lr=settings["lr"],
+            seed=settings["seed"], checkpoint=checkpoint, save_every=save_every, on_step=on_step,
+        )  # fmt: skip
+    return trained, history
+
+
+def _save(run: Stage, trained: TextEncoder, history: list[dict[str, float]]) -> None:
+    """Write the model into the stage's folder; a kill in between leaves a folder that is unfinished."""
+    made = run.work / "training" / "made"
+    for left in (made, *(run.work / "training").glob(".made.*")):
+        shutil.rmtree(left, ignore_errors=True)
+    _save_encoder(trained, made)
+    for path in sorted(made.rglob("*")):
+        if path.is_file():
+            target = run.folder / path.relative_to(made)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+    write_json(run.folder / "history.json", history)
+    run.finish({"last_loss": history[-1]["loss"], "steps_done": len(history)})
+
+
+def _save_encoder(encoder: TextEncoder, folder: Path) -> None:
+    """Save; a full disk is an OSError, as everywhere."""
+    try:
+        encoder.save(folder)
+    except SafetensorError as error:
+        raise OSError(
+            errno.EIO, f"cannot write the model into {folder.parent.parent}: {error}; make room and run again"
+        ) from error
+
+
+def _wait(world: int) -> None:
+    if world > 1:
+        torch.distributed.barrier()

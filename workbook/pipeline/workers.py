@@ -1,0 +1,115 @@
+"""Workers: the same function here, in several processes of this machine, or in those of torchrun.
+
+Every worker uses one thread, so that sums are added in the same order whoever adds them, and each task writes
+a file of its own, so that it does not matter which worker does it.
+
+Taught in 20.
+"""
+
+import atexit
+import multiprocessing
+import multiprocessing.connection
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+
+def place() -> tuple[int, int]:
+    """This process' number and how many there are, as torchrun states them; (0, 1) without it. Taught in 20."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def join() -> tuple[int, int]:
+    """Meet the other processes of torchrun, once; returns `place()`.
+
+    The group stays until the process ends: one that is left and joined again would wait for addresses of the past.
+
+    Taught in 20.
+    """
+    from torch import distributed
+
+    if place()[1] > 1 and not distributed.is_initialized():
+        distributed.init_process_group("gloo")
+        atexit.register(lambda: distributed.is_initialized() and distributed.destroy_process_group())
+    return place()
+
+
+def run_tasks(
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], processes: int = 1
+) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Call function(*task) for each task, in this process or in several.
+
+    Args:
+        function: importable by name; its arguments and what it returns are plain data.
+        tasks: the arguments of each call.
+        processes: how many processes; 1 uses this one.
+    Yields:
+        (task, what the function returned), as they are finished.
+    Raises:
+        RuntimeError: a process was killed, for example because memory ran out.
+
+    Taught in 20.
+    """
+    if processes < 1:
+        raise ValueError(f"processes must be at least 1, got {processes}")
+    if processes == 1 or len(tasks) < 2:
+        for task in tasks:
+            with one_thread():
+                found = function(*task)
+            yield task, found
+        return
+    context = multiprocessing.get_context("spawn")  # on every system the same, and safe beside threads
+    with ProcessPoolExecutor(min(processes, len(tasks)), context, initializer=_begin_worker) as pool:
+        futures = {pool.submit(function, *task): task for task in tasks}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool as error:
+            raise RuntimeError(
+                "a worker process was killed, perhaps because memory ran out; run again with fewer processes: what is "
+                "finished is kept"
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread, and faiss where it is loaded. Taught in 20."""
+    import sys
+
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    faiss = sys.modules.get("faiss")
+    threads = faiss.omp_get_max_threads() if faiss else 0
+    if faiss:
+        faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        if faiss:
+            faiss.omp_set_num_threads(threads)
+
+
+def _begin_worker() -> None:
+    """One thread, and an end when the parent ends: a killed parent cannot tell its workers to stop."""
+    import torch
+
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
