@@ -66,6 +66,22 @@ def test_a_text_has_one_embedding_whatever_its_batch(texts, batch_size, static, 
         np.testing.assert_allclose(vector, encoder.encode([text])[0], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("static", [False, True])
+def test_texts_that_are_not_sorted_together_keep_their_order(static, monkeypatch):
+    encoder = small(static=static)
+    texts = [*TEXTS, "", *reversed(TEXTS)]
+    expected = encoder.encode(texts)
+    monkeypatch.setattr("workbook.encoder.SORTED_TOGETHER", 3)
+    np.testing.assert_allclose(encoder.encode(texts), expected, rtol=0, atol=1e-6)
+
+
+def test_the_mean_of_ragged_texts_is_the_mean_of_padded_ones():
+    encoder = small(static=True)
+    ids = encoder.token_ids([*TEXTS, "", TEXTS[0] * 9])
+    torch.testing.assert_close(encoder.backbone.mean_of(ids), encoder.backbone.mean(*encoder.pad(ids)))
+    assert encoder.backbone.mean_of([]).shape == (0, 16)
+
+
 @pytest.mark.parametrize("pooling", [mean_pool, cls_pool, last_token_pool, max_pool, weighted_mean_pool])
 @pytest.mark.parametrize("causal", [False, True])
 def test_the_padding_side_changes_nothing(pooling, causal):

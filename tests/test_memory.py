@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.test_cross_encoder import untrained as cross_encoder
 from tests.test_sparse import untrained as sparse_encoder
+from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
 from workbook.index import FlatIndex, HNSWIndex, IVFIndex, IVFPQIndex, PQIndex
 from workbook.inverted_index import InvertedIndex
 from workbook.near_duplicates import MinHashIndex
@@ -184,6 +185,19 @@ def test_a_cross_encoder_keeps_a_score_for_each_pair_and_no_more(monkeypatch):
 
     per_pair = growth(needed, 400, 1_600)
     assert per_pair < 100, f"{per_pair:.0f} bytes for each pair more"
+
+
+@pytest.mark.slow
+def test_an_encoder_keeps_a_vector_for_each_text_and_no_more(monkeypatch):
+    monkeypatch.setattr("workbook.encoder.SORTED_TOGETHER", 200)
+    texts = [" ".join(f"w{i}" for i in range(60))]
+    model = TextEncoder(train_tokenizer(texts, 100), StaticEncoder(100, 4), max_length=60)
+
+    def needed(N):
+        return peak(lambda: model.encode(texts * N))[0]
+
+    per_text = growth(needed, 400, 1_600)
+    assert per_text < 60, f"{per_text:.0f} bytes for each text more"  # a vector has 16, its token ids about 480
 
 
 @pytest.mark.slow

@@ -88,7 +88,7 @@ def test_the_rest_of_a_cut_text_is_not_read():
     assert set(ours.remembered) == {"a", "red", "hat", "and"}
 
 
-def test_what_is_remembered_is_whole_and_bounded(monkeypatch):
+def test_what_is_remembered_is_whole():
     ours = WordByWord(tokenizer(max_length=4))
     long = "h" * (LONGEST_WORD + 1)
     assert len(ours(["hhhhhhhh"], False)[0]) == 4
@@ -96,9 +96,16 @@ def test_what_is_remembered_is_whole_and_bounded(monkeypatch):
     for text in ("hhhhhhhh", "red", long):
         assert ours([text], False) == [ours.tokenizer.encode(text, add_special_tokens=False).ids]
     assert long not in ours.remembered
-    monkeypatch.setattr("workbook.wordpiece.MOST_WORDS", len(ours.remembered))
-    assert ours(["blue"], False) == [ours.tokenizer.encode("blue", add_special_tokens=False).ids]
-    assert "blue" not in ours.remembered
+
+
+def test_words_that_come_again_stay_and_the_others_are_forgotten(monkeypatch):
+    monkeypatch.setattr("workbook.wordpiece.MOST_WORDS", 2)
+    ours = WordByWord(tokenizer())
+    texts = ["red hat", "blue red", "a red one", "more red and red"]
+    assert ours(texts, False) == [e.ids for e in ours.tokenizer.encode_batch(texts, add_special_tokens=False)]
+    assert max(len(ours.remembered), len(ours.set_aside)) <= 2
+    assert "red" in ours.remembered | ours.set_aside
+    assert not {"hat", "blue", "a"} & (ours.remembered.keys() | ours.set_aside.keys())
 
 
 def test_it_is_used_only_where_blanks_part_tokens():

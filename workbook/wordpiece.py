@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 # so joins what stood on both sides: those have to stay inside a word here.
 WORD = re.compile(r"[^ \t\n\r]+")
 LONGEST_WORD = 64  # letters; a longer one hardly comes again
-MOST_WORDS = 65_536  # about 20 MB
+MOST_WORDS = 65_536  # that are remembered at once, about 20 MB, twice
 
 
 def wordpiece(word: str, vocabulary: Collection[str], unknown: str = "[UNK]", max_characters: int = 100) -> list[str]:
@@ -54,7 +54,8 @@ class WordByWord:
 
     The pieces of a word do not depend on its neighbours, and by Zipf's law most words of a text have been
     seen before. So the pieces of each word are remembered, and the rest of a text is left alone once
-    max_length tokens are there. When no more words can be remembered, the frequent ones are there already.
+    max_length tokens are there. When MOST_WORDS are remembered they are set aside, and from there a word that
+    comes again is taken back; the next time, those that did not come are forgotten.
 
     Args:
         tokenizer: one for which `splits_at_blanks`; where it truncates, that length is kept to.
@@ -65,6 +66,7 @@ class WordByWord:
     def __init__(self, tokenizer: Tokenizer):
         self.tokenizer = tokenizer
         self.remembered: dict[str, list[int]] = {}
+        self.set_aside: dict[str, list[int]] = {}
         whole = Tokenizer.from_str(tokenizer.to_str())
         whole.no_truncation()
         letter = whole.encode("a", add_special_tokens=False).ids
@@ -90,10 +92,15 @@ class WordByWord:
         return ids[:room]
 
     def _look_up(self, word: str, room: int | None) -> list[int]:
-        pieces = self.tokenizer.encode(word, add_special_tokens=False).ids
-        is_whole = room is None or len(pieces) < room  # else it may have been cut, and the next length be another
-        if is_whole and len(word) <= LONGEST_WORD and len(self.remembered) < MOST_WORDS:
-            self.remembered[word] = pieces
+        pieces = self.set_aside.get(word)
+        if pieces is None:
+            pieces = self.tokenizer.encode(word, add_special_tokens=False).ids
+            may_be_cut = room is not None and len(pieces) >= room  # and the next time it may be cut elsewhere
+            if may_be_cut or len(word) > LONGEST_WORD:
+                return pieces
+        if len(self.remembered) >= MOST_WORDS:
+            self.set_aside, self.remembered = self.remembered, {}
+        self.remembered[word] = pieces
         return pieces
 
 

@@ -16,17 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch.nn import functional as F
 
-from workbook.encoder import StaticEncoder, TextEncoder, load
+from workbook.encoder import TextEncoder, load
 from workbook.files import write_npy
 from workbook.pipeline.data_stage import read_qrels, read_texts
-from workbook.pipeline.fast_tokens import FastTokens
 from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import check, finished, sha256_of, stage
 from workbook.pipeline.workers import join, place, run_tasks
-from workbook.pooling import mean_pool
 
 SHARD_ROWS = 100_000
 AT_A_TIME = 16_384  # texts that are read from disk together
@@ -36,7 +32,7 @@ def encode(
     work: str | Path,
     splits: Sequence[str] | None = None,
     shard_rows: int = SHARD_ROWS,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     processes: int = 1,
     anew: bool = False,
     show: bool | None = None,
@@ -48,7 +44,7 @@ def encode(
         work: the work folder, with data and a model.
         splits: whose queries to encode; all by default.
         shard_rows: passages in a shard. Within one, texts of similar length are encoded together.
-        batch_size: texts that a transformer reads together.
+        batch_size: as in `TextEncoder.encode`.
         processes: on this machine. Under torchrun, of each process of it.
         anew: remove what is there first.
         show: whether to show progress; by default to a person only.
@@ -77,7 +73,7 @@ def encode(
         return run.finish(_sizes(work))
 
 
-def encode_tasks(work: Path, splits: Sequence[str], shard_rows: int, batch_size: int) -> list[tuple[Any, ...]]:
+def encode_tasks(work: Path, splits: Sequence[str], shard_rows: int, batch_size: int | None) -> list[tuple[Any, ...]]:
     """The arguments of `encode_task` for each file of vectors, the same on every machine. Taught in 20."""
     N = len(read_texts(work, "corpus"))
     starts = range(0, max(N, 1), shard_rows)
@@ -88,7 +84,7 @@ def encode_tasks(work: Path, splits: Sequence[str], shard_rows: int, batch_size:
     return shards + [(str(work), f"queries-{split}.npy", split, 0, 0, batch_size) for split in splits]
 
 
-def encode_task(work: str, name: str, what: str, start: int, stop: int, batch_size: int) -> str:
+def encode_task(work: str, name: str, what: str, start: int, stop: int, batch_size: int | None) -> str:
     """Encode one shard, or the queries of one split, into a file, unless the file is there.
 
     This is the function that every way of running calls: this process, others on this machine, torchrun, Ray.
@@ -98,7 +94,7 @@ def encode_task(work: str, name: str, what: str, start: int, stop: int, batch_si
         name: the file's.
         what: "corpus", or a split.
         start, stop: the rows of the corpus.
-        batch_size: texts that a transformer reads together.
+        batch_size: as in `TextEncoder.encode`.
     Returns:
         the SHA-256 of the file.
 
@@ -120,27 +116,12 @@ def encode_task(work: str, name: str, what: str, start: int, stop: int, batch_si
         D = int(encoder.backbone.hidden_size)  # type: ignore[arg-type]
         vectors = np.empty((stop - start, D), dtype=np.float16)
         for filled, texts in _runs(batches):
-            vectors[filled : filled + len(texts)] = encode_texts(encoder, texts, prompt, batch_size)
+            vectors[filled : filled + len(texts)] = encoder.encode(texts, prompt=prompt or None, batch_size=batch_size)
         if not np.isfinite(vectors).all():
             row = start + int((~np.isfinite(vectors)).any(axis=1).argmax())
             raise ValueError(f"the vector of row {row} of {what} is not finite in float16; does the model normalize?")
         write_npy(path, vectors)
     return sha256_of(path)
-
-
-def encode_texts(encoder: TextEncoder, texts: Sequence[str], prompt: str = "", batch_size: int = 64) -> np.ndarray:
-    """`encoder.encode(texts, prompt)`, and for a static encoder several times as fast: (N, D) float32.
-
-    Taught in 20.
-    """
-    if not (isinstance(encoder.backbone, StaticEncoder) and encoder.pooling is mean_pool):
-        return encoder.encode(texts, prompt=prompt or None, batch_size=batch_size)
-    ids, lengths = _tokens(encoder)([prompt + text for text in texts] if prompt else texts)
-    offsets = np.concatenate([[0], lengths.cumsum()])[:-1]
-    with torch.no_grad():
-        weights = encoder.backbone.word.weight
-        vectors = F.embedding_bag(torch.from_numpy(ids), weights, torch.from_numpy(offsets), mode="mean")  # (N, D)
-        return (F.normalize(vectors, dim=1, eps=1e-12) if encoder.normalize else vectors).numpy()
 
 
 def shard_name(number: int) -> str:
@@ -223,8 +204,3 @@ def _sizes(work: Path) -> dict[str, Any]:
 def _encoder(work: str, written: int) -> TextEncoder:
     """One model a process, read again only where it was written again."""
     return load(Path(work) / "model")
-
-
-@functools.lru_cache(maxsize=1)
-def _tokens(encoder: TextEncoder) -> FastTokens:
-    return FastTokens(encoder.tokenizer, encoder.max_length)
