@@ -16,7 +16,14 @@ def cluster():
     os.environ["RAY_raylet_start_wait_time_s"] = "200"  # noqa: SIM112  on a busy machine
     os.environ["RAY_AUTH_MODE"] = "disabled"  # no token in the home folder
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    for attempts_left in (2, 1, 0):  # its agent gives up after 15 seconds, which a busy machine may need
+        try:
+            ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+            break
+        except Exception:
+            ray.shutdown()
+            if not attempts_left:
+                raise
     yield
     ray.shutdown()
 
