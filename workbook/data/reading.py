@@ -56,9 +56,9 @@ def into_memory(reading: Reading, problems: Problems) -> Collection:
 
     Taught in 03.
     """
-    corpus = dict(_once(reading.passages(problems), problems))
-    queries = dict(_once(reading.queries(problems), problems))
-    qrels, splits = _judged(reading, corpus, queries, problems)
+    corpus = dict(once(reading.passages(problems), problems))
+    queries = dict(once(reading.queries(problems), problems))
+    qrels, splits = read_judgements(reading, corpus, queries, problems)
     return _collection(reading, corpus, queries, qrels, splits, problems)
 
 
@@ -93,9 +93,9 @@ def into_folder(reading: Reading, folder: Path, problems: Problems, replace: boo
     (folder / MANIFEST).unlink(missing_ok=True)
     for part in parts:
         shutil.rmtree(part)
-    corpus = store_texts(folder / "corpus", _once(reading.passages(problems), problems))
-    queries = store_texts(folder / "queries", _once(reading.queries(problems), problems))
-    qrels, splits = _judged(reading, corpus, queries, problems)
+    corpus = store_texts(folder / "corpus", once(reading.passages(problems), problems))
+    queries = store_texts(folder / "queries", once(reading.queries(problems), problems))
+    qrels, splits = read_judgements(reading, corpus, queries, problems)
     for split, query_ids in splits.items():
         _write_qrels(folder / "qrels" / f"{split}.tsv", query_ids, qrels)
     collection = _collection(reading, corpus, queries, qrels, splits, problems)
@@ -151,8 +151,8 @@ def open_folder(folder: Path) -> Collection | None:
     return Collection(facts["name"], corpus, queries, qrels, splits, facts["licence"], facts["fingerprint"], problems)
 
 
-def _once(texts: Texts, problems: Problems) -> Iterator[tuple[str, str]]:
-    """The (id, text) pairs, each id once."""
+def once(texts: Texts, problems: Problems) -> Iterator[tuple[str, str]]:
+    """The (id, text) pairs, each id once; a second one is reported. Taught in 20."""
     seen = Seen()
     for path, line, id, text in texts:
         if seen.add(id):
@@ -161,9 +161,20 @@ def _once(texts: Texts, problems: Problems) -> Iterator[tuple[str, str]]:
             problems.report("repeated id", path, line, "each _id once", f"{id!r} again", unit(path))
 
 
-def _judged(
+def read_judgements(
     reading: Reading, corpus: Mapping[str, str], queries: Mapping[str, str], problems: Problems
 ) -> tuple[dict[str, dict[str, int]], dict[str, tuple[str, ...]]]:
+    """The judgements whose query and passage are there, and the queries of each split.
+
+    Args:
+        reading: what a layout's reader returned.
+        corpus, queries: the texts that were read.
+        problems: where what is left out is reported: unknown ids, repeated and contradicting judgements.
+    Returns:
+        qrels, query id -> passage id -> grade; and splits, split -> query ids.
+
+    Taught in 20.
+    """
     qrels: dict[str, dict[str, int]] = {}
     splits: dict[str, tuple[str, ...]] = {}
     for split, start in reading.judgements.items():

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from workbook.data import PLANTED
-from workbook.data import reading as reading_module
 from workbook.data.collection import Collection
 from workbook.data.folders import read_folder
 from workbook.data.problems import Problems
+from workbook.data.reading import once, read_judgements
 from workbook.data.storage import StoredTexts, open_texts
 from workbook.pipeline.stage import sha256_of
 
@@ -126,18 +126,15 @@ def _folder(folder: Path, strict: bool) -> Source:
 
     def qrels(work: Path) -> Mapping[str, Judgements]:
         corpus, queries = (open_texts(work / "data" / name) for name in ("corpus", "queries"))
-        judged, splits = reading_module._judged(reading, corpus, queries, problems)
+        judged, splits = read_judgements(reading, corpus, queries, problems)
         return {split: {id: judged[id] for id in ids} for split, ids in splits.items()}
-
-    def once(texts: Any) -> Iterator[tuple[str, str]]:
-        return reading_module._once(texts, problems)
 
     return Source(
         reading.name,
         {"source": reading.name, "strict": strict},
         {path.relative_to(folder).as_posix(): sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()},
-        lambda start: islice(once(reading.passages(problems)), start, None),
-        lambda: once(reading.queries(problems)),
+        lambda start: islice(once(reading.passages(problems), problems), start, None),
+        lambda: once(reading.queries(problems), problems),
         qrels,
         licence=reading.licence,
         report=lambda: {"dropped": problems.to_json()},
