@@ -287,6 +287,8 @@ def sparse_search(
     if index is None:
         index = InvertedIndex.from_vectors(encoder.encode_document(list(corpus.values())))
     if index.num_passages != len(corpus):
-        raise ValueError(f"expected an index of {len(corpus)} passages, got {index.num_passages}; is it of another corpus?")
+        raise ValueError(
+            f"expected an index of {len(corpus)} passages, got {index.num_passages}; is it of another corpus?"
+        )
     scores, found = index.search(encoder.encode_query(list(queries.values())), k)
     return as_run(queries, passage_ids, scores, found)

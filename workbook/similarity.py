@@ -189,7 +189,9 @@ def dense_search(
         if k < 1 or chunk_size < 1:
             raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
         parts = (passage_ids[start : start + chunk_size] for start in range(0, len(corpus), chunk_size))
-        scores, ids = _best_of(asked, (_encoded(encoder, [corpus[i] for i in part], asked, options) for part in parts), k)
+        scores, ids = _best_of(
+            asked, (_encoded(encoder, [corpus[i] for i in part], asked, options) for part in parts), k
+        )
     return as_run(queries, passage_ids, scores, ids)
 
 

@@ -1,0 +1,198 @@
+"""Every kind of model in the book, trained on the same pages in two minutes: what it finds, keeps and costs.
+
+The reader's own documentation (`pydocs`), a title as the query, the body as its passage. All start from one
+bag of word vectors, trained in ten seconds: it is the bi-encoder of the table, and the transformers take over
+its words, for none of them learns words in the time there is. Hyperparameters were chosen on dev queries.
+
+`python -m benchmarks end_to_end` prints the table; `tests/test_end_to_end.py` says what must hold in it.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.timing import timed
+from workbook.bm25 import BM25
+from workbook.colbert import ColbertEncoder, fit_colbert
+from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
+from workbook.data import Collection, load
+from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, train_tokenizer
+from workbook.inverted_index import InvertedIndex, sparse_search
+from workbook.late_interaction import maxsim_search
+from workbook.leaderboard import leaderboard
+from workbook.losses import info_nce, matryoshka_loss
+from workbook.mining import mine_hard_negatives, training_tuples
+from workbook.rerank import rerank
+from workbook.similarity import Run, dense_search
+from workbook.sparse import SpladeEncoder, fit_splade
+from workbook.train import fit
+
+Queries = Mapping[str, str]
+QUERIES, PASSAGES, MINED, DEPTH = 300, 2_000, 5_000, 20
+VOCABULARY, SIZE, SMALL, HIDDEN, HEADS = 8_000, 256, 64, 128, 4
+LOSS = ("query_to_doc", "doc_to_query"), "per_direction"
+BI, CONTROL, HARD = "bi-encoder", "bi-encoder, trained on", "bi-encoder, trained on with mined negatives"
+PLAIN, NESTED, NESTED_SMALL = (
+    f"bi-encoder, first {SMALL} of {SIZE}",
+    "Matryoshka",
+    f"Matryoshka, first {SMALL} of {SIZE}",
+)
+COLBERT, CROSS, SPLADE = "ColBERT", f"cross-encoder on the bi-encoder's first {DEPTH}", "SPLADE"
+
+
+@dataclass(frozen=True)
+class System:
+    """What one trained system found, and what it took: bytes of a passage, CPU time of a query and of its training."""
+
+    run: Run
+    bytes_per_passage: float
+    ms_per_query: float
+    train_seconds: float
+
+
+def symmetric(query: torch.Tensor, positive: torch.Tensor, negatives: torch.Tensor | None = None) -> torch.Tensor:
+    """InfoNCE in both directions at temperature 0.05."""
+    return info_nce(query, positive, negatives, 0.05, *LOSS)
+
+
+def run(seeds: tuple[int, ...] = (0, 1, 2)) -> list[dict]:
+    """Train everything once for each seed, and judge it on the same test queries."""
+    torch.set_num_threads(1)
+    docs = load("pydocs").split("test").sample(QUERIES, PASSAGES)
+    return judge([train_all(docs, seed) for seed in seeds], docs)
+
+
+def train_all(docs: Collection, seed: int = 0) -> dict[str, System]:
+    """From raw text to ten systems, each a few lines; the queries of `docs` are asked one at a time."""
+    texts, N = list(docs.corpus.values()), len(docs.corpus)
+    learn = load("pydocs")
+    pairs = learn.pairs("train")
+    systems: dict[str, System] = {}
+
+    def add(name: str, search: Callable[[Queries], Run], size: float, seconds: float) -> None:
+        start, found = time.process_time(), {}
+        for query_id, text in docs.queries.items():
+            found |= search({query_id: text})
+        systems[name] = System(found, size / N, 1000 * (time.process_time() - start) / len(docs.queries), seconds)
+
+    def add_dense(name: str, encoder: TextEncoder, seconds: float, **options: Any) -> None:
+        vectors = encoder.encode_document(texts, **options)
+        search = lambda queries: dense_search(encoder, docs.corpus, queries, 100, vectors, **options)  # noqa: E731
+        add(name, search, vectors.nbytes, seconds)
+
+    keyword, seconds = timed(lambda: BM25().index(docs.corpus))
+    add("BM25", keyword.search, sum(x.nbytes for x in (keyword.start, keyword.passage, keyword.score)), seconds)
+
+    # One bag of word vectors, and what it becomes.
+    tokenizer = train_tokenizer([text for pair in pairs[::3] for text in pair], VOCABULARY)
+
+    def bag(loss: Callable[..., torch.Tensor]) -> TextEncoder:
+        torch.manual_seed(seed)
+        backbone = StaticEncoder(tokenizer.get_vocab_size(), SIZE)
+        encoder = TextEncoder(tokenizer, backbone, max_length=192)
+        backbone.scale_by_idf(encoder.token_ids([passage for _, passage in pairs[::3]]))
+        fit(encoder, pairs, loss, steps=80, batch_size=512, lr=0.02, seed=seed)
+        return encoder
+
+    bi, seconds = timed(lambda: bag(symmetric))
+    add_dense(BI, bi, seconds)
+    add_dense(PLAIN, bi, seconds, truncate_dim=SMALL)
+    nested, seconds = timed(lambda: bag(matryoshka_loss(symmetric, (SIZE, SIZE // 2, SMALL, SMALL // 2))))
+    add_dense(NESTED, nested, seconds)
+    add_dense(NESTED_SMALL, nested, seconds, truncate_dim=SMALL)
+    words = bi.backbone.word.weight.detach().clone()  # type: ignore[union-attr,operator]
+
+    # A reranker reads what the bi-encoder found; its negatives are drawn at random, see NOTES.
+    def small(num_layers: int, max_length: int) -> TransformerEncoder:
+        torch.manual_seed(seed)
+        backbone = TransformerEncoder(tokenizer.get_vocab_size(), HIDDEN, num_layers, HEADS, max_length=max_length)
+        return backbone.start_from_words(words)
+
+    first = systems[BI].run
+    reader = CrossEncoder(tokenizer, small(2, 64), max_length=64)
+    random = np.random.default_rng(seed).permutation(len(pairs))
+    lists = [(*pair, *(pairs[random[(i + j) % len(pairs)]][1] for j in range(5))) for i, pair in enumerate(pairs)]
+    _, seconds = timed(lambda: fit_cross_encoder(reader, lists, steps=40, batch_size=16, lr=1e-3, seed=seed))
+    rank_again = lambda queries: rerank(  # noqa: E731
+        reader, {query: first[query] for query in queries}, queries, docs.corpus, DEPTH
+    )
+    add(CROSS, rank_again, systems[BI].bytes_per_passage * N, systems[BI].train_seconds + seconds)
+
+    # A vector for every token.
+    late = ColbertEncoder(tokenizer, small(1, 96), SMALL, 24, 96, query_expansion=False)
+    _, seconds = timed(lambda: fit_colbert(late, pairs, steps=60, batch_size=32, lr=3e-3, seed=seed, temperature=0.3))
+    tokens = late.encode_document(texts)
+    search_tokens = lambda queries: maxsim_search(late, docs.corpus, queries, corpus_embeddings=tokens)  # noqa: E731
+    add(COLBERT, search_tokens, tokens[0].nbytes + tokens[1].nbytes, systems[BI].train_seconds + seconds)
+
+    # A weight for every word of the vocabulary.
+    sparse = SpladeEncoder(tokenizer, small(1, 64), max_length=64).start_from_words(words, bias=-3.0)
+    _, seconds = timed(lambda: fit_splade(sparse, pairs, 1e-3, 1e-3, steps=30, batch_size=32, lr=2e-3, seed=seed))
+    index = InvertedIndex.from_vectors(sparse.encode_document(texts))
+    search_words = lambda queries: sparse_search(sparse, docs.corpus, queries, index=index)  # noqa: E731
+    add(SPLADE, search_words, index.nbytes, systems[BI].train_seconds + seconds)
+
+    # Last, for the bi-encoder is trained on: as many steps again without and with mined negatives.
+    asked = learn.split("train").sample(MINED)
+    mined, mining_seconds = timed(
+        lambda: mine_hard_negatives(
+            asked.queries, asked.corpus, asked.qrels, bi,
+            range_max=10, relative_margin=0.05, num_negatives=1, sampling_strategy="random", seed=seed,
+        )
+    )  # fmt: skip
+    tuples = training_tuples(mined, asked.queries, asked.corpus)
+    for name, data in ((CONTROL, [texts[:2] for texts in tuples]), (HARD, tuples)):
+        bi.backbone.word.weight.data.copy_(words)  # type: ignore[union-attr,operator]
+        _, seconds = timed(lambda data=data: fit(bi, data, symmetric, steps=20, batch_size=512, lr=5e-3, seed=seed))
+        spent = systems[BI].train_seconds + seconds + (mining_seconds if name == HARD else 0.0)
+        add_dense(name, bi, spent)
+    return systems
+
+
+def judge(trained: list[dict[str, System]], docs: Collection) -> list[dict]:
+    """One row for each system, best first: means over the seeds, intervals over the queries."""
+    runs = {name: [systems[name].run for systems in trained] for name in trained[0]}
+    recall = {row["system"]: row for row in leaderboard(runs, docs.qrels, "recall@100", BI)}
+    rows = []
+    for row in leaderboard(runs, docs.qrels, "ndcg@10", BI):
+        name = row["system"]
+        mean = {
+            field: float(np.mean([getattr(systems[name], field) for systems in trained]))
+            for field in ("bytes_per_passage", "ms_per_query", "train_seconds")
+        }
+        rows.append({**row, "recall@100": recall[name]["recall@100"], **mean})
+    return rows
+
+
+def table(rows: list[dict]) -> str:
+    """The rows as one aligned table of text, and the notes that explain what did not win."""
+    wide = max(len(row["system"]) for row in rows)
+    lines = [
+        f"{'system':<{wide}}  {'nDCG@10':<20}  {'minus bi-encoder':<22}  {'Recall@100':<20}  "
+        f"{'bytes/passage':>13}  {'ms/query':>8}  {'trained, s':>10}"
+    ]
+    for row in rows:
+        told = {key: _interval(row[key]) for key in ("ndcg@10", "recall@100")}
+        difference = _interval(row["difference"], "+") if row["difference"] else ""
+        lines.append(
+            f"{row['system']:<{wide}}  {told['ndcg@10']:<20}  {difference:<22}  {told['recall@100']:<20}  "
+            f"{row['bytes_per_passage']:>13,.0f}  {row['ms_per_query']:>8.1f}  {row['train_seconds']:>10.0f}"
+        )
+    seeds = rows[0]["seeds"]
+    lines.append(
+        f"{QUERIES} test queries of pydocs asked one at a time, at least {PASSAGES:,} passages; {seeds} "
+        f"seed{'s' if seeds > 1 else ''}; 95 % intervals over queries (bootstrap, differences paired); CPU time, one thread"
+    )
+    return "\n".join([*lines, "", *NOTES])
+
+
+NOTES: tuple[str, ...] = ()
+
+
+def _interval(found: Any, sign: str = "") -> str:
+    mean, low, high = found
+    return f"{mean:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
