@@ -32,7 +32,7 @@ from workbook.sparse import SpladeEncoder, fit_splade
 from workbook.train import fit
 
 Queries = Mapping[str, str]
-QUERIES, PASSAGES, MINED, DEPTH = 300, 2_000, 5_000, 20
+QUERIES, PASSAGES, MINED, DEPTH = 300, 2_000, 4_000, 20
 VOCABULARY, SIZE, SMALL, HIDDEN, HEADS = 8_000, 256, 64, 128, 4
 LOSS = ("query_to_doc", "doc_to_query"), "per_direction"
 BI, CONTROL, HARD = "bi-encoder", "bi-encoder, trained on", "bi-encoder, trained on with mined negatives"
@@ -101,29 +101,26 @@ def train_all(docs: Collection, seed: int = 0) -> dict[str, System]:
     bi, seconds = timed(lambda: bag(symmetric))
     add_dense(BI, bi, seconds)
     add_dense(PLAIN, bi, seconds, truncate_dim=SMALL)
-    nested, seconds = timed(lambda: bag(matryoshka_loss(symmetric, (SIZE, SIZE // 2, SMALL, SMALL // 2))))
+    nested, seconds = timed(lambda: bag(matryoshka_loss(symmetric, (SIZE, SMALL))))
     add_dense(NESTED, nested, seconds)
     add_dense(NESTED_SMALL, nested, seconds, truncate_dim=SMALL)
     words = bi.backbone.word.weight.detach().clone()  # type: ignore[union-attr,operator]
 
-    # A reranker reads what the bi-encoder found; its negatives are drawn at random, see NOTES.
     def small(num_layers: int, max_length: int) -> TransformerEncoder:
         torch.manual_seed(seed)
-        backbone = TransformerEncoder(tokenizer.get_vocab_size(), HIDDEN, num_layers, HEADS, max_length=max_length)
-        return backbone.start_from_words(words)
+        return TransformerEncoder(tokenizer.get_vocab_size(), HIDDEN, num_layers, HEADS, max_length=max_length)
 
+    # A reader of both texts orders again what the bi-encoder found.
     first = systems[BI].run
-    reader = CrossEncoder(tokenizer, small(2, 64), max_length=64)
-    random = np.random.default_rng(seed).permutation(len(pairs))
-    lists = [(*pair, *(pairs[random[(i + j) % len(pairs)]][1] for j in range(5))) for i, pair in enumerate(pairs)]
-    _, seconds = timed(lambda: fit_cross_encoder(reader, lists, steps=40, batch_size=16, lr=1e-3, seed=seed))
-    rank_again = lambda queries: rerank(  # noqa: E731
-        reader, {query: first[query] for query in queries}, queries, docs.corpus, DEPTH
-    )
+    reader = CrossEncoder(tokenizer, small(2, 64), max_length=64).start_from_words(words)
+    order = np.random.default_rng(seed).permutation(len(pairs))
+    lists = [(*pair, *(pairs[order[(i + j) % len(pairs)]][1] for j in range(3))) for i, pair in enumerate(pairs)]
+    _, seconds = timed(lambda: fit_cross_encoder(reader, lists, steps=120, batch_size=16, lr=1e-3, seed=seed))
+    rank_again = lambda queries: rerank(reader, {q: first[q] for q in queries}, queries, docs.corpus, DEPTH)  # noqa: E731
     add(CROSS, rank_again, systems[BI].bytes_per_passage * N, systems[BI].train_seconds + seconds)
 
     # A vector for every token.
-    late = ColbertEncoder(tokenizer, small(1, 96), SMALL, 24, 96, query_expansion=False)
+    late = ColbertEncoder(tokenizer, small(1, 96).start_from_words(words), SMALL, 24, 96, query_expansion=False)
     _, seconds = timed(lambda: fit_colbert(late, pairs, steps=60, batch_size=32, lr=3e-3, seed=seed, temperature=0.3))
     tokens = late.encode_document(texts)
     search_tokens = lambda queries: maxsim_search(late, docs.corpus, queries, corpus_embeddings=tokens)  # noqa: E731
