@@ -84,9 +84,9 @@ class CrossEncoder(nn.Module):
         """Let every token look for its like in the other text, before the training begins.
 
             word ← words                    near words have near vectors
-            W_query, W_key ← identity       in the first block: a token attends to itself and to what is like it,
+            W_query, W_key ← identity       in the first block: a token attends to itself and its like,
             W_value, W_output ← identity    and takes that over, with the segment vector that says where it stood:
-            segment ← half as long as words so a query token knows whether the passage answers it, and [CLS] collects
+            segment ← as long as the words  so a query token knows whether the passage answers it, and [CLS] collects
             other matrices ← deviation 1/√D
 
         From a random start, matching is the last thing to be learned: the gradient that would align queries and
@@ -95,7 +95,7 @@ class CrossEncoder(nn.Module):
 
         Args:
             words: as in `TransformerEncoder.start_from_words`.
-            deviation: of the new word vectors; that of the segment vectors is half of it.
+            deviation: of the new word vectors and segment vectors.
         Returns:
             the encoder itself, changed in place.
         Raises:
@@ -107,7 +107,7 @@ class CrossEncoder(nn.Module):
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=self.backbone.hidden_size**-0.5)
-        nn.init.normal_(self.backbone.embeddings.segment.weight, std=deviation / 2)
+        nn.init.normal_(self.backbone.embeddings.segment.weight, std=deviation)
         for number, block in enumerate(self.backbone.blocks):
             attention: Any = block.attention
             for layer in (attention.value, attention.output, *((attention.query, attention.key) if not number else ())):
