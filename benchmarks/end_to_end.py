@@ -87,7 +87,7 @@ def train_all(docs: Collection, seed: int = 0) -> dict[str, System]:
         add(name, search, vectors.nbytes, seconds)
 
     keyword, seconds = timed(lambda: BM25().index(docs.corpus))
-    add("BM25", keyword.search, sum(x.nbytes for x in (keyword.start, keyword.passage, keyword.score)), seconds)
+    add("BM25", keyword.search, keyword.postings.nbytes, seconds)
 
     # One bag of word vectors, and what it becomes.
     tokenizer = train_tokenizer([text for pair in pairs[::3] for text in pair], VOCABULARY)

@@ -131,9 +131,9 @@ class SpladeEncoder(TextEncoder):
         Taught in 16.
         """
         self.backbone.start_from_words(words)  # type: ignore[operator]
-        nn.init.eye_(self.transform.weight)
-        nn.init.zeros_(self.transform.bias)
-        nn.init.constant_(self.bias, bias)
+        torch.nn.init.eye_(self.head.dense.weight)
+        torch.nn.init.zeros_(self.head.dense.bias)
+        torch.nn.init.constant_(self.head.bias, bias)
         return self
 
     def logits(self, hidden: Tensor) -> Tensor:
