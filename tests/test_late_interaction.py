@@ -227,6 +227,14 @@ def test_search_ranks_by_score_then_by_the_order_of_the_corpus(chunk_size):
     assert maxsim_search(Letters(), {}, {"q": "abc"}) == {"q": {}}
 
 
+def test_search_takes_the_vectors_of_the_corpus_if_they_are_there():
+    corpus, queries = {"one": "xyz", "two": "cabs", "three": "bag", "four": "abc"}, {"q": "abc", "r": "xyz"}
+    known = Letters().encode_document(list(corpus.values()))
+    assert maxsim_search(Letters(), corpus, queries, 3, 2, known) == maxsim_search(Letters(), corpus, queries, 3)
+    with pytest.raises(ValueError, match="the vectors of 1 passages, got those of 4"):
+        maxsim_search(Letters(), {"one": "xyz"}, queries, corpus_embeddings=known)
+
+
 # --- what does not belong together --------------------------------------------------------------
 
 

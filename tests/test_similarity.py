@@ -140,3 +140,13 @@ def test_dense_search_takes_the_embeddings_of_the_corpus_if_they_are_there():
         assert found == dense_search(Lengths(), corpus, queries)
     with pytest.raises(ValueError, match="an embedding for each of 2 passages, got 1"):
         dense_search(OnlyQueries(), corpus, queries, corpus_embeddings=embeddings[:1])
+
+
+def test_dense_search_passes_options_on_to_both_sides():
+    class Cut:
+        def encode_query(self, texts, truncate_dim):
+            return np.ones((len(texts), 3), dtype=np.float32)[:, :truncate_dim]
+
+        encode_document = encode_query
+
+    assert dense_search(Cut(), {"p": "a"}, {"q": "a"}, truncate_dim=2) == {"q": {"p": 2.0}}

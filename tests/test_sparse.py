@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbook.encoder import TransformerEncoder, train_tokenizer
-from workbook.inverted_index import SparseVectors, sparse_search
+from workbook.inverted_index import InvertedIndex, SparseVectors, sparse_search
 from workbook.sparse import SpladeEncoder, fit_splade, flops, l1, splade_loss, splade_pool
 
 COLOURS = ["red", "green", "blue", "black", "white", "brown", "pink", "gray"]
@@ -131,6 +131,34 @@ def test_sparse_search_is_the_dense_product():
     scores = encoder.encode(["red green"]).to_dense()[0] @ documents.T
     assert list(run["q"]) == [f"p{i}" for i in np.argsort(-scores, kind="stable")[:4]]
     assert list(run["q"].values()) == pytest.approx(sorted(scores, reverse=True)[:4], rel=1e-5)
+
+
+def test_sparse_search_takes_the_index_of_the_corpus_if_it_is_there():
+    encoder = untrained()
+    corpus, queries = {f"p{i}": text for i, text in enumerate(TEXTS)}, {"q": "green"}
+    index = InvertedIndex.from_vectors(encoder.encode_document(TEXTS))
+    assert sparse_search(encoder, corpus, queries, index=index) == sparse_search(encoder, corpus, queries)
+    assert index.nbytes == 8 * (V + 1) + 8 * len(index.passages)
+    with pytest.raises(ValueError, match="an index of 4 passages, got 5"):
+        sparse_search(encoder, dict(list(corpus.items())[1:]), queries, index=index)
+
+
+def test_a_start_from_words_is_a_keyword_search():
+    """Words at right angles: each token speaks for itself alone; near words are spoken for too."""
+    words = torch.zeros(V, V)
+    words.fill_diagonal_(1.0)
+    red, pink = (TOKENIZER.token_to_id(word) for word in ("red", "pink"))
+    words[pink, red] = 1.0  # between the two
+    torch.manual_seed(0)
+    encoder = SpladeEncoder(TOKENIZER, TransformerEncoder(V, V, 0, 2, max_length=32), max_length=20)
+    encoder.backbone.embeddings.position.weight.data.zero_()
+    encoder.backbone.embeddings.segment.weight.data.zero_()
+    spoken = [encoder.start_from_words(words, bias=-0.2).words(encoder.encode([text])) for text in ("green", "red")]
+    assert set(spoken[0]) == {"green", "[CLS]", "[SEP]"}
+    assert set(spoken[1]) == {"red", "pink", "[CLS]", "[SEP]"}
+    assert len(encoder.start_from_words(words, bias=-99.0).encode(["green"]).ids) == 0
+    with pytest.raises(ValueError, match="same tokenizer"):
+        encoder.start_from_words(words[1:])
 
 
 def test_splade_loss_by_hand():

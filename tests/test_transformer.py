@@ -23,6 +23,22 @@ def test_positions_do_not_count_padding():
     assert token_positions(mask).tolist() == [[0, 1, 2, 2], [0, 0, 0, 1], [0, 0, 0, 0]]
 
 
+def test_a_start_from_words_keeps_their_angles_or_the_directions_in_which_they_reach_furthest():
+    words = torch.randn(50, 16, generator=torch.Generator().manual_seed(1))
+    taken = tiny().start_from_words(words, deviation=0.1).embeddings.word.weight.detach()
+    assert torch.allclose(taken, words * (0.1 / words.std()))
+    turned = torch.linalg.qr(torch.randn(24, 24, generator=torch.Generator().manual_seed(2))).Q
+    flat = torch.cat([words, torch.zeros(50, 8)], dim=1) @ turned  # 16 dimensions that matter, of 24
+    kept = tiny().start_from_words(flat, deviation=0.1).embeddings.word.weight.detach()
+    assert float(kept.std()) == pytest.approx(0.1, rel=1e-4)
+    products = kept @ kept.T
+    expected = words @ words.T
+    assert torch.allclose(products / products.norm(), expected / expected.norm(), atol=1e-5)
+    for other in (words[:49], words[:, :15], words[0]):
+        with pytest.raises(ValueError, match="same tokenizer"):
+            tiny().start_from_words(other)
+
+
 def test_attention_by_hand():
     query = key = torch.tensor([[0.0, 0.0], [4.0, 0.0]])
     value = torch.tensor([[1.0, 0.0], [0.0, 1.0]])

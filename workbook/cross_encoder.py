@@ -31,6 +31,7 @@ from workbook.train import AT_A_TIME, History, check_tuples, fingerprint, loss_n
 from workbook.transformer import TransformerEncoder, bert_config, bert_name
 
 Pair = tuple[str, str]
+CERTAIN = 100.0  # as a label: its softmax against labels of 0 is 1 at that passage
 PAIRS_AT_A_TIME = 8_192  # that are tokenized and sorted by length together
 
 
@@ -77,6 +78,41 @@ class CrossEncoder(nn.Module):
         for layer in (self.pooler, self.classifier):
             nn.init.normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
+
+    @torch.no_grad()
+    def start_from_words(self, words: Tensor, deviation: float = 0.2) -> "CrossEncoder":
+        """Let every token look for its like in the other text, before the training begins.
+
+            word ← words                    near words have near vectors
+            W_query, W_key ← identity       in the first block: a token attends to itself and its like,
+            W_value, W_output ← identity    and takes that over, with the segment vector that says where it stood:
+            segment ← as long as the words  so a query token knows whether the passage answers it, and [CLS] collects
+            other matrices ← deviation 1/√D
+
+        From a random start, matching is the last thing to be learned: the gradient that would align queries and
+        keys is small as long as they are not. A pretrained model has learned it; this start hands it over.
+        BERT's deviation of 0.02 suits its 768 dimensions; with 128, [CLS] hardly depends on what it reads.
+
+        Args:
+            words: as in `TransformerEncoder.start_from_words`.
+            deviation: of the new word vectors and segment vectors.
+        Returns:
+            the encoder itself, changed in place.
+        Raises:
+            ValueError: as in `TransformerEncoder.start_from_words`.
+
+        Taught in 15.
+        """
+        self.backbone.start_from_words(words, deviation)
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, std=self.backbone.hidden_size**-0.5)
+        nn.init.normal_(self.backbone.embeddings.segment.weight, std=deviation)
+        for number, block in enumerate(self.backbone.blocks):
+            attention: Any = block.attention
+            for layer in (attention.value, attention.output, *((attention.query, attention.key) if not number else ())):
+                nn.init.eye_(layer.weight)
+        return self
 
     @property
     def device(self) -> torch.device:
@@ -256,7 +292,9 @@ def fit_cross_encoder(
         labels: (N,) for pairs; (N, n) for lists, by default 1 for the first passage and 0 for the others, so
             that the same tuples (query, positive, negative, …) serve here and in `workbook.train.fit`.
         loss: called as loss(logits (B,), labels (B,)) for pairs, `pointwise_loss` by default; as
-            loss(logits (B, n), labels (B, n)) for lists, `listwise_loss` by default.
+            loss(logits (B, n), labels (B, n)) for lists, `listwise_loss` by default. Where labels are left to
+            their default too, the first passage is labelled CERTAIN, for which that loss is the softmax
+            cross-entropy: with 1 and 0 it would be content with a share of e / (e + n - 1).
         steps, lr, seed: as in `workbook.train.optimize`.
         batch_size: pairs or lists in a batch, at most.
         dtype: `torch.bfloat16` runs the encoder under autocast; the loss always sees float32.
@@ -274,7 +312,7 @@ def fit_cross_encoder(
         if n == 1:
             raise ValueError("labels are needed for pairs (query, passage): 1 = relevant, 0 = not; got none")
         labels = torch.zeros(len(tuples), n)
-        labels[:, 0] = 1
+        labels[:, 0] = CERTAIN if loss is None else 1
     if labels.shape != ((len(tuples),) if n == 1 else (len(tuples), n)):
         raise ValueError(
             f"labels must give one number for each passage of {len(tuples)} tuples, got {tuple(labels.shape)}"

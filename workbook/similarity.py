@@ -156,6 +156,7 @@ def dense_search(
     k: int = 100,
     corpus_embeddings: Any = None,
     chunk_size: int = 16_384,
+    **options: Any,
 ) -> Run:
     """Encode a corpus and queries, and search: the whole dense retriever in one call.
 
@@ -170,6 +171,7 @@ def dense_search(
         corpus_embeddings: (N, D), what `encode_document` gave for this corpus before, to save doing it
             again.
         chunk_size: passages at a time.
+        options: passed on to `encode_query` and `encode_document`, such as truncate_dim.
     Returns:
         run: query id -> passage id -> score, best first.
     Raises:
@@ -180,19 +182,21 @@ def dense_search(
     passage_ids = list(corpus)
     if corpus_embeddings is not None and len(corpus_embeddings) != len(corpus):
         raise ValueError(f"expected an embedding for each of {len(corpus)} passages, got {len(corpus_embeddings)}")
-    asked = torch.as_tensor(encoder.encode_query(list(queries.values())))
+    asked = torch.as_tensor(encoder.encode_query(list(queries.values()), **options))
     if corpus_embeddings is not None:
         scores, ids = top_k(asked, torch.as_tensor(corpus_embeddings), k, chunk_size)
     else:
         if k < 1 or chunk_size < 1:
             raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
         parts = (passage_ids[start : start + chunk_size] for start in range(0, len(corpus), chunk_size))
-        scores, ids = _best_of(asked, (_encoded(encoder, [corpus[i] for i in part], asked) for part in parts), k)
+        scores, ids = _best_of(
+            asked, (_encoded(encoder, [corpus[i] for i in part], asked, options) for part in parts), k
+        )
     return as_run(queries, passage_ids, scores, ids)
 
 
-def _encoded(encoder: Any, texts: list[str], asked: Tensor) -> Tensor:
-    vectors = torch.as_tensor(encoder.encode_document(texts))
+def _encoded(encoder: Any, texts: list[str], asked: Tensor, options: dict[str, Any]) -> Tensor:
+    vectors = torch.as_tensor(encoder.encode_document(texts, **options))
     if len(vectors) != len(texts):
         raise ValueError(f"expected an embedding for each of {len(texts)} passages, got {len(vectors)}")
     return _matrices(asked, vectors)[1]

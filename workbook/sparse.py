@@ -110,6 +110,32 @@ class SpladeEncoder(TextEncoder):
         self.head = LanguageModelHead(backbone.hidden_size, self.vocab_size)
         self.register_buffer("regularized_steps", torch.zeros((), dtype=torch.long))  # see `fit_splade`
 
+    @torch.no_grad()
+    def start_from_words(self, words: Tensor, bias: float = -2.0) -> "SpladeEncoder":
+        """Let every token speak for itself and for the words near to it, before the training begins.
+
+            word ← words,   W ← identity,   bias_v ← bias
+
+        A masked language model knows how to name a word. A fresh one names all V of them, in every text and
+        about equally loudly, and the training has to silence them first. From this start the encoder is a keyword
+        search with a few neighbours of each word, and the training improves on that.
+
+        Args:
+            words: as in `TransformerEncoder.start_from_words`.
+            bias: a word is in the vector when some token's product with it is above -bias; the lower, the sparser.
+        Returns:
+            the encoder itself, changed in place.
+        Raises:
+            ValueError: as in `TransformerEncoder.start_from_words`.
+
+        Taught in 16.
+        """
+        self.backbone.start_from_words(words)  # type: ignore[operator]
+        torch.nn.init.eye_(self.head.dense.weight)
+        torch.nn.init.zeros_(self.head.dense.bias)
+        torch.nn.init.constant_(self.head.bias, bias)
+        return self
+
     def logits(self, hidden: Tensor) -> Tensor:
         """How much each token speaks for each word: (..., D) -> (..., V). Taught in 10 and 16."""
         return self.head(hidden, self.backbone.embeddings.word.weight)  # type: ignore[union-attr]

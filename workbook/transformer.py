@@ -201,6 +201,37 @@ class TransformerEncoder(nn.Module):
             hidden = block(hidden, allowed)
         return maps
 
+    @torch.no_grad()
+    def start_from_words(self, words: Tensor, deviation: float = 0.06) -> "TransformerEncoder":
+        """Take over word vectors that a cheaper encoder has learned, before the training begins.
+
+            word ← words Vᵀ · deviation / std(words Vᵀ),   V the D directions in which the words reach furthest
+
+        A bag of vectors learns what words mean in seconds, a transformer in hours. With these vectors it has
+        only to learn what to do with them.
+
+        Args:
+            words: (V, at least D), such as the `word.weight` of a trained `StaticEncoder` with the same tokenizer.
+            deviation: of the new word vectors. Positions start at 0.02; words must be heard above them.
+        Returns:
+            the encoder itself, changed in place.
+        Raises:
+            ValueError: there are other words here, or the vectors are shorter than D.
+
+        Taught in 07.
+        """
+        V, D = self.embeddings.word.weight.shape
+        if words.ndim != 2 or len(words) != V or words.shape[1] < D:
+            raise ValueError(
+                f"words must be (V, at least D) = ({V}, {D} or more), got {tuple(words.shape)}; train them with the same "
+                "tokenizer, and with vectors no shorter than those of the transformer"
+            )
+        if words.shape[1] > D:
+            _, directions = torch.linalg.eigh(words.T @ words)  # in ascending order
+            words = words @ directions[:, -D:]
+        self.embeddings.word.weight.copy_(words * (deviation / words.std()))
+        return self
+
     @classmethod
     def from_bert(cls, hf_model: Any) -> "TransformerEncoder":
         """Take the weights of a Hugging Face `BertModel`.
