@@ -12,7 +12,6 @@ knowledge: compare them with the model card before you rely on them. None: not k
 Taught in 06 and 17.
 """
 
-import hashlib
 import importlib.metadata
 import json
 import re
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 
 from workbook.checkpoint import POOLINGS, find_model, from_pretrained, stated_settings
 from workbook.encoder import Pooling, TextEncoder
+from workbook.files import sha256_of
 from workbook.openai_embeddings import OpenAIEmbeddings
 
 __all__ = ["FAMILIES", "Family", "OpenAIEmbeddings", "family_of", "load", "minilm_from_wheel"]
@@ -268,8 +268,7 @@ def minilm_from_wheel() -> Path | None:
     weights = next((Path(str(file.locate())) for file in files if file.name == "model.safetensors"), None)
     if weights is None or not weights.exists():
         return None
-    with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_of(weights)
     if found != MINILM_SHA256:
         raise ValueError(
             f"{weights} has the SHA-256 {found}, expected {MINILM_SHA256}; it is not the file that was checked, so "

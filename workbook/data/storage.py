@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from workbook.files import whole_file, write_json, write_npy
+from workbook.files import sha256_of, whole_file, write_json, write_npy
 
 MANIFEST, HASHES, ROWS = "manifest.json", "id_hashes.npy", "id_rows.npy"
 FORMAT = "workbook texts 1"
@@ -238,7 +238,7 @@ class StoredTexts(Mapping[str, str]):
         for number, part in enumerate(self.manifest["parts"]):
             if self._starts[number] < stop and self._starts[number + 1] > start:
                 path = self.folder / part["file"]
-                if (found := _sha256(path)) != part["sha256"]:
+                if (found := sha256_of(path)) != part["sha256"]:
                     raise ValueError(_damaged(path, f"expected SHA-256 {part['sha256'][:16]}…, got {found[:16]}…"))
 
     def _column(self, name: str, start: int, stop: int | None) -> list[str]:
@@ -407,12 +407,7 @@ def _map(path: Path) -> np.ndarray:
 
 def _describe(path: Path, rows: int | None = None) -> dict[str, Any]:
     counted = {} if rows is None else {"rows": rows}
-    return {"file": path.name, **counted, "bytes": path.stat().st_size, "sha256": _sha256(path)}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {"file": path.name, **counted, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 
 def _damaged(path: Path, what: str) -> str:

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from workbook.encoder import TextEncoder, load
-from workbook.files import write_npy
+from workbook.files import sha256_of, write_npy
 from workbook.pipeline.data_stage import read_qrels, read_texts
 from workbook.pipeline.progress import progress
-from workbook.pipeline.stage import check, finished, sha256_of, stage
+from workbook.pipeline.stage import check, finished, stage
 from workbook.pipeline.workers import join, place, run_tasks
 
 SHARD_ROWS = 100_000

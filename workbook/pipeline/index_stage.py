@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from workbook.files import whole_file
+from workbook.files import sha256_of, whole_file
 from workbook.pipeline.encode_stage import read_vectors, shard_name
 from workbook.pipeline.progress import progress
-from workbook.pipeline.stage import finished, sha256_of, stage
+from workbook.pipeline.stage import finished, stage
 from workbook.pipeline.workers import one_thread, run_tasks
 
 KINDS = ("flat", "ivfpq", "hnsw")

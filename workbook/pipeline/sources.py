@@ -15,7 +15,7 @@ from workbook.data.folders import read_folder
 from workbook.data.problems import Problems
 from workbook.data.reading import once, read_judgements
 from workbook.data.storage import StoredTexts, open_texts
-from workbook.pipeline.stage import sha256_of
+from workbook.files import sha256_of
 
 Judgements = Mapping[str, Mapping[str, int]]
 
@@ -70,7 +70,7 @@ def open_source(source: Any, strict: bool = False, **options: Any) -> Source:
         return _folder(Path(source), strict)
     from workbook import data
 
-    return _collection(data.load(str(source)))
+    return _collection(data.load(str(source), strict=strict))
 
 
 def _collection(collection: Collection) -> Source:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook import __version__
-from workbook.files import write_json
+from workbook.files import sha256_of, write_json
 
 MANIFEST, STARTED = "manifest.json", "started.json"
 LIBRARIES = ("faiss-cpu", "numpy", "pyarrow", "tokenizers", "torch")
@@ -188,12 +188,6 @@ def check(work: str | Path, manifest: dict[str, Any], name: str, command: str) -
             f"run `python -m workbook {command} {work} --anew`"
         )
     return path
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, read piece by piece. Taught in 20."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def versions() -> dict[str, str]:
