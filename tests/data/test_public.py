@@ -200,7 +200,7 @@ def test_reading_that_is_killed_begins_anew(site, monkeypatch, tmp_path, cache):
     from workbook.data import reading
 
     with monkeypatch.context() as broken:
-        broken.setattr(reading, "_judged", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt()))
+        broken.setattr(reading, "read_judgements", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             data.load("msmarco-passage", download=True)
     assert (cache / "collections/msmarco-passage/corpus/manifest.json").exists()
