@@ -4,14 +4,12 @@ Taught in 09 and 17.
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from workbook.data.planted.corpus import LICENCE, SPLITS, Planted
 from workbook.data.planted.labels import labels
-from workbook.files import write_json
+from workbook.files import whole_file, write_json
 
 BUFFER = 1 << 20  # bytes
 
@@ -81,17 +79,8 @@ def _lines(corpus: Planted) -> dict[str, tuple[list[tuple[str, str]], Judged]]:
 
 
 def _stream(path: Path, lines: Iterable[str], header: str = "") -> None:
-    """Write lines to a temporary file beside the target, flush it, and give it the target's name."""
+    """Write lines as they come; the file is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="", buffering=BUFFER) as file:
-            file.write(header)
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="", buffering=BUFFER) as file:
+        file.write(header)
+        file.writelines(lines)
