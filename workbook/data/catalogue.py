@@ -1,7 +1,8 @@
 """What is known of each public collection: where it is, how large, under which licence, and its checksums.
 
-The sizes and MD5 sums of MS MARCO, TREC, BEIR and CodeSearchNet are those in ir_datasets 0.6.3, SQuAD's SHA-256
-those in TensorFlow Datasets, STS-B's MD5 that of torchtext. None of them was downloaded to write this page. A file
+The sizes and MD5 sums of MS MARCO, TREC, BEIR and CodeSearchNet are those in ir_datasets 0.6.3; SQuAD's SHA-256
+are those that public repositories quote, STS-B's MD5 is that of torchtext. The licences of BEIR's collections and
+STS-B's size are from memory: read the licence at its source. Nothing was downloaded to write this page. A file
 without a checksum here is pinned when it is first downloaded: its SHA-256 is written down beside it, and compared
 from then on. That notices later changes, not a first download that was already wrong.
 
@@ -90,7 +91,7 @@ MSMARCO_FILES = (
     RemoteFile(f"{NIST}2020qrels-pass.txt", 218_617, "md5:0355ccee7509ac0463e8278186cdd8d1"),
 )
 
-# name -> bytes, MD5, licence as BEIR's paper lists it. CQADupStack is missing: its zip holds twelve collections.
+# name -> bytes, MD5, licence as remembered from BEIR's paper. CQADupStack is missing: its zip holds twelve collections.
 BEIR: dict[str, tuple[int, str, str]] = {
     "arguana": (3_773_617, "8ad3e3c2a5867cdced806d6503f29b99", "CC BY 4.0"),
     "climate-fever": (1_228_666_652, "8b66f0a9126c521bae2bde127b4dc99d", BEIR_TERMS),
