@@ -1,11 +1,11 @@
 """index: faiss over the vectors on disk, trained on a sample and built shard by shard.
 
     flat     no file: an exact search reads the vectors themselves, memory-mapped
-    ivfpq    WORK/index/trained.faiss, block-00000.faiss, … (one for each shard), and in the end index.faiss
+    ivfpq    WORK/index/trained.faiss, block-00000.faiss, … (one for each shard), and in the end index.faiss alone
     hnsw     WORK/index/graph-00000.faiss, … : a graph for each million passages; all of them are searched
 
-The inverted lists of `index.faiss` and the vectors of a graph are memory-mapped when they are searched. A list
-is as long as sqrt(N) in IVF-PQ with 2 · sqrt(N) lists, so a search with a fixed number of lists costs as sqrt(N).
+The inverted lists of `index.faiss` and the vectors of a graph are memory-mapped when they are searched. With
+2 · sqrt(N) lists in IVF-PQ a list is half of sqrt(N) long, so a search in a fixed number of lists costs as sqrt(N).
 
 Letters: N passages, D dimensions.
 
@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from workbook.files import sha256_of, whole_file
+from workbook.files import sha256_of, whole_file, write_npy
 from workbook.pipeline.encode_stage import read_vectors, shard_name
 from workbook.pipeline.progress import progress
+from workbook.pipeline.shortlists import ROUNDS, learn_shortlists, nearest_lists
 from workbook.pipeline.stage import finished, stage
 from workbook.pipeline.workers import one_thread, run_tasks
 
@@ -28,7 +29,7 @@ KINDS = ("flat", "ivfpq", "hnsw")
 POINTS_PER_LIST = 40  # vectors that a list's centroid is trained on; faiss warns below 39
 GRAPH_SHARDS = 10
 LINKS, BREADTH = 16, 80  # of HNSW: links of a passage, and how many candidates are kept while it is added
-ROUNDS = 10  # of k-means
+SHORTLISTS = ("shortlist-groups", "shortlists")  # files that are there while the index is built
 
 
 def index(
@@ -127,12 +128,17 @@ def add_shard(work: str, number: int) -> str:
     path = folder / f"block-{number:05}.faiss"
     if not path.is_file():
         faiss = _faiss()
+        from faiss.contrib.ivf_tools import add_preassigned
+
         built = faiss.read_index(str(folder / "trained.faiss"))
+        lists = built.quantizer.reconstruct_n(0, built.nlist)  # (L, D)
+        groups, on = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in SHORTLISTS)
         vectors = read_vectors(work, shard_name(number))
         first = _first_row(work, number)
         for start in range(0, len(vectors), 16_384):
             piece = vectors[start : start + 16_384].astype(np.float32)
-            built.add_with_ids(piece, np.arange(first + start, first + start + len(piece)))
+            rows = np.arange(first + start, first + start + len(piece))  # faiss reads it by its address: it needs a name
+            add_preassigned(built, piece, nearest_lists(piece, lists, groups, on), rows)
         write_faiss(built, path)
     return ""
 
@@ -181,8 +187,12 @@ def _train(work: Path, settings: dict[str, Any], sample: np.ndarray, D: int, sho
     with progress(f"k-means of {settings['lists']:,} lists from {len(sample):,} vectors", 1, show=show) as more:
         with one_thread():
             faiss.omp_set_num_threads(1)
-            empty.train(_rows(work, sample, D))
+            x = _rows(work, sample, D)
+            empty.train(x)
+            learned = learn_shortlists(x, quantizer.reconstruct_n(0, settings["lists"]), settings["seed"] + 1)
         more(1)
+    for name, array in zip(SHORTLISTS, learned, strict=True):
+        write_npy(work / "index" / f"{name}.npy", array)
     write_faiss(empty, path)
 
 
@@ -221,7 +231,7 @@ def _merge(work: Path, shards: int) -> None:
         for number in range(shards):
             whole.merge_from(faiss.read_index(str(folder / f"block-{number:05}.faiss")), 0)
         write_faiss(whole, folder / "index.faiss")
-    for path in [*folder.glob("block-*.faiss"), folder / "trained.faiss"]:
+    for path in [*folder.glob("block-*.faiss"), *folder.glob("*.npy"), folder / "trained.faiss"]:
         path.unlink(missing_ok=True)
 
 
