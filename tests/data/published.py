@@ -254,10 +254,19 @@ def mteb_jsonl(folder: Path) -> Path:
     write_jsonl(folder / "queries.jsonl", MTEB_QUERIES)
     write_jsonl(folder / "qrels/test.jsonl", MTEB_QRELS)
     write(folder / "qrels/test.tsv", "query-id\tcorpus-id\tscore\n1\t4983\t1\n1\t5836\t0\n")
-    write(folder / "README.md", "---\nlicense: unknown\nconfigs:\n" + "".join(
-        f"- config_name: {name}\n  data_files:\n  - split: {split}\n    path: {path}\n"
-        for name, split, path in (("default", "test", "qrels/test.jsonl"), ("corpus", "corpus", "corpus.jsonl"),
-                                  ("queries", "queries", "queries.jsonl"))) + "---\n")  # fmt: skip
+    return card(folder, ("default", "test", "qrels/test.jsonl"), ("corpus", "corpus", "corpus.jsonl"),
+                ("queries", "queries", "queries.jsonl"))  # fmt: skip
+
+
+def card(folder: Path, *files: tuple[str, str, str]) -> Path:
+    """The README.md that tells the hub and the library datasets which files are which configuration and split."""
+    configs = {config: [(split, path) for name, split, path in files if name == config] for config, _, _ in files}
+    lines = ["---", "configs:"]
+    for config, splits in configs.items():
+        lines += [f"- config_name: {config}", "  data_files:"]
+        for split, path in splits:
+            lines += [f"  - split: {split}", f"    path: {path}"]
+    write(folder / "README.md", "\n".join([*lines, "---", ""]))
     return folder
 
 
@@ -278,7 +287,8 @@ def mteb_languages(folder: Path, splits: tuple[str, ...] = ("dev",), id: str = "
             write_parquet(folder / f"{language}-queries" / file, [{id: f"{split}1", "text": f"{words}?"}])
             qrels = [{"query-id": f"{split}1", "corpus-id": "7#0", "score": 1}]
             write_parquet(folder / f"{language}-qrels" / file, qrels)
-    return folder
+    configs = [f"{language}-{kind}" for language in LANGUAGES for kind in ("corpus", "qrels", "queries")]
+    return card(folder, *((config, split, f"{config}/{split}-*") for config in configs for split in splits))
 
 
 def cqadupstack(folder: Path) -> Path:
@@ -298,10 +308,7 @@ def mteb_parquet(folder: Path) -> Path:
     write_parquet(folder / "corpus/test-00000-of-00001.parquet", MTEB_CORPUS)
     write_parquet(folder / "queries/test-00000-of-00001.parquet", MTEB_QUERIES)
     write_parquet(folder / "qrels/test-00000-of-00001.parquet", MTEB_QRELS)
-    write(folder / "README.md", "---\nconfigs:\n" + "".join(
-        f"- config_name: {name}\n  data_files:\n  - split: test\n    path: {name}/test-*\n"
-        for name in ("corpus", "queries", "qrels")) + "---\n")  # fmt: skip
-    return folder
+    return card(folder, *((name, "test", f"{name}/test-*") for name in ("corpus", "queries", "qrels")))
 
 
 NQ = {

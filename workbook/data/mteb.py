@@ -12,7 +12,8 @@ A corpus may have a file for each split, too. Often they are the same passages; 
 stands for one passage in a split and for another in the next, only one split can be read: name it.
 
 A second form is microsoft/ms_marco: each row holds a query and ten passages, is_selected for those that answer
-it. There passages have no ids: the SHA-256 of a text becomes its id, so that the same text is one passage.
+it. There passages have no ids: the SHA-256 of a text becomes its id, so that the same text is one passage. The
+answers of its split test are held back: no query of it is judged.
 
 Taught in 17.
 """
