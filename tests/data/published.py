@@ -1,4 +1,9 @@
-"""Small files in the exact layouts in which public collections are published."""
+"""Small files in the exact layouts in which public collections are published.
+
+None of them was downloaded: their names, fields, types and separators were held against what publishers and users
+show of the real ones (docs/data.md says which). Lines that are quoted there are used here: the first of
+queries.train.tsv and of sts-train.csv, the first ids of SQuAD, SciFact and Natural Questions.
+"""
 
 import gzip
 import json
@@ -17,12 +22,12 @@ def write_jsonl(path: Path, rows: list[dict]) -> Path:
     return write(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def write_parquet(path: Path, rows: list[dict], **settings) -> Path:
+def write_parquet(path: Path, rows: list[dict], schema=None) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows), path, **settings)
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
     return path
 
 
@@ -62,7 +67,7 @@ HARD_NEGATIVES = [
     {"qid": 634306, "pos": [1, 2], "neg": {"bm25": []}},
 ]
 
-# microsoft/ms_marco, v2.1: a query in a row, with its ten passages
+# microsoft/ms_marco, v2.1: a query in a row, with its ten passages; a struct of lists, numbers in 32 bits
 MSMARCO_ROWS = [
     {
         "answers": ["Approximately $15,000 per year."],
@@ -85,6 +90,38 @@ MSMARCO_ROWS = [
         "wellFormedAnswers": [],
     },
 ]
+
+
+def msmarco_rows(folder: Path) -> Path:
+    """The layout of the hub: v2.1/SPLIT-*.parquet. Whose passages answer is not told in the split test."""
+    import pyarrow as pa
+
+    passages = {
+        "is_selected": pa.list_(pa.int32()),
+        "passage_text": pa.list_(pa.string()),
+        "url": pa.list_(pa.string()),
+    }
+    schema = pa.schema({
+        "answers": pa.list_(pa.string()), "passages": pa.struct(passages), "query": pa.string(),
+        "query_id": pa.int32(), "query_type": pa.string(), "wellFormedAnswers": pa.list_(pa.string()),
+    })  # fmt: skip
+    hidden = {
+        "answers": [],
+        "passages": {
+            "is_selected": [0, 0],
+            "passage_text": ["A shared passage.", "Seen in test only."],
+            "url": ["u", "w"],
+        },
+        "query": "what is a hidden answer",
+        "query_id": 15177,
+        "query_type": "DESCRIPTION",
+        "wellFormedAnswers": [],
+    }
+    write_parquet(folder / "v2.1/train-00000-of-00001.parquet", MSMARCO_ROWS[:1], schema)
+    write_parquet(folder / "v2.1/validation-00000-of-00001.parquet", MSMARCO_ROWS[1:], schema)
+    write_parquet(folder / "v2.1/test-00000-of-00001.parquet", [hidden], schema)
+    return folder
+
 
 # --- SQuAD 1.1 ------------------------------------------------------------------------------------
 
@@ -189,7 +226,9 @@ CODE_ROW_HF = {
 
 
 def codesearchnet(folder: Path) -> Path:
-    """The layout of the published zip: LANGUAGE/final/jsonl/SPLIT/LANGUAGE_SPLIT_N.jsonl.gz."""
+    """The layout of the published zip: LANGUAGE/final/jsonl/SPLIT/LANGUAGE_SPLIT_N.jsonl.gz, and two pickles."""
+    write(folder / "python_licenses.pkl", "a pickle")
+    write(folder / "python_dedupe_definitions_v2.pkl", "a pickle")
     for split, function in (("train", "add"), ("valid", "sub"), ("test", "mul")):
         row = CODE_ROW | {"url": f"https://github.com/owner/repo/{function}", "partition": split}
         write_jsonl(folder / f"python/final/jsonl/{split}/python_{split}_0.jsonl.gz", [row])
@@ -209,14 +248,67 @@ MTEB_QRELS = [
 ]
 
 
+def mteb_jsonl(folder: Path) -> Path:
+    """The form of BEIR's collections there, mteb/scifact: judgements in two forms, of which the card names one."""
+    write_jsonl(folder / "corpus.jsonl", MTEB_CORPUS)
+    write_jsonl(folder / "queries.jsonl", MTEB_QUERIES)
+    write_jsonl(folder / "qrels/test.jsonl", MTEB_QRELS)
+    write(folder / "qrels/test.tsv", "query-id\tcorpus-id\tscore\n1\t4983\t1\n1\t5836\t0\n")
+    return card(folder, ("default", "test", "qrels/test.jsonl"), ("corpus", "corpus", "corpus.jsonl"),
+                ("queries", "queries", "queries.jsonl"))  # fmt: skip
+
+
+def card(folder: Path, *files: tuple[str, str, str]) -> Path:
+    """The README.md that tells the hub and the library datasets which files are which configuration and split."""
+    configs = {config: [(split, path) for name, split, path in files if name == config] for config, _, _ in files}
+    lines = ["---", "configs:"]
+    for config, splits in configs.items():
+        lines += [f"- config_name: {config}", "  data_files:"]
+        for split, path in splits:
+            lines += [f"  - split: {split}", f"    path: {path}"]
+    write(folder / "README.md", "\n".join([*lines, "---", ""]))
+    return folder
+
+
+LANGUAGES = {"ar": "ما هو", "de": "was ist", "en": "what is"}
+
+
+def mteb_languages(folder: Path, splits: tuple[str, ...] = ("dev",), id: str = "_id") -> Path:
+    """The form of MIRACLRetrieval and MultiLongDocRetrieval: LANGUAGE-corpus, -queries and -qrels.
+
+    As in the latter, each split has a corpus of its own, and they are all the same. `id` is "_id" in one, "id" in the
+    other; both ids are texts, scores whole numbers.
+    """
+    for language, words in LANGUAGES.items():
+        for split in splits:
+            file = f"{split}-00000-of-00001.parquet"
+            corpus = [{id: f"7#{n}", "text": f"{words} {n}", "title": language} for n in range(3)]
+            write_parquet(folder / f"{language}-corpus" / file, corpus)
+            write_parquet(folder / f"{language}-queries" / file, [{id: f"{split}1", "text": f"{words}?"}])
+            qrels = [{"query-id": f"{split}1", "corpus-id": "7#0", "score": 1}]
+            write_parquet(folder / f"{language}-qrels" / file, qrels)
+    configs = [f"{language}-{kind}" for language in LANGUAGES for kind in ("corpus", "qrels", "queries")]
+    return card(folder, *((config, split, f"{config}/{split}-*") for config in configs for split in splits))
+
+
+def cqadupstack(folder: Path) -> Path:
+    """The layout of BEIR's zip: a folder for each forum, the same ids in several of them."""
+    for forum in ("android", "english", "wordpress"):
+        place = folder / "cqadupstack" / forum
+        write_jsonl(place / "corpus.jsonl", [
+            {"_id": "51829", "title": f"Title in {forum}", "text": f"Text in {forum}", "metadata": {"tags": [forum]}},
+            {"_id": "2", "title": "Another", "text": "More", "metadata": {"tags": []}},
+        ])  # fmt: skip
+        write_jsonl(place / "queries.jsonl", [{"_id": "11546", "text": f"Asked in {forum}", "metadata": {"tags": []}}])
+        write(place / "qrels/test.tsv", "query-id\tcorpus-id\tscore\n11546\t51829\t1\n")
+    return folder
+
+
 def mteb_parquet(folder: Path) -> Path:
     write_parquet(folder / "corpus/test-00000-of-00001.parquet", MTEB_CORPUS)
     write_parquet(folder / "queries/test-00000-of-00001.parquet", MTEB_QUERIES)
     write_parquet(folder / "qrels/test-00000-of-00001.parquet", MTEB_QRELS)
-    write(folder / "README.md", "---\nconfigs:\n" + "".join(
-        f"- config_name: {name}\n  data_files:\n  - split: test\n    path: {name}/test-*\n"
-        for name in ("corpus", "queries", "qrels")) + "---\n")  # fmt: skip
-    return folder
+    return card(folder, *((name, "test", f"{name}/test-*") for name in ("corpus", "queries", "qrels")))
 
 
 NQ = {

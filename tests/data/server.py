@@ -14,6 +14,7 @@ class Site:
         etags: path -> mark of the version; `"v1"` by default; None sends none.
         ranges: whether parts of files are served.
         stall: after how many bytes the next answer hangs, until the client is gone; once.
+        go: answers wait for this event, where there is one.
         answers: path -> (status, headers), instead of a file.
         asked: (path, Range, If-Range) of each request.
     """
@@ -23,6 +24,7 @@ class Site:
         self.cuts: list[int] = []
         self.stall: int | None = None
         self.stalled = threading.Event()
+        self.go: threading.Event | None = None
         self.etags: dict[str, str | None] = {}
         self.ranges = True
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
@@ -44,6 +46,8 @@ def served():
             path = self.path.lstrip("/")
             wanted, version = self.headers.get("Range"), self.headers.get("If-Range")
             site.asked.append((path, wanted, version))
+            if site.go is not None:
+                site.go.wait(60)
             if path in site.answers:
                 status, headers = site.answers[path]
                 return self.reply(status, headers, b"")

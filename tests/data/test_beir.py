@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbook import data
+from workbook.data import Problems, beir
 from workbook.data.beir import load_folder
 from workbook.data.problems import MalformedFile
 
@@ -119,3 +120,21 @@ def test_any_text_comes_back_as_it_was(tmp_path_factory, texts):
     (folder / "queries.jsonl").write_text('{"_id": "q", "text": "?"}\n', "utf-8")
     (folder / "qrels/test.tsv").write_text("\n", "utf-8")
     assert load_folder(folder, strict=True).corpus == texts
+
+
+def test_ids_with_quotes_are_read_as_beirs_own_loader_reads_them(tmp_path):
+    """The file is written by Python's csv module with the settings with which BEIR reads."""
+    import csv
+
+    ids = ['"Heroes"', 'The_"Weird"_one', "5'10\"", "plain"]
+    with (tmp_path / "test.tsv").open("w", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_MINIMAL, lineterminator="\n")
+        writer.writerows([["query-id", "corpus-id", "score"], *([f"q{n}", id, 1] for n, id in enumerate(ids))])
+    assert '"""Heroes"""' in (tmp_path / "test.tsv").read_text()
+    found = [passage_id for _, _, _, passage_id, _ in beir.read_qrels(tmp_path / "test.tsv", Problems(strict=True))]
+    assert found == ids
+
+
+@pytest.mark.parametrize("field", ['"Weird_Al"_Yankovic', '"', '"open', 'close"', 'a"b"c', '"a"b"'])
+def test_a_quote_that_is_no_csv_stays(field):
+    assert beir.unquoted(field) == field

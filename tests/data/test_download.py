@@ -1,11 +1,13 @@
 """Downloads from a server on this machine that breaks off, changes its mind, lies, and redirects."""
 
+import errno
 import hashlib
 import json
 import random
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -38,6 +40,25 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+FETCH = (
+    "import sys; from pathlib import Path; from workbook.data.catalogue import RemoteFile as F; "
+    "from workbook.data.download import fetch; fetch(F(sys.argv[1]), Path(sys.argv[2]))"
+)
+
+
+def start(site, folder, out):
+    """Another process that fetches the file; what it prints goes to `out`."""
+    with out.open("w") as output:
+        return subprocess.Popen([sys.executable, "-u", "-c", FETCH, site.url("a.bin"), str(folder)], stdout=output)
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
 def test_a_file_comes_whole_and_is_not_brought_twice(site, tmp_path):
     assert get(site, tmp_path).read_bytes() == CONTENT
     assert get(site, tmp_path).read_bytes() == CONTENT
@@ -68,20 +89,56 @@ def test_it_goes_on_after_a_kill(site, tmp_path):
 
 def test_it_goes_on_after_a_kill_that_nothing_can_catch(site, tmp_path):
     site.stall = 1_500_000
-    program = (
-        "import sys; from pathlib import Path; from workbook.data.catalogue import RemoteFile as F; "
-        "from workbook.data.download import fetch; fetch(F(sys.argv[1]), Path(sys.argv[2]))"
-    )
-    with subprocess.Popen([sys.executable, "-c", program, site.url("a.bin"), str(tmp_path)]) as process:
+    folder, part = tmp_path / "files", tmp_path / "files/a.bin.part"
+    with start(site, folder, tmp_path / "out") as process:
         assert site.stalled.wait(60)
-        part, deadline = tmp_path / "a.bin.part", time.monotonic() + 60
-        while (not part.exists() or part.stat().st_size < 1_000_000) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: part.exists() and part.stat().st_size >= 1_000_000)
         process.kill()
     kept = part.stat().st_size
-    assert kept >= 1_000_000
-    assert get(site, tmp_path).read_bytes() == CONTENT
+    assert get(site, folder).read_bytes() == CONTENT
     assert site.asked[1:] == [("a.bin", f"bytes={kept}-", '"v1"')]
+
+
+def test_of_two_processes_that_want_a_file_one_brings_it_and_the_other_waits(site, tmp_path):
+    site.go = threading.Event()
+    outs = [tmp_path / "one", tmp_path / "two"]
+    processes = [start(site, tmp_path / "files", out) for out in outs]
+    waits = f"another process is at work on {tmp_path / 'files'}; waiting for it\n"
+    until(lambda: len(site.asked) == 2 or (site.asked and waits in [out.read_text() for out in outs]))
+    site.go.set()
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert (tmp_path / "files/a.bin").read_bytes() == CONTENT
+    assert site.asked == [("a.bin", None, None)]
+    assert sorted(out.read_text() for out in outs) == ["", waits]
+    assert json.loads((tmp_path / "files/checksums.json").read_text())["a.bin"]["sha256"] == SHA
+
+
+def test_a_process_that_waits_goes_on_where_a_killed_one_stopped(site, tmp_path):
+    site.stall = 1_500_000
+    folder, out = tmp_path / "files", tmp_path / "two"
+    with start(site, folder, tmp_path / "one") as first:
+        assert site.stalled.wait(60)
+        until(lambda: (folder / "a.bin.part").exists() and (folder / "a.bin.part").stat().st_size >= 1_000_000)
+        with start(site, folder, out) as second:
+            until(lambda: "waiting" in out.read_text())
+            assert len(site.asked) == 1
+            first.kill()
+            assert second.wait(60) == 0
+    assert (folder / "a.bin").read_bytes() == CONTENT
+    assert [wanted is not None for _, wanted, _ in site.asked] == [False, True]
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS])
+def test_where_nothing_can_be_written_nothing_is_locked(site, tmp_path, monkeypatch, number):
+    import filelock
+
+    path = get(site, tmp_path / "files")
+
+    def refuse(*args, **kwargs):
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    assert get(site, tmp_path / "files") == path
 
 
 def test_another_version_on_the_server_begins_anew(site, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from tests.data import published as p
 from workbook import data
-from workbook.data import Problems, codesearchnet, msmarco, sts
+from workbook.data import Problems, codesearchnet, msmarco, mteb, sts
 from workbook.data.hub import from_datasets
 from workbook.data.problems import MalformedFile
 from workbook.data.toy import SimilarityPair
@@ -126,11 +126,11 @@ def test_hard_negatives_in_both_editions(tmp_path):
 
 
 def test_the_rows_of_microsoft_ms_marco(tmp_path):
-    p.write_parquet(tmp_path / "v2.1/train-00000-of-00001.parquet", p.MSMARCO_ROWS[:1])
-    p.write_parquet(tmp_path / "v2.1/validation-00000-of-00001.parquet", p.MSMARCO_ROWS[1:])
-    docs = data.load(tmp_path, strict=True)
-    assert sorted(docs.corpus.values()) == ["A shared passage.", "Another.", "The average Walgreens salary is $15,000."]
-    assert docs.splits == {"train": ("1185869",), "validation": ("9652",)}
+    docs = data.load(p.msmarco_rows(tmp_path), strict=True)
+    assert sorted(docs.corpus.values()) == [
+        "A shared passage.", "Another.", "Seen in test only.", "The average Walgreens salary is $15,000.",
+    ]  # fmt: skip
+    assert docs.splits == {"test": (), "train": ("1185869",), "validation": ("9652",)}
     assert docs.pairs("validation") == [("walgreens store sales average", "Another.")]
     assert docs.pairs("train")[0][1] == "The average Walgreens salary is $15,000."
 
@@ -273,9 +273,12 @@ def test_codesearchnet_with_docstrings_is_the_code_as_it_was(tmp_path):
     assert {text for _, _, _, text in reading.passages(Problems(strict=True))} == {p.CODE}
 
 
-def test_codesearchnet_in_hugging_faces_form_is_the_same(tmp_path):
+@pytest.mark.parametrize(
+    "converted", ["train-00000-of-00001.parquet", "train/0000.parquet", "partial-train/0000.parquet"]
+)
+def test_codesearchnet_in_hugging_faces_form_is_the_same(tmp_path, converted):
     p.write_jsonl(tmp_path / "a/python_train_0.jsonl.gz", [p.CODE_ROW])
-    p.write_parquet(tmp_path / "b/python/train-00000-of-00001.parquet", [p.CODE_ROW_HF])
+    p.write_parquet(tmp_path / "b/python" / converted, [p.CODE_ROW_HF])
     original, copy = data.load(tmp_path / "a", strict=True), data.load(tmp_path / "b", strict=True)
     assert (original.corpus, original.queries, original.qrels) == (copy.corpus, copy.queries, copy.qrels)
     assert original.splits == copy.splits == {"train": (p.CODE_ROW["url"],)}
@@ -313,6 +316,76 @@ def test_mteb_as_json_lines_with_judgements_where_its_repositories_have_them(tmp
     docs = data.load(tmp_path, strict=True)
     assert docs.qrels == {"1": {"4983": 1, "5836": 0}}
     assert docs.splits == {"test": ("1",)}
+
+
+def test_judgements_that_stand_there_in_two_forms_are_read_once(tmp_path):
+    folder = p.mteb_jsonl(tmp_path)
+    assert data.load(folder, strict=True).qrels == {"1": {"4983": 1, "5836": 0}}
+    assert mteb.read_hugging_face(folder, Problems()).judgements.keys() == {"test"}
+    paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")]
+    assert mteb.choose(paths, (), "mteb/scifact") == {
+        "corpus": ["corpus.jsonl"], "queries": ["queries.jsonl"], "qrels": ["qrels/test.jsonl"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("id", ["_id", "id"])
+def test_a_language_is_chosen_at_the_end_of_the_name(tmp_path, id):
+    folder = p.mteb_languages(tmp_path / "MIRACLRetrieval", id=id)
+    docs = data.load(folder / "de", strict=True)
+    assert docs.name == "MIRACLRetrieval/de"
+    assert docs.corpus == {"7#0": "de\nwas ist 0", "7#1": "de\nwas ist 1", "7#2": "de\nwas ist 2"}
+    assert (docs.queries, docs.qrels, docs.splits) == ({"dev1": "was ist?"}, {"dev1": {"7#0": 1}}, {"dev": ("dev1",)})
+    assert data.load(f"{folder}/ar", strict=True).queries == {"dev1": "ما هو?"}
+
+
+def test_a_corpus_that_stands_there_for_each_split_is_one_corpus(tmp_path):
+    folder = p.mteb_languages(tmp_path / "MultiLongDocRetrieval", ("dev", "test", "train"), "id")
+    docs = data.load(folder / "en", strict=True)
+    assert list(docs.corpus) == ["7#0", "7#1", "7#2"]
+    assert docs.splits == {"dev": ("dev1",), "test": ("test1",), "train": ("train1",)}
+    test = data.load(folder / "en" / "test", strict=True)
+    assert (list(test.corpus), list(test.queries), test.splits) == (list(docs.corpus), ["test1"], {"test": ("test1",)})
+
+
+def test_an_id_that_is_another_passage_in_another_split_is_never_merged(tmp_path):
+    folder = p.mteb_languages(tmp_path / "Task", ("dev", "test"))
+    other = [{"_id": "7#0", "text": "something else", "title": ""}, {"_id": "9", "text": "nine", "title": ""}]
+    p.write_parquet(folder / "de-corpus/test-00000-of-00001.parquet", other)
+    with pytest.raises(ValueError, match=r"test-.*row 1: the id '7#0' stands for another text .* add /dev or /test"):
+        data.load(folder / "de")
+    assert data.load(folder / "de/test", strict=True).corpus == {"7#0": "something else", "9": "nine"}
+    assert data.load(folder / "de/dev", strict=True).corpus["7#0"] == "de\nwas ist 0"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", r"Task holds a collection for each of ar, de, en, and one must be named: \S+Task/ar"),
+        ("fr", "Task holds a collection for each of ar, de, en, none for 'fr', and one must be named"),
+        ("de/test", "Task holds no test; the splits are dev"),
+    ],
+)
+def test_a_language_or_split_that_is_not_there_is_said_with_those_that_are(tmp_path, name, message):
+    folder = p.mteb_languages(tmp_path / "Task")
+    with pytest.raises(FileNotFoundError, match=message):
+        data.load(folder / name)
+
+
+def test_folders_that_only_look_like_languages_are_none(tmp_path):
+    p.write(tmp_path / "my-corpus/notes.txt", "mine")
+    with pytest.raises(FileNotFoundError, match="no collection"):
+        data.load(tmp_path / "my")
+    assert mteb.languages_of({"my-corpus", "de-queries", "en-corpus", "en-queries", "corpus", "queries"}) == ["en"]
+
+
+def test_a_folder_with_a_collection_for_each_forum_names_them(tmp_path):
+    folder = p.cqadupstack(tmp_path) / "cqadupstack"
+    with pytest.raises(
+        FileNotFoundError, match=r"holds the collections android, english, wordpress; load one of them: "
+    ):
+        data.load(folder)
+    docs = data.load(folder / "english", strict=True)
+    assert docs.pairs("test") == [("Asked in english", "Title in english\nText in english")]
 
 
 @pytest.mark.parametrize("score", [0.5, None, float("nan"), float("inf"), "high"])

@@ -4,7 +4,11 @@ import hashlib
 import io
 import json
 import socket
+import subprocess
+import sys
 import tarfile
+import threading
+import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +19,7 @@ from tests.data import published as p
 from tests.data.server import served
 from workbook import data
 from workbook.data import catalogue, download, public
+from workbook.data.archives import unpack
 from workbook.data.catalogue import CATALOGUE, Entry, RemoteFile
 from workbook.data.download import DownloadError, NotAllowed
 from workbook.data.problems import MalformedFile
@@ -70,6 +75,9 @@ def publish(site, monkeypatch, name: str, files: dict[str, bytes], **changed) ->
     monkeypatch.setitem(CATALOGUE, name, replace(CATALOGUE[name], files=remote, **changed))
 
 
+SMALL = {"passages": 2, "queries": 1}  # what the small collections of `published` hold
+
+
 def publish_msmarco(site, monkeypatch, tmp_path, **changed):
     folder = p.msmarco(tmp_path / "published", **changed)
     apart = ["qrels.dev.tsv", "msmarco-test2019-queries.tsv.gz", "2019qrels-pass.txt", "msmarco-test2020-queries.tsv.gz",
@@ -83,7 +91,9 @@ def publish_msmarco(site, monkeypatch, tmp_path, **changed):
 # --- consent --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*CATALOGUE, *catalogue.ALIASES, *catalogue.PARTS, "mteb/scifact"])
+@pytest.mark.parametrize(
+    "name", [*CATALOGUE, *catalogue.ALIASES, *catalogue.PARTS, "mteb/scifact", "mteb/MIRACLRetrieval/de/dev"]
+)
 @pytest.mark.parametrize("answer", [None, False])
 def test_nothing_is_downloaded_unless_asked_and_the_error_says_what_it_would_be(no_network, cache, name, answer):
     with pytest.raises(NotAllowed) as error:
@@ -131,7 +141,19 @@ def test_the_sums_are_those_of_ir_datasets():
                 assert file.checksum == f"md5:{known[file.url]['expected_md5']}", file.url
                 assert file.size == known[file.url]["size_hint"], file.url
                 compared += 1
-    assert compared == 6 + 1 + len(catalogue.BEIR) + len(catalogue.CODESEARCHNET)
+    assert compared == 6 + 1 + len(catalogue.BEIR) + len(catalogue.CQADUPSTACK) + len(catalogue.CODESEARCHNET)
+
+
+def test_the_counts_are_those_of_ir_datasets():
+    ir_datasets = pytest.importorskip("ir_datasets")
+    known = json.loads((Path(ir_datasets.__file__).parent / "etc/metadata.json").read_text())
+    beir = {name: entry for name, entry in CATALOGUE.items() if name.startswith("beir/")}
+    assert len(beir) == len(catalogue.BEIR) + len(catalogue.CQADUPSTACK)
+    for name, entry in beir.items():
+        assert (entry.passages, entry.queries) == (
+            known[name]["docs"]["count"], known[name]["queries"]["count"],
+        ), name  # fmt: skip
+    assert CATALOGUE["msmarco-passage"].passages == known["msmarco-passage"]["docs"]["count"]
 
 
 # --- from a server to a collection ----------------------------------------------------------------
@@ -147,7 +169,7 @@ def test_msmarco_from_its_archive_and_files(site, monkeypatch, tmp_path, cache, 
     assert list(docs.corpus) == ["0", "1", "2", "3"]
     assert list(docs.splits) == ["dev", "dev.small", "train", "trec-dl-2019", "trec-dl-2020"]
     assert docs.licence == CATALOGUE["msmarco-passage"].licence
-    assert {path.name for path in (cache / "collections/msmarco-passage").iterdir()} == {
+    assert {path.name for path in (cache / "collections/msmarco-passage").glob("[!.]*")} == {
         "corpus", "files", "manifest.json", "qrels", "queries",
     }  # fmt: skip
 
@@ -234,29 +256,71 @@ def test_fewer_passages_than_published_is_told(site, monkeypatch, tmp_path):
         data.load("msmarco-passage", download=True)
 
 
-def test_natural_questions_from_beirs_zip(site, monkeypatch, tmp_path):
+def test_fewer_queries_or_pairs_than_published_are_told(site, monkeypatch, tmp_path):
     publish(site, monkeypatch, "beir/nq", {"nq.zip": zipped(p.nq(tmp_path / "a"))}, passages=2)
+    with pytest.warns(UserWarning, match="beir/nq should hold 3,452 queries, 1 were read"):
+        data.load("nq", download=True)
+    p.write(tmp_path / "sts/stsbenchmark/sts-dev.csv", p.STS_TEST)
+    publish(site, monkeypatch, "stsbenchmark", {"Stsbenchmark.tar.gz": tar(tmp_path / "sts")})
+    with pytest.warns(UserWarning, match="stsbenchmark should hold 8,628 pairs, 1 were read"):
+        data.load("stsbenchmark", download=True)
+
+
+def test_a_forum_of_cqadupstack_and_the_next_from_the_same_download(site, monkeypatch, tmp_path, cache):
+    content = zipped(p.cqadupstack(tmp_path / "a"))
+    for forum in ("android", "wordpress"):
+        publish(site, monkeypatch, f"beir/cqadupstack/{forum}", {"cqadupstack.zip": content}, **SMALL)
+    unpacked = []
+
+    def watched(archive, folder, wanted):
+        unpack(archive, folder, wanted)
+        unpacked.extend(path.relative_to(folder).as_posix() for path in folder.rglob("*.jsonl"))
+
+    monkeypatch.setattr(public, "unpack", watched)
+    docs = data.load("beir/cqadupstack/android", download=True)
+    assert docs.name == "beir/cqadupstack/android"
+    assert docs.pairs("test") == [("Asked in android", "Title in android\nText in android")]
+    assert sorted(unpacked) == ["cqadupstack/android/corpus.jsonl", "cqadupstack/android/queries.jsonl"]
+    assert docs.licence == "Apache 2.0"
+    other = data.load("beir/cqadupstack/wordpress")  # nothing is missing, so it needs no consent
+    assert other.queries["11546"] == "Asked in wordpress"
+    assert [path for path, _, _ in site.asked] == ["cqadupstack.zip"]
+    assert dict(data.load("beir/cqadupstack/android").corpus) == dict(docs.corpus)
+
+
+def test_a_name_that_holds_several_collections_lists_them(no_network):
+    with pytest.raises(FileNotFoundError, match=r"a collection for each of android, english, .*, wordpress; name one"):
+        data.load("beir/cqadupstack", download=True)
+
+
+def test_natural_questions_from_beirs_zip(site, monkeypatch, tmp_path):
+    publish(site, monkeypatch, "beir/nq", {"nq.zip": zipped(p.nq(tmp_path / "a"))}, **SMALL)
     docs = data.load("nq", download=True)
     assert docs.qrels == {"test0": {"doc0": 1, "doc42": 1}}
     assert docs.corpus["doc0"].startswith("Minority interest\n")
     assert docs.licence == "CC BY-SA 3.0"
 
 
-def test_squad_codesearchnet_and_sts(site, monkeypatch, tmp_path):
+def test_squad_codesearchnet_and_sts(site, monkeypatch, tmp_path, cache):
     squad = {"train-v1.1.json": p.SQUAD_TRAIN, "dev-v1.1.json": p.SQUAD_DEV}
-    publish(site, monkeypatch, "squad", {name: json.dumps(content).encode() for name, content in squad.items()})
+    contents = {name: json.dumps(content).encode() for name, content in squad.items()}
+    publish(site, monkeypatch, "squad", contents, queries=4)
     assert {split: len(ids) for split, ids in data.load("squad", download=True).splits.items()} == {
         "dev": 1,
         "train": 3,
     }
 
     publish(site, monkeypatch, "codesearchnet/python", {"python.zip": zipped(p.codesearchnet(tmp_path / "code"))})
-    assert list(data.load("codesearchnet", download=True).splits) == ["test", "train", "valid"]
+    with monkeypatch.context() as kept:
+        kept.setattr(public.shutil, "rmtree", lambda *args, **how: None)
+        assert list(data.load("codesearchnet", download=True).splits) == ["test", "train", "valid"]
+    assert len(list(cache.rglob("*.jsonl.gz"))) == 3
+    assert not list(cache.rglob("*.pkl"))  # the archive's pickles stay packed
 
     for split in ("train", "dev", "test"):
         p.write(tmp_path / f"sts/stsbenchmark/sts-{split}.csv", p.STS_TEST)
     p.write(tmp_path / "sts/stsbenchmark/correlation.pl", "#!/usr/bin/perl\n")
-    publish(site, monkeypatch, "stsbenchmark", {"Stsbenchmark.tar.gz": tar(tmp_path / "sts")})
+    publish(site, monkeypatch, "stsbenchmark", {"Stsbenchmark.tar.gz": tar(tmp_path / "sts")}, queries=3)
     pairs = data.load("stsbenchmark", download=True)
     assert {split: len(found) for split, found in pairs.splits.items()} == {"train": 1, "dev": 1, "test": 1}
 
@@ -269,11 +333,13 @@ def test_triples_and_hard_negatives_are_streams(site, monkeypatch, tmp_path):
     assert next(iter(triples)) == ("121352", "0", "3")
 
 
-def hub(site, monkeypatch, repository: str, folder: Path, small: tuple[str, ...] = ()) -> None:
-    """A hub on this machine: facts, listing in two pages, and the files."""
+def hub(
+    site, monkeypatch, repository: str, folder: Path, small: tuple[str, ...] = (), card: dict | None = None
+) -> None:
+    """A hub on this machine: facts, listing, and the files."""
     commit = "0123456789abcdef0123456789abcdef01234567"
     monkeypatch.setenv("HF_ENDPOINT", site.address)
-    site.files[f"api/datasets/{repository}"] = json.dumps({"sha": commit}).encode()
+    site.files[f"api/datasets/{repository}"] = json.dumps({"sha": commit, "cardData": card}).encode()
     listing = [{"type": "directory", "path": "corpus", "oid": "0" * 40, "size": 0}]
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -286,28 +352,95 @@ def hub(site, monkeypatch, repository: str, folder: Path, small: tuple[str, ...]
     site.files[f"api/datasets/{repository}/tree/{commit}?recursive=true"] = json.dumps(listing).encode()
 
 
-@pytest.mark.parametrize("make", [p.mteb_parquet, lambda folder: hub_jsonl(folder)])
+@pytest.mark.parametrize("make", [p.mteb_parquet, p.mteb_jsonl])
 def test_a_task_of_mteb_from_the_hub(site, monkeypatch, tmp_path, cache, make):
     hub(site, monkeypatch, "mteb/scifact", make(tmp_path / "hub"), small=("queries.jsonl", "qrels/test.jsonl"))
     docs = data.load("mteb/scifact", download=True)
     assert docs.qrels == {"1": {"4983": 1, "5836": 0}}
     assert docs.splits == {"test": ("1",)}
-    assert not (cache / "collections/mteb--scifact/files/README.md").exists()  # only texts and judgements are taken
+    files = cache / "collections/mteb--scifact/files"
+    assert not list(files.rglob("README.md"))  # only texts and judgements are taken
+    assert not list(files.rglob("*.tsv"))  # and those that stand there twice, once
+    assert docs.licence == "see https://huggingface.co/datasets/mteb/scifact"
     asked = len(site.asked)
     assert data.load("mteb/scifact").fingerprint == docs.fingerprint
     assert len(site.asked) == asked
 
 
-def hub_jsonl(folder: Path) -> Path:
-    p.write_jsonl(folder / "corpus.jsonl", p.MTEB_CORPUS)
-    p.write_jsonl(folder / "queries.jsonl", p.MTEB_QUERIES)
-    p.write_jsonl(folder / "qrels/test.jsonl", p.MTEB_QRELS)
-    return folder
+def test_one_language_of_a_task_and_nothing_of_the_others(site, monkeypatch, tmp_path, cache, capsys):
+    made = p.mteb_languages(tmp_path / "hub", ("dev", "test"))
+    p.write_parquet(made / "de-top_ranked/dev-00000-of-00001.parquet", [{"query-id": "dev1", "corpus-ids": ["7#0"]}])
+    hub(site, monkeypatch, "mteb/MIRACLRetrieval", made, card={"license": "cc-by-sa-4.0"})
+    docs = data.load("mteb/MIRACLRetrieval/de", download=True, strict=True)
+    assert (docs.name, dict(docs.queries)) == ("mteb/MIRACLRetrieval/de", {"dev1": "was ist?", "test1": "was ist?"})
+    assert len(docs.corpus) == 3
+    assert docs.licence == "cc-by-sa-4.0; see https://huggingface.co/datasets/mteb/MIRACLRetrieval"
+    assert f"licence: {docs.licence}" in capsys.readouterr().out
+    brought = {path.split("/")[-2] for path, _, _ in site.asked if "resolve" in path}
+    assert brought == {"de-corpus", "de-queries", "de-qrels"}
+    split = data.load("mteb/MIRACLRetrieval/ar/test", download=True, strict=True)
+    assert (split.splits, dict(split.queries)) == ({"test": ("test1",)}, {"test1": "ما هو?"})
+    assert sorted(path.name for path in (cache / "collections").glob("[!.]*")) == [
+        "mteb--MIRACLRetrieval--ar--test", "mteb--MIRACLRetrieval--de",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("mteb/Task", r"^mteb/Task holds a collection for each of ar, de, en, and one must be named: mteb/Task/ar$"),
+        ("mteb/Task/fr", "each of ar, de, en, none for 'fr', and one must be named"),
+        ("mteb/Task/de/test", "mteb/Task holds no test; the splits are dev"),
+    ],
+)
+def test_a_language_that_the_hub_has_not_is_said_before_anything_is_brought(
+    site, monkeypatch, tmp_path, cache, name, message
+):
+    hub(site, monkeypatch, "mteb/Task", p.mteb_languages(tmp_path / "hub"))
+    with pytest.raises(FileNotFoundError, match=message):
+        data.load(name, download=True)
+    assert not [path for path, _, _ in site.asked if "resolve" in path]
+    assert not [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def test_a_data_set_without_judgements_is_said_before_anything_is_brought(site, monkeypatch, tmp_path):
+    p.write_parquet(tmp_path / "hub/corpus/train-00000-of-00001.parquet", p.MTEB_CORPUS)
+    p.write_parquet(tmp_path / "hub/queries/train-00000-of-00001.parquet", p.MTEB_QUERIES)
+    hub(site, monkeypatch, "mteb/Task", tmp_path / "hub")
+    with pytest.raises(FileNotFoundError, match="mteb/Task holds no qrels; a collection without judgements"):
+        data.load("mteb/Task", download=True)
+    assert not [path for path, _, _ in site.asked if "resolve" in path]
+
+
+@pytest.mark.slow
+def test_two_processes_that_want_a_collection_take_turns(site, monkeypatch, tmp_path, cache):
+    hub(site, monkeypatch, "mteb/scifact", p.mteb_jsonl(tmp_path / "hub"))
+    site.go = threading.Event()
+    manifest = cache / "collections/mteb--scifact/manifest.json"
+    program = (
+        "from pathlib import Path; from workbook import data; docs = data.load('mteb/scifact', download=True); "
+        f"print(docs.fingerprint, Path({str(manifest)!r}).stat().st_mtime_ns)"  # when it was written
+    )
+    outs = [tmp_path / "one", tmp_path / "two"]
+    processes = []
+    for out in outs:
+        with out.open("w") as output:
+            processes.append(subprocess.Popen([sys.executable, "-u", "-c", program], stdout=output))
+    deadline = time.monotonic() + 60
+    while len(site.asked) < 2 and not any("waiting for it" in out.read_text() for out in outs):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    site.go.set()
+    assert [process.wait(60) for process in processes] == [0, 0]
+    first, second = (out.read_text().splitlines()[-1] for out in outs)
+    assert first == second  # brought once, and read once
+    assert first.split(" ")[:-1] == data.load("mteb/scifact").fingerprint.split(" ")
+    assert len(site.asked) == len({path for path, _, _ in site.asked}) == 2 + 3
 
 
 @pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
 def test_a_file_that_is_not_what_the_hub_states_is_refused(site, monkeypatch, tmp_path, name):
-    hub(site, monkeypatch, "mteb/scifact", hub_jsonl(tmp_path / "hub"), small=("queries.jsonl",))
+    hub(site, monkeypatch, "mteb/scifact", p.mteb_jsonl(tmp_path / "hub"), small=("queries.jsonl",))
     path = next(path for path in site.files if path.endswith(name) and "resolve" in path)
     site.files[path] = site.files[path].replace(b"i", b"!")
     with pytest.raises(DownloadError, match=f"{name}.*expected the (sha256|git)"):
@@ -326,7 +459,7 @@ def test_hard_negatives_from_the_hub_and_only_that_file(site, monkeypatch, tmp_p
 
 @pytest.mark.parametrize("path", ["../../evil.jsonl", "/tmp/evil.jsonl", "a/../../../evil.jsonl"])
 def test_a_hub_that_lists_a_path_outside_is_not_followed(site, monkeypatch, tmp_path, cache, path):
-    hub(site, monkeypatch, "mteb/evil", hub_jsonl(tmp_path / "hub"))
+    hub(site, monkeypatch, "mteb/evil", p.mteb_jsonl(tmp_path / "hub"))
     listing = next(name for name in site.files if "tree" in name)
     site.files[listing] = json.dumps([{"type": "file", "path": path, "size": 1, "oid": "0" * 40}]).encode()
     with pytest.raises(DownloadError, match="would lead out of its folder"):
@@ -376,17 +509,22 @@ def test_no_pickle_is_loaded(site, monkeypatch, tmp_path):
 
 
 def test_it_can_be_forgotten(site, monkeypatch, tmp_path, cache):
-    publish(site, monkeypatch, "beir/nq", {"nq.zip": zipped(p.nq(tmp_path / "a"))}, passages=2)
+    publish(site, monkeypatch, "beir/nq", {"nq.zip": zipped(p.nq(tmp_path / "a"))}, **SMALL)
     data.load("nq", download=True)
     public.forget("nq")
-    assert not list((cache / "collections").iterdir())
+    assert [path.name for path in (cache / "collections").iterdir()] == [".beir--nq.lock"]
     with pytest.raises(NotAllowed):
         data.load("nq")
+    with pytest.raises(FileNotFoundError, match="beir/nq is not in the cache: there is no "):
+        public.forget("nq")
     with pytest.raises(FileNotFoundError, match="no public collection"):
         public.forget("../../etc")
 
 
-@pytest.mark.parametrize("name", ["mteb/../../etc", "mteb/", "beir/unheard-of", "beir/../nq", "/etc/nothing"])
+NO_NAMES = ["mteb/../../etc", "mteb/..", "mteb/a/../b", "mteb/a/b/c/d", "mteb/", "beir/unheard-of", "beir/../nq"]
+
+
+@pytest.mark.parametrize("name", [*NO_NAMES, "/etc/nothing"])
 def test_a_name_that_is_none_is_refused(name):
     with pytest.raises(FileNotFoundError, match="no collection"):
         data.load(name)

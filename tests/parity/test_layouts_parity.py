@@ -138,3 +138,30 @@ def test_a_collection_that_ir_datasets_keeps_in_a_pickle_is_refused(tmp_path):
     import ir_datasets.indices.lz4_pickle as store
 
     assert store.pickle.__name__ == "pickle"  # and the library is as it was
+
+
+@pytest.mark.parametrize(
+    ("make", "parts", "configs", "split"),
+    [
+        (p.mteb_jsonl, "", ("corpus", "queries", "default"), "test"),
+        (p.mteb_parquet, "", ("corpus", "queries", "qrels"), "test"),
+        (p.mteb_languages, "/de", ("de-corpus", "de-queries", "de-qrels"), "dev"),
+        (p.mteb_languages, "/ar/dev", ("ar-corpus", "ar-queries", "ar-qrels"), "dev"),
+    ],
+)
+def test_a_repository_of_the_hub_as_datasets_reads_it_by_its_card(tmp_path, make, parts, configs, split):
+    from datasets import get_dataset_split_names, load_dataset
+
+    folder = make(tmp_path / "task")
+
+    def read(config):  # as MTEB does: the split of that name, or the only one there is
+        splits = get_dataset_split_names(str(folder), config)
+        chosen = split if split in splits else splits[0]
+        assert split in splits or len(splits) == 1
+        return load_dataset(str(folder), config, split=chosen, cache_dir=str(tmp_path / "cache"))
+
+    corpus, queries, qrels = map(read, configs)
+    theirs = from_datasets(corpus, queries, {split: qrels}, strict=True)
+    ours = data.load(f"{folder}{parts}", strict=True)
+    assert (ours.corpus, ours.queries, ours.qrels) == (theirs.corpus, theirs.queries, theirs.qrels)
+    assert ours.splits == theirs.splits

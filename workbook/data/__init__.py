@@ -59,10 +59,11 @@ def load(
             installed packages), "pydocs-code" (title → code), "planted" (generated, 10,000
             passages) or "planted-N" (with N passages, all in memory; `workbook.data.planted.planted` gives the truth of
             any pair, has more settings, and streams what does not fit into memory); a public collection, such as
-            "msmarco-passage", "trec-dl-2019", "nq", "squad", "beir/scifact", "mteb/scifact",
-            "codesearchnet/python" or "stsbenchmark" (docs/data.md lists them); or a folder with files in
-            the layout of BEIR, MS MARCO, Hugging Face (MTEB), SQuAD or CodeSearchNet; or a file of sentence
-            pairs in one of STS-B's layouts.
+            "msmarco-passage", "trec-dl-2019", "nq", "squad", "beir/scifact", "beir/cqadupstack/android",
+            "mteb/scifact", "mteb/MIRACLRetrieval/de" (a language; a split may follow), "codesearchnet/python" or
+            "stsbenchmark" (docs/data.md lists them); or a folder with files in the layout of BEIR, MS MARCO,
+            Hugging Face (MTEB; language and split may follow it as well), SQuAD or CodeSearchNet; or a file of
+            sentence pairs in one of STS-B's layouts.
         download: True allows the download of a public collection. None asks the variable
             WORKBOOK_DOWNLOAD; without either nothing is downloaded.
         strict: stop at the first broken line of a file. Else it is left out, a warning says so, and the
@@ -84,17 +85,21 @@ def load(
     if Path(name_or_path).exists():
         return _warned(_from_path(Path(name_or_path), strict, store))
     from workbook.data import catalogue
+    from workbook.data.folders import chosen_part
     from workbook.data.public import is_public, load_public
 
     if is_public(str(name_or_path)):
         return _warned(load_public(str(name_or_path), download, strict))
+    folder, parts = chosen_part(Path(name_or_path))
+    if parts:
+        return _warned(_from_path(folder, strict, store, parts))
     raise FileNotFoundError(
         f"no collection {str(name_or_path)!r}; expected {', '.join(NAMES)}, planted-N, or a folder with corpus.jsonl, "
         f"queries.jsonl, qrels/, or a public collection: {', '.join(catalogue.names())}, mteb/…"
     )
 
 
-def _from_path(folder: Path, strict: bool, store: str | Path | None) -> Any:
+def _from_path(folder: Path, strict: bool, store: str | Path | None, parts: tuple[str, ...] = ()) -> Any:
     from workbook.data.folders import read_folder
     from workbook.data.reading import into_folder, into_memory, open_folder
     from workbook.data.sts import load_sts
@@ -105,7 +110,7 @@ def _from_path(folder: Path, strict: bool, store: str | Path | None) -> Any:
     stored = open_folder(folder)
     if stored is not None and not (strict and stored.problems):
         return stored
-    reading = read_folder(folder, problems)
+    reading = read_folder(folder, problems, parts=parts)
     return into_memory(reading, problems) if store is None else into_folder(reading, Path(store), problems)
 
 

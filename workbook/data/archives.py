@@ -10,7 +10,7 @@ Taught in 17.
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -30,12 +30,13 @@ def is_archive(path: Path) -> bool:
     return path.name.endswith(ENDINGS)
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def unpack(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], bool] = lambda path: True) -> None:
     """Unpack an archive into a new folder, wholly or not at all.
 
     Args:
         archive: a .tar, .tar.gz, .tgz or .zip file.
         folder: what to make of it; must not be there yet.
+        wanted: which files to take, by their path in the archive; all by default.
     Raises:
         FileExistsError: the folder is there.
         UnsafeArchive: a member must not be unpacked; the message names it.
@@ -50,7 +51,10 @@ def unpack(archive: Path, folder: Path) -> None:
         with replace_folder(folder) as work:
             members = _zip_members(archive) if archive.name.endswith(".zip") else _tar_members(archive)
             for name, content in members:
-                target = work / _safe(name, archive)
+                path = _safe(name, archive)
+                target = work / path
+                if content is not None and not wanted(path):
+                    continue
                 if content is None:
                     target.mkdir(parents=True, exist_ok=True)
                     continue

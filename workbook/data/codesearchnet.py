@@ -1,8 +1,9 @@
 """CodeSearchNet: a function's documentation finds its code.
 
-LANGUAGE_SPLIT_N.jsonl.gz, a function in each line, in folders train, valid and test. The original names its
-fields code, code_tokens, docstring, url; Hugging Face's form func_code_string, func_code_tokens,
-func_documentation_string, func_code_url (and func_code_url stands for both ids, as the original's url does).
+LANGUAGE/final/jsonl/SPLIT/LANGUAGE_SPLIT_N.jsonl.gz, a function in each line, split train, valid or test. The
+original names its fields code, code_tokens, docstring, url; Hugging Face's form func_code_string, func_code_tokens,
+func_documentation_string, func_code_url. The url is the id of the function and of its documentation. Beside the
+folders the original has pickles (licences, and functions without documentation): they are never unpacked.
 
 `code` holds the docstring that is the query: a search that finds it there has found nothing. So a passage is
 made of code_tokens, which leave comments out, joined by spaces; with docstrings=True it is the code as it was.
@@ -10,6 +11,7 @@ made of code_tokens, which leave comments out, joined by spaces; with docstrings
 Source: Husain et al. 2019. Taught in 07 and 17.
 """
 
+import re
 from collections.abc import Container, Iterator
 from functools import partial
 from pathlib import Path
@@ -89,5 +91,5 @@ def split_of(path: Path, folder: Path) -> str | None:
     """The split of a file: the folder it stands in, or a part of its name. None for other files. Taught in 17."""
     if not path.name.endswith(ROW_FILES):
         return None
-    parts = [*path.relative_to(folder).parts[:-1], *path.name.replace("-", "_").replace(".", "_").split("_")]
+    parts = re.split(r"[/_.-]", path.relative_to(folder).as_posix())  # partial-train, as converted Parquet has it
     return next((part for part in reversed(parts) if part in SPLITS), None)

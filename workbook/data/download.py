@@ -2,11 +2,13 @@
 
 What arrives goes to NAME.part, with the server's mark of the version (ETag) beside it, and takes its name when it
 is whole and its checksum is right. A download that was cut off, or killed, goes on where it stopped, if the server
-still has the same version; else it begins anew.
+still has the same version; else it begins anew. Of several processes that want the same file one brings it, and the
+others wait.
 
 Taught in 17.
 """
 
+import errno
 import hashlib
 import http.client
 import json
@@ -16,6 +18,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +84,38 @@ def fetch(file: RemoteFile, folder: Path, timeout: float = 60.0, retries: int = 
     """
     _on_the_web(file.url)
     target = folder / _plain_name(file.file_name)
+    with one_at_a_time(folder):
+        return _fetch(file, target, folder, timeout, retries, pause)
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let only one process at a time work on a folder; the others say so and wait.
+
+    The lock is the operating system's, on the file .NAME.lock beside the folder, so that it goes with the process
+    that holds it, even one that is killed. The empty file stays. Where nothing can be written, nothing is locked.
+
+    Taught in 17.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"another process is at work on {folder}; waiting for it")
+        lock.acquire()
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _fetch(file: RemoteFile, target: Path, folder: Path, timeout: float, retries: int, pause: float) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if target.is_file():
         _check(target, file, folder)

@@ -19,6 +19,7 @@ from workbook.data.catalogue import RemoteFile
 from workbook.data.collection import Collection
 from workbook.data.download import DownloadError, get_json
 from workbook.data.formats import ROW_FILES
+from workbook.data.mteb import choose, judgement_rows, text_rows
 from workbook.data.problems import Problems
 from workbook.data.reading import Reading, into_memory
 from workbook.files import write_json
@@ -27,17 +28,20 @@ LISTING = "hub.json"
 ENDINGS = (*ROW_FILES, ".tsv")
 
 
-def hub_files(data_set: str, only: tuple[str, ...], folder: Path) -> dict[str, RemoteFile]:
+def hub_files(data_set: str, only: tuple[str, ...], folder: Path, parts: tuple[str, ...] = ()) -> dict[str, RemoteFile]:
     """Ask the hub for the files of a data set, and keep the answer in hub.json.
 
     Args:
         data_set: "owner/name".
-        only: what the paths of wanted files begin with; all texts and judgements, if empty.
+        only: what the paths of wanted files begin with; if empty, the texts and judgements of one collection.
         folder: where to keep the answer.
+        parts: the language and split of that collection, as for `mteb.choose`.
     Returns:
         path in the data set -> what to download.
     Raises:
         DownloadError: the hub gives no usable answer, or holds no such files.
+        FileNotFoundError: the data set holds no corpus, queries and judgements, or has several languages and none
+            was named, or not this one; the message lists them.
 
     Taught in 17.
     """
@@ -61,8 +65,13 @@ def hub_files(data_set: str, only: tuple[str, ...], folder: Path) -> dict[str, R
                 )  # fmt: skip
     if not files:
         raise DownloadError(f"{data_set} holds no file that ends in {', '.join(ENDINGS)}")
+    if not only:
+        chosen = choose(files, parts, data_set)
+        files = {path: files[path] for kind in chosen.values() for path in kind}
     kept = {path: [file.url, file.size, file.checksum] for path, file in files.items()}
-    write_json(folder / LISTING, {"data set": data_set, "commit": commit, "files": kept})
+    licence = (facts.get("cardData") or {}).get("license", "")
+    facts = {"data set": data_set, "commit": commit, "licence": str(licence), "files": kept}
+    write_json(folder / LISTING, facts)
     return files
 
 
@@ -80,6 +89,11 @@ def kept_files(folder: Path) -> dict[str, RemoteFile] | None:
     }
 
 
+def kept_licence(folder: Path) -> str:
+    """The licence that the data set's card on the hub states; "" where it states none. Taught in 17."""
+    return str(json.loads((folder / LISTING).read_text("utf-8")).get("licence", ""))
+
+
 def from_datasets(
     corpus: Any, queries: Any, qrels: Any, name: str = "data set", licence: str = "unknown", strict: bool = False
 ) -> Collection:
@@ -94,8 +108,6 @@ def from_datasets(
 
     Taught in 17.
     """
-    from workbook.data.mteb import judgement_rows, text_rows
-
     problems, splits = Problems(strict), qrels if hasattr(qrels, "keys") else {"test": qrels}
     reading = Reading(
         name,

@@ -1,23 +1,28 @@
 """Collections in Hugging Face's layout, as MTEB's retrieval tasks and MS MARCO's copies there have it.
 
-Texts stand in corpus.jsonl or corpus/*.parquet, and the same for queries; judgements in qrels/, or in the
-configuration "default", often a folder data/. A split is what a file's name begins with: test-00000-of-00001.parquet.
-Read are .jsonl, .jsonl.gz, .parquet, and .tsv for judgements.
+A data set there is made of configurations: corpus, queries, and qrels or default, which stands in data/. Each is a
+file, corpus.jsonl, or a folder with a file for each split: corpus/test-00000-of-00001.parquet, qrels/test.jsonl.
+Where there is a collection for each language, or pair of languages, its name comes first: de-corpus, de-queries and
+de-qrels. Read are .jsonl, .jsonl.gz, .parquet, and .tsv for judgements.
 
     texts        _id, id, docid, pid or qid; text (or passage, query); perhaps a title
-    judgements   query-id, corpus-id, score (or query_id, pid and so on); MTEB writes scores as 1.0
+    judgements   query-id, corpus-id, score (or query_id, pid and so on); some repositories write scores as 1.0
+
+A corpus may have a file for each split, too. Often they are the same passages; then each counts once. Where an id
+stands for one passage in a split and for another in the next, only one split can be read: name it.
 
 A second form is microsoft/ms_marco: each row holds a query and ten passages, is_selected for those that answer
-it. There passages have no ids: the SHA-256 of a text becomes its id, so that the same text is one passage.
+it. There passages have no ids: the SHA-256 of a text becomes its id, so that the same text is one passage. The
+answers of its split test are held back: no query of it is judged.
 
 Taught in 17.
 """
 
 import hashlib
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from workbook.data.beir import read_qrels, stated_licence
 from workbook.data.formats import ROW_FILES, read_rows, unit
@@ -34,22 +39,23 @@ KINDS = {"corpus": ("corpus", "passage", "passages", "collection"), "queries": (
          "qrels": ("qrels", "default", "data", "judgements")}  # fmt: skip
 
 
-def read_hugging_face(folder: Path, problems: Problems, name: str | None = None, licence: str = "unknown") -> Reading:
+def read_hugging_face(
+    folder: Path, problems: Problems, name: str | None = None, licence: str = "unknown", parts: Sequence[str] = ()
+) -> Reading:
     """Find the files of Hugging Face's layout in a folder.
 
+    Args:
+        parts: the language, where there is a collection for each; and the split, if only one is wanted.
     Raises:
-        FileNotFoundError: a part of the layout is missing.
+        FileNotFoundError: a part of the layout is missing, or the language or split.
 
     Taught in 17.
     """
     licence = stated_licence(folder, problems, licence)
-    files = {kind: files_of(folder, kind) for kind in KINDS}
-    if not files["corpus"] and (rows := [path for path in row_files(folder) if is_msmarco_rows(path)]):
+    if not has_corpus(folder) and (rows := [path for path in row_files(folder) if is_msmarco_rows(path)]):
         return _msmarco_rows(rows, name or folder.name, licence)
-    for kind, found in files.items():
-        if not found:
-            why = f"; {NO_JUDGEMENTS}" if kind == "qrels" else ""
-            raise FileNotFoundError(f"{folder} holds no {kind}{why}; expected {LAYOUT}")
+    paths = [path.relative_to(folder).as_posix() for path in [*row_files(folder), *folder.glob("*qrels/*.tsv")]]
+    files = {kind: [folder / path for path in found] for kind, found in choose(paths, parts, str(folder)).items()}
     splits: dict[str, list[Path]] = {}
     for path in files["qrels"]:
         splits.setdefault(split_of(path), []).append(path)
@@ -63,19 +69,73 @@ def read_hugging_face(folder: Path, problems: Problems, name: str | None = None,
     )
 
 
-def files_of(folder: Path, kind: str) -> list[Path]:
-    """The files of the corpus, the queries or the qrels: by their name, or by the name of their folder.
+def choose(paths: Iterable[str], parts: Sequence[str], place: str) -> dict[str, list[str]]:
+    """Of the files of a data set, those of one collection.
+
+    Args:
+        paths: where they stand in the data set.
+        parts: what follows the data set in a name: the language, if there is a collection for each, and the split.
+        place: what the data set is called, for messages.
+    Returns:
+        "corpus", "queries" and "qrels" -> paths. With a split, a corpus that has no such split is taken whole.
+    Raises:
+        FileNotFoundError: there is no such language or split, or none was named; the message lists them.
 
     Taught in 17.
     """
-    found = row_files(folder)
-    if kind == "qrels":
-        found += sorted(folder.glob("qrels/*.tsv"))
-    for name in KINDS[kind]:
-        named = [path for path in found if path.relative_to(folder).parts[0].split(".")[0].split("-")[0] == name]
-        if named:
-            return named
-    return []
+    files: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        files.setdefault(config_of(path), []).append(path)
+    languages, rest, prefix = languages_of(files), list(parts), ""
+    if rest and rest[0] in languages:
+        prefix = f"{rest.pop(0)}-"
+    elif languages and not any(name in files for name in KINDS["corpus"]):
+        asked = f" none for {rest[0]!r}," if rest else ""
+        raise FileNotFoundError(
+            f"{place} holds a collection for each of {', '.join(languages)},{asked} and one must be named: "
+            f"{place}/{languages[0]}"
+        )
+    found = {}
+    for kind, names in KINDS.items():
+        found[kind] = next((files[prefix + name] for name in names if prefix + name in files), [])
+        if not found[kind]:
+            why = f"; {NO_JUDGEMENTS}" if kind == "qrels" else ""
+            raise FileNotFoundError(f"{place} holds no {prefix}{kind}{why}; expected {LAYOUT}")
+    rows = {split_of(path) for path in found["qrels"] if not path.endswith(".tsv")}  # some stand there in both forms
+    found["qrels"] = [path for path in found["qrels"] if not path.endswith(".tsv") or split_of(path) not in rows]
+    if rest:
+        splits = sorted({split_of(path) for path in found["qrels"]})
+        if len(rest) > 1 or rest[0] not in splits:
+            raise FileNotFoundError(f"{place} holds no {'/'.join(rest)}; the splits are {', '.join(splits)}")
+        for kind, chosen in found.items():
+            found[kind] = [path for path in chosen if split_of(path) == rest[0]] or chosen
+    return found
+
+
+def config_of(path: str) -> str:
+    """The configuration that a file belongs to: de-corpus/dev-00000-of-00002.parquet -> de-corpus. Taught in 17."""
+    return split_of(PurePosixPath(PurePosixPath(path).parts[0]))
+
+
+def languages_of(configs: Iterable[str]) -> list[str]:
+    """The languages: what comes first in the names of a corpus and of queries. Taught in 17."""
+    names = set(configs)
+    return sorted(
+        name.removesuffix("-corpus")
+        for name in names
+        if name.endswith("-corpus") and f"{name.removesuffix('corpus')}queries" in names
+    )
+
+
+def configs_of(folder: Path) -> set[str]:
+    """The configurations of a folder. Taught in 17."""
+    return {config_of(path.relative_to(folder).as_posix()) for path in row_files(folder)}
+
+
+def has_corpus(folder: Path) -> bool:
+    """Whether a folder holds texts in Hugging Face's layout, for one language or several. Taught in 17."""
+    configs = configs_of(folder)
+    return bool(languages_of(configs)) or not configs.isdisjoint(KINDS["corpus"])
 
 
 def row_files(folder: Path) -> list[Path]:
@@ -84,9 +144,9 @@ def row_files(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.name.endswith(ROW_FILES) and path.is_file())
 
 
-def split_of(path: Path) -> str:
+def split_of(path: str | PurePosixPath | Path) -> str:
     """test-00000-of-00001.parquet and test.jsonl -> test. Taught in 17."""
-    stem = path.name
+    stem = PurePosixPath(path).name
     for ending in (*ROW_FILES, ".tsv"):
         stem = stem.removesuffix(ending)
     return re.sub(r"-\d{5}-of-\d{5}.*$", "", stem)
@@ -125,8 +185,22 @@ def judgement_rows(path: Path, rows: Iterable[tuple[int, dict]], problems: Probl
 
 
 def _texts(paths: list[Path], problems: Problems) -> Texts:
+    """The texts of all files. What stands under the same id in the files of two splits counts once."""
+    several = len({split_of(path) for path in paths}) > 1
+    seen: dict[str, tuple[str, int]] = {}  # id -> the first split it stands in, and the hash of its text
     for path in paths:
-        yield from text_rows(path, read_rows(path, problems, (*IDS, *TEXTS, "title")), problems)
+        split = split_of(path)
+        for place in text_rows(path, read_rows(path, problems, (*IDS, *TEXTS, "title")), problems):
+            if several:
+                first, text = seen.setdefault(place[2], (split, hash(place[3])))
+                if first != split and text != hash(place[3]):
+                    raise ValueError(
+                        f"{path}, {unit(path)} {place[1]}: the id {place[2]!r} stands for another text than in the "
+                        f"split {first}; read one split alone: add /{first} or /{split} to the name"
+                    )
+                if first != split:
+                    continue
+            yield place
 
 
 def _judgements(paths: list[Path], problems: Problems, queries: Container[str]) -> Judgements:
