@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("faiss")
 
-from workbook.pipeline.shortlists import learn_shortlists, nearest_lists  # noqa: E402
+from workbook.pipeline.shortlists import learn_shortlists, nearest_lists
 
 
 def spread(rows: int, seed: int, D: int = 16) -> np.ndarray:
@@ -19,14 +19,16 @@ def spread(rows: int, seed: int, D: int = 16) -> np.ndarray:
 def test_one_group_compares_with_every_list():
     lists, x = spread(99, 1), spread(3_000, 2)  # sqrt(99) / 5 is 1
     groups, on = learn_shortlists(spread(2_000, 3), lists, seed=0)
-    assert on.shape == (1, 99) and on.all()
+    assert on.shape == (1, 99)
+    assert on.all()
     np.testing.assert_array_equal(nearest_lists(x, lists, groups, on), (x @ lists.T).argmax(axis=1))
 
 
 def test_the_sample_gets_its_nearest_lists_although_shortlists_are_short():
     lists, sample = spread(900, 1), spread(20_000, 3)
     groups, on = learn_shortlists(sample, lists, seed=0)
-    assert on.shape == (6, 900) and on.sum(axis=1).max() < 600
+    assert on.shape == (6, 900)
+    assert on.sum(axis=1).max() < 600
     np.testing.assert_array_equal(nearest_lists(sample, lists, groups, on), (sample @ lists.T).argmax(axis=1))
 
 

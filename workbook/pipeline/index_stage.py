@@ -137,7 +137,9 @@ def add_shard(work: str, number: int) -> str:
         first = _first_row(work, number)
         for start in range(0, len(vectors), 16_384):
             piece = vectors[start : start + 16_384].astype(np.float32)
-            rows = np.arange(first + start, first + start + len(piece))  # faiss reads it by its address: it needs a name
+            rows = np.arange(
+                first + start, first + start + len(piece)
+            )  # faiss reads it by its address: it needs a name
             add_preassigned(built, piece, nearest_lists(piece, lists, groups, on), rows)
         write_faiss(built, path)
     return ""

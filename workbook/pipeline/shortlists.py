@@ -39,9 +39,10 @@ def learn_shortlists(sample: np.ndarray, lists: np.ndarray, seed: int) -> tuple[
         return lists.mean(axis=0, keepdims=True), np.ones((1, L), bool)
     means = faiss.Kmeans(D, G, niter=ROUNDS, seed=seed, spherical=True, min_points_per_centroid=1)
     means.train(sample)
+    groups = np.asarray(means.centroids)
     on = np.zeros((G, L), bool)
-    on[_nearest(sample, means.centroids), _nearest(sample, lists)] = True
-    return means.centroids, on
+    on[_nearest(sample, groups), _nearest(sample, lists)] = True
+    return groups, on
 
 
 def nearest_lists(x: np.ndarray, lists: np.ndarray, groups: np.ndarray, on: np.ndarray) -> np.ndarray:
