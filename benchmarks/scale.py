@@ -33,6 +33,7 @@ LIMITS = {
     "search_slope": 0.5,
 }
 BUILD = ("data", "train", "encode", "index")
+HNSW_UP_TO = 1_000_000  # passages; a graph takes ten times as long to build as lists
 
 
 def main() -> None:
@@ -95,15 +96,10 @@ def measure(size: int, work: Path, processes: int) -> dict:
         "stages": {},
     }
     for name, command, folder in stages:
-        cost = watch([sys.executable, "-m", "workbook", *map(str, command), "--quiet"])
-        there = sum(path.stat().st_size for path in (work / folder).rglob("*") if path.is_file())
-        measured["stages"][name] = {**cost, "bytes": there}
+        cost = measured["stages"][name] = run_stage(command, work / folder)
         print(f"{size:>9,} {name:<16} {cost['wall_seconds']:>8.1f} s {cost['cpu_seconds']:>8.1f} CPU s", flush=True)
     for name in ("text", "latency", "transformer"):
-        cost = watch([sys.executable, "-m", "benchmarks.scale_parts", name, str(work)])
-        measured[name] = {**json.loads(cost.pop("said")), "cost": cost}
-    for cost in measured["stages"].values():
-        cost.pop("said")
+        measured[name] = run_part(name, work)
     read = json.loads((work / "evaluation/dev/evaluation.json").read_text("utf-8"))
     measured["metrics"] = read["metrics"]
     measured["index"] = json.loads((work / "index/manifest.json").read_text("utf-8"))["settings"]
@@ -114,7 +110,24 @@ def measure(size: int, work: Path, processes: int) -> dict:
         "peak_resident_bytes": max(cost["peak_resident_bytes"] or 0 for cost in measured["stages"].values()),
         "bytes": sum(cost["bytes"] for cost in measured["stages"].values()),
     }
+    if size <= HNSW_UP_TO:
+        built = run_stage(["index", work, "--kind", "hnsw", "--anew", *many], work / "index")
+        run_stage(["search", work, "dev", "--limit", QUERIES, "--anew", "--no-trec", *many], work / "runs/dev")
+        measured["hnsw"] = {"index": built, "latency": run_part("latency", work)}
     return measured
+
+
+def run_stage(command: list, folder: Path) -> dict:
+    """Run a command of the workbook; what it cost, and the bytes in its folder."""
+    cost = watch([sys.executable, "-m", "workbook", *map(str, command), "--quiet"])
+    del cost["said"]
+    return {**cost, "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())}
+
+
+def run_part(name: str, work: Path) -> dict:
+    """Run a part of `scale_parts`; what it measured, and what that cost."""
+    cost = watch([sys.executable, "-m", "benchmarks.scale_parts", name, str(work)])
+    return {**json.loads(cost.pop("said")), "cost": cost}
 
 
 def watch(command: list[str]) -> dict:
@@ -223,6 +236,12 @@ def table(record: dict) -> str:
             f"{'':>10}  transformer: {transformer['passages_per_cpu_second']:.0f} passages a CPU second on "
             f"{transformer['sample']:,}, extrapolated {transformer['extrapolated_cpu_hours']:.2f} CPU hours"
         )
+        if "hnsw" in one:
+            built, latency = one["hnsw"]["index"], one["hnsw"]["latency"]
+            lines.append(
+                f"{'':>10}  hnsw: {built['cpu_seconds']:.0f} CPU s, {built['bytes'] / 1e9:.3f} GB; a query "
+                f"{latency['whole_ms']:.3f} ms with scoring; recall@10 {latency['recall_at_10']:.3f}"
+            )
     lines.append(json.dumps(record["slopes"], indent=1))
     return "\n".join(lines)
 

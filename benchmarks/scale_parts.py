@@ -49,13 +49,9 @@ def text(work: Path) -> dict:
 def latency(work: Path) -> dict:
     """One query at a time against the memory-mapped index, one thread, pages in memory; and recall."""
     from workbook.pipeline.encode_stage import read_vectors
-    from workbook.pipeline.index_stage import read_index
-    from workbook.pipeline.search_stage import PROBES, _by_index, read_run
+    from workbook.pipeline.search_stage import PROBES, find_candidates, read_run, search_index
 
     queries = read_vectors(work, "queries-dev.npy", verify=False)[: 2 * AGAIN].astype(np.float32)
-    _, indexes = read_index(work)
-    for index in indexes:
-        index.nprobe = PROBES
 
     def timed(search) -> float:
         half = len(queries) // 2
@@ -66,8 +62,8 @@ def latency(work: Path) -> dict:
             search(query[None])
         return (time.process_time() - start) / (len(queries) - half) * 1e3
 
-    in_index = timed(lambda query: [index.search(query, 400) for index in indexes])
-    whole = timed(lambda query: _by_index(str(work), query, 100, PROBES, 400))
+    in_index = timed(lambda query: find_candidates(str(work), query, PROBES, 400))
+    whole = timed(lambda query: search_index(str(work), query, 100, PROBES, 400))
     found, exact = read_run(work, "dev")[0], read_run(work, "dev-exact")[0]
     recall = np.mean(
         [len(set(a[:10].tolist()) & set(b[:10].tolist())) / 10 for a, b in zip(found, exact, strict=False)]

@@ -184,7 +184,7 @@ def _train(work: Path, settings: dict[str, Any], sample: np.ndarray, D: int, sho
     empty = faiss.IndexIVFPQ(quantizer, D, settings["lists"], settings["code_bytes"], 8, faiss.METRIC_INNER_PRODUCT)
     empty.cp.seed = empty.pq.cp.seed = settings["seed"] + 1
     empty.cp.niter = ROUNDS
-    empty.cp.min_points_per_centroid = 1
+    empty.cp.min_points_per_centroid = empty.pq.cp.min_points_per_centroid = 1
     # Nothing tells how far k-means is; its length follows from the sample.
     with progress(f"k-means of {settings['lists']:,} lists from {len(sample):,} vectors", 1, show=show) as more:
         with one_thread():

@@ -123,7 +123,7 @@ def search_task(
     if path.is_file():
         return False
     q = _queries(work, split)[start:stop].astype(np.float32)  # (Q, D)
-    scores, rows = _exact(work, q, K) if mode == "exact" else _by_index(work, q, K, probes, more)
+    scores, rows = _exact(work, q, K) if mode == "exact" else search_index(work, q, K, probes, more)
     both = np.empty((2, len(q), K), np.float32)
     both[0] = scores
     both[1] = rows.astype(np.int32).view(np.float32)
@@ -174,22 +174,38 @@ def score_rows(work: str, q: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return np.where(rows >= 0, scores, -np.inf).astype(np.float32)
 
 
-def _by_index(work: str, q: np.ndarray, K: int, probes: int, more: int) -> tuple[np.ndarray, np.ndarray]:
+def find_candidates(work: str, q: np.ndarray, probes: int, more: int) -> np.ndarray:
+    """What the index gives for each query, to be scored again: (Q, D) -> (Q, C) rows, ascending; -1 where there is none.
+
+    C is `more`, and for HNSW so many of each graph.
+
+    Taught in 17 and 20.
+    """
     manifest, indexes = _index(work)
+    found = []
+    for number, one in enumerate(indexes):
+        if manifest["settings"]["kind"] == "ivfpq":
+            one.nprobe = probes
+            first = 0
+        else:
+            one.hnsw.efSearch = max(2 * probes, more)
+            first = number * GRAPH_SHARDS * _vectors_manifest(work)["settings"]["shard_rows"]
+        ids = one.search(q, min(more, one.ntotal))[1]
+        found.append(np.where(ids >= 0, ids + first, -1))
+    return np.sort(np.concatenate(found, axis=1), axis=1)  # ascending, so that equal scores keep this order
+
+
+def search_index(work: str, q: np.ndarray, K: int, probes: int, more: int) -> tuple[np.ndarray, np.ndarray]:
+    """The index' candidates, scored again by their vectors: (Q, D) -> scores and rows, (Q, K), best first.
+
+    Where fewer are found, -inf and -1 fill up.
+
+    Taught in 17 and 20.
+    """
     scores, rows = np.full((len(q), K), -np.inf, np.float32), np.full((len(q), K), -1, np.int64)
     for start in range(0, len(q), AT_A_TIME):
         block = slice(start, start + AT_A_TIME)
-        found = []
-        for number, one in enumerate(indexes):
-            if manifest["settings"]["kind"] == "ivfpq":
-                one.nprobe = probes
-                first = 0
-            else:
-                one.hnsw.efSearch = max(2 * probes, more)
-                first = number * GRAPH_SHARDS * _vectors_manifest(work)["settings"]["shard_rows"]
-            ids = one.search(q[block], min(more, one.ntotal))[1]
-            found.append(np.where(ids >= 0, ids + first, -1))
-        candidates = np.sort(np.concatenate(found, axis=1), axis=1)  # ascending, so that equal scores keep this order
+        candidates = find_candidates(work, q[block], probes, more)
         again = score_rows(work, q[block], candidates)
         order = np.argsort(-again, axis=1, kind="stable")[:, :K]
         width = order.shape[1]
