@@ -17,7 +17,7 @@ How to write an exercise
             signature="(B, T, D), (B, T) -> (B, D)",
             reference=mean_pool,                     # a function of the package
             another=_by_loop,                        # a second right one, written differently
-            gradient=True,                           # the result lets a gradient through to argument 1
+            gradient=True,                           # each tensor of floats gets the reference's gradient
             cases=(Case("one text, the second token is padding", _two_tokens, torch.tensor([[2.0]])), …),
             properties=(Property("padding changes nothing", _padding_changes_nothing),),
             mistakes=(Mistake("padding is averaged in", _plain_mean, "You divide by T, …"), …),
