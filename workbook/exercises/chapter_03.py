@@ -21,24 +21,28 @@ RANKED: Ranking = ["b", "a", "x", "c", "e", "y"]
 
 
 def measure_one(metric: str, ranked: Ranking, judged: Judged) -> float:
-    """One query's value: the package's `evaluate` on a run with this ranking."""
+    """One query's value of a metric, by `workbook.metrics.evaluate` on a run with this ranking. Taught in 03."""
     run = {"q": {passage: float(-rank) for rank, passage in enumerate(ranked)}}
     return metrics.evaluate({"q": judged}, run, (metric,))[metric]
 
 
 def recall_at_k(ranked: Ranking, judged: Judged, k: int) -> float:
+    """Recall@k of one query: the share of its relevant passages that stand in the first k. Taught in 03."""
     return measure_one(f"recall@{k}", ranked, judged)
 
 
 def reciprocal_rank(ranked: Ranking, judged: Judged, k: int) -> float:
+    """1 / rank of the first relevant passage, 0 where none stands in the first k. Taught in 03."""
     return measure_one(f"mrr@{k}", ranked, judged)
 
 
 def ndcg_at_k(ranked: Ranking, judged: Judged, k: int) -> float:
+    """nDCG@k of one query with the grade as gain; the ideal comes from all judgements. Taught in 03."""
     return measure_one(f"ndcg@{k}", ranked, judged)
 
 
 def average_precision(ranked: Ranking, judged: Judged) -> float:
+    """The mean, over all relevant passages, of the precision at the rank of each; 0 for one not found. Taught in 03."""
     return measure_one("map", ranked, judged)
 
 
@@ -348,7 +352,7 @@ AP = Exercise(
 
 
 def bm25_weight(count: int, length: float, mean_length: float, num_passages: int, num_with_word: int) -> float:
-    """The Lucene form with k1 = 1.2 and b = 0.75."""
+    """What one word adds to a passage's score, in Lucene's form with k1 = 1.2 and b = 0.75. Taught in 03."""
     from workbook.bm25 import METHODS
 
     idf, tf = METHODS["lucene"]
@@ -424,7 +428,7 @@ BM25_WEIGHT = Exercise(
 
 
 def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
-    """The percentile bootstrap with given draws; `workbook.significance.bootstrap_ci` draws them itself."""
+    """The 95 % interval of a mean by given draws; `workbook.significance.bootstrap_ci` draws them itself. Taught in 03."""
     means = np.asarray(values)[draws].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

@@ -14,12 +14,13 @@ from workbook.similarity import cos_sim, normalize
 
 
 def pairs(B: int = 5, D: int = 6, seed: int = 4) -> tuple[Tensor, Tensor]:
+    """Random pairs, (B, D) each; the queries are twice as long as the passages. Taught in 04."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(B, D, generator=generator) * 2, torch.randn(B, D, generator=generator)
 
 
 def axes() -> tuple[Tensor, Tensor]:
-    """Two pairs along the axes, of different lengths: own cosines 1, other cosines 0."""
+    """Two pairs along the axes, of different lengths: own cosines 1, other cosines 0. Taught in 04."""
     return torch.tensor([[2.0, 0.0], [0.0, 3.0]]), torch.tensor([[1.0, 0.0], [0.0, 4.0]])
 
 
@@ -65,6 +66,7 @@ ROBUST = (
 
 
 def info_nce(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
+    """InfoNCE with in-batch negatives, from queries to passages: (B, D), (B, D) -> scalar. Taught in 04."""
     return losses.info_nce(query, positive, temperature=temperature)
 
 
@@ -155,6 +157,7 @@ INFO_NCE = Exercise(
 
 
 def info_nce_with_negatives(query: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
+    """InfoNCE in which each query chooses among all positives and all negatives (B, M, D). Taught in 04."""
     return losses.info_nce(query, positive, negatives, temperature=temperature)
 
 
@@ -239,6 +242,7 @@ NEGATIVES = Exercise(
 
 
 def symmetric(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
+    """The mean of both directions: queries choose passages, passages choose queries. Taught in 04."""
     return losses.info_nce(
         query,
         positive,
