@@ -17,7 +17,7 @@
 #
 # **You will be able to** say what an embedding model is for, train a small one, compare it fairly with keyword search, and use the exercises of this workbook.
 #
-# **You need** Python; some PyTorch helps. No GPU, no account, no download. **It takes** about 45 minutes to read and do, about 35 seconds of machine time on one core, and about 1 GB of memory.
+# **You need** Python; some PyTorch helps. No GPU, no account, no download. **It takes** about 45 minutes to read and do, about 40 seconds of machine time on one core, and about 1 GB of memory.
 #
 # Run a cell with Shift and Enter. If you only want to look, *Run all* always reaches the end.
 

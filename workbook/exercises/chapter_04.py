@@ -550,7 +550,7 @@ QUESTIONS = (
         (
             Choice(
                 "It is log 1024: all passages look alike to it.",
-                "Yes. A loss far above that at the start means that something is wrong.",
+                "Yes, that is what a guess costs. At a low temperature the start may lie above it: accidents are taken for certainty.",
                 correct=True,
             ),
             Choice(
