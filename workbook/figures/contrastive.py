@@ -197,7 +197,7 @@ def learned_space(own: Sequence[float], others: Sequence[float], temperature: fl
             )
         )
     fig.update_xaxes(range=[-1.0, 1.0])
-    fig.update_yaxes(range=[0, 0.4])
+    fig.update_yaxes(range=[0, 0.4 if max(max(trace.y) for trace in fig.data) <= 0.4 else 1])
     return fig
 
 
