@@ -22,7 +22,11 @@ from workbook.pipeline.commands import add_commands
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status. Taught in 00."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    if not arguments:
+        parser.print_help()
+        return 0
+    options = parser.parse_args(arguments)
     try:
         environment.check_python(sys.version_info[:2])
         if options.extras is not None:
@@ -33,6 +37,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SetupError as error:
         print(f"workbook: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # such as `python -m workbook claims | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
 
@@ -55,10 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     reset.add_argument("chapter", help="its number, such as 04")
     reset.add_argument("--yes", action="store_true", help="do not ask")
     claims = command("claims", _claims, "the claims board; `claims run ID` repeats one")
-    claims.add_argument("action", nargs="?", choices=["list", "run"], default="list")
-    claims.add_argument("ids", nargs="*", type=int, metavar="ID")
-    claims.add_argument("--record", action="store_true", help="the large budget, written to the committed record")
-    claims.add_argument("--seed", type=int, default=0, help="seed of the small budget")
+    claims.add_argument("action", nargs="?", choices=["list", "run"], default="list", help="list by default")
+    claims.add_argument("ids", nargs="*", type=int, metavar="ID", help="which claims to run, such as 10")
+    claims.add_argument(
+        "--record", action="store_true", help="the large experiment, minutes to an hour; replaces the record"
+    )
+    claims.add_argument("--seed", type=int, default=0, help="of the small experiment, 0 by default")
     add_commands(command)
     test = ("lab", "test")
     command("test", _test, "prove everything: lint, types, unit, parity, notebooks, browser", extras=test)
@@ -83,9 +92,10 @@ def _start(options: argparse.Namespace) -> int:
     from workbook import data
     from workbook.learner import start
 
-    print("\n".join(start(_learn())))
+    print("\n".join(start(_learn()) or ["Every chapter is there and up to date."]))
     docs = data.load("pydocs")  # built once, so that no chapter waits for it
     print(f"The docs corpus is ready: {len(docs.corpus):,} passages from your own Python installation.")
+    print(f"Your edition is in {_learn()}; python -m workbook lab opens it.")
     return 0
 
 
@@ -110,14 +120,14 @@ def _doctor(options: argparse.Namespace) -> int:
 def _reset(options: argparse.Namespace) -> int:
     from workbook.learner import reset
 
-    if (
-        not options.yes
-        and input(f"Replace your chapter {options.chapter} by a fresh one? Yours is kept beside it. [y/N] ").lower()
-        != "y"
-    ):
-        print("Nothing was changed.")
+    try:
+        print(reset(options.chapter, _learn(), ask=None if options.yes else input))
+    except KeyError as error:
+        print(f"workbook: {error.args[0]}", file=sys.stderr)
+        return 2
+    except EOFError:
+        print("\nworkbook: nobody is there to answer; add --yes", file=sys.stderr)
         return 1
-    print(reset(options.chapter, _learn()))
     return 0
 
 
@@ -143,9 +153,13 @@ def _claims(options: argparse.Namespace) -> int:
 
 
 def _notebooks(options: argparse.Namespace) -> int:
-    from workbook.notebooks import build
+    from workbook.notebooks import BuildError, build
 
-    build(options.chapters)
+    try:
+        build(options.chapters)
+    except BuildError as error:
+        print(f"workbook: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -112,7 +112,7 @@ def memory() -> Finding:
             "memory",
             "mend",
             f"{total:.1f} GiB",
-            "chapters need about 2 GiB free: close other programs, or use the Binder link of the README",
+            "chapters need about 2 GiB free: close other programs, or run the workbook on Binder (README.md)",
         )
     return Finding("memory", "ok", f"{total:.1f} GiB")
 

@@ -13,11 +13,11 @@
 # %% [markdown]
 # # 01 · What happens between a string and a tensor?
 #
-# Chapter 00 turned texts into vectors by looking up one vector per token. That encoder cannot tell "dog bites man" from "man bites dog". This chapter opens the machine that can: the transformer encoder inside BERT and nearly every embedding model after it.
+# Chapter 00 turned texts into vectors by looking up one vector for each token (word piece) and taking their mean. That encoder cannot tell "dog bites man" from "man bites dog". This chapter opens the machine that can: the transformer encoder inside BERT and nearly every embedding model after it.
 #
 # **You will be able to** cut a word into pieces by hand, build attention three ways that agree, say who may look at whom, count what a text costs, and show that your encoder computes what BERT computes.
 #
-# **You need** chapter 00, matrix products and the softmax. **It takes** about 70 minutes to read and do, about a minute of machine time on one core, and less than 1.5 GB of memory.
+# **You need** chapter 00, matrix products and the softmax. **It takes** about 70 minutes to read and do, about 30 seconds of machine time on one core, and about 1 GB of memory.
 
 # %%
 import torch
@@ -70,7 +70,7 @@ predict("01.p2")
 # | tokenize | "dog bites man" | `input_ids`, `mask` (B, T) |
 # | embed | ids | `hidden` (B, T, D): word + position |
 # | attend | `hidden` | `hidden`, each token mixed with those it looks at |
-# | feed forward | `hidden` | `hidden`, each token changed on its own |
+# | feed forward | `hidden` | `hidden`, each token changed on its own, by two matrices with a bend between them |
 #
 # The last two make a **block**. A model stacks L blocks. Attention is the only step in which tokens meet:
 #
@@ -99,7 +99,7 @@ print(f"result:  {weights @ torch.tensor([8.0, 4.0, 0.0]):.4f}   by hand: 8/2 + 
 # %% [markdown]
 # ## Build it: from words to pieces
 #
-# A vocabulary of words has no vector for a word it never saw. A vocabulary of letters makes texts five times as long. WordPiece stands between. It cuts a word greedily into the longest pieces it knows; `##` marks a piece that continues a word. If any part is unknown, the whole word is.
+# A vocabulary of words has no vector for a word it never saw. A vocabulary of letters makes texts five times as long. WordPiece stands between. It cuts a word from left to right, each time the longest piece it knows, and never takes a piece back. `##` marks a piece that continues a word. If any part is unknown, the whole word becomes `[UNK]`, even where another cut would have worked. That is the price of reading once.
 
 # %%
 vocabulary = {"token", "to", "##ization", "##ize", "##s", "##ken", "##r"}
@@ -152,7 +152,7 @@ print(mask)
 #
 # The weights of attention depend on queries and keys, and those depend on vectors only. Shuffle the tokens, and the same vectors meet the same vectors: a sum has no order. So the order must go *into* the vectors. BERT learns one vector for each position and adds it to the word's vector.
 #
-# Which number does a token get? Its own count from the start of the text, whatever padding stands beside it.
+# Which number does a token get? Its own count from the start of the text, from 0, whatever padding stands beside it. The table is asked for a row at padded positions too; they get the number of the last token before them, or 0. Nobody will look at them.
 
 
 # %%
@@ -366,7 +366,7 @@ for T in (128, 256, 512, 1024):
 # %% [markdown]
 # ## Train it
 #
-# Does a transformer learn to retrieve from so little? You train one layer on titles and bodies of your own Python's documentation, then look for the right one among 1,000 passages, beside chance and BM25. Two seeds, so that you see how far one run can be trusted. For comparison the same model is trained with its positions held at zero.
+# Does a transformer learn to retrieve from so little? You train one layer for 60 steps on titles and bodies of your own Python's documentation, then look for the right one among 1,000 passages, beside chance, BM25 and the same model before training. Two seeds, so that you see how far one run can be trusted. For comparison the same model is trained with its positions held at zero.
 
 # %%
 from workbook import data
@@ -389,32 +389,35 @@ def recall(encoder):
 
 
 # %%
-def train(seed, positions=True):
+def train(seed, positions=True, steps=60):
     torch.manual_seed(seed)
     backbone = TransformerEncoder(tokenizer.get_vocab_size(), 96, num_layers=1, num_heads=4, max_length=32)
     if not positions:
         backbone.embeddings.position.weight.requires_grad_(False).zero_()
     model = TextEncoder(tokenizer, backbone, max_length=32)
-    fit(model, pairs, steps=60, batch_size=64, lr=2e-3, seed=seed)
+    if steps:
+        fit(model, pairs, steps=steps, batch_size=64, lr=2e-3, seed=seed)
     return model
 
 
 # %% tags=["nbval-ignore-output"]
 trained = {(seed, positions): train(seed, positions) for seed in (0, 1) for positions in (True, False)}
 found = {key: recall(model) for key, model in trained.items()}
+untrained = {seed: recall(train(seed, steps=0)) for seed in (0, 1)}
 bm25 = evaluate(asked.qrels, BM25().index(asked.corpus).search(asked.queries, k=10), metrics=("recall@10",))[
     "recall@10"
 ]
 for (seed, positions), value in found.items():
-    print(f"seed {seed}, positions {'learned' if positions else 'dropped'}: Recall@10 {value:.3f}")
+    name = "learned" if positions else "dropped"
+    print(f"seed {seed}, positions {name}: Recall@10 {value:.3f}, before training {untrained[seed]:.3f}")
 print(f"BM25: {bm25:.3f}   chance: {10 / len(asked.corpus):.3f}")
 
 # %%
-ahead = all(value > 5 * 10 / len(asked.corpus) for value in found.values())
-print("a minute's transformer is far above chance, with both seeds:", "holds" if ahead else "does not hold")
+ahead = all(value > 1.5 * untrained[seed] for (seed, _), value in found.items())
+print("training raises Recall@10 by more than half, with both seeds:", "holds" if ahead else "does not hold")
 
 # %% [markdown]
-# BM25 is still ahead: a transformer needs more steps than a notebook has, and chapter 07 gives it them. Note how little the positions matter *here*. A documentation title is a bag of keywords, and a bag has no order. A benchmark can only show you a skill that it asks for.
+# Why is the model above chance before training? Texts that share tokens share vectors, as in chapter 00: that is keyword search, done roughly. BM25 is still far ahead: a transformer needs more steps than a notebook has, and chapter 07 gives it them. Note how little the positions matter *here*. A documentation title is a bag of keywords, and a bag has no order. A benchmark can only show you a skill that it asks for.
 #
 # **What did the heads learn?** Each of four heads of the model you just trained, on one title. Is any head different from looking everywhere alike?
 
@@ -432,6 +435,8 @@ explore(
 )
 
 # %% [markdown]
+# Not much yet. A row that looks everywhere alike has 1/9 = 0.11 in each column, and no weight here is above 0.16; 60 steps are few. Most of what this model finds, it finds by its word vectors.
+#
 # Read such maps with care. They show where values are taken from, not what is done with them, and after several layers a "token" is already a mixture.
 
 # %% [markdown]
@@ -489,7 +494,7 @@ with torch.no_grad():
 print("largest difference below 2e-6:", bool(difference[is_token.bool()].abs().max() < 2e-6))
 
 # %% [markdown]
-# `from_bert` is a table of names and nothing else. Your `attention.query` is their `attention.self.query`; the numbers are the same. The same call accepts the pretrained weights of all-MiniLM-L6-v2 or BGE, and `reveal("01.3")` shows the package's line for yours.
+# `from_bert` is a table of names and nothing else: no number is changed. Your `attention.query` is their `attention.self.query`; the numbers are the same. The same call accepts the pretrained weights of all-MiniLM-L6-v2 or BGE, and `reveal("01.3")` shows the package's line for yours.
 
 # %% [markdown]
 # ## Claims settled here

@@ -17,7 +17,7 @@
 #
 # **You will be able to** write the five poolings that published models use, say which one a model needs, find the padding mistakes that make one text get two embeddings, and say when cosine, dot product and Euclidean distance agree.
 #
-# **You need** chapter 01: what `hidden` and `mask` are. **It takes** about 65 minutes to read and do, about a minute of machine time on one core, and less than 1 GB of memory.
+# **You need** chapter 01: what `hidden` and `mask` are. **It takes** about 65 minutes to read and do, about 40 seconds of machine time on one core, and about 1 GB of memory.
 
 # %%
 import torch
@@ -95,7 +95,7 @@ predict("02.p2")
 # %%
 hidden = torch.tensor([[[1.0, 10.0], [3.0, -10.0], [5.0, 3.0]], [[2.0, 4.0], [4.0, 0.0], [99.0, 99.0]]])
 mask = torch.tensor([[1, 1, 1], [1, 1, 0]])
-print("careless mean:", hidden.mean(dim=1)[1].tolist())
+print("careless mean:", [round(x, 2) for x in hidden.mean(dim=1)[1].tolist()])
 print("by hand:      ", [(2 + 4) / 2, (4 + 0) / 2])
 
 # %% [markdown]
@@ -330,7 +330,8 @@ def train(pooling, causal=False, seed=0, steps=60):
     torch.manual_seed(seed)
     backbone = TransformerEncoder(tokenizer.get_vocab_size(), 96, num_layers=1, num_heads=4, causal=causal)
     model = TextEncoder(tokenizer, backbone, pooling, max_length=32)
-    fit(model, pairs, steps=steps, batch_size=64, lr=2e-3, seed=seed)
+    if steps:
+        fit(model, pairs, steps=steps, batch_size=64, lr=2e-3, seed=seed)
     return model
 
 
@@ -338,18 +339,20 @@ def train(pooling, causal=False, seed=0, steps=60):
 poolings = {"mean": mean_pool, "CLS": cls_pool, "last token": last_token_pool, "weighted mean": weighted_mean_pool}
 models = {name: train(pooling) for name, pooling in {**poolings, "attention": AttentionPool(96)}.items()}
 found = {name: recall(model) for name, model in models.items()}
+found["mean, before training"] = recall(train(mean_pool, steps=0))
 found["BM25"] = evaluate(small.qrels, BM25().index(small.corpus).search(small.queries, k=10), ("recall@10",))[
     "recall@10"
 ]
 found["chance"] = 10 / len(small.corpus)
 for name, value in found.items():
-    print(f"{name:<13} Recall@10 {value:.3f}")
+    print(f"{name:<22} Recall@10 {value:.3f}")
 
 # %% [markdown]
-# One seed and a few seconds of training settle nothing between neighbours, so only the wide gaps count here. BM25 is far ahead of all of them: sixty steps are enough to compare poolings, not to build a retriever. Chapter 00 did that with another encoder, and the records below train longer, with several seeds.
+# One seed and a few seconds of training settle nothing between neighbours, so only the wide gaps count here. The mean finds something even before training, because texts that share tokens share vectors. Read at one token, the model finds less after sixty steps than that: the one token has not yet learned to gather the others, and the vectors of all texts are nearly the same (two texts have a cosine of 0.92 on average). BM25 is far ahead of all: sixty steps are enough to compare poolings, not to build a retriever. Chapter 00 did that with another encoder, and the records below train longer, with several seeds.
 
 # %%
-print("mean pooling is far above chance:", "holds" if found["mean"] > 5 * found["chance"] else "does not hold")
+learned = found["mean"] > 1.5 * found["mean, before training"]
+print("with the mean, training raises Recall@10 by more than half:", "holds" if learned else "does not hold")
 
 # %% [markdown]
 # **Does it depend on the length of the text, and on the kind of model?** Here are the committed records of claims 3 to 5: encoders of two layers that read both ways, and causal decoders, each trained five times with each pooling. The queries are sorted into quarters by the length of the passage they look for. Change the kind of model. Which pooling loses most, and why that one?
@@ -357,19 +360,22 @@ print("mean pooling is far above chance:", "holds" if found["mean"] > 5 * found[
 # %%
 from workbook.claims import read_record
 
-quarters = "ndcg@10 by quarter of passage length"
-measured = {id: read_record(id).measurements[quarters] for id in (3, 4, 5)}
-quality = {"reads both ways": measured[3] | measured[5], "causal decoder": measured[4]}
+measured = {id: read_record(id).measurements["ndcg@10 by quarter of passage length"] for id in (3, 4, 5)}
+spelled = {"cls": "CLS", "last_token": "last token", "weighted_mean": "weighted mean"}
+kinds = {"reads both ways": measured[3] | measured[5], "causal decoder": measured[4]}
+quality = {kind: {spelled.get(name, name): v for name, v in found.items()} for kind, found in kinds.items()}
+
+# %%
 explore(
     lambda model: figures.quality_by_length(quality[model], ["shortest", "second", "third", "longest"]),
     alt="nDCG@10 over quarters of passage length. Reading both ways, attention pooling lies above the mean in every quarter, and "
     "CLS far below both. In the causal decoder the mean leads, the weighted mean follows closely, the last token lies well "
-    "below, and the first token stays at 0.",
+    "below, and CLS, the first token, stays at 0.",
     model=list(quality),
 )
 
 # %% [markdown]
-# The order of the poolings is the same in every quarter, so length decides nothing here. (The passages were cut at 48 tokens.) What decides is how many tokens you read. A pooling that reads one token asks training to gather a whole text in one place, and that takes more steps than these 200 to 400. Do not carry the low value of CLS over to BGE or SimCSE: they start from BERT, whose `[CLS]` was trained for weeks before.
+# The order of the poolings is the same in every quarter, so length does not decide which is best. (The passages were cut at 48 tokens.) What decides is how many tokens you read. A pooling that reads one token asks training to gather a whole text in one place, and that takes more steps than these 200 to 400. Do not carry the low value of CLS over to BGE or SimCSE: they start from BERT, whose `[CLS]` was trained on billions of words before.
 
 
 # %% [markdown]
@@ -443,7 +449,7 @@ for number in (3, 4, 5):
     print()
 
 # %% [markdown]
-# Half of claim 4 holds to the letter: the first token of a decoder carries nothing. The other half depends. The decoders of this experiment start from word vectors that were trained under a mean, because from scratch the last token learns nothing in so short a time. That start favours the mean. The decoders behind E5-mistral have read billions of words before they are asked to put a text into their last token.
+# Half of claim 4 holds to the letter: the first token of a decoder carries nothing. The other half depends. The decoders of this experiment start from word vectors that were trained under a mean, because from scratch the last token learns nothing in so short a time. That start favours the mean. The decoders behind E5-mistral have read far more before they are asked to put a text into their last token. (They were not tried here.)
 
 # %% [markdown]
 # ## Quiz

@@ -254,6 +254,29 @@ def test_numpy_inside_loses_the_gradient():
     assert "no gradient flows" in finding.headline
 
 
+def product(a, b):
+    return (a * b).sum(dim=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda a, b: product(a, b.detach()), "no gradient flows back to b"),
+        (lambda a, b: product(a, b) / 2 + product(a, b).detach() / 2, "a part of the gradient to a is cut off"),
+        (lambda a, b: (a * b + 0 * a.abs().sqrt()).sum(dim=1), "the gradient to a is not finite"),
+        (lambda a, b: (a.detach() * b.detach()).sum(dim=1), "no gradient flows back"),
+    ],
+)
+def test_the_gradient_to_every_tensor_of_every_case_is_held_to_the_reference(answer, words):
+    blind = Case("b gets no gradient here", lambda: (torch.zeros(1, 2), torch.ones(1, 2)))
+    case = Case("three", lambda: tuple(torch.arange(12.0).reshape(2, 3, 2) - 1.5))
+    exercise = replace(EXERCISE, reference=product, cases=(case, blind), properties=(), mistakes=())
+    assert examine(exercise, lambda a, b: torch.einsum("bd,bd->b", a, b)).kind == "right"
+    finding = examine(exercise, answer)
+    assert finding.kind == "contract"
+    assert words in finding.headline
+
+
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_each_mistake_is_named(index):
     mistake = EXERCISE.mistakes[index]

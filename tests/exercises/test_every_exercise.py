@@ -1,14 +1,18 @@
 """What must hold for every exercise and every question of every chapter."""
 
+import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from workbook.exercises import EXERCISES, chapters, compare
+from workbook.exercises import EXERCISES, chapters, compare, reveal
 from workbook.exercises.engine import examine
 from workbook.exercises.quiz import questions
+from workbook.exercises.solution import solution
+from workbook.similarity import cos_sim, normalize
 
 SOURCES = Path(__file__).resolve().parents[2] / "notebooks/source"
 QUESTIONS = [(number, question) for number in chapters() for question in questions(number).values()]
@@ -43,6 +47,18 @@ def test_the_stub_is_not_started(id):
     assert examine(EXERCISES[id], stub).kind == "not started"
 
 
+@pytest.mark.parametrize("number", chapters())
+def test_the_solutions_that_reveal_shows_are_right(number, capsys):
+    names = {"torch": torch, "np": np, "math": math, "cos_sim": cos_sim, "normalize": normalize}
+    for id, exercise in EXERCISES.chapter(number).items():
+        reveal(id)
+        assert solution(id).splitlines()[0] in capsys.readouterr().out
+        exec(solution(id), names)  # a solution may use those before it
+        function = re.search(r"^def (\w+)", solution(id), re.MULTILINE).group(1)
+        assert examine(exercise, names[function]).kind == "right"
+        assert function == exercise.reference.__name__
+
+
 @pytest.mark.parametrize(("id", "index"), MISTAKES)
 def test_each_mistake_is_rejected_and_named_as_itself(id, index):
     exercise = EXERCISES[id]
@@ -73,6 +89,8 @@ def test_form(id):
     assert exercise.difficulty in ("easy", "medium", "hard")
     assert exercise.title
     assert exercise.minutes > 0
+    assert not exercise.reference.__name__.startswith(("_", "<")), "check and reveal show this name"
+    assert (exercise.reference.__doc__ or "").strip()
     assert len(exercise.mistakes) >= 3
     assert len({mistake.name for mistake in exercise.mistakes}) == len(exercise.mistakes)
     assert len(exercise.hints) == len({hint.strip() for hint in exercise.hints} - {""}) == 3

@@ -7,7 +7,7 @@ from workbook.figures.measuring import means_of_differences, metrics_by_rank, re
 def test_bars_say_what_each_metric_says():
     (bars,) = metrics_by_rank(2, num_relevant=2).data
     assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(
-        {"Recall@10": 0.5, "MRR@10": 0.5, "nDCG@10": 0.3869, "MAP": 0.25}
+        {"Recall@10": 0.5, "MRR@10": 0.5, "nDCG@10": 0.3869, "average precision": 0.25}
     )
     (bars,) = metrics_by_rank(11).data
     assert list(bars.y)[:3] == [0, 0, 0]

@@ -13,7 +13,17 @@ LENGTHS = (17, 17, 9, 1)  # four texts in a rectangle: full rows, a short one, a
 
 
 def measure_equal_to_bert(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """The largest difference on any token: in single and double precision, and with one detail changed."""
+    """The largest difference between ours and BERT's vectors on any token of padded batches.
+
+    Args:
+        budget: "record" for four sizes of model, "notebook" for the smallest.
+        seeds: of the weights and the texts.
+    Returns:
+        how many models were compared; the largest difference in single and in double precision, and with one
+        detail of BERT changed (the tanh form of GELU); and the smallest difference with that detail changed.
+
+    Taught in 01.
+    """
     sizes = [(32, 2, 4)] if budget == "notebook" else [(32, 2, 4), (96, 3, 6), (384, 6, 12), (768, 12, 12)]
     found: dict[str, list[float]] = {"float32": [], "float64": [], "tanh GELU": []}
     for seed in seeds:
@@ -34,13 +44,13 @@ def measure_equal_to_bert(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_equal_to_bert(m: Measurements) -> Verdict:
-    """The rule, in code."""
+    """Holds when only rounding is left and the changed detail shows; is misleading otherwise. Taught in 01."""
     single, double = m["largest difference"]["float32"], m["largest difference"]["float64"]
     changed = m["smallest difference with tanh GELU"]
     holds = single < 2e-5 and double < 1e-12 and changed > 1e-6
     because = (
-        f"{m['models']} models: at most {single:.0e} apart in single and {double:.0e} in double precision; "
-        f"with another GELU at least {changed:.0e}"
+        f"{m['models']} models: at most {single:.1e} apart in single and {double:.1e} in double precision; "
+        f"with another GELU at least {changed:.1e}"
     )
     return Verdict("holds" if holds else "misleading", because)
 

@@ -42,13 +42,13 @@ METRIC = "ndcg@10"
 
 @cache
 def small_docs(num_queries: int, num_passages: int) -> Collection:
-    """Dev queries of pydocs, against their own passages and as many others as make `num_passages`."""
+    """Dev queries of pydocs, against their own passages and as many others as make `num_passages`. Taught in 02."""
     return load("pydocs").split("dev").sample(num_queries, num_passages)
 
 
 @cache
 def tokenizer():
-    """WordPiece over the training split of pydocs."""
+    """WordPiece of 8,000 pieces over the training split of pydocs, made once. Taught in 02."""
     return train_tokenizer([text for pair in load("pydocs").pairs("train") for text in pair], vocab_size=8_000)
 
 
@@ -56,7 +56,7 @@ def tokenizer():
 def trained_words(steps: int, batch_size: int, seed: int) -> Tensor:
     """Token embeddings of a static encoder that was trained on the same pairs: (V, D).
 
-    Three times as long as a transformer's own start, so that positions do not drown them.
+    Three times as long as a transformer's own start, so that positions do not drown them. Taught in 02.
     """
     torch.manual_seed(seed)
     backbone = StaticEncoder(tokenizer().get_vocab_size(), HIDDEN_SIZE)
@@ -75,7 +75,18 @@ def trained_words(steps: int, batch_size: int, seed: int) -> Tensor:
 
 @cache
 def quality(pooling: str, causal: bool, seed: int, budget: str) -> dict[str, float]:
-    """Train one encoder and measure nDCG@10 of every query."""
+    """Train one encoder and measure nDCG@10 of every query.
+
+    Args:
+        pooling: one of POOLINGS.
+        causal: whether the transformer is a decoder; it then starts from trained words.
+        seed: of the weights and the order of the pairs.
+        budget: one of BUDGETS.
+    Returns:
+        query id -> nDCG@10.
+
+    Taught in 02.
+    """
     steps, batch_size, num_queries, num_passages = BUDGETS[budget]
     start = trained_words(steps // 2, 8 * batch_size, seed) if causal else None
     torch.manual_seed(seed)
@@ -93,13 +104,13 @@ def quality(pooling: str, causal: bool, seed: int, budget: str) -> dict[str, flo
 
 
 def by_seed(poolings: tuple[str, ...], causal: bool, budget: str, seeds: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """nDCG@10 by pooling: (seeds, queries)."""
+    """nDCG@10 by pooling, each an array (seeds, queries). Taught in 02."""
     return {name: np.array([list(quality(name, causal, seed, budget).values()) for seed in seeds]) for name in poolings}
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> list[float]:
     """Mean of a - b with its interval. Queries are resampled; each query's value is its mean over the seeds,
-    and the spread between seeds widens the interval by its standard error.
+    and the spread between seeds widens the interval by its standard error. Taught in 02.
     """
     mean, low, high = bootstrap_ci((a - b).mean(axis=0))
     between = (a - b).mean(axis=1)
@@ -110,7 +121,10 @@ def difference(a: np.ndarray, b: np.ndarray) -> list[float]:
 
 
 def by_length(values: np.ndarray, budget: str) -> list[float]:
-    """nDCG@10 of the four quarters of queries, from those with the shortest passages to those with the longest."""
+    """nDCG@10 (seeds, queries) as four means: of the queries with the shortest passages, to those with the longest.
+
+    Taught in 02.
+    """
     docs = small_docs(*BUDGETS[budget][2:])
     lengths = np.array([len(docs.corpus[next(iter(docs.qrels[query]))]) for query in docs.queries])
     quarter = np.searchsorted(np.quantile(lengths, [0.25, 0.5, 0.75]), lengths)
@@ -118,7 +132,7 @@ def by_length(values: np.ndarray, budget: str) -> list[float]:
 
 
 def spread(quarters: list[float]) -> float:
-    """How much quality differs between the quarters: largest minus smallest, as a share of their mean."""
+    """How much quality differs between the quarters: largest minus smallest, as a share of their mean. Taught in 02."""
     return round((max(quarters) - min(quarters)) / max(float(np.mean(quarters)), 1e-9), 4)
 
 
@@ -126,6 +140,9 @@ def spread(quarters: list[float]) -> float:
 
 
 def measure_mean_against_cls(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """nDCG@10 of mean and CLS in an encoder that reads both ways: their means, the difference with its interval, and
+    the quarters of passage length. Taught in 02.
+    """
     values = by_seed(("mean", "cls"), False, budget, seeds)
     return {
         "ndcg@10": {name: round(float(v.mean()), 4) for name, v in values.items()},
@@ -135,6 +152,10 @@ def measure_mean_against_cls(budget: str, seeds: tuple[int, ...]) -> Measurement
 
 
 def decide_mean_against_cls(m: Measurements) -> Verdict:
+    """Misleading when the interval lies below 0; holds when the mean is not worse and more even; else depends.
+
+    Taught in 02.
+    """
     _, low, high = m["mean minus cls"]
     uneven = {name: spread(quarters) for name, quarters in m["ndcg@10 by quarter of passage length"].items()}
     because = (
@@ -150,6 +171,9 @@ def decide_mean_against_cls(m: Measurements) -> Verdict:
 
 
 def measure_causal(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """nDCG@10 of first token, last token, weighted mean and mean in a causal decoder, the two differences that the
+    rule asks for, and the quarters of passage length. Taught in 02.
+    """
     values = by_seed(("cls", "last_token", "weighted_mean", "mean"), True, budget, seeds)
     return {
         "ndcg@10": {name: round(float(v.mean()), 4) for name, v in values.items()},
@@ -161,6 +185,7 @@ def measure_causal(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_causal(m: Measurements) -> Verdict:
+    """Misleading when the first token finds anything; then the interval of last minus mean decides. Taught in 02."""
     first, (_, low, _), (last_mean, last_low, last_high) = (
         m["ndcg@10"]["cls"],
         m["last minus first"],
@@ -179,6 +204,9 @@ def decide_causal(m: Measurements) -> Verdict:
 
 
 def measure_attention(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """nDCG@10 of attention pooling and the mean, the difference with its interval, the quarters of passage length, and
+    how many parameters the first has more. Taught in 02.
+    """
     values = by_seed(("attention", "mean"), False, budget, seeds)
     return {
         "ndcg@10": {name: round(float(v.mean()), 4) for name, v in values.items()},
@@ -189,6 +217,7 @@ def measure_attention(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_attention(m: Measurements) -> Verdict:
+    """Holds when the interval lies above 0, is misleading when it lies below +0.01, else depends. Taught in 02."""
     gain, low, high = m["attention minus mean"]
     because = f"{m['more parameters']} more parameters buy {gain:+.3f} nDCG@10 [{low:+.3f}, {high:+.3f}]"
     if low > 0:
@@ -200,6 +229,9 @@ def decide_attention(m: Measurements) -> Verdict:
 
 
 def measure_ranking(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """Random vectors of different lengths: for which share of the queries do cosine, dot product and Euclidean distance
+    disagree on the best passage before normalizing, and on the whole order after it? Taught in 02.
+    """
     differ = {"before": [], "after": []}  # type: dict[str, list[float]]
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
@@ -222,6 +254,7 @@ def measure_ranking(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_ranking(m: Measurements) -> Verdict:
+    """Holds when no order differs after normalizing, and the best passage often does before. Taught in 02."""
     after, before = (
         m["queries whose whole order differs after normalizing"],
         m["queries whose best passage differs before"],

@@ -24,7 +24,7 @@ def _docs(budget: str):
 
 @cache
 def runs(budget: str, seed: int) -> dict[str, dict]:
-    """BM25, an encoder trained for a moment, and the same encoder trained ten times less."""
+    """BM25, an encoder trained for a moment, and the same encoder trained ten times less: name -> run. Taught in 03."""
     steps, batch_size, *_ = BUDGETS[budget]
     docs = _docs(budget)
     found = {"BM25": BM25().index(docs.corpus).search(docs.queries, k=max(DEPTHS))}
@@ -38,7 +38,7 @@ def runs(budget: str, seed: int) -> dict[str, dict]:
 
 
 def measure_ceiling(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """Rerank each first stage's passages perfectly, and at random; compare with its recall."""
+    """Rerank each first stage's passages perfectly, and at random; compare with its recall. Taught in 03."""
     docs, rows = _docs(budget), []
     for seed in seeds:
         generator = np.random.default_rng(seed)
@@ -58,7 +58,7 @@ def measure_ceiling(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_ceiling(m: Measurements) -> Verdict:
-    """No order of the same passages may beat the recall they came with."""
+    """No order of the same passages may beat the recall they came with. Taught in 03."""
     rows = m["rows"]
     above = [row for row in rows if max([*row["after reranking"], row["best Recall@10"]]) > row["recall"] + 1e-9]
     low, high = min(rows, key=lambda r: r["recall"]), max(rows, key=lambda r: r["recall"])
@@ -75,7 +75,7 @@ def decide_ceiling(m: Measurements) -> Verdict:
 def measure_noise(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """Test sets of growing size, drawn from the queries: how often do they name the wrong winner?
 
-    Two encoders that differ in training steps by half are compared, and each with BM25.
+    Two encoders, one trained for half the steps of the other, are compared, and the full one with BM25. Taught in 03.
     """
     steps, batch_size, *_ = BUDGETS[budget]
     docs = _docs(budget)
@@ -112,7 +112,10 @@ def _repeat(difference: np.ndarray, n: int, seed: int, times: int = 200) -> tupl
 
 
 def decide_noise(m: Measurements) -> Verdict:
-    """A small difference needs many queries: 25 must often fail where the largest size succeeds."""
+    """A small difference needs many queries: the smallest test sets must often miss it or name the wrong winner.
+
+    Taught in 03.
+    """
     smallest, largest = str(m["sizes"][0]), str(m["sizes"][-1])
     rates = {
         name: [float(np.mean(found["significant"][size])) for size in (smallest, largest)]
@@ -120,9 +123,10 @@ def decide_noise(m: Measurements) -> Verdict:
         for name, found in m["contests"].items()
     }
     because = "; ".join(
-        f"{name} (difference {gap:+.3f} nDCG@10): {few:.0%} of test sets of {smallest} queries find it, {many:.0%} of {largest}; "
+        f"{name} ({first} minus {second} {gap:+.3f} nDCG@10): {few:.0%} of test sets of {smallest} queries find it, {many:.0%} of {largest}; "
         f"{wrong:.0%} of the small ones name the wrong winner"
         for name, (few, many, wrong, gap) in rates.items()
+        for first, second in [name.split(" against ")]
     )
     small_gap = min(rates.values(), key=lambda r: abs(r[3]))
     return Verdict("holds" if small_gap[0] < 0.5 and small_gap[2] > 0.05 else "depends", because)

@@ -2,7 +2,7 @@
 
     mean_pool = check("02.1", mean_pool)     your function once it is right, the package's until then
     hint("02.1")                             three levels, each call one more
-    reveal("02.1")                           the package's own source
+    reveal("02.1")                           a solution, and the package's own source
     progress()                               what is done and what is left
     predict("02.p1"), quiz("02")             questions
 
@@ -17,7 +17,7 @@ How to write an exercise
             signature="(B, T, D), (B, T) -> (B, D)",
             reference=mean_pool,                     # a function of the package
             another=_by_loop,                        # a second right one, written differently
-            gradient=True,                           # the result lets a gradient through to argument 1
+            gradient=True,                           # each tensor of floats gets the reference's gradient
             cases=(Case("one text, the second token is padding", _two_tokens, torch.tensor([[2.0]])), …),
             properties=(Property("padding changes nothing", _padding_changes_nothing),),
             mistakes=(Mistake("padding is averaged in", _plain_mean, "You divide by T, …"), …),
@@ -50,6 +50,7 @@ from workbook.exercises import store
 from workbook.exercises.engine import SECONDS, Finding, examine
 from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
 from workbook.exercises.show import Block, say
+from workbook.exercises.solution import solution
 
 __all__ = [
     "EXERCISES", "Case", "Choice", "Exercise", "Finding", "Mistake", "Property", "Question",
@@ -149,7 +150,7 @@ def hint(id: str) -> None:
         if level == 2
         else "There are two more."
         if level == 1
-        else f'Next: reveal("{id}") shows the package\'s own.'
+        else f'Next: reveal("{id}") shows a solution.'
     )
     say(
         "note",
@@ -159,7 +160,7 @@ def hint(id: str) -> None:
 
 
 def reveal(id: str) -> None:
-    """Show the package's own implementation of an exercise.
+    """Show a solution of an exercise, and the package's own function.
 
     Raises:
         KeyError: there is no such exercise.
@@ -170,11 +171,10 @@ def reveal(id: str) -> None:
     message = store.update(lambda saved: store.entry(saved, "exercises", id).update(revealed=True))
     source = inspect.getsource(inspect.unwrap(exercise.reference))
     place = f"{exercise.reference.__module__}.{exercise.reference.__qualname__}"
-    say(
-        "note",
-        f"{id} · {exercise.title}, as {place} has it",
-        [Block(source, "code"), *([Block(message)] if message else [])],
-    )
+    chapter = solution(id)
+    blocks = [Block("A solution:"), Block(chapter, "code")] if chapter else []
+    blocks += [Block(f"Your answer is compared with `{place}`:"), Block(source, "code")]
+    say("note", f"{id} · {exercise.title}", [*blocks, *([Block(message)] if message else [])])
 
 
 def progress() -> None:

@@ -14,7 +14,7 @@ from workbook.exercises.quiz import Choice, Question
 
 
 def shared_words(query: str, passage: str) -> int:
-    """How many different words of the query stand in the passage, upper and lower case alike."""
+    """How many different words of the query stand in the passage, upper and lower case alike. Taught in 00."""
     return len(set(query.lower().split()) & set(passage.lower().split()))
 
 
@@ -31,14 +31,27 @@ SHARED = Exercise(
         Case("one shared word", lambda: ("heart attack", "the heart pumps blood"), 1),
         Case("the same meaning, other words", lambda: ("heart attack", "acute myocardial infarction"), 0),
         Case("upper and lower case", lambda: ("Heart Attack", "a heart attack is an emergency"), 2),
+        Case("capitals in the passage", lambda: ("blood sugar", "Blood and Sugar"), 2),
         Case("a word that stands twice", lambda: ("row row row your boat", "how to row a row boat"), 2),
-        Case("part of a word", lambda: ("art", "heart surgery"), 0),
+        Case("part of a word", lambda: ("art", "the artist has a heart"), 0),
+        Case("two spaces and a new line", lambda: ("blood  sugar", "sugar in the\nblood of a patient"), 2),
     ),
     mistakes=(
         Mistake(
             "case counts",
             lambda query, passage: len(set(query.split()) & set(passage.split())),
             "Heart and heart are different words for you. People do not type with care: bring both texts to lower case first.",
+        ),
+        Mistake(
+            "only the query in lower case",
+            lambda query, passage: len(set(query.lower().split()) & set(passage.split())),
+            "You bring only the query to lower case. A passage begins with a capital letter, too: do the same to both texts.",
+        ),
+        Mistake(
+            "split at single spaces",
+            lambda query, passage: len(set(query.lower().split(" ")) & set(passage.lower().split(" "))),
+            "You split at single spaces. Two spaces then give an empty word, and a new line glues two words together. split() "
+            "without an argument cuts at any white space.",
         ),
         Mistake(
             "repeated words count again",
@@ -67,7 +80,7 @@ SHARED = Exercise(
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """The cosine of two vectors (D,), by `workbook.similarity.cos_sim`."""
+    """The cosine of two vectors (D,), by `workbook.similarity.cos_sim`. Taught in 00."""
     return similarity.cos_sim(a[None], b[None])[0, 0]
 
 
@@ -119,7 +132,7 @@ COSINE = Exercise(
 
 
 def found_in_first(ranked: list[str], wanted: str, k: int) -> int:
-    """1 if the wanted passage is among the first k, else 0; its mean over queries is Recall@k."""
+    """1 if the wanted passage is among the first k, else 0; its mean over queries is Recall@k. Taught in 00."""
     return int(wanted in ranked[:k])
 
 
@@ -134,6 +147,7 @@ RECALL = Exercise(
     another=lambda ranked, wanted, k: 1 if any(p == wanted for p, _ in zip(ranked, range(k), strict=False)) else 0,
     cases=(
         Case("third of three", lambda: (["a", "b", "c", "d"], "c", 3), 1),
+        Case("second of three", lambda: (["a", "b", "c", "d"], "b", 3), 1),
         Case("one too late", lambda: (["a", "b", "c", "d"], "d", 3), 0),
         Case("far too late", lambda: (["a", "b", "c", "d", "e"], "e", 2), 0),
         Case("never", lambda: (["a", "b"], "z", 10), 0),
@@ -160,6 +174,11 @@ RECALL = Exercise(
             lambda ranked, wanted, k: ranked.index(wanted) + 1 if wanted in ranked[:k] else 0,
             "You return the rank. Only 1 (found) or 0 (not found) is asked for.",
         ),
+        Mistake(
+            "only the k-th place",
+            lambda ranked, wanted, k: int(wanted in ranked[k - 1 : k]),
+            "You look at place k alone. All places from the first to the k-th count.",
+        ),
     ),
     hints=(
         "How do you take the first k of a list?",
@@ -175,8 +194,15 @@ QUESTIONS = (
         "00.p1",
         "An encoder starts from random numbers and trains for less than a minute, on your laptop, on nothing but documentation. It meets a keyword search that was refined for thirty years. Who finds more of the right passages among its first hundred?",
         (
-            Choice("Keyword search, clearly.", "A good guess in general: it is a strong baseline. Run the cell below."),
-            Choice("The encoder.", "Bold. Run the cell below, and look at the interval.", correct=True),
+            Choice(
+                "Keyword search, clearly.",
+                "It is a strong baseline, and where the words of a text are new to the encoder it does win. Not on these queries.",
+            ),
+            Choice(
+                "The encoder.",
+                "Its training pairs come from the same packages as the queries. “Train it” shows by how much, with an interval.",
+                correct=True,
+            ),
             Choice(
                 "Neither: they find the same.", "They find quite different passages, which is why people combine them."
             ),
@@ -217,7 +243,10 @@ QUESTIONS = (
                 "Yes. If it holds 0, other queries might have said the opposite.",
                 correct=True,
             ),
-            Choice("A larger model.", "Not for this question."),
+            Choice(
+                "The same test on a larger corpus.",
+                "A larger corpus makes the task harder for both. How sure the difference is depends on the number of queries.",
+            ),
         ),
     ),
 )

@@ -13,7 +13,25 @@ from workbook.wordpiece import wordpiece
 
 # --- 01.1 WordPiece --------------------------------------------------------------------------
 
-PIECES = frozenset(["em", "embed", "##bed", "##ding", "##dings", "##s", "##d", "un", "##able", "able", "a", "##b", "b"])
+PIECES = frozenset(
+    [
+        "em",
+        "embed",
+        "##bed",
+        "##ding",
+        "##dings",
+        "##eddings",
+        "##s",
+        "##d",
+        "un",
+        "unb",
+        "##able",
+        "able",
+        "a",
+        "##b",
+        "b",
+    ]
+)
 
 
 def _wordpiece_recursive(word, vocabulary, first=True):
@@ -24,6 +42,19 @@ def _wordpiece_recursive(word, vocabulary, first=True):
         if piece in vocabulary:
             rest = _wordpiece_recursive(word[end:], vocabulary, first=False)
             return ["[UNK]"] if rest == ["[UNK]"] else [piece, *rest]
+    return ["[UNK]"]
+
+
+def _turning_back(word, vocabulary, first=True):
+    """Any cut that fits, the longest pieces first: where the rest is unknown, a shorter piece is tried."""
+    if not word:
+        return []
+    for end in range(len(word), 0, -1):
+        piece = word[:end] if first else "##" + word[:end]
+        if piece in vocabulary:
+            rest = _turning_back(word[end:], vocabulary, first=False)
+            if rest != ["[UNK]"]:
+                return [piece, *rest]
     return ["[UNK]"]
 
 
@@ -57,6 +88,7 @@ WORDPIECE = Exercise(
         Case("unable", lambda: ("unable", PIECES), ["un", "##able"]),
         Case("a word with an unknown end", lambda: ("embedx", PIECES), ["[UNK]"]),
         Case("a word that is one piece", lambda: ("embed", PIECES), ["embed"]),
+        Case("a dead end: unb fits, and nothing after it", lambda: ("unbed", PIECES), ["[UNK]"]),
         Case("no letters", lambda: ("", PIECES), []),
     ),
     mistakes=(
@@ -76,6 +108,12 @@ WORDPIECE = Exercise(
             lambda word, vocabulary: _cut(word, vocabulary, give_up=False),
             "You keep the pieces found before the unknown part. In WordPiece one unknown part makes the whole word unknown: the model "
             "never saw half words in training.",
+        ),
+        Mistake(
+            "a piece taken back",
+            _turning_back,
+            "You find a cut where WordPiece finds none: when the rest is unknown, yours tries another piece. WordPiece never takes a piece "
+            "back. It reads once from left to right, and a dead end makes the word unknown.",
         ),
     ),
     hints=(
@@ -182,11 +220,11 @@ def _rows_sum_to_one(weights: Answer) -> str | None:
 
 def _large_scores_stay_finite(weights: Answer) -> str | None:
     query, key, allowed = _five_tokens()
-    return (
-        None
-        if weights(100 * query, 100 * key, allowed).isfinite().all()
-        else "scores of a thousand gave NaN or infinity"
-    )
+    found = weights(100 * query, 1000 * key, allowed)
+    if not found.isfinite().all():
+        return "scores of a hundred thousand gave NaN or infinity"
+    leaked = float(found.masked_fill(allowed, 0.0).max())
+    return None if leaked == 0 else f"a forbidden pair got the weight {leaked:.2f}: its score was not low enough"
 
 
 def _scores(query, key, allowed, scale=None):
@@ -209,7 +247,7 @@ WEIGHTS = Exercise(
     ),
     properties=(
         Property("each row sums to 1", _rows_sum_to_one),
-        Property("large scores stay finite", _large_scores_stay_finite),
+        Property("large scores stay finite, and what is forbidden stays forbidden", _large_scores_stay_finite),
     ),
     mistakes=(
         Mistake(
@@ -226,6 +264,19 @@ WEIGHTS = Exercise(
                 _scores(query, key, allowed, 1 / query.shape[-1]).masked_fill(~allowed, float("-inf")).softmax(dim=-1)
             ),
             "You divide by S, not by its root. The scores become tiny and every token looks everywhere alike.",
+        ),
+        Mistake(
+            "the mask forgotten",
+            lambda query, key, allowed: _scores(query, key, allowed).softmax(dim=-1),
+            "The argument allowed changes nothing in your answer, so every token looks at every other, padding included.",
+        ),
+        Mistake(
+            "allowed and forbidden swapped",
+            lambda query, key, allowed: (
+                _scores(query, key, allowed).masked_fill(allowed, float("-inf")).softmax(dim=-1)
+            ),
+            "You clear the pairs that are allowed, and keep the others. Some libraries' masks say what is forbidden; this one says what is "
+            "allowed. Turn it round with ~.",
         ),
         Mistake(
             "zero instead of minus infinity",

@@ -21,17 +21,18 @@ MASK = [[1, 1, 1], [1, 1, 0]]
 
 
 def by_hand() -> tuple[Tensor, Tensor]:
+    """The two texts of the chapter's example: hidden (2, 3, 2), mask (2, 3). Taught in 02."""
     return torch.tensor(HIDDEN), torch.tensor(MASK)
 
 
 def left_padded() -> tuple[Tensor, Tensor]:
-    """The same two texts with the padding on the left."""
+    """The same two texts with the padding on the left. Taught in 02."""
     hidden, mask = by_hand()
     return torch.stack([hidden[0], hidden[1].roll(1, dims=0)]), torch.stack([mask[0], mask[1].roll(1)])
 
 
 def random_texts() -> tuple[Tensor, Tensor]:
-    """Six texts of one to nine tokens."""
+    """Six texts of one to nine tokens: hidden (6, 9, 5), mask (6, 9). Taught in 02."""
     generator = torch.Generator().manual_seed(2)
     hidden = torch.randn(6, 9, 5, generator=generator)
     mask = (torch.arange(9) < torch.tensor([9, 7, 5, 3, 2, 1])[:, None]).long()
@@ -39,6 +40,7 @@ def random_texts() -> tuple[Tensor, Tensor]:
 
 
 def with_query(make) -> tuple[Tensor, Tensor, Tensor]:
+    """What `make` gives, hidden (B, T, D) and mask (B, T), and a query (D,) for attention pooling. Taught in 02."""
     hidden, mask = make()
     return hidden, mask, torch.linspace(-0.5, 0.5, hidden.shape[-1])
 
@@ -264,6 +266,11 @@ def _attention_with_a_loop(hidden, mask, query):
     return torch.stack(pooled)
 
 
+def _large_scores_stay_finite(pool: Answer) -> str | None:
+    hidden, mask, query = with_query(random_texts)
+    return None if pool(hidden, mask, 1000 * query).isfinite().all() else "scores of a thousand gave NaN or infinity"
+
+
 def _with_fixed_query(property: Property, pool: Answer) -> str | None:
     return property.check(lambda hidden, mask: pool(hidden, mask, torch.linspace(-1, 1, hidden.shape[-1])))
 
@@ -286,7 +293,10 @@ ATTENTION = Exercise(
         Case("padding on the left", lambda: with_query(left_padded)),
         Case("six random texts", lambda: with_query(random_texts)),
     ),
-    properties=tuple(Property(p.name, partial(_with_fixed_query, p)) for p in INVARIANT),
+    properties=(
+        *(Property(p.name, partial(_with_fixed_query, p)) for p in INVARIANT),
+        Property("large scores stay finite", _large_scores_stay_finite),
+    ),
     mistakes=(
         Mistake(
             "softmax over padding too",
@@ -411,6 +421,11 @@ def _length_does_not_count(cos_sim: Answer) -> str | None:
     return None if change < 1e-4 else f"a hundred times longer query changed a cosine by {change:.3f}"
 
 
+def _zero_has_no_direction(cos_sim: Answer) -> str | None:
+    a, b = _random_pairs()
+    return None if cos_sim(0 * a, b).isfinite().all() else "a query of zeros gave NaN; its cosines should be 0"
+
+
 COSINE = Exercise(
     id="02.6",
     title="cosine of every query with every passage",
@@ -426,7 +441,10 @@ COSINE = Exercise(
         Case("random vectors", _random_pairs),
         Case("as many queries as dimensions", _squares),
     ),
-    properties=(Property("length does not count", _length_does_not_count),),
+    properties=(
+        Property("length does not count", _length_does_not_count),
+        Property("zeros stay finite", _zero_has_no_direction),
+    ),
     mistakes=(
         Mistake(
             "dot product without normalizing",
@@ -437,6 +455,12 @@ COSINE = Exercise(
             "only the queries are normalized",
             lambda a, b: similarity.normalize(a) @ b.T,
             "Only one side is normalized. Long passages still win. Normalize both.",
+        ),
+        Mistake(
+            "only the passages are normalized",
+            lambda a, b: a @ similarity.normalize(b).T,
+            "Only the passages are normalized. A query then ranks them right, but its scores grow with its own length, so no two queries "
+            "can be compared. Normalize both.",
         ),
         Mistake(
             "normalized along the batch",

@@ -20,26 +20,30 @@ JUDGED: Judged = {"a": 3, "b": 0, "c": 1, "d": 2, "e": 0, "f": 1, "g": 0}
 RANKED: Ranking = ["b", "a", "x", "c", "e", "y"]
 
 
-def _measure(metric: str, ranked: Ranking, judged: Judged) -> float:
-    """One query's value: the package's `evaluate` on a run with this ranking."""
+def measure_one(metric: str, ranked: Ranking, judged: Judged) -> float:
+    """One query's value of a metric, by `workbook.metrics.evaluate` on a run with this ranking. Taught in 03."""
     run = {"q": {passage: float(-rank) for rank, passage in enumerate(ranked)}}
     return metrics.evaluate({"q": judged}, run, (metric,))[metric]
 
 
 def recall_at_k(ranked: Ranking, judged: Judged, k: int) -> float:
-    return _measure(f"recall@{k}", ranked, judged)
+    """Recall@k of one query: the share of its relevant passages that stand in the first k. Taught in 03."""
+    return measure_one(f"recall@{k}", ranked, judged)
 
 
 def reciprocal_rank(ranked: Ranking, judged: Judged, k: int) -> float:
-    return _measure(f"mrr@{k}", ranked, judged)
+    """1 / rank of the first relevant passage, 0 where none stands in the first k. Taught in 03."""
+    return measure_one(f"mrr@{k}", ranked, judged)
 
 
 def ndcg_at_k(ranked: Ranking, judged: Judged, k: int) -> float:
-    return _measure(f"ndcg@{k}", ranked, judged)
+    """nDCG@k of one query with the grade as gain; the ideal comes from all judgements. Taught in 03."""
+    return measure_one(f"ndcg@{k}", ranked, judged)
 
 
 def average_precision(ranked: Ranking, judged: Judged) -> float:
-    return _measure("map", ranked, judged)
+    """The mean, over all relevant passages, of the precision at the rank of each; 0 for one not found. Taught in 03."""
+    return measure_one("map", ranked, judged)
 
 
 def _fresh(ranked: Ranking, judged: Judged, k: int) -> tuple[Ranking, Judged, int]:
@@ -299,12 +303,23 @@ AP = Exercise(
         Case("the example", lambda: (list(RANKED), dict(JUDGED)), (1 / 2 + 2 / 4) / 4),
         Case("nothing found", lambda: (["x"], dict(JUDGED)), 0.0),
         Case("two of four, at once", lambda: (["a", "d"], dict(JUDGED)), 0.5),
+        Case("thirty passages", lambda: ([f"p{i}" for i in range(30)], {f"p{i}": i % 4 for i in range(0, 40, 3)})),
+    ),
+    properties=(
+        Property("a query without relevant passages counts 0", lambda ap: _nothing_relevant(lambda r, j, k: ap(r, j))),
     ),
     mistakes=(
         Mistake(
             "divided by what was found",
             _ap_found_only,
             "You divide by the relevant passages that were found. What was missed must count: divide by all relevant ones.",
+        ),
+        Mistake(
+            "the sum of reciprocal ranks",
+            lambda ranked, judged: _safe(
+                sum(1 / r for r, p in enumerate(ranked, 1) if judged.get(p, 0) > 0), _num_relevant(judged)
+            ),
+            "You add 1 / rank at each find. Precision at a find counts all finds up to it: at the second one it is 2 / rank.",
         ),
         Mistake(
             "precision at every rank",
@@ -337,7 +352,7 @@ AP = Exercise(
 
 
 def bm25_weight(count: int, length: float, mean_length: float, num_passages: int, num_with_word: int) -> float:
-    """The Lucene form with k1 = 1.2 and b = 0.75."""
+    """What one word adds to a passage's score, in Lucene's form with k1 = 1.2 and b = 0.75. Taught in 03."""
     from workbook.bm25 import METHODS
 
     idf, tf = METHODS["lucene"]
@@ -413,7 +428,7 @@ BM25_WEIGHT = Exercise(
 
 
 def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
-    """The percentile bootstrap with given draws; `workbook.significance.bootstrap_ci` draws them itself."""
+    """The 95 % interval of a mean by given draws; `workbook.significance.bootstrap_ci` draws them itself. Taught in 03."""
     means = np.asarray(values)[draws].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

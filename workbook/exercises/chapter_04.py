@@ -14,12 +14,13 @@ from workbook.similarity import cos_sim, normalize
 
 
 def pairs(B: int = 5, D: int = 6, seed: int = 4) -> tuple[Tensor, Tensor]:
+    """Random pairs, (B, D) each; the queries are twice as long as the passages. Taught in 04."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(B, D, generator=generator) * 2, torch.randn(B, D, generator=generator)
 
 
 def axes() -> tuple[Tensor, Tensor]:
-    """Two pairs along the axes, of different lengths: own cosines 1, other cosines 0."""
+    """Two pairs along the axes, of different lengths: own cosines 1, other cosines 0. Taught in 04."""
     return torch.tensor([[2.0, 0.0], [0.0, 3.0]]), torch.tensor([[1.0, 0.0], [0.0, 4.0]])
 
 
@@ -45,9 +46,14 @@ def _survives_a_low_temperature(loss: Answer) -> str | None:
     value = loss(*pairs(), 1e-3)
     return (
         None
-        if value.isfinite()
-        else "at temperature 0.001 the loss is not finite: exp overflowed; use log_softmax or logsumexp"
+        if value.isfinite().all()
+        else "at temperature 0.001 the result is not finite: exp overflowed; use softmax, log_softmax or logsumexp"
     )
+
+
+def _negatives_survive_a_low_temperature(loss: Answer) -> str | None:
+    negatives = _triples()[2]
+    return _survives_a_low_temperature(lambda q, d, t: loss(q, d, negatives, t))
 
 
 ROBUST = (
@@ -60,6 +66,7 @@ ROBUST = (
 
 
 def info_nce(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
+    """InfoNCE with in-batch negatives, from queries to passages: (B, D), (B, D) -> scalar. Taught in 04."""
     return losses.info_nce(query, positive, temperature=temperature)
 
 
@@ -126,6 +133,17 @@ INFO_NCE = Exercise(
             lambda q, d, t: -(cos_sim(q, d) / t).diagonal().mean(),
             "There are no negatives in your loss: it only pulls. Its best answer is one point for all texts, which is called collapse.",
         ),
+        Mistake(
+            "softmax twice",
+            lambda q, d, t: F.cross_entropy((cos_sim(q, d) / t).softmax(dim=1), torch.arange(len(q))),
+            "You take the softmax before the cross-entropy, which takes it again. Shares between 0 and 1 are then the logits, so the "
+            "loss can never come near 0. Cross-entropy wants the raw logits.",
+        ),
+        Mistake(
+            "sum instead of mean",
+            lambda q, d, t: F.cross_entropy(cos_sim(q, d) / t, torch.arange(len(q)), reduction="sum"),
+            "You add up the terms of the B queries. Their mean is asked for, or a larger batch would mean a larger step.",
+        ),
     ),
     hints=(
         "Which passage should query i choose, among how many? What loss do you know for choosing one of many?",
@@ -139,6 +157,7 @@ INFO_NCE = Exercise(
 
 
 def info_nce_with_negatives(query: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
+    """InfoNCE in which each query chooses among all positives and all negatives (B, M, D). Taught in 04."""
     return losses.info_nce(query, positive, negatives, temperature=temperature)
 
 
@@ -180,6 +199,7 @@ NEGATIVES = Exercise(
         Case("a negative that equals the positive", _twins, torch.tensor(0.6931472)),
         Case("five pairs with two negatives each", _triples),
     ),
+    properties=(Property("a low temperature does not overflow", _negatives_survive_a_low_temperature),),
     mistakes=(
         Mistake(
             "negatives do not count",
@@ -192,6 +212,12 @@ NEGATIVES = Exercise(
             _own_negatives_only,
             "Each query sees its own negatives only. They are in the batch already, so all queries can use all of them: flatten "
             "(B, M, D) to (B·M, D). The field's libraries do so.",
+        ),
+        Mistake(
+            "negatives first",
+            lambda q, p, n, t: F.cross_entropy(cos_sim(q, torch.cat([n.flatten(0, 1), p])) / t, torch.arange(len(q))),
+            "You put the negatives before the positives, and still say that the right answer of row i is column i. The loss then "
+            "pulls each query to a negative. Put the positives first.",
         ),
         Mistake(
             "the positives left out",
@@ -216,6 +242,7 @@ NEGATIVES = Exercise(
 
 
 def symmetric(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
+    """The mean of both directions: queries choose passages, passages choose queries. Taught in 04."""
     return losses.info_nce(
         query,
         positive,
@@ -346,6 +373,12 @@ def _gradient_autograd(query, positive, temperature):
     return torch.autograd.grad(loss, q)[0]
 
 
+def _gradient_of_the_raw_query(query, positive, temperature):
+    query = query.detach().clone().requires_grad_()
+    loss = F.cross_entropy(cos_sim(query, positive) / temperature, torch.arange(len(query)))
+    return torch.autograd.grad(loss, query)[0]
+
+
 def _p(q, d, t):
     return (normalize(q) @ normalize(d).T / t).softmax(1)
 
@@ -367,6 +400,7 @@ GRADIENT = Exercise(
         ),
         Case("five random pairs", _with_temperature(pairs, 0.1)),
     ),
+    properties=(ROBUST[1],),
     mistakes=(
         Mistake(
             "the step instead of the gradient",
@@ -388,6 +422,17 @@ GRADIENT = Exercise(
             "only the push",
             lambda q, d, t: _p(q, d, t) @ normalize(d) / (len(q) * t),
             "This is only the push, away from the weighted mean of the passages. The pull towards the query's own passage is missing.",
+        ),
+        Mistake(
+            "only the pull",
+            lambda q, d, t: -normalize(d) / (len(q) * t),
+            "This is only the pull towards the query's own passage. The push, away from the weighted mean of all passages, is missing.",
+        ),
+        Mistake(
+            "through the normalization",
+            _gradient_of_the_raw_query,
+            "You differentiated by the raw query, so the gradient goes through the normalization as well: the part along the query is "
+            "gone, and the rest is divided by its length. Asked for is the derivative by the query of length 1, as in the formula.",
         ),
     ),
     hints=(
@@ -505,7 +550,7 @@ QUESTIONS = (
         (
             Choice(
                 "It is log 1024: all passages look alike to it.",
-                "Yes. A loss far above that at the start means that something is wrong.",
+                "Yes, that is what a guess costs. At a low temperature the start may lie above it: accidents are taken for certainty.",
                 correct=True,
             ),
             Choice(
@@ -539,7 +584,10 @@ QUESTIONS = (
         (
             Choice("The space is collapsing.", "Yes. Pairs come together because everything does.", correct=True),
             Choice("Training goes well: alignment falls.", "Alignment alone is perfect for a collapsed space, too."),
-            Choice("The temperature is too low.", "A low temperature spreads points; uniformity then falls."),
+            Choice(
+                "The batch is too large.",
+                "More negatives push more, and that lowers uniformity. They do not draw everything together.",
+            ),
         ),
     ),
 )

@@ -174,7 +174,8 @@ def _differences(yours: Any, expected: Any, tolerance: float, where: str) -> Ite
     if kind(expected) == "number" and _is_scalar(yours):
         yours, expected = _number(yours), _number(expected)
     if kind(yours) != kind(expected):
-        yield Difference("kind", where, f"expected a {kind(expected)}{place}, got {article(describe(yours))}")
+        wanted = "tuple" if isinstance(expected, tuple) else kind(expected)
+        yield Difference("kind", where, f"expected a {wanted}{place}, got {article(describe(yours))}")
     elif isinstance(expected, torch.Tensor | np.ndarray):
         yield from _array_differences(yours, expected, tolerance, where)
     elif kind(expected) == "number":

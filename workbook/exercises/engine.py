@@ -20,6 +20,7 @@ from workbook.exercises.exercise import Answer, Case, Exercise, Mistake
 from workbook.exercises.trace import where_it_broke
 
 SECONDS = 10.0
+KEEP = "keep to torch operations, without detach(), item(), numpy() or no_grad()"
 
 
 @dataclass(frozen=True)
@@ -292,38 +293,62 @@ def _steady(exercise: Exercise, answer: Answer, calls: list[Call], clock: _Clock
 
 
 def _gradient(exercise: Exercise, answer: Answer, clock: _Clock) -> str | None:
-    """What is wrong with the gradient to the first argument; None where nothing is, or none is asked for."""
+    """What is wrong with the gradients to the tensors; None where nothing is, or none is asked for."""
     if not exercise.gradient:
         return None
-    mine, right = (_first_gradient(exercise, function, clock) for function in (answer, exercise.reference))
+    return next(filter(None, (_gradient_in(case, exercise, answer, clock) for case in exercise.cases)), None)
+
+
+def _gradient_in(case: Case, exercise: Exercise, answer: Answer, clock: _Clock) -> str | None:
+    right = _gradients(case, exercise.reference, clock)
+    if isinstance(right, str):
+        return None  # a case that asks for an error
+    mine = _gradients(case, answer, clock)
     if isinstance(mine, str):
         return mine
-    if isinstance(right, torch.Tensor) and right.isfinite().all() and not mine.isfinite().all():
-        return "the gradient is not finite: somewhere you divide by zero, or take the logarithm or the root of zero"
-    if isinstance(right, torch.Tensor) and right.any() and not mine.any():
-        return "the gradient to the first argument is zero everywhere, so nothing could be learned: what cuts it off?"
+    called = example.names(answer, exercise, case.args())
+    for i, wanted in right.items():
+        found = mine[i]
+        if not wanted.isfinite().all():
+            continue
+        if not found.isfinite().all():
+            return f"the gradient to {called[i]} is not finite: somewhere you divide by zero, or take the logarithm or the root of zero"
+        if wanted.any() and not found.any():
+            return (
+                f"the values are right, but no gradient flows back to {called[i]}, so nothing is learned there: {KEEP}"
+            )
+        if (found - wanted).abs().max() > 1e-3 * (1 + wanted.abs().max()):
+            return f"the values are right, but a part of the gradient to {called[i]} is cut off: {KEEP}"
     return None
 
 
-def _first_gradient(exercise: Exercise, function: Answer, clock: _Clock) -> torch.Tensor | str:
-    first, *rest = exercise.cases[0].args()
-    lost = "no gradient flows back to the first argument: keep to torch operations, without detach(), item(), numpy() or no_grad()"
-    leaf = first.detach().clone().requires_grad_(True)
+def _gradients(case: Case, function: Answer, clock: _Clock) -> dict[int, torch.Tensor] | str:
+    """The gradient to each tensor of floats among the arguments: position -> gradient."""
+    args = list(case.args())
+    leaves = {i: a.detach().clone().requires_grad_() for i, a in enumerate(args) if _is_floating(a)}
+    for i, leaf in leaves.items():
+        args[i] = leaf
 
-    def backward() -> torch.Tensor | None:
-        result = function(leaf, *rest)
+    def backward() -> bool:
+        result = function(*args)
         if not isinstance(result, torch.Tensor) or not result.requires_grad:
-            return None
+            return False
         weights = torch.linspace(0.5, 1.5, result.numel(), dtype=result.dtype).reshape(result.shape)
         (result * weights).sum().backward()
-        return leaf.grad
+        return True
 
     with limits.quiet():
         try:
-            grad = _within(clock, backward)
+            flows = _within(clock, backward)
         except (Exception, SystemExit, limits.TimeLimit) as error:
-            return f"{lost}; with a tensor that asks for its gradient, it raised {type(error).__name__}: {compare.first_line(error)}"
-    return lost if grad is None else grad
+            return f"no gradient flows back: {KEEP}; with tensors that ask for their gradient, it raised {type(error).__name__}: {compare.first_line(error)}"
+    if not flows:
+        return f"no gradient flows back to the arguments: {KEEP}"
+    return {i: torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for i, leaf in leaves.items()}
+
+
+def _is_floating(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
 
 
 def _properties(exercise: Exercise, answer: Answer, clock: _Clock) -> tuple[str | BaseException | None, ...]:

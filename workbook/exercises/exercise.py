@@ -77,6 +77,6 @@ class Exercise:
     mistakes: tuple[Mistake, ...]
     hints: tuple[str, str, str]
     properties: tuple[Property, ...] = ()
-    gradient: bool = False  # the result must let a gradient through to the first argument
+    gradient: bool = False  # each tensor of floats must get the gradient that the reference gives it
     tolerance: float = 1e-5
     signature: str = field(default="")  # the comment of the stub: "(B, T, D), (B, T) -> (B, D)"

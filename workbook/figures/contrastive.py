@@ -177,14 +177,14 @@ def learned_space(own: Sequence[float], others: Sequence[float], temperature: fl
     """
     import plotly.graph_objects as go
 
-    edges = np.linspace(-0.5, 1.0, 31)
+    edges = np.linspace(-1.0, 1.0, 41)
     fig = figure(
         xaxis_title="cosine of query and passage",
         yaxis_title="share of the pairs in a bin of 0.05",
         title=f"trained at temperature {temperature}",
     )
     for i, (name, cosines) in enumerate((("own passage", own), ("other passages", others))):
-        counts, _ = np.histogram(np.clip(cosines, -0.5, 1.0), edges)
+        counts, _ = np.histogram(np.clip(cosines, -1.0, 1.0), edges)  # rounding may lead out
         fig.add_trace(
             go.Scatter(
                 x=edges.round(3).tolist(),
@@ -196,8 +196,8 @@ def learned_space(own: Sequence[float], others: Sequence[float], temperature: fl
                 fill="tozeroy",
             )
         )
-    fig.update_xaxes(range=[-0.5, 1.0])
-    fig.update_yaxes(range=[0, 1])
+    fig.update_xaxes(range=[-1.0, 1.0])
+    fig.update_yaxes(range=[0, 0.4 if max(max(trace.y) for trace in fig.data) <= 0.4 else 1])
     return fig
 
 

@@ -14,7 +14,7 @@ from workbook.metrics import evaluate
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-ON_ONE_QUERY = {"Recall@10": "recall@10", "MRR@10": "mrr@10", "nDCG@10": "ndcg@10", "MAP": "map"}
+ON_ONE_QUERY = {"Recall@10": "recall@10", "MRR@10": "mrr@10", "nDCG@10": "ndcg@10", "average precision": "map"}
 
 
 def metrics_by_rank(rank: int, others: Sequence[int] = (), num_relevant: int = 3) -> "Figure":

@@ -16,6 +16,8 @@ from workbook.similarity import cos_sim, dot_score, euclidean_sim
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+POOLINGS = ("mean", "CLS", "weighted mean", "last token", "attention")  # each keeps its colour, dash and symbol
+
 
 def token_weights(tokens: Sequence[str], weights: dict[str, Sequence[float]], pooling: str) -> "Figure":
     """Bars: the share of each token position in the pooled vector.
@@ -125,7 +127,7 @@ def quality_by_length(quality: dict[str, Sequence[float]], lengths: Sequence[str
     """Lines: retrieval quality of each pooling over the quarters of passage length.
 
     Args:
-        quality: pooling name -> one value for each quarter.
+        quality: one of POOLINGS -> one value for each quarter.
         lengths: what to call the quarters.
 
     Taught in 02.
@@ -133,15 +135,16 @@ def quality_by_length(quality: dict[str, Sequence[float]], lengths: Sequence[str
     import plotly.graph_objects as go
 
     fig = figure(xaxis_title="length of the right passage", yaxis_title="nDCG@10")
-    for i, (name, values) in enumerate(quality.items()):
+    for name, values in quality.items():
+        i = POOLINGS.index(name)
         fig.add_trace(
             go.Scatter(
                 x=list(lengths),
                 y=[round(float(v), 4) for v in values],
                 name=name,
                 mode="lines+markers",
-                line={"color": COLORS[i % len(COLORS)], "dash": DASHES[i % len(DASHES)]},
-                marker={"symbol": SYMBOLS[i % len(SYMBOLS)], "size": 9},
+                line={"color": COLORS[i], "dash": DASHES[i]},
+                marker={"symbol": SYMBOLS[i], "size": 9},
             )
         )
     fig.update_yaxes(rangemode="tozero")

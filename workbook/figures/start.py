@@ -1,4 +1,4 @@
-"""The figures of chapter 00: two systems by depth, and how they meet one query.
+"""The figures of chapter 00: what two systems find, and which words an encoder puts side by side.
 
 Each takes arrays and returns a plotly Figure. Taught in 00.
 """
@@ -39,23 +39,26 @@ def found_by_both(shares: dict[int, Sequence[float]], k: int) -> "Figure":
     return fig
 
 
-def similarities(words: Sequence[str], cosines: dict[str, Sequence[float]], word: str) -> "Figure":
-    """Bars: the cosine of one word with others, as the trained encoder sees them.
+def neighbours(nearest: Sequence[tuple[float, str]], word: str) -> "Figure":
+    """Bars: the cosine of one word with the words that lie closest to it, as the trained encoder sees them.
 
     Args:
-        words: the other words.
-        cosines: word -> one cosine for each of `words`.
-        word: which row to draw.
+        nearest: (cosine, neighbour), the closest first.
+        word: whose neighbours they are.
 
     Taught in 00.
     """
     import plotly.graph_objects as go
 
-    fig = figure(title=f"cosine with “{word}”", yaxis_title="cosine", xaxis_title="word")
+    fig = figure(title=f"nearest to “{word}”", yaxis_title="cosine", xaxis_title="neighbour, the closest first")
     fig.add_trace(
         go.Bar(
-            x=list(words), y=[round(float(c), 3) for c in cosines[word]], marker={"color": COLORS[0]}, showlegend=False
+            x=[name for _, name in nearest],
+            y=[round(float(c), 3) for c, _ in nearest],
+            marker={"color": COLORS[0]},
+            showlegend=False,
         )
     )
-    fig.update_yaxes(range=[-0.3, 1.02])
+    fig.update_xaxes(type="category")  # a neighbour such as 2020 is a name, not a place on the axis
+    fig.update_yaxes(range=[0, 1.02])
     return fig

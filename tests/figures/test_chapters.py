@@ -1,0 +1,39 @@
+"""Figures of single chapters: what must hold whatever numbers they are given."""
+
+import numpy as np
+import pytest
+
+from workbook.figures.contrastive import learned_space
+from workbook.figures.pooling import POOLINGS, quality_by_length
+from workbook.figures.start import neighbours
+
+
+def style(line):
+    return line.line.color, line.line.dash, line.marker.symbol
+
+
+def test_a_pooling_keeps_its_look_whatever_stands_beside_it():
+    few = quality_by_length({"attention": [0.4, 0.5], "mean": [0.3, 0.2]}, ["short", "long"])
+    every = quality_by_length({name: [0.1, 0.2] for name in POOLINGS}, ["short", "long"])
+    looks = {line.name: style(line) for line in every.data}
+    assert {line.name: style(line) for line in few.data} == {name: looks[name] for name in ("attention", "mean")}
+    assert all(len(set(column)) == len(POOLINGS) for column in zip(*looks.values(), strict=True))
+
+
+def test_neighbours_are_names_even_where_they_look_like_numbers():
+    fig = neighbours([(0.4, "2020"), (0.3, "day")], "date")
+    (bars,) = fig.data
+    assert (list(bars.x), list(bars.y)) == (["2020", "day"], [0.4, 0.3])
+    assert fig.layout.xaxis.type == "category"
+
+
+def test_every_cosine_has_its_place_in_the_learned_space():
+    fig = learned_space([0.97, 0.98], [-0.99, -0.62, 0.01, 0.02], 1.0)
+    for line, places in zip(fig.data, ([0.95], [-1.0, -0.65, 0.0]), strict=True):
+        assert sum(line.y[:-1]) == pytest.approx(1)  # the last step repeats the one before it
+        assert [x for x, y in zip(line.x[:-1], line.y[:-1], strict=True) if y] == pytest.approx(places)
+    low, high = fig.layout.xaxis.range
+    assert (low, high) == (-1, 1)
+    assert max(max(line.y) for line in fig.data) <= fig.layout.yaxis.range[1]
+    spread = learned_space(np.linspace(-0.9, 0.9, 40), np.linspace(-0.9, 0.9, 40), 1.0)
+    assert tuple(spread.layout.yaxis.range) == (0, 0.4)

@@ -1,0 +1,33 @@
+"""The solution of an exercise, as the chapter's complete edition has it.
+
+A chapter is written in one place, so the solution is read from there and stands nowhere else.
+
+Taught in 00.
+"""
+
+import re
+import textwrap
+
+from workbook.notebooks import SOURCES
+
+MARKS = ("### BEGIN SOLUTION", "### END SOLUTION")
+
+
+def solution(id: str) -> str:
+    """The cell of an exercise without its marks; an empty text where the chapters are not at hand.
+
+    Args:
+        id: the number of the exercise, such as "02.1".
+    Returns:
+        the code, with the comment that names the exercise.
+
+    Taught in 00.
+    """
+    for path in SOURCES.glob(f"{id.split('.')[0]}_*.py"):
+        cell = re.search(
+            rf"^# Exercise {re.escape(id)} .*?(?=^# %%|\Z)", path.read_text("utf-8"), re.DOTALL | re.MULTILINE
+        )
+        if cell:
+            lines = [line for line in cell.group().splitlines() if line.strip() not in MARKS]
+            return textwrap.dedent("\n".join(lines)).strip()
+    return ""
