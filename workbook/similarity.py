@@ -8,6 +8,7 @@ Taught in 02 (similarity) and 03 (search).
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -107,6 +108,8 @@ def _best_of(
     best = queries.new_empty(len(queries), 0)
     best_ids = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
     start = 0
+    if score is dot_score and len(queries) == 1:
+        score = dot_score_of_one
     for part in parts:
         scores, ids = first_k(score(queries, part), k)
         if scores[:, 0].isnan().any():  # NaN counts as the largest number: if there is one, it stands first
@@ -117,6 +120,20 @@ def _best_of(
         start += len(part)
         del part, scores, ids  # before the next one is made
     return best, best_ids
+
+
+def dot_score_of_one(query: Tensor, x: Tensor) -> Tensor:
+    """`dot_score` of a single query, (1, D), (N, D) -> (1, N), in half the time.
+
+    A product with one row takes as long as reading x, which numpy does faster than torch. It cannot where
+    there is a gradient, another dtype or an accelerator.
+
+    Taught in 03.
+    """
+    if any(a.requires_grad or a.dtype != torch.float32 or a.device.type != "cpu" for a in (query, x)):
+        return query @ x.T
+    with np.errstate(over="ignore", invalid="ignore"):  # torch does not warn of infinity either
+        return torch.from_numpy(np.vecdot(x.numpy(), query.numpy())[None])
 
 
 def first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -21,20 +21,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from workbook.index.clustering import assign, kmeans, sample
 from workbook.index.product_quantization import (
+    add_up_one,
     check_empty,
     check_pieces,
     check_trained,
     decode,
     encode,
-    lookup_tables,
     train_codebooks,
 )
 from workbook.index.vectors import (
-    CHUNK,
     answer,
     as_vectors,
     check_metric,
@@ -148,8 +146,8 @@ class IVFIndex:
         check_trained(self)
         check_positive(k=k, nprobe=self.nprobe)
         queries = as_vectors(q, self.d, "q").to(self.centroids.device)
-        blocks = [queries[begin : begin + QUERIES] for begin in range(0, max(len(queries), 1), QUERIES)]
-        best, ids = (torch.cat(part) for part in zip(*(self._search(block, k) for block in blocks), strict=True))
+        each = [self._search(block, k) for block in queries.split(QUERIES)]
+        best, ids = (torch.cat(part) for part in zip(*each, strict=True))
         return answer(best, ids, k, queries, self.metric, q)
 
     def _search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -157,36 +155,33 @@ class IVFIndex:
         nprobe = min(self.nprobe, self.nlist)
         opened = score(queries, self.centroids, self.metric).topk(nprobe, dim=1).indices  # (Q, nprobe)
         # With fewer pairs of query and list than lists, hardly any list is opened twice.
-        if len(queries) * nprobe > self.nlist or not len(queries) or queries.device.type != "cpu":
-            best, place = self._list_by_list(queries, opened, k)
-        else:
-            each = [self._one_query(q, lists, k) for q, lists in zip(queries.numpy(), opened.numpy(), strict=True)]
-            best, place = (torch.cat(part) for part in zip(*each, strict=True))
-        return best, self.ids[place] if self.ntotal else place
+        if 0 < len(queries) * nprobe <= self.nlist and queries.device.type == "cpu":
+            return self._query_by_query(queries.numpy(), opened.numpy(), k)
+        best, place = self._list_by_list(queries, opened, k)
+        nothing = best == float("-inf")
+        return best, (self.ids[place] if self.ntotal else place).masked_fill(nothing, -1)
 
-    def _one_query(self, query: np.ndarray, lists: np.ndarray, k: int) -> tuple[Tensor, Tensor]:
-        """Score all rows of the lists (nprobe,) that one query (D,) opens: (1, K) scores and places.
+    def _query_by_query(self, queries: np.ndarray, opened: np.ndarray, k: int) -> tuple[Tensor, Tensor]:
+        """Score for each query all rows of the lists (Q, nprobe) it opens: (Q, K) scores and ids.
 
         In numpy, because for so little work the calls themselves are what takes time, and numpy's are cheaper.
         """
-        start = self.start.numpy()
-        first, end = start[lists], start[lists + 1]
-        owned = [slice(a, b) for a, b in zip(first.tolist(), end.tolist(), strict=True)]
-        scores = self._scores_of_lists(query, lists, owned)
-        if self.metric == "l2":
-            norms = self.norms.numpy()
-            scores = 2 * scores - np.concatenate([norms[own, 0] for own in owned])
-        best, order = torch.from_numpy(scores).topk(min(k, len(scores)))
-        so_far = (end - first).cumsum()
-        place = torch.from_numpy(order.numpy() + (end - so_far)[so_far.searchsorted(order.numpy(), "right")])
-        if (missing := k - len(best)) > 0:
-            best, place = F.pad(best, (0, missing), value=float("-inf")), F.pad(place, (0, missing))
-        return best[None], place[None]
+        best, found = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
+        start, ids, norms = self.start.numpy(), self.ids.numpy(), self.norms.numpy()
+        for i, (query, lists) in enumerate(zip(queries, opened, strict=True)):
+            owned = [slice(a, b) for a, b in zip(start[lists].tolist(), start[lists + 1].tolist(), strict=True)]
+            scores = self._scores_of_lists(query, lists, owned)
+            if self.metric == "l2":
+                scores = 2 * scores - np.concatenate([norms[own, 0] for own in owned])
+            K = min(k, len(scores))
+            order = torch.from_numpy(scores).topk(K).indices.numpy()
+            best[i, :K], found[i, :K] = scores[order], np.concatenate([ids[own] for own in owned])[order]
+        return torch.from_numpy(best), torch.from_numpy(found)
 
     def _scores_of_lists(self, query: np.ndarray, lists: np.ndarray, owned: list[slice]) -> np.ndarray:
         """Products of a query with the rows of these lists, one list after another. A list is a view, not a copy."""
         rows = self.rows.numpy()
-        return np.concatenate([rows[own] @ query for own in owned])
+        return np.concatenate([np.vecdot(rows[own], query) for own in owned])
 
     def _list_by_list(self, queries: Tensor, opened: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Score each list for all queries that open it: (Q, K) scores and places."""
@@ -303,11 +298,10 @@ class IVFPQIndex(IVFIndex):
 
     def _scores_of_lists(self, query: np.ndarray, lists: np.ndarray, owned: list[slice]) -> np.ndarray:
         """q · (c + r̂) = q · c + what the tables say: for one query they are cheaper than the vectors."""
-        codes, centroids = self.rows.numpy(), self.centroids.numpy()
-        tables = lookup_tables(torch.from_numpy(query)[None], self.codebooks, "inner_product")[:, :, 0]  # (m, ksub)
-        codes_of_lists = torch.from_numpy(np.concatenate([codes[own] for own in owned]))
-        parts = [tables.gather(1, part.T.long()).sum(dim=0) for part in codes_of_lists.split(CHUNK)]
-        return torch.cat(parts).numpy() + (centroids[lists] @ query).repeat([own.stop - own.start for own in owned])
+        codes, centroids, codebooks = self.rows.numpy(), self.centroids.numpy(), self.codebooks.numpy()
+        table = codebooks @ query.reshape(self.m, -1, 1)  # (m, ksub, 1)
+        rest = add_up_one(np.concatenate([codes[own] for own in owned]), table[:, :, 0])
+        return rest + (centroids[lists] @ query).repeat([own.stop - own.start for own in owned])
 
 
 def _placed(parts: list[Tensor], place: Tensor) -> Tensor:

@@ -109,13 +109,17 @@ def add_up(codes: Tensor, tables: Tensor) -> Tensor:
     """
     m, ksub, Q = tables.shape
     if FEW > Q and codes.device.type == "cpu":  # a row of one or two numbers is not worth fetching
-        columns, values = codes.numpy().T, tables.permute(2, 0, 1).contiguous().numpy()
-        sums = np.zeros((Q, len(codes)), dtype=values.dtype)
-        for total, table in zip(sums, values, strict=True):
-            for j in range(m):
-                total += table[j].take(columns[j], mode="clip")
-        return torch.from_numpy(sums).T
+        each = [add_up_one(codes.numpy(), table) for table in tables.permute(2, 0, 1).contiguous().numpy()]
+        return torch.from_numpy(np.stack(each, axis=1))
     return F.embedding_bag(_rows(codes, ksub), tables.view(m * ksub, Q), mode="sum")
+
+
+def add_up_one(codes: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """`add_up` for one query, a piece after another: codes (N, m), table (m, ksub) -> (N,). Taught in 17."""
+    total = np.zeros(len(codes), table.dtype)
+    for entries, column in zip(table, codes.T, strict=True):
+        total += entries.take(column)
+    return total
 
 
 def _rows(codes: Tensor, ksub: int) -> Tensor:

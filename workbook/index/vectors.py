@@ -13,6 +13,7 @@ Letters: Q queries, N passages, D dimensions (faiss writes d), K results.
 Taught in 17.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.similarity import first_k
+from workbook.similarity import dot_score_of_one, first_k
 
 METRICS = ("inner_product", "l2")
 CHUNK = 4_096  # passages that are read, scored or encoded at a time
@@ -52,7 +53,7 @@ def as_vectors(x: Any, D: int | None = None, name: str = "x") -> Tensor:
             "and encode passages and queries with the same model"
         )
     # A finite sum has finite terms, and takes one pass; only where it is not is each number looked at.
-    if not vectors.sum().isfinite() and not vectors.isfinite().all():
+    if not math.isfinite(vectors.sum()) and not vectors.isfinite().all():
         row = int((~vectors.isfinite()).any(dim=1).nonzero()[0])
         raise ValueError(f"{name} must hold finite numbers, row {row} holds NaN or infinity; find where it arose")
     return vectors
@@ -74,8 +75,8 @@ def score(queries: Tensor, x: Tensor, metric: str, norms: Tensor | None = None) 
     `norms`, |x|² as (N,) or (N, 1), saves computing them. Taught in 17.
     """
     norms = None if metric == "inner_product" else squared_norm(x) if norms is None else norms.flatten()
-    if len(queries) == 1 and queries.device.type == "cpu":  # for one row numpy's product is twice as fast as torch's
-        products = torch.from_numpy(x.numpy() @ queries[0].numpy())[None]
+    if len(queries) == 1:
+        products = dot_score_of_one(queries, x)
         return products if norms is None else 2 * products - norms
     return queries @ x.T if norms is None else torch.addmm(-norms, queries, x.T, alpha=2)
 
@@ -123,8 +124,10 @@ def exhaustive(
         chunk = min(CHUNK * block // max(len(part), 1), max(most, CHUNK))
         for start in range(0, N, chunk):
             scores, found = first_k(scores_of(slice(start, start + chunk)), k)
-            best, order = first_k(torch.cat([best, scores], dim=1), k)  # earlier chunks hold smaller ids
-            ids = torch.cat([ids, found + start], dim=1).gather(1, order)
+            if start:  # earlier chunks hold smaller ids
+                scores, order = first_k(torch.cat([best, scores], dim=1), k)
+                found = torch.cat([ids, found + start], dim=1).gather(1, order)
+            best, ids = scores, found
         results.append((best, ids))
     return torch.cat([best for best, _ in results]), torch.cat([ids for _, ids in results])
 
@@ -134,7 +137,7 @@ def answer(scores: Tensor, ids: Tensor, k: int, queries: Tensor, metric: str, li
 
     Args:
         scores: (Q, K) inside scores, best first; -inf where nothing was found.
-        ids: (Q, K).
+        ids: (Q, K); -1 where nothing was found.
         k: how many columns go out; missing ones are filled up.
         queries: (Q, D), for the |q|² that the scores leave out.
         metric: "inner_product" or "l2".
@@ -145,8 +148,7 @@ def answer(scores: Tensor, ids: Tensor, k: int, queries: Tensor, metric: str, li
     Taught in 17.
     """
     if (missing := k - scores.shape[1]) > 0:
-        scores, ids = F.pad(scores, (0, missing), value=float("-inf")), F.pad(ids, (0, missing))
-    ids = ids.masked_fill(scores == float("-inf"), -1)
+        scores, ids = F.pad(scores, (0, missing), value=float("-inf")), F.pad(ids, (0, missing), value=-1)
     if metric == "l2":
         scores = (squared_norm(queries)[:, None] - scores).clamp(min=0)  # rounding can go below zero
     return (scores, ids) if isinstance(like, Tensor) else (scores.cpu().numpy(), ids.cpu().numpy())
