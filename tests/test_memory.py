@@ -1,5 +1,6 @@
 """Memory beside input and result does not grow with the corpus: what numpy, Python and torch allocate is counted."""
 
+import sys
 import tracemalloc
 import weakref
 
@@ -14,6 +15,9 @@ from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
 from workbook.index import FlatIndex, HNSWIndex, IVFIndex, IVFPQIndex, PQIndex
 from workbook.inverted_index import InvertedIndex
 from workbook.near_duplicates import MinHashIndex
+from workbook.pretraining_pairs import inverse_cloze_pairs, span_pairs, title_body_pairs
+from workbook.rescore import funnel_search, rescore
+from workbook.residual_codec import ResidualCodec
 from workbook.similarity import dense_search
 from workbook.training_data import decontaminate
 
@@ -27,6 +31,7 @@ class Peak(TorchDispatchMode):
         super().__init__()
         self.alive = self.most = 0
         self.users: dict[int, int] = {}  # address of a storage -> tensors that see it
+        self.others: set[int] = set()  # addresses of what was not made here: arguments
 
     def __enter__(self):
         tracemalloc.start()
@@ -38,6 +43,12 @@ class Peak(TorchDispatchMode):
         tracemalloc.stop()
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        for tensor in args:
+            if isinstance(tensor, torch.Tensor):
+                address = tensor.untyped_storage().data_ptr()
+                if not self.users.get(address) and address not in self.others:
+                    self.others.add(address)
+                    weakref.finalize(tensor, self.others.discard, address)
         made = function(*args, **(kwargs or {}))
         if function is torch.ops.aten.lift_fresh.default:
             return made  # a numpy array under another name: if it is new, numpy's count has it
@@ -46,8 +57,8 @@ class Peak(TorchDispatchMode):
                 continue
             storage = tensor.untyped_storage()
             address, size = storage.data_ptr(), storage.nbytes()
-            if tensor._is_view() and address not in self.users:
-                continue  # of something that was there before
+            if address in self.others:
+                continue
             if self.users.setdefault(address, 0) == 0:
                 self.alive += size
                 self.most = max(self.most, self.alive)
@@ -141,6 +152,68 @@ def test_a_graph_needs_its_links_and_a_few_numbers_for_each_vector():
     per_vector = growth(beside, 300, 1_000)
     # Python's lists of the walk, and the copies of links and starts that each call makes.
     assert per_vector < 4 * D + 400, f"{per_vector:.0f} bytes for each vector more"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_funnel_reads_a_corpus_in_parts(dtype):
+    queries = vectors(3, seed=1)
+
+    def needed(N):
+        corpus = vectors(N).astype(dtype)
+        return peak(lambda: funnel_search(queries, corpus, 5, (8, D)))[0]
+
+    per_passage = growth(needed, FEW, MANY)
+    assert per_passage < 4, f"{per_passage:.1f} bytes for each passage more, whose prefix has 32"
+
+
+@pytest.mark.slow
+def test_rescoring_holds_the_vectors_of_one_query():
+    candidates, corpus = 100, vectors(500)
+
+    def needed(Q):
+        ids = np.arange(Q * candidates).reshape(Q, candidates) % len(corpus)
+        return peak(lambda: rescore(vectors(Q), ids, lambda found: corpus[found], 5))[0]
+
+    per_query = growth(needed, 100, 400)
+    vectors_of_one = candidates * D * 4
+    assert per_query < vectors_of_one / 4, (
+        f"{per_query:.0f} bytes for each query more, whose candidates have {vectors_of_one}"
+    )
+
+
+@pytest.mark.slow
+def test_a_residual_codec_needs_what_it_returns(monkeypatch):
+    monkeypatch.setattr("workbook.residual_codec.AT_A_TIME", 64 * D)
+    codec = ResidualCodec.train(torch.nn.functional.normalize(torch.from_numpy(vectors(1_000))), num_centroids=16)
+
+    def beside(L):
+        x = torch.nn.functional.normalize(torch.from_numpy(vectors(L)))
+        needed, returned = peak(lambda: codec.compress(x))
+        return needed - sum(part.nbytes for part in returned)
+
+    per_vector = growth(beside, 2_000, 8_000)
+    assert per_vector < D / 2, f"{per_vector:.1f} bytes for each vector more, which itself has {4 * D}"
+
+
+PAIRS_FROM_TEXTS = {
+    "inverse cloze": lambda texts: inverse_cloze_pairs(list(texts)),
+    "spans": lambda texts: span_pairs(list(texts)),
+    "title and body": lambda texts: title_body_pairs((text[:20], text[20:]) for text in texts),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAIRS_FROM_TEXTS)
+def test_pairs_from_texts_need_what_they_return_and_two_words_for_each(name):
+    def beside(N):
+        texts = [f"Passage {i} says something. " + "These are words about it. " * 20 for i in range(N)]
+        needed, pairs = peak(lambda: PAIRS_FROM_TEXTS[name](texts))
+        assert len(pairs) == N
+        return needed - sum(sys.getsizeof(x) for pair in pairs for x in (pair, *pair))
+
+    per_text = growth(beside, 300, 1_200)
+    assert per_text < 60, f"{per_text:.0f} bytes for each text more, which itself has 500"  # places in two lists
 
 
 class Words:

@@ -65,7 +65,7 @@ class ResidualCodec:
         self.weights_of_byte = bucket_weights[self.reversed[stored]]  # (256, 8 / nbits)
 
     def compress(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors to numbers, in chunks of AT_A_TIME / C vectors.
+        """Vectors to numbers, in chunks of AT_A_TIME / C vectors; memory beside the numbers does not grow with L.
 
         Args:
             x: (L, D), each of length 1.
@@ -79,13 +79,13 @@ class ResidualCodec:
         C, D = self.centroids.shape
         if x.ndim != 2 or x.shape[1] != D:
             raise ValueError(f"x must be (L, D) with D = {D} as the centroids, got {tuple(x.shape)}")
-        if x.isnan().any():
-            raise ValueError("x must not hold NaN; a NaN has no nearest centroid, so find where it arose")
         codes = torch.empty(len(x), dtype=torch.int32, device=x.device)
         residuals = torch.empty(len(x), D * self.nbits // 8, dtype=torch.uint8, device=x.device)
         step = max(1, AT_A_TIME // max(C, D))
         for start in range(0, len(x), step):
             part = x[start : start + step].to(self.centroids.dtype)
+            if part.isnan().any():
+                raise ValueError("x must not hold NaN; a NaN has no nearest centroid, so find where it arose")
             code = assign(part, self.centroids, "inner_product")
             bucket = torch.bucketize(part - self.centroids[code], self.bucket_cutoffs)  # (l, D), 0 … 2^nbits - 1
             stored = self.reversed[bucket].view(len(part), -1, len(self.shifts)) << self.shifts
