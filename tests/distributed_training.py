@@ -1,14 +1,18 @@
 """What two processes of torchrun do; tests/test_large_batch.py compares it with one process. Not a test itself."""
 
 import json
+import os
 import sys
 from pathlib import Path
+from unittest import mock
 
 import torch
 from torch import distributed
 from torch.distributed import nn
 
+from tests.test_adapt import RUN, mixed
 from tests.test_train import PAIRS, transformer
+from workbook.adapt import adapt, evaluate_encoder
 from workbook.large_batch import average_gradients, gather_with_gradient, rank, share
 from workbook.losses import info_nce
 from workbook.train import fit
@@ -43,6 +47,38 @@ def training(folder, **options):
     return {"losses": [record["loss"] for record in history], "weights": weights.tolist()}
 
 
+def adaptation(folder, dies_at=None, **options):
+    """One that is stopped in every process while it looks at a set for the n-th time, if told so, and goes on."""
+    encoder, *data = mixed()
+    encoder.double()
+    looks = 0
+
+    def look(*arguments):
+        nonlocal looks
+        looks += 1
+        if looks == dies_at:
+            raise KeyboardInterrupt
+        return evaluate_encoder(*arguments)
+
+    with (
+        mock.patch("workbook.adapt.evaluate_encoder", look),
+        mock.patch("workbook.files.os.replace", wraps=os.replace) as written,
+    ):
+        try:
+            done = adapt(encoder, *data, **RUN | options, checkpoint=folder)
+        except KeyboardInterrupt:
+            if distributed.is_initialized():
+                distributed.barrier()  # a new start finds all that the last one wrote
+            return adaptation(folder, **options)
+    return {
+        "losses": [record["loss"] for record in done.history],
+        "curve": done.curve,
+        "best step": done.best_step,
+        "weights": torch.cat([p.detach().flatten() for p in encoder.parameters()]).tolist(),
+        "files written": written.call_count,
+    }
+
+
 def refused(call):
     try:
         call()
@@ -60,6 +96,9 @@ def everything(folder):
         "mended": loss_and_gradient(rows, without_gradient, factor=2.0),
         "fit": training(folder / "plain"),
         "fit in pieces": training(folder / "pieces", mini_batch_size=3),
+        "adapt": adaptation(folder / "adapt"),
+        "adapt that stops early": adaptation(folder / "early", steps=60, patience=2),
+        "adapt that goes on": adaptation(folder / "again", dies_at=3),
     }
 
 

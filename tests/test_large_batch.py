@@ -301,6 +301,21 @@ def test_fit_under_torchrun_takes_the_steps_of_one_process(runs, way):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("way", ["adapt", "adapt that stops early", "adapt that goes on"])
+def test_adapt_under_torchrun_is_that_of_one_process_and_one_process_writes(runs, way):
+    two, one = runs
+    assert two[0][way].pop("files written") > 3
+    assert two[1][way].pop("files written") == 0
+    assert two[0][way] == two[1][way]
+    whole = one["adapt" if way == "adapt that goes on" else way]
+    assert apart(two[0][way]["losses"], whole["losses"]) < 1e-9
+    assert apart(two[0][way]["weights"], whole["weights"]) < 1e-9
+    assert two[0][way]["curve"] == whole["curve"]
+    assert two[0][way]["best step"] == whole["best step"]
+    assert len(whole["losses"]) == 18 or (way == "adapt that stops early" and len(whole["losses"]) < 60)
+
+
+@pytest.mark.slow
 def test_what_processes_cannot_share_is_refused_in_all_of_them(runs):
     for each in runs[0]:
         assert "a row for each of the 2 processes, got 1" in each["too few"]
