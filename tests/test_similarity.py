@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbook.similarity import cos_sim, dense_search, dot_score, euclidean_sim, normalize, top_k
+from workbook.similarity import cos_sim, dense_search, dot_score, dot_score_of_one, euclidean_sim, normalize, top_k
 
 A = torch.tensor([[3.0, 4.0], [1.0, 0.0]])
 B = torch.tensor([[3.0, 4.0], [0.0, 2.0], [-1.0, 0.0]])
@@ -107,6 +107,27 @@ def test_a_nan_that_arises_on_the_way_is_refused_too_and_infinity_has_a_rank():
     with pytest.raises(ValueError, match="a score is NaN, though no vector holds one"):
         top_k(A, infinite, 1)  # 0 times infinity
     assert top_k(A[:1], infinite, 1)[1].tolist() == [[0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_one_query_has_the_scores_that_it_has_among_others(dtype):
+    generator = torch.Generator().manual_seed(0)
+    q, x = (torch.randn(n, 48, generator=generator).to(dtype) for n in (2, 300))
+    for rows in (x, x[::3], x.T.contiguous().T, x[:0]):
+        alone = dot_score_of_one(q[:1], rows)
+        assert alone.dtype == dtype
+        assert torch.allclose(alone, dot_score(q, rows)[:1], atol=2e-5, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5)
+    with pytest.raises(RuntimeError):
+        dot_score_of_one(q[:1], x.to(torch.float16))  # as torch: nothing is converted behind your back
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_query_keeps_its_gradient_and_its_silence():
+    query, x = torch.randn(1, 4, requires_grad=True), torch.randn(5, 4)
+    top_k(query, x, 1)[0].sum().backward()
+    assert torch.equal(query.grad, x[(x @ query[0]).argmax()][None])
+    huge = torch.tensor([[1e38, 1e38], [float("inf"), 1.0]])
+    assert dot_score_of_one(torch.tensor([[10.0, 10.0]]), huge).tolist() == [[float("inf")] * 2]
 
 
 def test_no_queries():
