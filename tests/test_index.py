@@ -351,6 +351,11 @@ def test_a_vector_finds_itself_and_tensors_come_back_as_tensors(which, metric):
     as_tensors = index.search(torch.from_numpy(x[:5].T.copy()).T, 3)  # not contiguous
     assert isinstance(as_tensors[0], torch.Tensor)
     assert (as_tensors[1].numpy() == ids).all()
+    for Q in (0, 1, 2, 9):  # more results than passages, and as many queries as take another way
+        scores, ids = index.search(x[:Q], index.ntotal + 4)
+        assert scores.shape == ids.shape == (Q, index.ntotal + 4)
+        assert (ids[:, -4:] == -1).all()
+        assert ((ids == -1) == np.isinf(scores)).all()
     index.reset()
     assert index.ntotal == 0
     assert index.is_trained

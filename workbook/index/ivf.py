@@ -135,7 +135,8 @@ class IVFIndex:
         """The k nearest passages in the nprobe nearest lists; arguments and results as in `FlatIndex.search`.
 
         1,024 queries are searched at a time; memory is 1,024 · nprobe · k results and 4 million scores,
-        or the scores (and codes, where vectors are compressed) of the lists that one query opens, where that is more.
+        or the scores and ids (and codes, where vectors are compressed) of the lists that one query opens, where that
+        is more.
 
         Raises:
             RuntimeError: the index is not trained.
@@ -146,29 +147,28 @@ class IVFIndex:
         check_trained(self)
         check_positive(k=k, nprobe=self.nprobe)
         queries = as_vectors(q, self.d, "q").to(self.centroids.device)
-        each = [self._search(block, k) for block in queries.split(QUERIES)]
-        best, ids = (torch.cat(part) for part in zip(*each, strict=True))
+        nprobe = min(self.nprobe, self.nlist)
+        # With fewer pairs of query and list than lists, hardly any list is opened twice.
+        if 0 < len(queries) <= min(self.nlist // nprobe, QUERIES) and queries.device.type == "cpu":
+            best, ids = self._query_by_query(queries, nprobe, k)
+        else:
+            each = [self._list_by_list(block, nprobe, k) for block in queries.split(QUERIES)]
+            best, ids = (torch.cat(part) for part in zip(*each, strict=True))
         return answer(best, ids, k, queries, self.metric, q)
 
-    def _search(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Inside scores and ids (Q, K) for a block of queries."""
-        nprobe = min(self.nprobe, self.nlist)
-        opened = score(queries, self.centroids, self.metric).topk(nprobe, dim=1).indices  # (Q, nprobe)
-        # With fewer pairs of query and list than lists, hardly any list is opened twice.
-        if 0 < len(queries) * nprobe <= self.nlist and queries.device.type == "cpu":
-            return self._query_by_query(queries.numpy(), opened.numpy(), k)
-        best, place = self._list_by_list(queries, opened, k)
-        nothing = best == float("-inf")
-        return best, (self.ids[place] if self.ntotal else place).masked_fill(nothing, -1)
+    def _opened(self, queries: Tensor, nprobe: int) -> Tensor:
+        """The lists (Q, nprobe) whose centroids are nearest to each query."""
+        return score(queries, self.centroids, self.metric).topk(nprobe, dim=1).indices
 
-    def _query_by_query(self, queries: np.ndarray, opened: np.ndarray, k: int) -> tuple[Tensor, Tensor]:
-        """Score for each query all rows of the lists (Q, nprobe) it opens: (Q, K) scores and ids.
+    def _query_by_query(self, queries: Tensor, nprobe: int, k: int) -> tuple[Tensor, Tensor]:
+        """Score all rows of the lists that a query opens, one query after another: (Q, K) scores and ids.
 
         In numpy, because for so little work the calls themselves are what takes time, and numpy's are cheaper.
         """
         best, found = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
         start, ids, norms = self.start.numpy(), self.ids.numpy(), self.norms.numpy()
-        for i, (query, lists) in enumerate(zip(queries, opened, strict=True)):
+        opened = self._opened(queries, nprobe).numpy()
+        for i, (query, lists) in enumerate(zip(queries.numpy(), opened, strict=True)):
             owned = [slice(a, b) for a, b in zip(start[lists].tolist(), start[lists + 1].tolist(), strict=True)]
             scores = self._scores_of_lists(query, lists, owned)
             if self.metric == "l2":
@@ -183,9 +183,9 @@ class IVFIndex:
         rows = self.rows.numpy()
         return np.concatenate([np.vecdot(rows[own], query) for own in owned])
 
-    def _list_by_list(self, queries: Tensor, opened: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """Score each list for all queries that open it: (Q, K) scores and places."""
-        Q, nprobe = opened.shape
+    def _list_by_list(self, queries: Tensor, nprobe: int, k: int) -> tuple[Tensor, Tensor]:
+        """Score each list for all queries that open it: (Q, K) scores and ids."""
+        Q, opened = len(queries), self._opened(queries, nprobe)
         pair = opened.flatten().argsort()  # pairs of a query and a list it opens, sorted by list
         query_of, back = pair // nprobe, pair.argsort()
         last = torch.bincount(opened.flatten(), minlength=self.nlist).cumsum(0).tolist()
@@ -201,7 +201,8 @@ class IVFIndex:
                 best[i:j, :width], positions = scores.topk(width, dim=1, sorted=False)
                 place[i:j, :width] = positions + a
         best, order = best[back].view(Q, nprobe * k).topk(k, dim=1)
-        return best, place[back].view(Q, nprobe * k).gather(1, order)
+        place = place[back].view(Q, nprobe * k).gather(1, order)
+        return best, (self.ids[place] if self.ntotal else place).masked_fill(best == float("-inf"), -1)
 
     def _scores(self, queries: Tensor, number: int, rows: slice) -> Tensor:
         """Inside scores of rows of one list: (Q, D) -> (Q, rows)."""

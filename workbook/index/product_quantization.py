@@ -109,8 +109,10 @@ def add_up(codes: Tensor, tables: Tensor) -> Tensor:
     """
     m, ksub, Q = tables.shape
     if FEW > Q and codes.device.type == "cpu":  # a row of one or two numbers is not worth fetching
-        each = [add_up_one(codes.numpy(), table) for table in tables.permute(2, 0, 1).contiguous().numpy()]
-        return torch.from_numpy(np.stack(each, axis=1))
+        sums = torch.empty(Q, len(codes), dtype=tables.dtype)
+        for total, table in zip(sums.numpy(), tables.permute(2, 0, 1).contiguous().numpy(), strict=True):
+            total[:] = add_up_one(codes.numpy(), table)
+        return sums.T
     return F.embedding_bag(_rows(codes, ksub), tables.view(m * ksub, Q), mode="sum")
 
 
