@@ -36,17 +36,18 @@ def in_notebook() -> bool:
     return "ipykernel" in sys.modules
 
 
-def track(items: Iterable[T], total: int | None = None, label: str = "") -> Iterator[T]:
+def track(items: Iterable[T], total: int | None = None, label: str = "", show: bool | None = None) -> Iterator[T]:
     """Iterate over `items` behind a progress bar that only a person sees.
 
     Args:
         items: what to iterate over.
         total: how many there are, when `items` has no length.
         label: a few words shown before the bar.
+        show: whether to show it; by default to a person only.
 
     Taught in 00.
     """
-    if not is_live():
+    if not (is_live() if show is None else show):
         yield from items
         return
     from tqdm.auto import tqdm

@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,13 @@ def hardware() -> dict[str, Any]:
     }
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that numbers depend on. Taught in 19."""
+def versions(libraries: Sequence[str] = REPORTED) -> dict[str, str]:
+    """Versions of Python and of libraries, those that numbers depend on by default; missing ones are left out.
+
+    Taught in 19.
+    """
     found = {"python": platform.python_version()}
-    for name in REPORTED:
+    for name in libraries:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -73,7 +73,7 @@ def fit(
         mini_batch_size: with a number, only so many texts are in memory at a time, by GradCache
             (`workbook.large_batch`). The gradient stays that of the whole batch.
         options: passed on to `optimize`: warmup, weight_decay, max_grad_norm, pool_batches, checkpoint,
-            save_every, on_step.
+            save_every, on_step, show.
     Returns:
         one record {"step", "loss", "lr"} for each step, those before a resume included.
     Raises:
@@ -142,6 +142,7 @@ def optimize(
     save_every: int = 100,
     on_step: Callable[[dict[str, float]], Any] | None = None,
     settings: dict[str, Any] | None = None,
+    show: bool | None = None,
 ) -> History:
     """The loop under every training: draw a batch, ask for its loss, follow the gradient a little way down.
 
@@ -163,6 +164,7 @@ def optimize(
         on_step: called after each step with its record; training stops when it returns True, under torchrun
             in every process.
         settings: what else a resumed run must have in common with the one that was stopped, such as the data.
+        show: whether to show progress; by default to a person only.
     Returns:
         one record {"step", "loss", "lr"} for each step, those before a resume included.
     Raises:
@@ -186,7 +188,7 @@ def optimize(
         if checkpoint is not None:
             history = resume.load_state(checkpoint, model, optimizer, device, settings)
         batches = stream_batches(lengths, batch_size, seed, pool_batches, start=len(history))
-        for step in track(range(len(history), steps), label="training"):
+        for step in track(range(len(history), steps), label="training", show=show):
             rate = lr * schedule(step, steps, round(warmup * steps))
             for group in optimizer.param_groups:
                 group["lr"] = rate

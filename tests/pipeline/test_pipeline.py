@@ -61,7 +61,7 @@ def test_a_folder_on_disk_gives_the_same_data_and_what_is_malformed_is_counted(t
     assert sum(manifest["dropped"]["counts"].values()) == 2
     with pytest.raises(ValueError, match=r"corpus\.jsonl, line 6"):
         pipeline.data(tmp_path / "strict", folder, strict=True)
-    with pytest.raises(FileNotFoundError, match="is unfinished"):
+    with pytest.raises(FileNotFoundError, match="is not there"):
         pipeline.train(tmp_path / "strict")
 
 
@@ -278,9 +278,9 @@ def test_a_full_disk_is_said_and_nothing_half_written_counts(whole, tmp_path, st
         (lambda work: pipeline.index(work, lists=10_000), ValueError, "lists must lie between 1 and 900"),
         (lambda work: pipeline.index(work, code_bytes=7), ValueError, "code_bytes must divide 32"),
         (lambda work: pipeline.search(work, "nosuch"), KeyError, "has no split 'nosuch'; it has train, test"),
-        (lambda work: pipeline.search(work, "test", k=0), ValueError, "k, probes, batch_queries and limit"),
+        (lambda work: pipeline.search(work, "test", k=0), ValueError, "k must be at least 1, got 0"),
         (lambda work: pipeline.evaluate(work, "test"), FileNotFoundError, "runs/test is not there"),
-        (lambda work: pipeline.mine(work, num_negatives=50), ValueError, "too few for ranks"),
+        (lambda work: pipeline.mine(work, num_negatives=50), ValueError, "too few for 50 negatives from rank 0"),
         (lambda work: pipeline.encode(work, shard_rows=7), ValueError, "shard_rows was 150 and is now 7"),
         (lambda work: pipeline.data(work, "nothing-of-this-name"), FileNotFoundError, "no collection"),
     ],

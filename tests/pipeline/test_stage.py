@@ -65,12 +65,12 @@ def test_other_settings_and_inputs_are_refused_by_name(tmp_path, changed, messag
 def test_an_unfinished_stage_of_other_versions_is_refused_and_a_finished_one_is_not(tmp_path, monkeypatch):
     with stage(tmp_path, "made", {"a": 1}, {"data": "f"}):
         pass
-    monkeypatch.setattr("workbook.pipeline.stage.versions", lambda: {"torch": "0.1"})
+    monkeypatch.setattr("workbook.pipeline.stage.versions", lambda libraries: {"torch": "0.1"})
     with pytest.raises(ValueError, match=r"torch was '.*' and is now '0.1'"):
         make(tmp_path)
     monkeypatch.undo()
     whole = make(tmp_path)
-    monkeypatch.setattr("workbook.pipeline.stage.versions", lambda: {"torch": "0.1"})
+    monkeypatch.setattr("workbook.pipeline.stage.versions", lambda libraries: {"torch": "0.1"})
     assert make(tmp_path) == whole
 
 

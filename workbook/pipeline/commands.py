@@ -38,11 +38,14 @@ def add_commands(command: Any) -> None:
         parser.set_defaults(stage=name)
         parser.add_argument("work", help="the work folder")
         parser.add_argument("--anew", action="store_true", help="remove what the stage has made before")
-        parser.add_argument("--quiet", dest="show", action="store_false", help="no progress bars")
+        parser.add_argument("--quiet", dest="show", action="store_const", const=False, help="no progress bars")
         return parser
 
     data = stage("data", "put a collection into a work folder")
-    data.add_argument("source", help="pydocs, planted, msmarco-passage, …, or a folder in BEIR's or MS MARCO's layout")
+    data.add_argument(
+        "source",
+        help="pydocs, planted, msmarco-passage, …, a folder in BEIR's or MS MARCO's layout, or another work folder",
+    )
     data.add_argument("--strict", action="store_true", help="stop at the first malformed line")
     data.add_argument("--passages", type=int, help="of planted: how many")
     data.add_argument("--seed", type=int, help="of planted")
@@ -53,7 +56,7 @@ def add_commands(command: Any) -> None:
     for name in ("dimensions", "layers", "vocab-size", "max-length", "steps", "batch-size", "sample", "save-every"):
         train.add_argument(f"--{name}", type=int)
     train.add_argument("--lr", type=float, help="the highest learning rate")
-    train.add_argument("--negatives", help="a folder that mine has made, such as WORK/negatives/train")
+    train.add_argument("--negatives", help="a folder that mine has made, such as OTHER/negatives/train")
     train.add_argument("--seed", type=int)
 
     encode = stage("encode", "passages and queries to vectors")
@@ -103,7 +106,7 @@ def run_stage(options: argparse.Namespace) -> int:
     start = time.perf_counter()
     try:
         manifest = getattr(pipeline, options.stage)(**given)
-    except (ValueError, KeyError, OSError, RuntimeError, ImportError) as error:
+    except (ValueError, KeyError, OSError, RuntimeError, ImportError, ArithmeticError, MemoryError) as error:
         said = error.args[0] if isinstance(error, KeyError) else error
         print(f"workbook: {said}", file=sys.stderr)
         return 1

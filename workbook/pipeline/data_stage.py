@@ -7,6 +7,7 @@
 Taught in 20.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from workbook.data.storage import MANIFEST, PART_ROWS, StoredTexts, open_texts, 
 from workbook.files import whole_file
 from workbook.pipeline.progress import progress
 from workbook.pipeline.sources import open_source
-from workbook.pipeline.stage import Stage, check, finished, stage
+from workbook.pipeline.stage import Stage, at_least, check, finished, stage
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 
@@ -34,8 +35,8 @@ def data(
 
     Args:
         work: the work folder.
-        source: a name that `workbook.data.load` knows, "planted", a folder in BEIR's or MS MARCO's layout, or a
-            `workbook.data.Collection`.
+        source: a name that `workbook.data.load` knows, "planted", a folder in BEIR's or MS MARCO's layout, a
+            `workbook.data.Collection`, or another work folder, whose data is taken over.
         strict: stop at the first malformed line; otherwise it is left out, counted and reported.
         part_rows: passages in a part of the texts.
         anew: remove what is there first.
@@ -45,17 +46,23 @@ def data(
         the manifest, with the counts, and what was left out and why.
     Raises:
         FileNotFoundError: there is no such collection.
-        ValueError: the work folder holds another collection, or a line is malformed.
+        ValueError: the work folder holds another collection or lies inside of the source, there is no passage, or a
+            line is malformed.
 
     Taught in 20.
     """
+    at_least(1, part_rows=part_rows)
     opened = open_source(source, strict=strict, **options)
+    if opened.folder and Path(work).resolve().is_relative_to(opened.folder.resolve()):
+        raise ValueError(f"the work folder {work} lies inside of {source}, whose files are read; give one outside")
     settings = {"part_rows": part_rows, **opened.settings}
     with stage(work, "data", settings, opened.inputs, anew) as run:
         if run.finished:
             return run.manifest
-        corpus = _store(run, "corpus", opened.passages, opened.num_passages, part_rows, show)
-        queries = _store(run, "queries", lambda start: islice(opened.queries(), start, None), None, part_rows, show)
+        corpus = _store(run, "corpus", opened.passages, opened.num_passages, show)
+        if not len(corpus):
+            raise ValueError(f"{opened.name} holds no passage; {opened.report() or 'give another collection'}")
+        queries = _store(run, "queries", lambda start: islice(opened.queries(), start, None), None, show)
         splits = {}
         for split, judgements in opened.qrels(run.work).items():
             splits[split] = _write_qrels(run.folder / "qrels" / f"{split}.tsv", judgements)
@@ -73,6 +80,27 @@ def read_texts(work: str | Path, name: str) -> StoredTexts:
     return open_texts(Path(work) / "data" / name)
 
 
+def with_splits(work: str | Path, *splits: str) -> dict[str, Any]:
+    """The manifest of the data, once it is sure that it has these splits, and queries in them.
+
+    Raises:
+        FileNotFoundError: data is not finished.
+        KeyError: there is no such split.
+        ValueError: a split has no query, or what was stored is damaged.
+
+    Taught in 20.
+    """
+    manifest = finished(work, "data", "data")
+    there = manifest["splits"]
+    for split in splits:
+        if split not in there:
+            raise KeyError(f"{work} has no split {split!r}; it has {', '.join(there) or 'none'}")
+        if not there[split]["queries"]:
+            counts = ", ".join(f"{name} has {facts['queries']:,} queries" for name, facts in there.items())
+            raise ValueError(f"the split {split!r} of {work} holds no query with a judgement; {counts}")
+    return manifest
+
+
 def read_qrels(work: str | Path, split: str) -> dict[str, dict[str, int]]:
     """Query id -> passage id -> grade of a split, in the order of the file, which is the order of its query vectors.
 
@@ -83,7 +111,7 @@ def read_qrels(work: str | Path, split: str) -> dict[str, dict[str, int]]:
     """
     manifest = finished(work, "data", "data")
     if split not in manifest["splits"]:
-        raise KeyError(f"{work} has no split {split!r}; it has {', '.join(manifest['splits'])}")
+        raise KeyError(f"{work} has no split {split!r}; it has {', '.join(manifest['splits']) or 'none'}")
     qrels: dict[str, dict[str, int]] = {}
     with check(work, manifest, f"qrels/{split}.tsv", "data").open(encoding="utf-8", newline="\n") as file:
         next(file)
@@ -93,19 +121,21 @@ def read_qrels(work: str | Path, split: str) -> dict[str, dict[str, int]]:
     return qrels
 
 
-def _store(run: Stage, name: str, items: Any, total: int | None, part_rows: int, show: bool | None) -> StoredTexts:
+def _store(run: Stage, name: str, items: Any, total: int | None, show: bool | None) -> StoredTexts:
     folder = run.folder / name
-    if not (folder / MANIFEST).is_file():
-        with progress(f"storing {name}", total, show=show) as more:
 
-            def counted(start: int) -> Iterator[tuple[str, str]]:
-                more(start)
-                stream = iter(items(start))
-                while block := list(islice(stream, 1_000)):
-                    yield from block
-                    more(len(block))
+    def counted(start: int) -> Iterator[tuple[str, str]]:
+        with progress(f"storing {name}", total, start, show) as more:
+            stream = iter(items(start))
+            while block := list(islice(stream, 1_000)):
+                yield from block
+                more(len(block))
 
-            store_texts(folder, counted, part_rows)
+    if (folder / MANIFEST).is_file():
+        # A run before this one has stored them; what malformed lines there are is found out by reading once more.
+        deque(items(len(open_texts(folder))), maxlen=0)
+    else:
+        store_texts(folder, counted, run.settings["part_rows"])
     texts = open_texts(folder)
     for file in [*texts.manifest["parts"], *texts.manifest["index"]]:
         run.sha256[f"{name}/{file['file']}"] = file["sha256"]
@@ -123,4 +153,4 @@ def _write_qrels(path: Path, judgements: Mapping[str, Mapping[str, int]]) -> dic
                     raise ValueError(f"an id must not hold a tab or a line break, got {query_id!r} and {passage_id!r}")
                 file.write(f"{query_id}\t{passage_id}\t{grade}\n")
                 count += 1
-    return {"queries": len(judgements), "judgements": count}
+    return {"queries": sum(map(bool, judgements.values())), "judgements": count}

@@ -19,9 +19,9 @@ import numpy as np
 
 from workbook.encoder import TextEncoder, load
 from workbook.files import sha256_of, write_npy
-from workbook.pipeline.data_stage import read_qrels, read_texts
+from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.progress import progress
-from workbook.pipeline.stage import check, finished, stage
+from workbook.pipeline.stage import at_least, check, finished, stage
 from workbook.pipeline.workers import join, place, run_tasks
 
 SHARD_ROWS = 100_000
@@ -42,7 +42,7 @@ def encode(
 
     Args:
         work: the work folder, with data and a model.
-        splits: whose queries to encode; all by default.
+        splits: whose queries to encode; all that have any by default.
         shard_rows: passages in a shard. Within one, texts of similar length are encoded together.
         batch_size: as in `TextEncoder.encode`.
         processes: on this machine. Under torchrun, of each process of it.
@@ -53,13 +53,16 @@ def encode(
         the manifest.
     Raises:
         FileNotFoundError: data or model is not finished.
-        ValueError: the folder holds vectors of another model, of other data or other settings.
+        KeyError: there is no such split.
+        ValueError: a number is out of range, a split has no query, a file of the model is damaged, or the folder holds vectors of another model, of other data or other settings.
 
     Taught in 20.
     """
     work = Path(work)
-    facts, model = finished(work, "data", "data"), finished(work, "model", "train")
-    chosen = list(facts["splits"]) if splits is None else list(splits)
+    at_least(1, shard_rows=shard_rows, batch_size=batch_size, processes=processes)
+    facts, model = with_splits(work, *(splits or ())), finished(work, "model", "train")
+    filled = (split for split, counts in facts["splits"].items() if counts["queries"])
+    chosen = list(dict.fromkeys(filled if splits is None else splits))
     settings = {"shard_rows": shard_rows, "batch_size": batch_size, "splits": chosen}
     inputs = {"data": facts["fingerprint"], "model": model["fingerprint"]}
     tasks = encode_tasks(work, chosen, shard_rows, batch_size)
@@ -102,7 +105,7 @@ def encode_task(work: str, name: str, what: str, start: int, stop: int, batch_si
     """
     path = Path(work) / "vectors" / name
     if not path.is_file():
-        encoder = _encoder(work, (Path(work) / "model" / "workbook.json").stat().st_mtime_ns)
+        encoder = _encoder(work, finished(work, "model", "train")["fingerprint"])
         if what == "corpus":
             corpus = read_texts(work, "corpus")
             corpus.check(start, stop)
@@ -201,6 +204,9 @@ def _sizes(work: Path) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def _encoder(work: str, written: int) -> TextEncoder:
-    """One model a process, read again only where it was written again."""
+def _encoder(work: str, fingerprint: str) -> TextEncoder:
+    """One model a process, read again only where it is another one."""
+    manifest = finished(work, "model", "train")
+    for file in manifest["files"]:
+        check(work, manifest, file["file"], "train")
     return load(Path(work) / "model")

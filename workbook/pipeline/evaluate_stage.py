@@ -7,6 +7,7 @@ Letters: Q queries, K results, R relevant passages.
 Taught in 03 and 20.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 from workbook.files import write_json
 from workbook.metrics import evaluate_ids
-from workbook.pipeline.data_stage import read_qrels, read_texts
+from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.progress import progress
 from workbook.pipeline.search_stage import read_run
 from workbook.pipeline.stage import finished, stage
@@ -27,7 +28,7 @@ METRICS = ("ndcg@10", "mrr@10", "recall@10", "recall@100")
 def evaluate(
     work: str | Path,
     split: str = "test",
-    metrics: Sequence[str] = METRICS,
+    metrics: Sequence[str] | None = None,
     exact: bool = False,
     confidence: float = 0.95,
     seed: int = 0,
@@ -39,7 +40,7 @@ def evaluate(
     Args:
         work: the work folder, with a run.
         split: whose run.
-        metrics: as in `workbook.metrics.evaluate`.
+        metrics: as in `workbook.metrics.evaluate`; METRICS by default, as far as the run is deep enough.
         exact: measure the run of the exact search, runs/SPLIT-exact.
         confidence: share of the bootstrap means inside the interval.
         seed: of the bootstrap.
@@ -49,15 +50,25 @@ def evaluate(
         the manifest, whose "metrics" are metric -> {"mean", "low", "high"}.
     Raises:
         FileNotFoundError: the run is not finished.
-        ValueError: a metric is unknown.
+        KeyError: there is no such split.
+        ValueError: a metric is unknown, or asks for more results than the run holds.
 
     Taught in 03 and 20.
     """
     work = Path(work)
     name = f"{split}-exact" if exact else split
-    run_facts = finished(work, f"runs/{name}", "search")
-    inputs = {"data": finished(work, "data", "data")["fingerprint"], "run": run_facts["fingerprint"]}
-    settings = {"split": split, "metrics": list(metrics), "confidence": confidence, "seed": seed}
+    facts, run_facts = with_splits(work, split), finished(work, f"runs/{name}", "search")
+    inputs = {"data": facts["fingerprint"], "run": run_facts["fingerprint"]}
+    # Of a corpus that is smaller than k, the run holds everything.
+    depth = math.inf if run_facts["results"] == facts["passages"] else run_facts["results"]
+    metrics = [metric for metric in METRICS if _depth(metric) <= depth] if metrics is None else list(metrics)
+    evaluate_ids([[0]], [[0]], metrics=metrics)  # stops at an unknown metric before anything is removed
+    if too_deep := [metric for metric in metrics if _depth(metric) > depth]:
+        raise ValueError(
+            f"{too_deep[0]} asks for more than the {depth} results of each query in {work / 'runs' / name}; "
+            f"search with -k {_depth(too_deep[0])}"
+        )
+    settings = {"split": split, "metrics": metrics, "confidence": confidence, "seed": seed}
     with stage(work, f"evaluation/{name}", settings, inputs, anew) as run:
         if run.finished:
             return run.manifest
@@ -71,6 +82,11 @@ def evaluate(
         results = {"queries": len(rows), "metrics": found}
         write_json(run.folder / "evaluation.json", results)
         return run.finish(results)
+
+
+def _depth(metric: str) -> int:
+    """The k of "recall@k"; 0 of a metric without one, which takes the run as it is."""
+    return int(metric.partition("@")[2] or 0)
 
 
 def relevant_rows(work: str | Path, split: str, Q: int, show: bool | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ Taught in 08, 09 and 20.
 
 import functools
 import json
+import math
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -22,12 +23,12 @@ import torch
 from workbook.candidates import Candidates, text_key
 from workbook.files import write_atomically, write_json
 from workbook.mining import choose, sift
-from workbook.pipeline.data_stage import read_qrels, read_texts
+from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.encode_stage import read_vectors
 from workbook.pipeline.evaluate_stage import relevant_rows
 from workbook.pipeline.progress import progress
 from workbook.pipeline.search_stage import read_run, score_rows
-from workbook.pipeline.stage import finished, stage
+from workbook.pipeline.stage import at_least, finished, stage
 from workbook.pipeline.workers import run_tasks
 
 BATCH_QUERIES = 1_024
@@ -71,22 +72,31 @@ def mine(
         the manifest, with the counts.
     Raises:
         FileNotFoundError: the run is not finished.
-        ValueError: the run holds too few results for the range.
+        KeyError: there is no such split.
+        ValueError: a number is out of range, or the run holds too few results for the ranks.
 
     Source: Xiong et al. 2021 (ANCE); Moreira et al. 2024 (NV-Retriever). Taught in 08, 09 and 20.
     """
     work = Path(work)
-    facts = finished(work, f"runs/{split}", "search")
+    at_least(1, num_negatives=num_negatives, batch_queries=batch_queries, processes=processes)
+    at_least(0, range_min=range_min)
     deep = range_min + (10 if relative_margin or absolute_margin or max_score is not None else 2) * num_negatives
     range_max = deep if range_max is None else range_max
-    if num_negatives < 1 or range_min < 0 or range_max - range_min < num_negatives:
+    if range_max - range_min < num_negatives:
         raise ValueError(
-            "expected num_negatives ≥ 1 and range_max - range_min ≥ num_negatives, "
-            f"got {num_negatives}, {range_min} and {range_max}"
+            f"expected room for num_negatives = {num_negatives} between range_min and range_max, "
+            f"got {range_min} and {range_max}"
         )
+    for bound in (max_score, min_score, absolute_margin, relative_margin):
+        if bound is not None and math.isnan(bound):
+            raise ValueError("scores and margins must be numbers, got nan; leave the option out instead")
+    if sampling_strategy not in ("top", "random"):
+        raise ValueError(f"sampling_strategy must be top or random, got {sampling_strategy!r}")
+    data, facts = with_splits(work, split), finished(work, f"runs/{split}", "search")
     if facts["results"] < range_min + num_negatives:
         raise ValueError(
-            f"the run holds {facts['results']} results of each query, too few for ranks from {range_min}; search with a larger k"
+            f"the run holds {facts['results']} results of each query, too few for {num_negatives} negatives from rank "
+            f"{range_min} on; search with a larger k, or ask for fewer"
         )
     options = {
         "num_negatives": num_negatives, "range_min": range_min, "range_max": range_max, "max_score": max_score,
@@ -94,7 +104,7 @@ def mine(
         "sampling_strategy": sampling_strategy, "seed": seed,
     }  # fmt: skip
     settings = {"split": split, "batch_queries": batch_queries, **options}
-    inputs = {"data": finished(work, "data", "data")["fingerprint"], "run": facts["fingerprint"]}
+    inputs = {"data": data["fingerprint"], "run": facts["fingerprint"]}
     with stage(work, f"negatives/{split}", settings, inputs, anew) as run:
         if run.finished:
             return run.manifest

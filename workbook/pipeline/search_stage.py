@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 from workbook.files import whole_file, write_npy
-from workbook.pipeline.data_stage import read_qrels, read_texts
+from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.encode_stage import read_vectors, shard_name
 from workbook.pipeline.index_stage import GRAPH_SHARDS, read_index
 from workbook.pipeline.progress import progress
-from workbook.pipeline.stage import check, finished, stage
+from workbook.pipeline.stage import at_least, check, finished, stage
 from workbook.pipeline.workers import run_tasks
 from workbook.similarity import first_k, top_k
 
@@ -53,7 +53,7 @@ def search(
         split: whose queries.
         k: results of each query.
         probes: lists that IVF-PQ looks into; HNSW keeps twice as many candidates in its walk, at least `candidates`.
-        candidates: of the index that are scored again by their vectors; 4 · k by default.
+        candidates: of the index that are scored again by their vectors, at least k; 4 · k by default.
         exact: compare with every vector; the result goes to runs/SPLIT-exact.
         limit: only the first so many queries.
         trec: write run.tsv, too.
@@ -66,17 +66,20 @@ def search(
     Raises:
         FileNotFoundError: vectors or index are not finished.
         KeyError: there is no such split.
-        ValueError: a number is out of range, or a file is damaged.
+        ValueError: a number is out of range, the split has no query or its queries are not encoded, or a file is damaged.
 
     Taught in 17 and 20.
     """
     work = Path(work)
-    if min(k, probes, batch_queries, *([] if limit is None else [limit])) < 1:
+    at_least(1, k=k, probes=probes, limit=limit, batch_queries=batch_queries, processes=processes)
+    at_least(k, candidates=candidates)
+    facts, vectors = with_splits(work, split), finished(work, "vectors", "encode")
+    if split not in vectors["settings"]["splits"]:
         raise ValueError(
-            f"k, probes, batch_queries and limit must be at least 1, got {k}, {probes}, {batch_queries}, {limit}"
+            f"{work / 'vectors'} holds no queries of {split!r}, only of {', '.join(vectors['settings']['splits'])}; "
+            f"run `python -m workbook encode {work} --anew` for all splits"
         )
-    vectors = finished(work, "vectors", "encode")
-    inputs = {"vectors": vectors["fingerprint"]}
+    inputs = {"data": facts["fingerprint"], "vectors": vectors["fingerprint"]}
     settings: dict[str, Any] = {"split": split, "k": k, "limit": limit, "batch_queries": batch_queries, "trec": trec}
     if not exact:
         built = finished(work, "index", "index")

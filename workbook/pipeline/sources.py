@@ -3,19 +3,22 @@
 Taught in 20.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from workbook.data import PLANTED
+from workbook import data
+from workbook.data import NAMES, PLANTED
 from workbook.data.collection import Collection
 from workbook.data.folders import read_folder
 from workbook.data.problems import Problems
-from workbook.data.reading import once, read_judgements
+from workbook.data.reading import Reading, once, open_folder, read_judgements
 from workbook.data.storage import StoredTexts, open_texts
 from workbook.files import sha256_of
+from workbook.pipeline.manifests import MANIFEST, finished
 
 Judgements = Mapping[str, Mapping[str, int]]
 
@@ -30,9 +33,10 @@ class Source:
         passages: (row) -> (id, text) pairs from that row on.
         queries: () -> (id, text) pairs.
         qrels: (work folder, whose corpus and queries are stored) -> split -> query id -> passage id -> grade.
-        num_passages: where it is known beforehand.
+        num_passages: where it is known beforehand, at least about: for the time left.
         licence: under which the texts may be used.
         report: () -> what else the manifest should tell, once everything is read.
+        folder: where the files are that are read, if they are the reader's own.
 
     Taught in 20.
     """
@@ -46,6 +50,7 @@ class Source:
     num_passages: int | None = None
     licence: str = "unknown"
     report: Callable[[], dict[str, Any]] = field(default=dict)
+    folder: Path | None = None
 
 
 def open_source(source: Any, strict: bool = False, **options: Any) -> Source:
@@ -57,20 +62,31 @@ def open_source(source: Any, strict: bool = False, **options: Any) -> Source:
         options: for "planted": passages (how many) and seed.
     Raises:
         FileNotFoundError: there is no such collection.
+        ValueError: it has no passages, or does not take the options.
 
     Taught in 20.
     """
     if isinstance(source, Collection):
         return _collection(source)
-    if named := PLANTED.fullmatch(str(source)):
+    name, folder = str(source), Path(source)
+    if named := PLANTED.fullmatch(name):
         return _planted(**({"passages": int(named[1])} if named[1] else {}), **options)
     if options:
-        raise ValueError(f"only planted takes {', '.join(options)}, {source!r} does not")
-    if Path(source).is_dir():
-        return _folder(Path(source), strict)
-    from workbook import data
-
-    return _collection(data.load(str(source), strict=strict))
+        raise ValueError(f"only planted takes {', '.join(options)}, {name!r} does not")
+    if name not in NAMES and folder.is_dir():
+        if (folder / "data" / MANIFEST).is_file():
+            return _work_folder(folder)
+        stored = open_folder(folder)
+        return _folder(folder, strict) if stored is None else _collection(stored)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what was dropped stands in the manifest
+        loaded = data.load(name, strict=strict)
+    if not isinstance(loaded, Collection):
+        raise ValueError(
+            f"{name} holds {type(loaded).__name__}, and no passages to search; expected a collection with queries and "
+            "judgements"
+        )
+    return _collection(loaded)
 
 
 def _collection(collection: Collection) -> Source:
@@ -98,6 +114,7 @@ def _collection(collection: Collection) -> Source:
         qrels,
         len(corpus),
         collection.licence,
+        lambda: {"dropped": collection.problems.to_json()} if collection.problems else {},
     )
 
 
@@ -119,6 +136,32 @@ def _planted(passages: int = 10_000, seed: int = 0, **options: Any) -> Source:
     )
 
 
+def _work_folder(folder: Path) -> Source:
+    """The data of another work folder, byte by byte: for the next model on the same texts."""
+    from workbook.pipeline.data_stage import read_qrels
+
+    facts = finished(folder, "data", "data")
+    corpus, queries = (open_texts(folder / "data" / name) for name in ("corpus", "queries"))
+
+    def passages(start: int) -> Iterator[tuple[str, str]]:
+        corpus.check()
+        for ids, texts in corpus.batches(start=start):
+            yield from zip(ids, texts, strict=True)
+
+    return Source(
+        facts["name"],
+        facts["settings"],
+        facts["inputs"],
+        passages,
+        queries.items,
+        lambda work: {split: read_qrels(folder, split) for split in facts["splits"]},
+        len(corpus),
+        facts["licence"],
+        lambda: {"dropped": facts["dropped"]} if "dropped" in facts else {},
+        folder,
+    )
+
+
 def _folder(folder: Path, strict: bool) -> Source:
     """A folder in any layout that `workbook.data.load` knows, line by line."""
     problems = Problems(strict)
@@ -136,6 +179,17 @@ def _folder(folder: Path, strict: bool) -> Source:
         lambda start: islice(once(reading.passages(problems), problems), start, None),
         lambda: once(reading.queries(problems), problems),
         qrels,
-        licence=reading.licence,
-        report=lambda: {"dropped": problems.to_json()},
+        _lines(reading),
+        reading.licence,
+        lambda: {"dropped": problems.to_json()},
+        folder,
     )
+
+
+def _lines(reading: Reading) -> int | None:
+    """How many passages there are about, where each has a line of one file: for the time left."""
+    first = next(iter(reading.passages(Problems())), None)
+    if first is None or first[0].name != reading.files[0] or first[0].suffix == ".gz":
+        return None
+    with first[0].open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))

@@ -9,10 +9,8 @@ Taught in 20.
 """
 
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
 import shutil
 import sys
 import time
@@ -23,9 +21,12 @@ from typing import Any
 
 from workbook import __version__
 from workbook.files import sha256_of, write_json
+from workbook.machine import versions
+from workbook.pipeline.manifests import MANIFEST, STARTED, check, finished, read_json, refuse_damaged
 
-MANIFEST, STARTED = "manifest.json", "started.json"
-LIBRARIES = ("faiss-cpu", "numpy", "pyarrow", "tokenizers", "torch")
+__all__ = ["Stage", "at_least", "check", "finished", "peak_memory", "stage"]
+
+LIBRARIES = ("faiss-cpu", "numpy", "pyarrow", "tokenizers", "torch")  # which decide the bytes of what a stage writes
 
 
 class Stage:
@@ -50,7 +51,7 @@ class Stage:
     @property
     def manifest(self) -> dict[str, Any]:
         """What `finish` wrote. Taught in 20."""
-        return json.loads((self.folder / MANIFEST).read_text("utf-8"))
+        return read_json(self.folder / MANIFEST)
 
     def finish(self, results: dict[str, Any] | None = None) -> dict[str, Any]:
         """Write the manifest: from now on the folder counts as whole.
@@ -73,7 +74,7 @@ class Stage:
             "stage": self.name,
             "settings": self.settings,
             "inputs": self.inputs,
-            "versions": versions(),
+            "versions": _versions(),
             **(results or {}),
             "fingerprint": hashlib.sha256(json.dumps(files).encode()).hexdigest(),
             "files": files,
@@ -97,7 +98,12 @@ class Stage:
 
 @contextmanager
 def stage(
-    work: str | Path, name: str, settings: dict[str, Any], inputs: dict[str, str], anew: bool = False
+    work: str | Path,
+    name: str,
+    settings: dict[str, Any],
+    inputs: dict[str, str],
+    anew: bool = False,
+    aside: str | None = None,
 ) -> Iterator[Stage]:
     """Begin a stage, or go on with it; nobody else can while the block runs.
 
@@ -107,98 +113,88 @@ def stage(
         settings: JSON; with other settings the folder is refused.
         inputs: name -> fingerprint of what the stage reads; with other inputs the folder is refused.
         anew: remove what is there, instead.
+        aside: a folder for what the stage needs only while it is under way, removed with the other one.
     Yields:
         the stage; `finished` tells whether there is something to do.
     Raises:
-        ValueError: the folder was made with other settings, from other inputs or by other versions.
+        ValueError: the folder was made with other settings, from other inputs or by other versions, or it would lie
+            outside of the work folder.
         RuntimeError: another process is at it.
         OSError: the folder cannot be written.
 
     Taught in 20.
     """
     work = Path(work)
-    now = {"settings": settings, "inputs": inputs, "versions": versions()}
+    if ".." in Path(name).parts or Path(name).is_absolute():
+        raise ValueError(f"expected a folder inside of {work}, got {name!r}; give the name of a split")
+    if work.exists() and not work.is_dir():
+        raise NotADirectoryError(f"expected a work folder, but {work} is a file; give another name")
     try:
         work.mkdir(parents=True, exist_ok=True)
         with _lock(work / f".{name.replace('/', '-')}.lock", name):
             if anew:
-                shutil.rmtree(work / name, ignore_errors=True)
+                _remove(work / name, *([work / aside] if aside else []))
             run = Stage(work, name, settings, inputs)
-            run.folder.mkdir(parents=True, exist_ok=True)
-            if run.finished:
-                # Another version of a library does not spoil what is whole.
-                _refuse_other(run.folder, run.manifest, {"settings": settings, "inputs": inputs})
-                (run.folder / STARTED).unlink(missing_ok=True)  # a kill may have come between the last two steps
-            elif (run.folder / STARTED).is_file():
-                _refuse_other(run.folder, _json(run.folder / STARTED), now)
-                run.resumed = True
-            elif any(path.name != STARTED and not path.name.startswith(".") for path in run.folder.iterdir()):
-                raise ValueError(
-                    f"{run.folder} holds files that no stage has begun; give another work folder, or --anew to remove them"
-                )
-            if not run.finished:
-                _sweep(run.folder)
-                write_json(run.folder / STARTED, now)
-            yield run
+            _begin(run, {"settings": settings, "inputs": inputs, "versions": _versions()})
+            try:
+                yield run
+            except Exception:
+                _forget(run, aside)
+                raise
     except PermissionError as error:
         raise PermissionError(
             error.errno, f"cannot write into {work}: {error.strerror or error}; give a folder that you may write to"
         ) from error
 
 
-def finished(work: str | Path, name: str, command: str) -> dict[str, Any]:
-    """The manifest of a stage that another one reads.
-
-    Raises:
-        FileNotFoundError: it is not finished; the message says which command finishes it.
-        ValueError: a file of it is missing or has another size.
-
-    Taught in 20.
-    """
-    folder = Path(work) / name
-    if not (folder / MANIFEST).is_file():
-        state = "is unfinished" if (folder / STARTED).is_file() else "is not there"
-        raise FileNotFoundError(f"{folder} {state}; run `python -m workbook {command} {work}` first")
-    manifest = _json(folder / MANIFEST)
-    for file in manifest["files"]:
-        path = folder / file["file"]
-        size = path.stat().st_size if path.is_file() else None
-        if size != file["bytes"]:
-            came = "no such file" if size is None else f"{size:,} bytes"
-            raise ValueError(
-                f"{path} is damaged: expected {file['bytes']:,} bytes, got {came}; "
-                f"run `python -m workbook {command} {work} --anew`"
-            )
-    return manifest
-
-
-def check(work: str | Path, manifest: dict[str, Any], name: str, command: str) -> Path:
-    """The path of a file of a finished stage, after a comparison with its SHA-256.
-
-    Raises:
-        ValueError: the file is damaged; the message names it and says how it is made again.
-
-    Taught in 20.
-    """
-    path = Path(work) / manifest["stage"] / name
-    expected = next(file["sha256"] for file in manifest["files"] if file["file"] == name)
-    if (found := sha256_of(path)) != expected:
+def _begin(run: Stage, now: dict[str, Any]) -> None:
+    """Find out what a run before this one has left, and refuse what does not belong to this one."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    if run.finished:
+        # Another version of a library does not spoil what is whole.
+        _refuse_other(run.folder, run.manifest, {name: now[name] for name in ("settings", "inputs")})
+        refuse_damaged(run.folder, run.manifest, "run it with --anew")
+        (run.folder / STARTED).unlink(missing_ok=True)  # a kill may have come between the last two steps
+        return
+    if (run.folder / STARTED).is_file():
+        _refuse_other(run.folder, read_json(run.folder / STARTED), now)
+        run.resumed = True
+    elif any(path.name != STARTED and not path.name.startswith(".") for path in run.folder.iterdir()):
         raise ValueError(
-            f"{path} is damaged: expected SHA-256 {expected[:16]}…, got {found[:16]}…; "
-            f"run `python -m workbook {command} {work} --anew`"
+            f"{run.folder} holds files that no stage has begun; give another work folder, or --anew to remove them"
         )
-    return path
+    _sweep(run.folder)
+    write_json(run.folder / STARTED, now)
 
 
-def versions() -> dict[str, str]:
-    """Python's, ours, and those of the libraries that decide the bytes of what a stage writes. Taught in 20."""
-    found = {"python": platform.python_version(), "workbook": __version__}
-    for name in LIBRARIES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+def _remove(folder: Path, *others: Path) -> None:
+    """Remove a stage, the manifest first: a kill in between must not leave a folder that counts as whole."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for each in (*others, folder):
+        shutil.rmtree(each, ignore_errors=True)
+
+
+def _forget(run: Stage, aside: str | None) -> None:
+    """A run that failed before it made anything leaves nothing, so that the next may have other settings."""
+    made = [path for name in (run.name, aside) if name for path in (run.work / name).rglob("*") if path.is_file()]
+    if made == [run.folder / STARTED]:
+        shutil.rmtree(run.folder, ignore_errors=True)
+
+
+def at_least(least: int, **numbers: int | None) -> None:
+    """Refuse numbers that are too small, before anything is removed or written.
+
+    Args:
+        least: the smallest that is allowed.
+        numbers: by name; None is left alone.
+    Raises:
+        ValueError: one is too small.
+
+    Taught in 20.
+    """
+    for name, number in numbers.items():
+        if number is not None and number < least:
+            raise ValueError(f"{name} must be at least {least}, got {number}")
 
 
 def peak_memory() -> int | None:
@@ -217,6 +213,11 @@ def peak_memory() -> int | None:
     return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * unit
 
 
+def _versions() -> dict[str, str]:
+    """Ours, Python's, and those of the libraries above."""
+    return {"workbook": __version__, **versions(LIBRARIES)}
+
+
 def _cpu_seconds() -> float:
     """Of this process and of those it waited for."""
     times = os.times()
@@ -227,13 +228,6 @@ def _sweep(folder: Path) -> None:
     """Remove what a killed run left half-written."""
     for path in folder.rglob(".*.tmp"):
         path.unlink()
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); run the stage with --anew") from error
 
 
 def _refuse_other(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -7,6 +7,9 @@ Taught in 20.
 """
 
 import errno
+import hashlib
+import json
+import math
 import random
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,11 +19,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from workbook.checkpoint import OURS
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, load, train_tokenizer
-from workbook.files import write_json
-from workbook.pipeline.data_stage import read_qrels, read_texts
-from workbook.pipeline.progress import progress
-from workbook.pipeline.stage import Stage, check, finished, stage
+from workbook.files import sha256_of, write_json
+from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
+from workbook.pipeline.manifests import read_json
+from workbook.pipeline.stage import Stage, at_least, check, finished, stage
 from workbook.pipeline.workers import join, one_thread
 from workbook.train import fit
 
@@ -53,14 +57,16 @@ def train(
     Args:
         work: the work folder, with data.
         split: whose judgements are the pairs.
-        encoder: "static", "transformer", or the folder of a saved encoder to go on from.
+        encoder: "static", "transformer", or the folder of a saved encoder to go on from, such as OTHER_WORK/model.
         dimensions: D of a new encoder.
         layers: of a new transformer.
         vocab_size: of a new encoder's WordPiece vocabulary.
         max_length: texts are cut to this many tokens.
         steps, batch_size, lr: as in `workbook.train.fit`; the default lr is 0.05 for a static encoder, else 3e-4.
+            With 0 steps the encoder stays as it is.
         sample: passages that the vocabulary and the idf are learned from.
-        negatives: a folder that `mine` has finished, such as WORK/negatives/train: its hard negatives are used.
+        negatives: a folder that `mine` has finished, such as OTHER_WORK/negatives/train: the pairs are its, each
+            with its hard negatives.
         seed: decides pairs, weights and batches.
         save_every: steps between checkpoints.
         anew: remove what is there first.
@@ -68,23 +74,35 @@ def train(
     Returns:
         the manifest.
     Raises:
-        FileNotFoundError: data is not finished.
-        ValueError: the split has no pair, or the folder holds a model of other settings.
+        FileNotFoundError: data is not finished, or there is no such encoder.
+        KeyError: there is no such split.
+        ValueError: a number is out of range, the split has no pair, the negatives are of other data, or the folder
+            holds a model of other settings.
 
     Taught in 20.
     """
     work = Path(work)
+    at_least(0, steps=steps)
+    at_least(
+        1, dimensions=dimensions, layers=layers, vocab_size=vocab_size, max_length=max_length, batch_size=batch_size,
+        sample=sample, save_every=save_every,
+    )  # fmt: skip
     facts = finished(work, "data", "data")
-    lr = (0.05 if encoder == "static" else 3e-4) if lr is None else lr
+    lr = (0.05 if _is_static(encoder) else 3e-4) if lr is None else lr
     settings = {
         "split": split, "encoder": Path(encoder).name, "dimensions": dimensions, "layers": layers,
         "vocab_size": vocab_size, "max_length": max_length, "steps": steps, "batch_size": batch_size, "lr": lr,
         "sample": sample, "seed": seed,
     }  # fmt: skip
+    if not 0 < lr < math.inf:
+        raise ValueError(f"lr must be a number above 0, got {lr}")
     inputs = {"data": facts["fingerprint"]}
+    if encoder not in KINDS:
+        inputs["encoder"] = _start_from(work, encoder)
     if negatives is not None:
-        mined = finished(Path(negatives).parent.parent, f"negatives/{Path(negatives).name}", "mine")
-        inputs["negatives"] = mined["fingerprint"]
+        inputs["negatives"] = _mined(Path(negatives), facts["fingerprint"], split)["fingerprint"]
+    elif steps:
+        _refuse_without_pairs(work, split)
     rank, world = join()
     if rank > 0:  # the first process keeps the books
         torch.distributed.barrier()
@@ -92,9 +110,7 @@ def train(
             _fit(work, settings, negatives, save_every, False)
         torch.distributed.barrier()
         return finished(work, "model", "train")
-    with stage(work, "model", settings, inputs, anew) as run:
-        if anew:
-            shutil.rmtree(work / "training", ignore_errors=True)
+    with stage(work, "model", settings, inputs, anew, aside="training") as run:
         if not run.finished:
             _prepare(run, settings, encoder)
         _wait(world)
@@ -112,36 +128,72 @@ def read_pairs(
 
     Of the corpus only these passages are read.
 
-    Raises:
-        ValueError: the split has no pair.
-
     Taught in 20.
     """
     queries, corpus = read_texts(work, "queries"), read_texts(work, "corpus")
-    if negatives is None:
-        found: Sequence[tuple[str, ...]] = [
+    found: Sequence[tuple[str, ...]] = (
+        list(_read_negatives(Path(negatives)))
+        if negatives
+        else [
             (query_id, passage_id)
             for query_id, judged in read_qrels(work, split).items()
             for passage_id, grade in judged.items()
             if grade > 0
         ]
-    else:
-        found = list(_read_negatives(Path(negatives)))
-    if not found:
-        raise ValueError(f"the split {split!r} of {work} has no judgement above 0; choose another one")
+    )
     chosen = sorted(random.Random(seed).sample(range(len(found)), min(most, len(found))))
     return [(queries[query_id], *(corpus[id] for id in ids)) for query_id, *ids in (found[row] for row in chosen)]
 
 
-def _read_negatives(folder: Path) -> Iterator[tuple[str, ...]]:
+def _refuse_without_pairs(work: Path, split: str) -> None:
+    with_splits(work, split)
+    if not any(grade > 0 for judged in read_qrels(work, split).values() for grade in judged.values()):
+        raise ValueError(f"the split {split!r} of {work} has no judgement above 0 to learn from; choose another one")
+
+
+def _mined(folder: Path, data: str, split: str) -> dict[str, Any]:
+    """The manifest of mined negatives that fit the data and the split."""
+    if folder.resolve().parent.name != "negatives":
+        raise FileNotFoundError(f"expected a folder that mine has made, such as WORK/negatives/train, got {folder}")
     manifest = finished(folder.parent.parent, f"negatives/{folder.name}", "mine")
-    for file in manifest["files"]:
-        if not file["file"].endswith(".tsv"):
-            continue
-        path = check(folder.parent.parent, manifest, file["file"], "mine")
-        with path.open(encoding="utf-8", newline="\n") as lines:
+    if manifest["inputs"]["data"] != data:
+        raise ValueError(f"{folder} was mined from other data; mine from these, or take the work folder it belongs to")
+    if manifest["settings"]["split"] != split:
+        raise ValueError(f"{folder} was mined for the split {manifest['settings']['split']!r}, got {split!r}")
+    if not manifest["counts"].get("queries kept"):
+        raise ValueError(f"{folder} holds no negatives: {manifest['counts']}; mine again with looser filters")
+    return manifest
+
+
+def _read_negatives(folder: Path) -> Iterator[tuple[str, ...]]:
+    work = folder.parent.parent
+    manifest = finished(work, f"negatives/{folder.name}", "mine")
+    for name in (file["file"] for file in manifest["files"] if file["file"].endswith(".tsv")):
+        with check(work, manifest, name, "mine").open(encoding="utf-8", newline="\n") as lines:
             for line in lines:
                 yield tuple(line.rstrip("\n").split("\t"))
+
+
+def _is_static(encoder: str) -> bool:
+    if encoder in KINDS or not (Path(encoder) / OURS).is_file():
+        return encoder == "static"
+    return read_json(Path(encoder) / OURS)["backbone"].get("kind") == "static"
+
+
+def _start_from(work: Path, encoder: str) -> str:
+    """The fingerprint of a saved encoder, which must not lie where the new one is written."""
+    folder = Path(encoder)
+    if not (folder / OURS).is_file():
+        raise FileNotFoundError(
+            f"encoder must be {', '.join(KINDS)} or the folder of a saved encoder, got {encoder!r}, which holds no {OURS}"
+        )
+    if folder.resolve().is_relative_to((work / "model").resolve()):
+        raise ValueError(
+            f"{folder} is where the new encoder will be; begin a new work folder with "
+            f"`python -m workbook data NEW {work}`, and train there"
+        )
+    files = {path.relative_to(folder).as_posix(): sha256_of(path) for path in folder.rglob("*") if path.is_file()}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def new_encoder(work: str | Path, settings: dict[str, Any]) -> TextEncoder:
@@ -189,20 +241,14 @@ def _prepare(run: Stage, settings: dict[str, Any], encoder: str) -> None:
 def _fit(
     work: Path, settings: dict[str, Any], negatives: str | Path | None, save_every: int, show: bool | None
 ) -> tuple[TextEncoder, list[dict[str, float]]]:
-    pairs = read_pairs(work, settings["split"], settings["steps"] * settings["batch_size"], settings["seed"], negatives)
     trained = load(work / "training" / "start")
-    checkpoint = work / "training" / "checkpoint"
-    with progress("training", settings["steps"], show=show) as more, one_thread():
-        last = 0
-
-        def on_step(record: dict[str, float]) -> None:
-            nonlocal last
-            more(int(record["step"]) - last)
-            last = int(record["step"])
-
+    if not settings["steps"]:
+        return trained, []
+    pairs = read_pairs(work, settings["split"], settings["steps"] * settings["batch_size"], settings["seed"], negatives)
+    with one_thread():
         history = fit(
             trained, pairs, steps=settings["steps"], batch_size=settings["batch_size"], lr=settings["lr"],
-            seed=settings["seed"], checkpoint=checkpoint, save_every=save_every, on_step=on_step,
+            seed=settings["seed"], checkpoint=work / "training" / "checkpoint", save_every=save_every, show=show,
         )  # fmt: skip
     return trained, history
 
@@ -219,7 +265,7 @@ def _save(run: Stage, trained: TextEncoder, history: list[dict[str, float]]) -> 
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
     write_json(run.folder / "history.json", history)
-    run.finish({"last_loss": history[-1]["loss"], "steps_done": len(history)})
+    run.finish({"last_loss": history[-1]["loss"] if history else None, "steps_done": len(history)})
 
 
 def _save_encoder(encoder: TextEncoder, folder: Path) -> None:

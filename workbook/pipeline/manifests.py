@@ -1,0 +1,128 @@
+"""Manifests: what one stage leaves for the next, and how the next makes sure that it is whole and up to date.
+
+A manifest names every file with its size and SHA-256, and what it was made from with a fingerprint. Before a stage
+reads another one it compares: sizes of all files, the SHA-256 of those it opens, and the fingerprints down to the data.
+So neither a damaged file nor one from before the last `--anew` is ever used.
+
+Taught in 20.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from workbook.files import sha256_of
+
+MANIFEST, STARTED = "manifest.json", "started.json"
+FOLDERS = ("data", "model", "vectors", "index")  # inputs that are stages in the same work folder
+
+
+def finished(work: str | Path, name: str, command: str) -> dict[str, Any]:
+    """The manifest of a stage that another one reads.
+
+    Args:
+        work: the work folder.
+        name: the folder of the stage within it, such as "vectors" or "runs/test".
+        command: which makes it.
+    Raises:
+        FileNotFoundError: it is not finished; the message says which command finishes it.
+        ValueError: a file of it is missing or has another size, or what it was made from has been made anew since.
+
+    Taught in 20.
+    """
+    folder = Path(work) / name
+    if not (folder / MANIFEST).is_file():
+        state = "is unfinished" if (folder / STARTED).is_file() else "is not there"
+        raise FileNotFoundError(f"{folder} {state}; run `{again(work, name, command)}` first")
+    manifest = read_json(folder / MANIFEST)
+    refuse_damaged(folder, manifest, f"run `{again(work, name, command)} --anew`")
+    _refuse_outdated(Path(work), name, command, manifest)
+    return manifest
+
+
+def check(work: str | Path, manifest: dict[str, Any], name: str, command: str) -> Path:
+    """The path of a file of a finished stage, after a comparison with its SHA-256.
+
+    Args:
+        work: the work folder.
+        manifest: of the stage, from `finished`.
+        name: of the file within the stage's folder.
+        command: which makes the stage.
+    Raises:
+        ValueError: the file is damaged; the message names it and says how it is made again.
+
+    Taught in 20.
+    """
+    path = Path(work) / manifest["stage"] / name
+    expected = next(file["sha256"] for file in manifest["files"] if file["file"] == name)
+    if (found := sha256_of(path)) != expected:
+        raise ValueError(
+            f"{path} is damaged: expected SHA-256 {expected[:16]}…, got {found[:16]}…; "
+            f"run `{again(work, manifest['stage'], command)} --anew`"
+        )
+    return path
+
+
+def again(work: str | Path, name: str, command: str) -> str:
+    """The command line that makes a stage, as far as its folder's name tells.
+
+    >>> again("work", "runs/dev-exact", "search")
+    'python -m workbook search work dev --exact'
+
+    Taught in 20.
+    """
+    _, _, split = name.partition("/")
+    words = [command, str(work)]
+    if command == "data":
+        words.append("SOURCE")
+    elif split.endswith("-exact"):
+        words += [split.removesuffix("-exact"), "--exact"]
+    elif split:
+        words.append(split)
+    return " ".join(["python -m workbook", *words])
+
+
+def refuse_damaged(folder: Path, manifest: dict[str, Any], advice: str) -> None:
+    """Compare the size of every file of a stage with its manifest, which takes no time even where SHA-256 would.
+
+    Raises:
+        ValueError: a file is missing or has another size.
+
+    Taught in 20.
+    """
+    for file in manifest["files"]:
+        path = folder / file["file"]
+        size = path.stat().st_size if path.is_file() else None
+        if size != file["bytes"]:
+            came = "no such file" if size is None else f"{size:,} bytes"
+            raise ValueError(f"{path} is damaged: expected {file['bytes']:,} bytes, got {came}; {advice}")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A manifest, or what a stage has begun with.
+
+    Raises:
+        ValueError: the file is damaged.
+
+    Taught in 20.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); run the stage with --anew") from error
+
+
+def _refuse_outdated(work: Path, name: str, command: str, manifest: dict[str, Any]) -> None:
+    """Follow the inputs down to the data, and name the first stage that is older than what it was made from."""
+    commands = {"data": "data", "model": "train", "vectors": "encode", "index": "index"}
+    for origin in FOLDERS:
+        path = work / origin / MANIFEST
+        if origin not in manifest["inputs"] or not path.is_file():  # a folder that was removed to save space
+            continue
+        now = read_json(path)
+        _refuse_outdated(work, origin, commands[origin], now)
+        if now["fingerprint"] != manifest["inputs"][origin]:
+            raise ValueError(
+                f"{work / name} was made from what {work / origin} held before, and that was made anew since; "
+                f"run `{again(work, name, command)} --anew`"
+            )
