@@ -95,16 +95,19 @@ def store_texts(
     return StoredTexts(folder)
 
 
-def open_texts(folder: str | Path) -> "StoredTexts":
+def open_texts(folder: str | Path, verify: bool = False) -> "StoredTexts":
     """Open texts that `store_texts` wrote; nothing of them is read yet.
 
+    Args:
+        folder: where they are.
+        verify: compare each file with its SHA-256 before it is used for the first time.
     Raises:
         FileNotFoundError: the folder holds no finished texts.
         ValueError: a file in it is missing, has another size, or is of another format.
 
     Taught in 17.
     """
-    return StoredTexts(folder)
+    return StoredTexts(folder, verify)
 
 
 class StoredTexts(Mapping[str, str]):
@@ -112,12 +115,13 @@ class StoredTexts(Mapping[str, str]):
 
     Args:
         folder: where `store_texts` wrote.
+        verify: as in `open_texts`.
 
     Taught in 17.
     """
 
-    def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, verify: bool = False):
+        self.folder, self.verify = Path(folder), verify
         if not (self.folder / MANIFEST).is_file():
             raise FileNotFoundError(
                 f"{self.folder} holds no finished texts (there is no {MANIFEST}); write them with store_texts"
@@ -139,6 +143,7 @@ class StoredTexts(Mapping[str, str]):
                 raise ValueError(_damaged(path, f"expected {file['bytes']:,} bytes, got {came}"))
         self._starts = np.cumsum([0, *(part["rows"] for part in self.manifest["parts"])])
         self._tables: dict[int, Any] = {}
+        self._index_verified = not verify
         self._hashes: np.ndarray = _map(self.folder / HASHES)
         self._rows: np.ndarray = _map(self.folder / ROWS)
 
@@ -151,7 +156,7 @@ class StoredTexts(Mapping[str, str]):
         return f"StoredTexts({str(self.folder)!r}: {len(self):,} texts)"
 
     def __reduce__(self) -> Any:
-        return StoredTexts, (str(self.folder),)
+        return StoredTexts, (str(self.folder), self.verify)
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -185,6 +190,10 @@ class StoredTexts(Mapping[str, str]):
 
         Taught in 17.
         """
+        if not self._index_verified:
+            for file in self.manifest["index"]:
+                self._compare(file)
+            self._index_verified = True
         wanted = _hash([id])[0]
         place = int(np.searchsorted(self._hashes, wanted))
         while place < len(self._hashes) and self._hashes[place] == wanted:
@@ -237,9 +246,12 @@ class StoredTexts(Mapping[str, str]):
         stop = len(self) if stop is None else stop
         for number, part in enumerate(self.manifest["parts"]):
             if self._starts[number] < stop and self._starts[number + 1] > start:
-                path = self.folder / part["file"]
-                if (found := sha256_of(path)) != part["sha256"]:
-                    raise ValueError(_damaged(path, f"expected SHA-256 {part['sha256'][:16]}…, got {found[:16]}…"))
+                self._compare(part)
+
+    def _compare(self, file: dict[str, Any]) -> None:
+        path = self.folder / file["file"]
+        if (found := sha256_of(path)) != file["sha256"]:
+            raise ValueError(_damaged(path, f"expected SHA-256 {file['sha256'][:16]}…, got {found[:16]}…"))
 
     def _column(self, name: str, start: int, stop: int | None) -> list[str]:
         start, stop, _ = slice(start, stop).indices(len(self))
@@ -267,8 +279,10 @@ class StoredTexts(Mapping[str, str]):
 
     def _table(self, number: int) -> Any:
         if number not in self._tables:
-            path = self.folder / self.manifest["parts"][number]["file"]
-            batch = _read_part(path)
+            part = self.manifest["parts"][number]
+            if self.verify:
+                self._compare(part)
+            batch = _read_part(self.folder / part["file"])
             self._tables[number] = {"id": batch.column(0), "text": batch.column(1)}
         return self._tables[number]
 

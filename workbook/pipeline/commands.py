@@ -111,7 +111,9 @@ def run_stage(options: argparse.Namespace) -> int:
         print(f"workbook: {said}", file=sys.stderr)
         return 1
     if os.environ.get("RANK", "0") == "0":
-        told = {name: value for name, value in manifest.items() if name not in UNTOLD}
+        told = {name: value for name, value in manifest.items() if name not in UNTOLD and value is not None}
+        if "dropped" in told:
+            told["dropped"] = told["dropped"]["counts"] or "nothing"
         print("\n".join(f"{name}: {_tell(value)}" for name, value in told.items()))
         print(f"{time.perf_counter() - start:.1f} s; {options.work}/{manifest['stage']}/manifest.json")
     return 0

@@ -61,7 +61,10 @@ def data(
             return run.manifest
         corpus = _store(run, "corpus", opened.passages, opened.num_passages, show)
         if not len(corpus):
-            raise ValueError(f"{opened.name} holds no passage; {opened.report() or 'give another collection'}")
+            raise ValueError(
+                f"{opened.name} holds no passage that can be read; give another collection, or run with --strict to see "
+                "what is wrong with its first line"
+            )
         queries = _store(run, "queries", lambda start: islice(opened.queries(), start, None), None, show)
         splits = {}
         for split, judgements in opened.qrels(run.work).items():
@@ -71,13 +74,19 @@ def data(
 
 
 def read_texts(work: str | Path, name: str) -> StoredTexts:
-    """The corpus or the queries of a work folder. Taught in 20.
+    """The corpus or the queries of a work folder; each file of them is compared with its SHA-256 before it is used.
 
     Args:
         work: the work folder.
         name: "corpus" or "queries".
+    Raises:
+        FileNotFoundError: data is not finished.
+        ValueError: a file is damaged; this one at once, others when they are read.
+
+    Taught in 20.
     """
-    return open_texts(Path(work) / "data" / name)
+    manifest = check(work, finished(work, "data", "data"), f"{name}/{MANIFEST}", "data")
+    return open_texts(manifest.parent, verify=True)
 
 
 def with_splits(work: str | Path, *splits: str) -> dict[str, Any]:

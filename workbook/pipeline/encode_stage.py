@@ -108,7 +108,6 @@ def encode_task(work: str, name: str, what: str, start: int, stop: int, batch_si
         encoder = _encoder(work, finished(work, "model", "train")["fingerprint"])
         if what == "corpus":
             corpus = read_texts(work, "corpus")
-            corpus.check(start, stop)
             batches: Iterator[list[str]] = (texts for _, texts in corpus.batches(AT_A_TIME, start, stop))
             prompt = encoder.document_prompt
         else:

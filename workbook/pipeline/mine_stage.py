@@ -21,13 +21,14 @@ import numpy as np
 import torch
 
 from workbook.candidates import Candidates, text_key
+from workbook.data.storage import StoredTexts
 from workbook.files import write_atomically, write_json
 from workbook.mining import choose, sift
 from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.encode_stage import read_vectors
 from workbook.pipeline.evaluate_stage import relevant_rows
 from workbook.pipeline.progress import progress
-from workbook.pipeline.search_stage import read_run, score_rows
+from workbook.pipeline.search_stage import check_vectors, read_run, score_rows
 from workbook.pipeline.stage import at_least, finished, stage
 from workbook.pipeline.workers import run_tasks
 
@@ -108,6 +109,7 @@ def mine(
     with stage(work, f"negatives/{split}", settings, inputs, anew) as run:
         if run.finished:
             return run.manifest
+        check_vectors(work, show)
         tasks = mine_tasks(work, split, facts["queries"], batch_queries, options)
         with progress("mining", facts["queries"], show=show) as more:
             for task, _ in runner(mine_task, tasks, processes):
@@ -135,7 +137,7 @@ def mine_task(work: str, split: str, number: int, start: int, stop: int, options
     if path.is_file():
         return
     wanted = json.loads(options)
-    query_ids, positives, rows_of_run, scores_of_run, q = _known(work, split, _version(work, split))
+    query_ids, positives, rows_of_run, scores_of_run, q, corpus, queries = _known(work, split, _version(work, split))
     ids = query_ids[start:stop]
     depth = wanted["range_max"] + positives.shape[1]
     rows = np.array(rows_of_run[start:stop, :depth], dtype=np.int64)
@@ -147,7 +149,7 @@ def mine_task(work: str, split: str, number: int, start: int, stop: int, options
         [],
         torch.from_numpy(rows),
         torch.from_numpy(scores),
-        torch.from_numpy(_possible(work, ids, rows, known)),
+        torch.from_numpy(_possible(corpus, [queries[id] for id in ids], rows, known)),
         known,
         torch.from_numpy(np.where(positives[start:stop] >= 0, of_positives, np.inf)),
     )
@@ -158,7 +160,7 @@ def mine_task(work: str, split: str, number: int, start: int, stop: int, options
     rng = random.Random(f"{wanted['seed']} {number}")
     chosen = choose(found, kept, wanted["range_min"], wanted["range_max"], M, wanted["sampling_strategy"], rng)
     used = np.unique([row for mined, own in zip(chosen, known, strict=True) for row in (*mined, *own)]).astype(np.int64)
-    name = dict(zip(used.tolist(), read_texts(work, "corpus").ids_at(used), strict=True))
+    name = dict(zip(used.tolist(), corpus.ids_at(used), strict=True))
     lines = []
     for query_id, mined, own in zip(ids, chosen, known, strict=True):
         if len(mined) == M and own:
@@ -169,15 +171,14 @@ def mine_task(work: str, split: str, number: int, start: int, stop: int, options
     write_atomically(path, "".join(lines))
 
 
-def _possible(work: str, query_ids: list[str], rows: np.ndarray, positives: list[list[int]]) -> np.ndarray:
+def _possible(corpus: StoredTexts, asked: list[str], rows: np.ndarray, positives: list[list[int]]) -> np.ndarray:
     """(Q, K): no positive, no text that is the query's or a positive's, and no text twice."""
-    corpus, queries = read_texts(work, "corpus"), read_texts(work, "queries")
     wanted = np.unique(np.concatenate([rows.ravel(), *(np.array(line, dtype=np.int64) for line in positives)]))
     wanted = wanted[wanted >= 0]
     key = dict(zip(wanted.tolist(), map(text_key, corpus.texts_at(wanted)), strict=True))
     possible = np.zeros(rows.shape, dtype=bool)
-    for i, (query_id, line, own) in enumerate(zip(query_ids, rows.tolist(), positives, strict=True)):
-        seen = {text_key(queries[query_id]), *(key[row] for row in own)}
+    for i, (query, line, own) in enumerate(zip(asked, rows.tolist(), positives, strict=True)):
+        seen = {text_key(query), *(key[row] for row in own)}
         for j, row in enumerate(line):
             possible[i, j] = row >= 0 and key[row] not in seen
             seen.add(key.get(row, b""))
@@ -197,8 +198,9 @@ def _version(work: str, split: str) -> str:
 
 @functools.lru_cache(maxsize=1)
 def _known(work: str, split: str, version: str) -> tuple[Any, ...]:
-    """What all batches of a run share: ids, judgements, rows of the positives (Q, P), the run, the queries' vectors."""
+    """What all batches of a run share: ids, rows of the positives (Q, P), the run, the queries' vectors, the texts."""
     rows, scores = read_run(work, split)
     query_ids = list(read_qrels(work, split))[: len(rows)]
     positives, _ = relevant_rows(work, split, len(rows))
-    return query_ids, positives, rows, scores, read_vectors(work, f"queries-{split}.npy")
+    q = read_vectors(work, f"queries-{split}.npy")
+    return query_ids, positives, rows, scores, q, read_texts(work, "corpus"), read_texts(work, "queries")

@@ -103,7 +103,7 @@ def search(
         ]  # fmt: skip
         there = sum(task[5] - task[4] for task in tasks if _part(run.folder, task[2]).is_file())
         if not (run.folder / "rows.npy").is_file():
-            _check_all(work, [] if exact else ["index"], show)
+            check_vectors(work, show, with_index=not exact)
             with progress("searching", Q, there, show) as more:
                 for task, fresh in run_tasks(search_task, tasks, processes):
                     more((task[5] - task[4]) if fresh else 0)
@@ -134,11 +134,18 @@ def search_task(
     return True
 
 
-def _check_all(work: Path, names: list[str], show: bool | None) -> None:
-    """Compare everything that is about to be searched with its SHA-256, once for all workers."""
-    with progress("checking", None, show=show) as more:
-        for name, command in (("vectors", "encode"), *((name, name) for name in names)):
-            manifest = finished(work, name, command)
+def check_vectors(work: str | Path, show: bool | None = None, with_index: bool = False) -> None:
+    """Compare all vectors, and the index, with their SHA-256, once for all workers.
+
+    Raises:
+        ValueError: a file is damaged.
+
+    Taught in 20.
+    """
+    commands = {"vectors": "encode", "index": "index"} if with_index else {"vectors": "encode"}
+    manifests = [finished(work, name, command) for name, command in commands.items()]
+    with progress("checking", sum(len(manifest["files"]) for manifest in manifests), show=show) as more:
+        for manifest, command in zip(manifests, commands.values(), strict=True):
             for file in manifest["files"]:
                 check(work, manifest, file["file"], command)
                 more(1)

@@ -138,13 +138,12 @@ def _planted(passages: int = 10_000, seed: int = 0, **options: Any) -> Source:
 
 def _work_folder(folder: Path) -> Source:
     """The data of another work folder, byte by byte: for the next model on the same texts."""
-    from workbook.pipeline.data_stage import read_qrels
+    from workbook.pipeline.data_stage import read_qrels, read_texts
 
     facts = finished(folder, "data", "data")
-    corpus, queries = (open_texts(folder / "data" / name) for name in ("corpus", "queries"))
+    corpus, queries = read_texts(folder, "corpus"), read_texts(folder, "queries")
 
     def passages(start: int) -> Iterator[tuple[str, str]]:
-        corpus.check()
         for ids, texts in corpus.batches(start=start):
             yield from zip(ids, texts, strict=True)
 

@@ -11,6 +11,7 @@ Taught in 20.
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -232,7 +233,7 @@ def _sweep(folder: Path) -> None:
 
 def _refuse_other(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     differ = [
-        f"{name} was {before[kind].get(name)!r} and is now {now[kind].get(name)!r}"
+        f"{name} was {_short(before[kind].get(name))} and is now {_short(now[kind].get(name))}"
         for kind in now
         for name in sorted(before[kind].keys() | now[kind].keys())
         if before[kind].get(name) != now[kind].get(name)
@@ -242,6 +243,11 @@ def _refuse_other(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> 
             f"{folder} was made differently: {'; '.join(differ)}. Run it as before, with --anew to make it again, or "
             "with another work folder"
         )
+
+
+def _short(value: Any) -> str:
+    """A setting as it is, and of a fingerprint its beginning."""
+    return f"{value[:12]}…" if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else repr(value)
 
 
 @contextmanager
