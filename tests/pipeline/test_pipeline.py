@@ -213,6 +213,12 @@ def test_several_processes_write_the_bytes_of_one(whole, tmp_path):
     ("file", "stage", "command"),
     [
         ("data/corpus/part-00003.arrow", "encode", None),
+        ("data/corpus/part-00003.arrow", "train", None),
+        ("data/corpus/id_rows.npy", "evaluate", None),
+        ("data/queries/part-00000.arrow", "train", None),
+        ("data/queries/id_hashes.npy", "mine", None),
+        ("model/model.safetensors", "encode", "train"),
+        ("vectors/corpus-00002.npy", "mine", "encode"),
         ("vectors/corpus-00002.npy", "index", "encode"),
         ("vectors/corpus-00002.npy", "search", "encode"),
         ("index/index.faiss", "search", "index"),
@@ -222,7 +228,14 @@ def test_several_processes_write_the_bytes_of_one(whole, tmp_path):
     ],
 )
 def test_a_changed_bit_in_what_a_stage_reads_is_found_and_named(whole, tmp_path, file, stage, command):
-    outputs = {"encode": "vectors", "index": "index", "search": "runs", "evaluate": "evaluation", "mine": "negatives"}
+    outputs = {
+        "train": "model",
+        "encode": "vectors",
+        "index": "index",
+        "search": "runs",
+        "evaluate": "evaluation",
+        "mine": "negatives",
+    }
     work = copy(whole, tmp_path, outputs[stage])
     path = work / file
     content = bytearray(path.read_bytes())

@@ -148,3 +148,60 @@ def test_costs_do_not_touch_the_manifest(tmp_path):
     make(tmp_path / "two")
     one, two = ((tmp_path / name / "made/manifest.json").read_bytes() for name in ("one", "two"))
     assert one == two
+
+
+def test_a_run_that_fails_before_it_made_anything_leaves_nothing(tmp_path):
+    def fail(work, name=None):
+        with stage(work, "made", {"a": 1}, {"data": "f"}) as run:
+            if name:
+                (run.folder / name).write_text("x")
+            raise ValueError("wrong")
+
+    with pytest.raises(ValueError, match="wrong"):
+        fail(tmp_path / "one")
+    assert not (tmp_path / "one/made").exists()
+    make(tmp_path / "one", {"a": 2})  # other settings are no matter
+    with pytest.raises(ValueError, match="wrong"):
+        fail(tmp_path / "two", "file")
+    assert (tmp_path / "two/made/file").exists()  # what was made is kept
+
+
+def test_a_kill_while_the_old_is_removed_leaves_nothing_that_counts_as_whole(tmp_path, monkeypatch):
+    make(tmp_path)
+
+    def kill(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("workbook.pipeline.stage.shutil.rmtree", kill)
+        with pytest.raises(KeyboardInterrupt):
+            make(tmp_path, anew=True)
+    with pytest.raises(FileNotFoundError, match="is not there"):
+        finished(tmp_path, "made", "make")
+    with pytest.raises(ValueError, match="--anew to remove them"):
+        make(tmp_path)
+    make(tmp_path, anew=True)
+
+
+def test_what_belongs_aside_is_removed_with_the_stage(tmp_path):
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch/checkpoint").write_text("of other settings")
+    with stage(tmp_path, "made", {}, {}, anew=True, aside="scratch"):
+        assert not (tmp_path / "scratch").exists()
+
+
+def test_a_finished_stage_whose_file_is_gone_is_not_called_finished(tmp_path):
+    make(tmp_path)
+    (tmp_path / "made/file").unlink()
+    with pytest.raises(
+        ValueError, match=r"made.file is damaged: expected 1 bytes, got no such file; run it with --anew"
+    ):
+        make(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../made", "runs/../../made", "{}/made"])
+def test_no_stage_lies_outside_of_the_work_folder(tmp_path, name):
+    outside = stage(tmp_path / "work", name.format(tmp_path), {}, {}, anew=True)
+    with pytest.raises(ValueError, match="expected a folder inside of"), outside:
+        pass
+    assert not list(tmp_path.iterdir())

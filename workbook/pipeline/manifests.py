@@ -14,7 +14,7 @@ from typing import Any
 from workbook.files import sha256_of
 
 MANIFEST, STARTED = "manifest.json", "started.json"
-FOLDERS = ("data", "model", "vectors", "index")  # inputs that are stages in the same work folder
+FOLDERS = ("index", "vectors", "model", "data")  # inputs that are stages in the same work folder, the last made first
 
 
 def finished(work: str | Path, name: str, command: str) -> dict[str, Any]:
