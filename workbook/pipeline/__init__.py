@@ -1,10 +1,11 @@
 """From a collection to a measured search, in stages that stream, can be killed, and go on where they were.
 
     data → train → encode → index → search → evaluate
-                                        └──→ mine
+             ↑                          └──→ mine
+             └──── the next round ────────────┘
 
 Each stage is a function and a command, `python -m workbook STAGE WORK …`. All that it makes lies in the work
-folder, in a folder of its own, beside a manifest that is written last.
+folder, in a folder of its own, beside a manifest that is written last. A later round has a work folder of its own.
 
     from workbook import pipeline
     pipeline.data("work", "pydocs")
@@ -13,6 +14,11 @@ folder, in a folder of its own, beside a manifest that is written last.
     pipeline.index("work")
     pipeline.search("work", "test")
     pipeline.evaluate("work", "test")
+
+    pipeline.search("work", "train")
+    pipeline.mine("work")
+    pipeline.data("next", "work")
+    pipeline.train("next", encoder="work/model", negatives="work/negatives/train")
 
 Taught in 20.
 """

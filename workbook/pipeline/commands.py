@@ -48,16 +48,25 @@ def add_commands(command: Any) -> None:
     )
     data.add_argument("--strict", action="store_true", help="stop at the first malformed line")
     data.add_argument("--passages", type=int, help="of planted: how many")
-    data.add_argument("--seed", type=int, help="of planted")
+    data.add_argument("--seed", type=int, help="of planted, 0 by default")
 
     train = stage("train", "train an encoder on the pairs of a split")
     train.add_argument("--split", help="train by default")
     train.add_argument("--encoder", help="static (default), transformer, or the folder of an encoder to go on from")
-    for name in ("dimensions", "layers", "vocab-size", "max-length", "steps", "batch-size", "sample", "save-every"):
-        train.add_argument(f"--{name}", type=int)
+    for name, meaning in {
+        "dimensions": "of a new encoder, 256 by default",
+        "layers": "of a new transformer, 4 by default",
+        "vocab-size": "of a new encoder's vocabulary, at most; 30,000 by default",
+        "max-length": "tokens of a text that a new encoder reads, 128 by default",
+        "steps": "batches, 500 by default; with 0 the encoder stays as it is",
+        "batch-size": "pairs in a batch, 256 by default",
+        "sample": "passages that the vocabulary is learned from, 50,000 by default",
+        "save-every": "steps between checkpoints, 100 by default",
+        "seed": "of weights, pairs and batches",
+    }.items():
+        train.add_argument(f"--{name}", type=int, help=meaning)
     train.add_argument("--lr", type=float, help="the highest learning rate")
     train.add_argument("--negatives", help="a folder that mine has made, such as OTHER/negatives/train")
-    train.add_argument("--seed", type=int)
 
     encode = stage("encode", "passages and queries to vectors")
     encode.add_argument("--splits", nargs="+", metavar="SPLIT", help="whose queries; all by default")
@@ -68,7 +77,7 @@ def add_commands(command: Any) -> None:
     index.add_argument("--kind", choices=["flat", "ivfpq", "hnsw"], help="ivfpq by default")
     index.add_argument("--lists", type=int, help="of ivfpq; 2 · sqrt(N) by default")
     index.add_argument("--code-bytes", type=int, help="of a passage in ivfpq; D / 8 by default")
-    index.add_argument("--seed", type=int)
+    index.add_argument("--seed", type=int, help="of the sample and of k-means, or of the graph")
 
     search = stage("search", "the best passages for each query of a split")
     search.add_argument("split", nargs="?", default="test")
@@ -86,11 +95,18 @@ def add_commands(command: Any) -> None:
 
     mine = stage("mine", "hard negatives from the run of a split")
     mine.add_argument("split", nargs="?", default="train")
-    for name in ("num-negatives", "range-min", "range-max", "seed"):
-        mine.add_argument(f"--{name}", type=int)
-    for name in ("max-score", "min-score", "absolute-margin", "relative-margin"):
-        mine.add_argument(f"--{name}", type=float)
-    mine.add_argument("--sampling-strategy", choices=["top", "random"])
+    for name, kind, meaning in (
+        ("num-negatives", int, "of each query, 4 by default"),
+        ("range-min", int, "skip so many of the best, 0 by default"),
+        ("range-max", int, "go down to this rank"),
+        ("max-score", float, "leave out what scores higher"),
+        ("min-score", float, "leave out what scores lower"),
+        ("absolute-margin", float, "that a negative scores below the positive"),
+        ("relative-margin", float, "the same as a share of the positive's score, 0.05 by default"),
+        ("seed", int, "of random sampling"),
+    ):
+        mine.add_argument(f"--{name}", type=kind, help=meaning)
+    mine.add_argument("--sampling-strategy", choices=["top", "random"], help="top by default")
 
     for parser in (encode, index, search, mine):
         parser.add_argument(
