@@ -10,11 +10,9 @@ Taught in 20.
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +21,10 @@ from typing import Any
 from workbook import __version__
 from workbook.files import sha256_of, write_json
 from workbook.machine import versions
+from workbook.pipeline.costs import Clock
 from workbook.pipeline.manifests import MANIFEST, STARTED, check, finished, read_json, refuse_damaged
 
-__all__ = ["Stage", "at_least", "check", "finished", "peak_memory", "stage"]
+__all__ = ["Stage", "at_least", "check", "finished", "stage"]
 
 LIBRARIES = ("faiss-cpu", "numpy", "pyarrow", "tokenizers", "torch")  # which decide the bytes of what a stage writes
 
@@ -46,8 +45,7 @@ class Stage:
         self.folder = work / name
         self.finished = (self.folder / MANIFEST).is_file()
         self.sha256: dict[str, str] = {}
-        self._wall, self._cpu = time.time(), _cpu_seconds()
-        self.resumed = False
+        self.clock, self.resumed = Clock(), False
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -80,17 +78,7 @@ class Stage:
             "fingerprint": hashlib.sha256(json.dumps(files).encode()).hexdigest(),
             "files": files,
         }
-        (self.work / "costs").mkdir(exist_ok=True)
-        _sweep(self.work / "costs")
-        write_json(
-            self.work / "costs" / f"{self.name.replace('/', '-')}.json",
-            {
-                "wall_seconds": round(time.time() - self._wall, 3),
-                "cpu_seconds": round(_cpu_seconds() - self._cpu, 3),
-                "peak_memory_bytes": peak_memory(),
-                "resumed": self.resumed,
-            },
-        )
+        self.clock.write(self.work / "costs" / f"{self.name.replace('/', '-')}.json", self.resumed)
         write_json(self.folder / MANIFEST, manifest)
         (self.folder / STARTED).unlink(missing_ok=True)
         self.finished = True
@@ -198,31 +186,9 @@ def at_least(least: int, **numbers: int | None) -> None:
             raise ValueError(f"{name} must be at least {least}, got {number}")
 
 
-def peak_memory() -> int | None:
-    """The most memory that this process, or one of those it waited for, held at once, in bytes.
-
-    Pages of memory-mapped files count in it, though the system may take them back at any time.
-    None where the system cannot tell (Windows).
-
-    Taught in 20.
-    """
-    try:
-        import resource
-    except ImportError:
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) * unit
-
-
 def _versions() -> dict[str, str]:
     """Ours, Python's, and those of the libraries above."""
     return {"workbook": __version__, **versions(LIBRARIES)}
-
-
-def _cpu_seconds() -> float:
-    """Of this process and of those it waited for."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
 
 
 def _sweep(folder: Path) -> None:

@@ -10,9 +10,7 @@ import errno
 import hashlib
 import json
 import math
-import random
 import shutil
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +20,10 @@ from safetensors import SafetensorError
 from workbook.checkpoint import OURS
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, load, train_tokenizer
 from workbook.files import sha256_of, write_json
-from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
+from workbook.pipeline.data_stage import read_texts
 from workbook.pipeline.manifests import read_json
-from workbook.pipeline.stage import Stage, at_least, check, finished, stage
+from workbook.pipeline.pairs import read_mined, read_pairs, refuse_without_pairs
+from workbook.pipeline.stage import Stage, at_least, finished, stage
 from workbook.pipeline.workers import join, one_thread
 from workbook.train import fit
 
@@ -100,9 +99,9 @@ def train(
     if encoder not in KINDS:
         inputs["encoder"] = _start_from(work, encoder)
     if negatives is not None:
-        inputs["negatives"] = _mined(Path(negatives), facts["fingerprint"], split)["fingerprint"]
+        inputs["negatives"] = read_mined(Path(negatives), facts["fingerprint"], split)["fingerprint"]
     elif steps:
-        _refuse_without_pairs(work, split)
+        refuse_without_pairs(work, split)
     rank, world = join()
     if rank > 0:  # the first process keeps the books
         torch.distributed.barrier()
@@ -119,59 +118,6 @@ def train(
         shutil.rmtree(work / "training", ignore_errors=True)
         _wait(world)
         return run.manifest
-
-
-def read_pairs(
-    work: str | Path, split: str, most: int, seed: int, negatives: str | Path | None = None
-) -> list[tuple[str, ...]]:
-    """(query, positive, negative, …) texts of a split, at most so many, drawn at random.
-
-    Of the corpus only these passages are read.
-
-    Taught in 20.
-    """
-    queries, corpus = read_texts(work, "queries"), read_texts(work, "corpus")
-    found: Sequence[tuple[str, ...]] = (
-        list(_read_negatives(Path(negatives)))
-        if negatives
-        else [
-            (query_id, passage_id)
-            for query_id, judged in read_qrels(work, split).items()
-            for passage_id, grade in judged.items()
-            if grade > 0
-        ]
-    )
-    chosen = sorted(random.Random(seed).sample(range(len(found)), min(most, len(found))))
-    return [(queries[query_id], *(corpus[id] for id in ids)) for query_id, *ids in (found[row] for row in chosen)]
-
-
-def _refuse_without_pairs(work: Path, split: str) -> None:
-    with_splits(work, split)
-    if not any(grade > 0 for judged in read_qrels(work, split).values() for grade in judged.values()):
-        raise ValueError(f"the split {split!r} of {work} has no judgement above 0 to learn from; choose another one")
-
-
-def _mined(folder: Path, data: str, split: str) -> dict[str, Any]:
-    """The manifest of mined negatives that fit the data and the split."""
-    if folder.resolve().parent.name != "negatives":
-        raise FileNotFoundError(f"expected a folder that mine has made, such as WORK/negatives/train, got {folder}")
-    manifest = finished(folder.parent.parent, f"negatives/{folder.name}", "mine")
-    if manifest["inputs"]["data"] != data:
-        raise ValueError(f"{folder} was mined from other data; mine from these, or take the work folder it belongs to")
-    if manifest["settings"]["split"] != split:
-        raise ValueError(f"{folder} was mined for the split {manifest['settings']['split']!r}, got {split!r}")
-    if not manifest["counts"].get("queries kept"):
-        raise ValueError(f"{folder} holds no negatives: {manifest['counts']}; mine again with looser filters")
-    return manifest
-
-
-def _read_negatives(folder: Path) -> Iterator[tuple[str, ...]]:
-    work = folder.parent.parent
-    manifest = finished(work, f"negatives/{folder.name}", "mine")
-    for name in (file["file"] for file in manifest["files"] if file["file"].endswith(".tsv")):
-        with check(work, manifest, name, "mine").open(encoding="utf-8", newline="\n") as lines:
-            for line in lines:
-                yield tuple(line.rstrip("\n").split("\t"))
 
 
 def _is_static(encoder: str) -> bool:
