@@ -303,3 +303,15 @@ def test_what_cannot_be_done_is_said(whole, call, error, message):
     with pytest.raises(error, match=message):
         call(whole)
     assert contents(whole) == before
+
+
+def test_the_time_left_is_known_where_every_text_has_a_line(tmp_path):
+    from workbook.pipeline.sources import open_source
+
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "corpus.jsonl").write_text("".join(f'{{"_id": "{i}", "text": "t"}}\n' for i in range(7)))
+    (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "t"}\n')
+    (tmp_path / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\nq\t1\t1\n")
+    opened = open_source(tmp_path)
+    assert (opened.num_passages, opened.num_queries) == (7, 1)
+    assert len(list(opened.passages(0))) == 7

@@ -65,7 +65,7 @@ def data(
                 f"{opened.name} holds no passage that can be read; give another collection, or run with --strict to see "
                 "what is wrong with its first line"
             )
-        queries = _store(run, "queries", lambda start: islice(opened.queries(), start, None), None, show)
+        queries = _store(run, "queries", lambda start: islice(opened.queries(), start, None), opened.num_queries, show)
         splits = {}
         for split, judgements in opened.qrels(run.work).items():
             splits[split] = _write_qrels(run.folder / "qrels" / f"{split}.tsv", judgements)

@@ -15,7 +15,7 @@ from workbook.data import NAMES, PLANTED
 from workbook.data.collection import Collection
 from workbook.data.folders import read_folder
 from workbook.data.problems import Problems
-from workbook.data.reading import Reading, once, open_folder, read_judgements
+from workbook.data.reading import Texts, once, open_folder, read_judgements
 from workbook.data.storage import StoredTexts, open_texts
 from workbook.files import sha256_of
 from workbook.pipeline.manifests import MANIFEST, finished
@@ -33,7 +33,7 @@ class Source:
         passages: (row) -> (id, text) pairs from that row on.
         queries: () -> (id, text) pairs.
         qrels: (work folder, whose corpus and queries are stored) -> split -> query id -> passage id -> grade.
-        num_passages: where it is known beforehand, at least about: for the time left.
+        num_passages, num_queries: where they are known beforehand, at least about: for the time left.
         licence: under which the texts may be used.
         report: () -> what else the manifest should tell, once everything is read.
         folder: where the files are that are read, if they are the reader's own.
@@ -51,6 +51,7 @@ class Source:
     licence: str = "unknown"
     report: Callable[[], dict[str, Any]] = field(default=dict)
     folder: Path | None = None
+    num_queries: int | None = None
 
 
 def open_source(source: Any, strict: bool = False, **options: Any) -> Source:
@@ -115,6 +116,7 @@ def _collection(collection: Collection) -> Source:
         len(corpus),
         collection.licence,
         lambda: {"dropped": collection.problems.to_json()} if collection.problems else {},
+        num_queries=len(collection.queries),
     )
 
 
@@ -133,6 +135,7 @@ def _planted(passages: int = 10_000, seed: int = 0, **options: Any) -> Source:
         lambda work: {split: corpus.qrels(split) for split in splits},
         passages,
         LICENCE,
+        num_queries=corpus.num_queries,
     )
 
 
@@ -158,6 +161,7 @@ def _work_folder(folder: Path) -> Source:
         facts["licence"],
         lambda: {"dropped": facts["dropped"]} if "dropped" in facts else {},
         folder,
+        len(queries),
     )
 
 
@@ -178,17 +182,18 @@ def _folder(folder: Path, strict: bool) -> Source:
         lambda start: islice(once(reading.passages(problems), problems), start, None),
         lambda: once(reading.queries(problems), problems),
         qrels,
-        _lines(reading),
+        _lines(reading.passages, reading.files[0]),
         reading.licence,
         lambda: {"dropped": problems.to_json()},
         folder,
+        _lines(reading.queries, reading.files[1]),
     )
 
 
-def _lines(reading: Reading) -> int | None:
-    """How many passages there are about, where each has a line of one file: for the time left."""
-    first = next(iter(reading.passages(Problems())), None)
-    if first is None or first[0].name != reading.files[0] or first[0].suffix == ".gz":
+def _lines(texts: Callable[[Problems], Texts], file: str) -> int | None:
+    """How many texts there are about, where each has a line of one file: for the time left."""
+    first = next(iter(texts(Problems())), None)
+    if first is None or first[0].name != file or first[0].suffix == ".gz":
         return None
-    with first[0].open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
+    with first[0].open("rb") as opened:
+        return sum(block.count(b"\n") for block in iter(lambda: opened.read(2**20), b""))
