@@ -20,6 +20,7 @@ def command(capfd):
     return run
 
 
+@pytest.mark.slow
 def test_from_toy_to_the_next_model(command, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     small = ("--dimensions", 16, "--vocab-size", 300, "--steps", 20, "--batch-size", 16)
