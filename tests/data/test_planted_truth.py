@@ -12,8 +12,10 @@ import pytest
 
 from workbook.data.content_words import content_words
 from workbook.data.planted import planted
+from workbook.data.planted.draws import TABLE, draw
+from workbook.data.planted.names import make_place
 from workbook.data.planted.passages import BLOCK, FAMILIES, get_family, make_block
-from workbook.data.planted.world import rough_value
+from workbook.data.planted.world import rough_value, wrong_value
 from workbook.near_duplicates import jaccard, shingles
 
 ZERO_KINDS = {"denies", "asks", "other facet", "sister", "namesake", "same kind", "unrelated"}
@@ -189,9 +191,9 @@ def test_as_many_true_matches_are_unlabelled_as_was_chosen(rate):
     assert within(missing, total, rate)
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.05, 0.5])
-def test_as_many_labels_are_wrong_as_was_chosen(rate):
-    chosen = corpus(unlabelled=0, label_noise=rate)
+@pytest.mark.parametrize(("rate", "near_duplicates"), [(0.0, 0.05), (0.05, 0.05), (0.5, 0.05), (1.0, 0.05), (1.0, 0.5)])
+def test_as_many_labels_are_wrong_as_was_chosen(rate, near_duplicates):
+    chosen = corpus(unlabelled=0, label_noise=rate, near_duplicates=near_duplicates)
     wrong = total = 0
     for query_id, given in chosen.qrels("train").items():
         true = chosen.truths(query_id)
@@ -240,6 +242,34 @@ def test_a_near_duplicate_answers_what_its_source_answers_and_says_so():
                 assert truth.reason.startswith(f"near-duplicate of passage {truth.copy_of}; ")
                 found += 1
     assert found > 50
+
+
+@pytest.mark.parametrize("size", [100, 777, 1_000, 3_000])
+def test_a_near_duplicate_names_a_passage_that_the_corpus_has(size):
+    chosen = planted(size, near_duplicates=0.5)
+    query_id, written = next(chosen.queries())[0], dict(chosen.passages())
+    copies = {i: source for i in written if (source := chosen.truth(query_id, i).copy_of) is not None}
+    assert len(copies) > size / 4
+    assert copies.keys() & set(copies.values()) == set()
+    for passage, source in copies.items():
+        assert written[source].split(". ")[0] != "" != written[passage]
+        assert chosen.truth(query_id, source).grade == chosen.truth(query_id, passage).grade
+
+
+def test_what_is_denied_is_never_true():
+    thing = next(
+        thing for n in range(200) for thing in get_family(corpus().settings, n)[:1] if thing.kind.name == "machine"
+    )
+    at = [facet.values for facet in thing.kind.facets].index("place")
+    unlucky = 0
+    for number in range(200_000):  # one value in 35,000 is the true one again
+        bits = draw(0, TABLE, number)
+        if make_place(bits) != make_place(bits >> 5):
+            continue
+        unlucky += 1
+        unlike = thing._replace(bits=[bits] * 6, place=0)
+        assert wrong_value(unlike, at) not in {make_place(bits >> place) for place in range(3)}
+    assert unlucky
 
 
 @pytest.mark.slow
