@@ -431,3 +431,39 @@ def test_an_archive_of_the_folder_itself_is_unpacked(tmp_path):
         tar.add(tmp_path / "in", ".")
     unpack(tmp_path / "x.tar", tmp_path / "out")
     assert (tmp_path / "out/a.txt").read_text() == "x"
+
+
+# --- names and places ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "beir/../../x",
+        "beir/..",
+        "../beir/scifact",
+        "mteb/../x",
+        "mteb//x",
+        "mteb/x/../../y",
+        "planted-../x",
+        "nq\0",
+        "nq\n",
+    ],
+)
+def test_a_name_that_climbs_is_no_collection_and_leaves_nothing(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("WORKBOOK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((FileNotFoundError, ValueError)):
+        data.load(name, download=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_cache_may_be_below_the_home_folder(tmp_path, monkeypatch):
+    from workbook.data import public, pydocs
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("WORKBOOK_CACHE", "~/kept")
+    assert public.cache_folder() == tmp_path / "kept" / "collections"
+    monkeypatch.setattr(pydocs, "versions", lambda: "")
+    assert pydocs.cache_path().parent == tmp_path / "kept"

@@ -9,6 +9,8 @@ from itertools import islice
 from statistics import mean, median
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from workbook.data.content_words import content_words
 from workbook.data.planted import planted
@@ -98,6 +100,56 @@ def test_the_truth_about_a_pair_is_the_same_at_every_size():
     small, same = planted(1_000), planted(1_024)
     for query_id in dict(small.queries()).keys() & dict(same.queries()).keys():
         assert small.truths(query_id).items() <= same.truths(query_id).items()
+
+
+ENDS = st.sampled_from([0.0, 0.5, 1.0])
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@given(
+    size=st.integers(1, 600),
+    seed=st.integers(0, 2**63 - 1),
+    mean_words=st.sampled_from([15, 55, 400]),
+    near_duplicates=st.sampled_from([0.0, 0.25, 0.5]),
+    traps=ENDS,
+    drift=ENDS,
+    unlabelled=ENDS,
+    label_noise=ENDS,
+)
+def test_whatever_is_chosen_truth_labels_and_texts_agree(size, **chosen):
+    made = planted(size, **chosen)
+    written = dict(made.passages())
+    assert list(written) == list(map(str, range(size)))
+    middle = size // 2
+    assert (
+        made.passage(str(middle))
+        == written[str(middle)]
+        == dict(planted(size + 700, **chosen).passages(0, size))[str(middle)]
+    )
+    try:
+        ids = [id for id, _ in made.queries()]
+    except ValueError as error:  # there may be nothing to ask for
+        assert "state 0 facts" in str(error)  # noqa: PT017
+        return
+    assert 0 < len(ids) <= max(1, size // 2)
+    for query_id in ids[:: max(1, len(ids) // 4)]:
+        query, truths, given_labels = made.query(query_id), made.truths(query_id), made.labels(query_id)
+        every = {id: made.truth(query_id, id) for id in written}
+        assert truths == {id: truth.grade for id, truth in every.items() if truth.grade}
+        assert truths[query.origin] == 3
+        for id, truth in every.items():
+            assert ("trap" in truth.reason) <= (truth.grade == 0)
+            assert truth.copy_of is None or (truth.copy_of in written and truth.copy_of != id)
+        if query.split != "train":
+            assert given_labels == truths
+        elif chosen["label_noise"] == 1:
+            assert not given_labels.keys() & truths.keys() or len(truths) + len(given_labels) > size
+        elif chosen["label_noise"] == 0:
+            assert given_labels.items() <= truths.items()
+            assert query.origin in given_labels
+            assert chosen["unlabelled"] != 1 or len(given_labels) == 1
+            assert chosen["unlabelled"] != 0 or given_labels == truths
 
 
 def test_reasons_are_words_that_name_the_things():
@@ -195,11 +247,10 @@ def test_as_many_true_matches_are_unlabelled_as_was_chosen(rate):
 def test_as_many_labels_are_wrong_as_was_chosen(rate, near_duplicates):
     chosen = corpus(unlabelled=0, label_noise=rate, near_duplicates=near_duplicates)
     wrong = total = 0
-    for query_id, given in chosen.qrels("train").items():
-        true = chosen.truths(query_id)
-        assert len(given) == len(true)
-        total += len(given)
-        wrong += sum(chosen.truth(query_id, passage).grade == 0 for passage in given)
+    for query_id, labelled in chosen.qrels("train").items():
+        assert len(labelled) == len(chosen.truths(query_id))
+        total += len(labelled)
+        wrong += sum(chosen.truth(query_id, passage).grade == 0 for passage in labelled)
     assert total > 2_000
     assert within(wrong, total, rate)
 
