@@ -2,7 +2,7 @@
 
 Which of the wordings, which form of the name, which remark: all of it comes from two 64-bit draws of
 the passage, taken a few bits at a time. A near-duplicate uses the draws of the passage it repeats,
-and its own only for one remark and the boilerplate.
+and its own only for one or two remarks and the boilerplate.
 
 Taught in 09.
 """
