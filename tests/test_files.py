@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbook.files import replace_folder, whole_file, write_atomically, write_json, write_npy
+from workbook.files import inside, replace_folder, whole_file, write_atomically, write_json, write_npy
 
 
 def test_writes_and_replaces(tmp_path):
@@ -136,3 +136,15 @@ def test_an_array_that_does_not_fit_on_the_disk_is_an_error_whatever_its_size(tm
     said = subprocess.run(run, capture_output=True, text=True, check=True).stdout
     assert "cannot write" in said
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["a", "a/b.txt", "./a", "", "..a", "a..b/..."])
+def test_a_name_that_stays_in_its_folder(tmp_path, name):
+    assert inside(tmp_path, name) == tmp_path / name
+    assert inside(tmp_path, name).resolve().is_relative_to(tmp_path.resolve())
+
+
+@pytest.mark.parametrize("name", ["..", "../a", "a/../../b", "a/..", "/etc/passwd", "C:/a", "..\\a", "a\0b", "//a"])
+def test_a_name_that_leads_out_of_its_folder_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="would lead out of"):
+        inside(tmp_path, name)

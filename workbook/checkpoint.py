@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from workbook.encoder import Pooling, StaticEncoder, TextEncoder
-from workbook.files import replace_folder, write_json
+from workbook.files import inside, replace_folder, write_json
 from workbook.pooling import AttentionPool, cls_pool, last_token_pool, max_pool, mean_pool, weighted_mean_pool
 from workbook.transformer import TransformerEncoder, bert_config, bert_name
 
@@ -177,7 +177,7 @@ def stated_settings(folder: Path) -> dict[str, Any]:
     if not (folder / "modules.json").exists():
         return {}
     modules = json.loads((folder / "modules.json").read_text("utf-8"))
-    kinds = {module["type"].rsplit(".", 1)[-1]: folder / module["path"] for module in modules}
+    kinds = {module["type"].rsplit(".", 1)[-1]: inside(folder, module["path"]) for module in modules}
     stated: dict[str, Any] = {"normalize": "Normalize" in kinds}
     if "Pooling" in kinds:
         config = json.loads((kinds["Pooling"] / "config.json").read_text("utf-8"))

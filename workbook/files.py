@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 
@@ -45,6 +45,23 @@ def sha256_of(path: str | Path) -> str:
     """The SHA-256 of a file, read piece by piece. Taught in 20."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def inside(folder: str | Path, name: str) -> Path:
+    """The path of a file that a file in a folder names, if it stays in that folder: what is loaded may be another's.
+
+    Args:
+        folder: where the file that names the other one stands.
+        name: a relative path, with "/" between its parts.
+    Raises:
+        ValueError: the name leads out of the folder.
+
+    Taught in 17.
+    """
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or set(name) & set("\\:\0"):
+        raise ValueError(f"{name!r} would lead out of {folder}")
+    return Path(folder) / path
 
 
 def write_json(path: str | Path, value: Any) -> None:
