@@ -201,11 +201,8 @@ def test_mined_negatives_train_the_next_model(whole, tmp_path):
 @pytest.mark.slow
 def test_several_processes_write_the_bytes_of_one(whole, tmp_path):
     work = copy(whole, tmp_path, "vectors", "index", "runs", "evaluation", "negatives")
-    pipeline.encode(work, shard_rows=SHARD_ROWS, processes=2)
-    pipeline.index(work, lists=8, code_bytes=8, processes=2)
-    pipeline.search(work, "train", k=30, probes=4, batch_queries=16, processes=2)
-    pipeline.evaluate(work, "train")
-    pipeline.mine(work, "train", num_negatives=3, batch_queries=16, processes=2)
+    for name in ("encode", "index", "search", "evaluate", "mine"):
+        STAGES[name](work, **({} if name == "evaluate" else {"processes": 2}))
     assert contents(work) == contents(whole)
 
 
