@@ -5,7 +5,6 @@ every spawned process imports the main module of its parent, and so they wait wh
 """
 
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -23,7 +22,7 @@ def count(folder):
     )
 
 
-if multiprocessing.parent_process() is not None:
+if __name__ == "__mp_main__":
     replace = os.replace
 
     def replace_and_wait(source, target):
@@ -124,7 +123,7 @@ if __name__ == "__main__":
     import pyarrow  # noqa: F401
     import torch
 
-    import workbook.pipeline.mine_stage
+    import workbook.pipeline.mine_stage  # noqa: F401
     from tests.pipeline.small import SHARD_ROWS, STAGES
     from workbook.__main__ import main
 
