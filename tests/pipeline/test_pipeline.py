@@ -74,6 +74,26 @@ def test_planted_comes_as_a_stream_of_its_own(tmp_path):
     assert read_qrels(tmp_path, "train") == {id: judged for id, judged in made.qrels("train").items() if judged}
 
 
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        (["train", "../../train"], r"must be of letters.*got '\.\./\.\./train'"),
+        (["test", "a\\b"], "must be of letters"),
+        (["test-exact"], "nor with -exact"),  # runs/test-exact is the exact search of test
+        (["test."], "end neither with a point"),  # Windows drops it
+        (["test", "Test"], "'test' and 'Test' would be one file on Windows and macOS"),
+    ],
+)
+def test_splits_have_names_that_every_system_keeps_apart(tmp_path, splits, message):
+    from dataclasses import replace
+
+    odd = replace(SMALL, splits=dict.fromkeys(splits, SMALL.splits["test"]), fingerprint="odd")
+    with pytest.raises(ValueError, match=message):
+        pipeline.data(tmp_path / "work", odd)
+    assert os.listdir(tmp_path) == ["work"]
+    assert not (tmp_path / "work/data/manifest.json").exists()
+
+
 def test_train_is_fit_on_the_same_pairs(whole):
     from workbook.pipeline.train_stage import new_encoder, read_pairs
 

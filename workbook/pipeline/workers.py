@@ -10,6 +10,7 @@ import atexit
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -17,6 +18,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from typing import Any
+
+WINDOWS = 61  # workers that Python can wait for on Windows at most
 
 
 def place() -> tuple[int, int]:
@@ -66,7 +69,8 @@ def run_tasks(
         return
     context = multiprocessing.get_context("spawn")  # on every system the same, and safe beside threads
     ended, alive = context.Pipe(duplex=False)  # nothing is ever sent; the workers end when the other end is closed
-    workers = ProcessPoolExecutor(min(processes, len(tasks)), context, _begin_worker, (ended,))
+    most = WINDOWS if sys.platform == "win32" else processes
+    workers = ProcessPoolExecutor(min(processes, most, len(tasks)), context, _begin_worker, (ended,))
     with ended, alive, workers as pool:
         try:
             with _later():
@@ -88,8 +92,6 @@ def run_tasks(
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch use one thread, and faiss where it is loaded. Taught in 20."""
-    import sys
-
     import torch
 
     before = torch.get_num_threads()
