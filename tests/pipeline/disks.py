@@ -22,7 +22,7 @@ FOLDERS = {
     "evaluate": "evaluation", "mine": "negatives",
 }  # fmt: skip
 ROOM = {  # pages; with these each stage fails at another one of its writes
-    "data": (1, 3, 12), "train": (1, 18, 22, 60), "encode": (1, 8), "index": (1, 20), "search": (1, 9), "evaluate": (1,),
+    "data": (1, 3, 12), "train": (1, 18, 22, 60), "encode": (1, 8), "index": (1, 30), "search": (1, 9), "evaluate": (1,),
     "mine": (1, 5),
 }  # fmt: skip
 COMMANDS = {
