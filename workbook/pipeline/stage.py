@@ -8,6 +8,7 @@
 Taught in 20.
 """
 
+import errno
 import hashlib
 import importlib.metadata
 import json
@@ -16,8 +17,9 @@ import platform
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,32 +120,43 @@ def stage(
     """
     work = Path(work)
     now = {"settings": settings, "inputs": inputs, "versions": versions()}
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        with _lock(work / f".{name.replace('/', '-')}.lock", name):
-            if anew:
-                shutil.rmtree(work / name, ignore_errors=True)
-            run = Stage(work, name, settings, inputs)
-            run.folder.mkdir(parents=True, exist_ok=True)
-            if run.finished:
-                # Another version of a library does not spoil what is whole.
-                _refuse_other(run.folder, run.manifest, {"settings": settings, "inputs": inputs})
-                (run.folder / STARTED).unlink(missing_ok=True)  # a kill may have come between the last two steps
-            elif (run.folder / STARTED).is_file():
-                _refuse_other(run.folder, _json(run.folder / STARTED), now)
-                run.resumed = True
-            elif any(path.name != STARTED and not path.name.startswith(".") for path in run.folder.iterdir()):
-                raise ValueError(
-                    f"{run.folder} holds files that no stage has begun; give another work folder, or --anew to remove them"
-                )
-            if not run.finished:
-                _sweep(run.folder)
-                write_json(run.folder / STARTED, now)
-            yield run
-    except PermissionError as error:
-        raise PermissionError(
-            error.errno, f"cannot write into {work}: {error.strerror or error}; give a folder that you may write to"
-        ) from error
+    with ExitStack() as held:
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+            held.enter_context(_lock(work / f".{name.replace('/', '-')}.lock", name))
+            run = _begin(Stage(work, name, settings, inputs), now, anew)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise
+            folder = Path(error.filename).parent if error.filename else work
+            raise type(error)(
+                error.errno, f"cannot write into {folder}: {error.strerror}; give a folder that you may write to"
+            ) from error
+        yield run
+
+
+def _begin(run: Stage, now: dict[str, Any], anew: bool) -> Stage:
+    """Make the folder of a stage, or see what is in it."""
+    if anew and run.folder.exists():
+        (run.folder / MANIFEST).unlink(missing_ok=True)  # first: what is half removed must not count as finished
+        shutil.rmtree(run.folder)
+        run.finished = False
+    run.folder.mkdir(parents=True, exist_ok=True)
+    if run.finished:
+        # Another version of a library does not spoil what is whole.
+        _refuse_other(run.folder, run.manifest, {name: now[name] for name in ("settings", "inputs")})
+        (run.folder / STARTED).unlink(missing_ok=True)  # a kill may have come between the last two steps
+        return run
+    if (run.folder / STARTED).is_file():
+        _refuse_other(run.folder, _json(run.folder / STARTED), now)
+        run.resumed = True
+    elif any(not path.name.startswith(".") for path in run.folder.iterdir()):
+        raise ValueError(
+            f"{run.folder} holds files that no stage has begun; give another work folder, or --anew to remove them"
+        )
+    _sweep(run.folder)
+    write_json(run.folder / STARTED, now)
+    return run
 
 
 def finished(work: str | Path, name: str, command: str) -> dict[str, Any]:
@@ -226,7 +239,7 @@ def _cpu_seconds() -> float:
 def _sweep(folder: Path) -> None:
     """Remove what a killed run left half-written."""
     for path in folder.rglob(".*.tmp"):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -265,7 +278,12 @@ def _lock(path: Path, name: str) -> Iterator[None]:
 
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise RuntimeError(
-                f"another process is at {name} in {path.parent}; wait for it, or end it and run again"
-            ) from error
+            if error.errno in (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK):
+                warnings.warn(
+                    f"the disk of {path.parent} knows no locks; see to it that nobody else is at {name}", stacklevel=4
+                )
+            else:
+                raise RuntimeError(
+                    f"another process is at {name} in {path.parent}; wait for it, or end it and run again"
+                ) from error
         yield
