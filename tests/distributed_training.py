@@ -67,8 +67,6 @@ def adaptation(folder, dies_at=None, **options):
         try:
             done = adapt(encoder, *data, **RUN | options, checkpoint=folder)
         except KeyboardInterrupt:
-            if distributed.is_initialized():
-                distributed.barrier()  # a new start finds all that the last one wrote
             return adaptation(folder, **options)
     return {
         "losses": [record["loss"] for record in done.history],

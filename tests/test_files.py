@@ -8,7 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workbook.files import replace_folder, whole_file, write_atomically, write_json, write_npy
+from workbook.files import (
+    inside,
+    replace_folder,
+    whole_file,
+    write_atomically,
+    write_json,
+    write_npy,
+    write_safetensors,
+)
 
 
 def test_writes_and_replaces(tmp_path):
@@ -27,7 +35,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match=r"No space left on device: '.*file\.txt'$"):
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file.txt"]
@@ -93,8 +101,19 @@ def test_a_folder_that_cannot_take_its_name_puts_the_old_one_back(tmp_path, monk
 def test_a_whole_file_takes_its_name_when_the_block_ends(tmp_path):
     with whole_file(tmp_path / "large") as temporary:
         temporary.write_text("one")
-        assert os.listdir(tmp_path) == [".large.tmp"]
+        assert [(name[:7], name[-4:]) for name in os.listdir(tmp_path)] == [(".large.", ".tmp")]
     assert (tmp_path / "large").read_text() == "one"
+    assert os.listdir(tmp_path) == ["large"]
+
+
+def test_two_that_write_the_same_file_at_once_do_not_mix(tmp_path):
+    """As when a cluster takes a worker for lost and gives its task to another one, while it is still writing."""
+    with whole_file(tmp_path / "large") as first:
+        first.write_text("from the first")
+        with whole_file(tmp_path / "large") as second:
+            second.write_text("from the second, and longer")
+        assert (tmp_path / "large").read_text() == "from the second, and longer"
+    assert (tmp_path / "large").read_text() == "from the first"
     assert os.listdir(tmp_path) == ["large"]
 
 
@@ -136,3 +155,29 @@ def test_an_array_that_does_not_fit_on_the_disk_is_an_error_whatever_its_size(tm
     said = subprocess.run(run, capture_output=True, text=True, check=True).stdout
     assert "cannot write" in said
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["a", "a/b.txt", "./a", "", "..a", "a..b/..."])
+def test_a_name_that_stays_in_its_folder(tmp_path, name):
+    assert inside(tmp_path, name) == tmp_path / name
+    assert inside(tmp_path, name).resolve().is_relative_to(tmp_path.resolve())
+
+
+@pytest.mark.parametrize("name", ["..", "../a", "a/../../b", "a/..", "/etc/passwd", "C:/a", "..\\a", "a\0b", "//a"])
+def test_a_name_that_leads_out_of_its_folder_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="would lead out of"):
+        inside(tmp_path, name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+def test_tensors_are_written_as_safetensors_writes_them_and_others_may_read_them(tmp_path):
+    import torch
+    from safetensors.torch import save_file
+
+    tensors = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.ones(1, dtype=torch.float16)}
+    write_safetensors(tmp_path / "ours.safetensors", tensors, {"format": "pt"})
+    save_file(tensors, tmp_path / "theirs.safetensors", {"format": "pt"})
+    assert (tmp_path / "ours.safetensors").read_bytes() == (tmp_path / "theirs.safetensors").read_bytes()
+    assert (tmp_path / "ours.safetensors").stat().st_mode & 0o777 == 0o644
+    with pytest.raises(OSError, match=r"cannot write .*not-there/x: No such file"):
+        write_safetensors(tmp_path / "not-there/x", tensors)

@@ -22,6 +22,9 @@ from workbook.pipeline.commands import add_commands
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status. Taught in 00."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # Windows writes to files and pipes in an alphabet that lacks → and ✓
+            stream.reconfigure(errors="replace")
     parser = _parser()
     if not arguments:
         parser.print_help()

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from workbook import resume
 from workbook.data.collection import Collection, sha256
 from workbook.early_stopping import Looks, best
-from workbook.large_batch import rank
+from workbook.large_batch import rank, wait_for_all
 from workbook.metrics import Interval, bootstrap_ci, evaluate
 from workbook.similarity import dense_search
 from workbook.train import History, fit
@@ -107,6 +107,7 @@ def adapt(
     training = None if folder is None else folder / "training"
     facts = {"metric": metric, "evaluate_every": evaluate_every}
     facts |= {name: sha256(c.corpus, c.queries, c.qrels) for name, c in sets.items()}
+    wait_for_all()  # for what the first process may still be writing into the folder
     looks = Looks(encoder, measure, max_drop, reference, patience, folder, facts)
     begun = training is not None and (training / resume.NAME).exists()
     if begun and not looks.curve:
@@ -114,6 +115,7 @@ def adapt(
     if not begun:
         looks.restart()
     writes = rank() == 0
+    wait_for_all()  # until all have read, before one writes
     looks.look(0, writes)
 
     def on_step(record: dict[str, float]) -> bool:

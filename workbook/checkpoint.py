@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from workbook.encoder import Pooling, StaticEncoder, TextEncoder
-from workbook.files import replace_folder, write_json
+from workbook.files import inside, replace_folder, write_atomically, write_json, write_safetensors
 from workbook.pooling import AttentionPool, cls_pool, last_token_pool, max_pool, mean_pool, weighted_mean_pool
 from workbook.transformer import TransformerEncoder, bert_config, bert_name
 
@@ -177,7 +177,7 @@ def stated_settings(folder: Path) -> dict[str, Any]:
     if not (folder / "modules.json").exists():
         return {}
     modules = json.loads((folder / "modules.json").read_text("utf-8"))
-    kinds = {module["type"].rsplit(".", 1)[-1]: folder / module["path"] for module in modules}
+    kinds = {module["type"].rsplit(".", 1)[-1]: inside(folder, module["path"]) for module in modules}
     stated: dict[str, Any] = {"normalize": "Normalize" in kinds}
     if "Pooling" in kinds:
         config = json.loads((kinds["Pooling"] / "config.json").read_text("utf-8"))
@@ -209,14 +209,15 @@ def _write(encoder: TextEncoder, folder: Path) -> None:
     if kind == "huggingface":
         backbone.model.save_pretrained(folder)  # type: ignore[operator,union-attr]
     elif kind == "static":
-        save_file({"embedding.weight": backbone.word.weight.detach().contiguous()}, folder / "model.safetensors")  # type: ignore[operator,union-attr]
+        weights = {"embedding.weight": backbone.word.weight.detach().contiguous()}  # type: ignore[operator,union-attr]
+        write_safetensors(folder / "model.safetensors", weights)
     else:
         weights = {bert_name(name): p.detach().contiguous() for name, p in backbone.named_parameters()}
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        write_safetensors(folder / "model.safetensors", weights, metadata={"format": "pt"})
         write_json(folder / "config.json", bert_config(backbone.config))  # type: ignore[arg-type]
     if isinstance(encoder.pooling, AttentionPool):
-        save_file({"query": encoder.pooling.query.detach().contiguous()}, folder / "pooling.safetensors")
-    encoder.tokenizer.save(str(folder / "tokenizer.json"))
+        write_safetensors(folder / "pooling.safetensors", {"query": encoder.pooling.query.detach().contiguous()})
+    write_atomically(folder / "tokenizer.json", encoder.tokenizer.to_str(pretty=True))
     settings = ("normalize", "max_length", "query_prompt", "document_prompt", "padding_side")
     ours = {
         "backbone": {"kind": kind, "config": getattr(backbone, "config", None)},

@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tokenizers import AddedToken, Tokenizer
 from torch import Tensor, nn
 
 from workbook import checkpoint
 from workbook.checkpoint import HuggingFaceBackbone
 from workbook.encoder import StaticEncoder, TextEncoder, evaluating
-from workbook.files import replace_folder, write_json
+from workbook.files import replace_folder, write_json, write_safetensors
 from workbook.late_interaction import colbert_loss
 from workbook.similarity import normalize
 from workbook.train import History, check_tuples, fingerprint, optimize
@@ -309,7 +309,7 @@ def _write_projection(encoder: ColbertEncoder, folder: Path) -> None:
             shutil.rmtree(folder / part)
     (folder / "1_Dense").mkdir()
     weight = encoder.projection.weight.detach().contiguous()
-    save_file({"linear.weight": weight}, folder / "1_Dense" / "model.safetensors")
+    write_safetensors(folder / "1_Dense" / "model.safetensors", {"linear.weight": weight})
     dense = {"in_features": hidden_size, "out_features": D, "bias": False}
     write_json(folder / "1_Dense/config.json", dense | {"activation_function": "torch.nn.modules.linear.Identity"})
     kinds = {"": "sentence_transformers.models.Transformer", "1_Dense": "pylate.models.Dense.Dense"}

@@ -143,7 +143,7 @@ def _read(cache: Path) -> dict[str, float]:
 
 def _append(cache: Path, found: dict[str, float]) -> None:
     cache.parent.mkdir(parents=True, exist_ok=True)
-    with cache.open("a", encoding="utf-8") as file:
+    with cache.open("a", encoding="utf-8", newline="\n") as file:
         file.writelines(json.dumps([key, score]) + "\n" for key, score in found.items())
         file.flush()
         os.fsync(file.fileno())

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbook.files import write_atomically, write_json
+from workbook.files import inside, write_atomically, write_json
 
 NAME, START = "looks.json", "best-0.safetensors"
 Curve = list[dict[str, float]]  # records {"step", "domain", "general"}
@@ -145,7 +145,7 @@ class Looks:
 
         try:
             saved = json.loads((folder / NAME).read_text("utf-8"))
-            settings, curve, kept = saved["settings"], saved["curve"], load_file(folder / (file or saved["file"]))
+            settings, curve, kept = saved["settings"], saved["curve"], load_file(inside(folder, file or saved["file"]))
         except Exception as error:
             raise ValueError(
                 f"the looks in {folder} cannot be read ({error}); remove the folder to start the training anew"

@@ -125,7 +125,7 @@ def install(python: Path, extras: tuple[str, ...]) -> None:
     _run(python, *pip, "-e", f"{ROOT}[{names}]")
     if "test" in installed:
         _run(python, *pip, "--no-deps", *WITHOUT_DEPENDENCIES)
-    _stamp(VENV).write_text(json.dumps({"inputs": _inputs(), "extras": sorted(installed)}), "utf-8")
+    _stamp(VENV).write_text(json.dumps({"inputs": _inputs(), "extras": sorted(installed)}), "utf-8", newline="\n")
 
 
 def install_torch(python: Path) -> None:

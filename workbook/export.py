@@ -33,7 +33,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from workbook.encoder import TextEncoder
-from workbook.files import write_atomically, write_json
+from workbook.files import inside, write_atomically, write_json
 
 SETTINGS = "workbook-onnx.json"
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "sentence_embedding"
@@ -105,7 +105,7 @@ def load_onnx(folder: str | Path, num_threads: int = 0) -> "OnnxEncoder":
     runtime = _import("onnxruntime")
     try:
         saved = json.loads((folder / SETTINGS).read_text("utf-8"))
-        contents = {kind: (folder / name).read_bytes() for kind, name in saved["files"].items()}
+        contents = {kind: inside(folder, name).read_bytes() for kind, name in saved["files"].items()}
         for kind, content in contents.items():
             if _digest(content) not in saved["files"][kind]:
                 raise ValueError(f"{saved['files'][kind]} is not what was written")

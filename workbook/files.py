@@ -6,10 +6,12 @@ Taught in 07.
 import hashlib
 import json
 import os
+import re
+import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 
@@ -27,8 +29,9 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = None
     try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -36,8 +39,11 @@ def write_atomically(path: str | Path, content: str | bytes) -> None:
         # mkstemp makes files that only their owner can read; give the ones that others may read.
         os.chmod(temporary, path.stat().st_mode & 0o777 if path.exists() else 0o644)
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(error.errno, error.strerror, str(path)) from error  # not the temporary file's name
         raise
 
 
@@ -45,6 +51,23 @@ def sha256_of(path: str | Path) -> str:
     """The SHA-256 of a file, read piece by piece. Taught in 20."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def inside(folder: str | Path, name: str) -> Path:
+    """The path of a file that a file in a folder names, if it stays in that folder: what is loaded may be another's.
+
+    Args:
+        folder: where the file that names the other one stands.
+        name: a relative path, with "/" between its parts.
+    Raises:
+        ValueError: the name leads out of the folder.
+
+    Taught in 17.
+    """
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or set(name) & set("\\:\0"):
+        raise ValueError(f"{name!r} would lead out of {folder}")
+    return Path(folder) / path
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -96,8 +119,9 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         with whole_file("vectors.npy") as temporary:
             ...write to `temporary`, piece by piece...
 
-    Unlike `write_atomically`, the content need not be in memory at once. The temporary name is always the same,
-    so what a killed run leaves is written over by the next.
+    Unlike `write_atomically`, the content need not be in memory at once. The temporary name, `.NAME.….tmp`, is another
+    one each time: two that write the same file at once do not write into one another's. What a killed run leaves
+    is for the next to remove.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; there is no file then.
@@ -105,7 +129,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     Taught in 20.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -144,3 +168,31 @@ def write_npy(path: str | Path, array: Any) -> None:
     with whole_file(path) as temporary, temporary.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
         file.write(array.data.cast("B") if array.size else b"")
+
+
+def write_safetensors(path: str | Path, tensors: Mapping[str, Any], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors as a .safetensors file, whole or not at all.
+
+    `safetensors.torch.save_file` makes files that only their owner can read, and says of a full disk that something
+    cannot be serialized. Here others may read the file, and a full disk is an OSError, as everywhere.
+
+    Args:
+        path: where.
+        tensors: by name; contiguous, and without shared memory.
+        metadata: text that the file also holds.
+    Raises:
+        OSError: the disk is full or the folder cannot be written; there is no file then.
+
+    Taught in 07.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with whole_file(path) as temporary:
+        try:
+            save_file(dict(tensors), temporary, metadata)
+        except SafetensorError as error:
+            if not (told := re.search(r"os error (\d+)", str(error))):
+                raise
+            raise OSError(int(told[1]), os.strerror(int(told[1]))) from error
+        os.chmod(temporary, 0o644)

@@ -202,6 +202,12 @@ def rank() -> int:
     return distributed.get_rank() if world_size() > 1 else 0
 
 
+def wait_for_all() -> None:
+    """Go on when every process is here: what one of them wrote before can be read now. Taught in 05."""
+    if world_size() > 1:
+        distributed.barrier()
+
+
 def peak_saved_bytes(step: Callable[[], Any], model: torch.nn.Module) -> int:
     """The most memory that autograd holds for backward passes at any moment of a step: its activations.
 

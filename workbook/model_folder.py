@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
 from workbook.checkpoint import OURS, tokenizer_config
-from workbook.files import replace_folder, write_json
+from workbook.files import replace_folder, write_atomically, write_json, write_safetensors
 
 
 def save_model(
@@ -42,9 +42,9 @@ def save_model(
     """
     tensors = {name: p.detach().cpu().contiguous() for name, p in weights.items()}
     with replace_folder(folder, OURS) as new:
-        save_file(tensors, new / "model.safetensors", metadata={"format": "pt"})
+        write_safetensors(new / "model.safetensors", tensors, metadata={"format": "pt"})
         write_json(new / "config.json", config)
-        tokenizer.save(str(new / "tokenizer.json"))
+        write_atomically(new / "tokenizer.json", tokenizer.to_str(pretty=True))
         theirs = tokenizer_config(tokenizer, pad_id, (tokenizer.truncation or {}).get("max_length"))
         inputs = ["input_ids", "token_type_ids", "attention_mask"]
         write_json(new / "tokenizer_config.json", {**theirs, "model_input_names": inputs})

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from workbook.files import write_atomically, write_json
+from workbook.files import inside, write_atomically, write_json
 
 NAME = "training.json"
 
@@ -88,7 +88,7 @@ def load_state(
     try:
         facts = json.loads((folder / NAME).read_text("utf-8"))
         saved_settings, saved_shapes, history = facts["settings"], facts["model"], facts["history"]
-        tensors = load_file(folder / facts["file"])
+        tensors = load_file(inside(folder, facts["file"]))
     except Exception as error:
         raise ValueError(
             f"the checkpoint in {folder} cannot be read ({error}); remove the folder to start the training anew"

@@ -25,7 +25,7 @@ from workbook import resume
 from workbook.batches import bucketed_batches, rectangle, stream_batches
 from workbook.encoder import StaticEncoder
 from workbook.frontend import budgeted, track
-from workbook.large_batch import average_gradients, gather_with_gradient, gradcache_step, rank, share
+from workbook.large_batch import average_gradients, gather_with_gradient, gradcache_step, rank, share, wait_for_all
 from workbook.losses import info_nce
 
 __all__ = ["bucketed_batches", "fingerprint", "fit", "optimize", "schedule"]
@@ -186,6 +186,7 @@ def optimize(
     history: History = []
     with _own_randomness(device, seed):
         if checkpoint is not None:
+            wait_for_all()  # for what the first process may still be writing there
             history = resume.load_state(checkpoint, model, optimizer, device, settings)
         batches = stream_batches(lengths, batch_size, seed, pool_batches, start=len(history))
         for step in track(range(len(history), steps), label="training", show=show):

@@ -15,6 +15,7 @@ class Site:
         ranges: whether parts of files are served.
         stall: after how many bytes the next answer hangs, until the client is gone; once.
         go: answers wait for this event, where there is one.
+        headers: path -> what else an answer says in its head.
         answers: path -> (status, headers), instead of a file.
         asked: (path, Range, If-Range) of each request.
     """
@@ -27,6 +28,7 @@ class Site:
         self.go: threading.Event | None = None
         self.etags: dict[str, str | None] = {}
         self.ranges = True
+        self.headers: dict[str, dict[str, str]] = {}
         self.answers: dict[str, tuple[int, dict[str, str]]] = {}
         self.asked: list[tuple[str, str | None, str | None]] = []
         self.address = ""
@@ -55,7 +57,7 @@ def served():
             if content is None:
                 return self.reply(404, {}, b"")
             etag = site.etags.get(path, '"v1"')
-            headers = {"ETag": etag} if etag else {}
+            headers = {**({"ETag": etag} if etag else {}), **site.headers.get(path, {})}
             if wanted and site.ranges and (version is None or version == etag):
                 start = int(wanted.removeprefix("bytes=").split("-")[0])
                 if start >= len(content):

@@ -486,13 +486,16 @@ def test_a_damaged_manifest_of_a_stored_collection_is_named(tmp_path):
         data.load(tmp_path / "to")
 
 
-def test_an_id_with_a_tab_cannot_be_stored_and_says_so(tmp_path):
+def test_an_id_with_a_tab_is_left_out_of_a_folder_and_says_so(tmp_path):
     p.write_jsonl(tmp_path / "corpus.jsonl", [{"_id": "a\tb", "text": "x"}])
     p.write_jsonl(tmp_path / "queries.jsonl", p.MTEB_QUERIES)
     p.write_jsonl(tmp_path / "qrels/test.jsonl", [{"query-id": "1", "corpus-id": "a\tb", "score": 1}])
     assert data.load(tmp_path, strict=True).qrels == {"1": {"a\tb": 1}}
-    with pytest.raises(ValueError, match="an id with a tab or a line break cannot be stored"):
+    with pytest.raises(data.MalformedFile, match=r"corpus\.jsonl, line 1: expected an id on one line"):
         data.load(tmp_path, strict=True, store=tmp_path / "store")
+    with pytest.warns(UserWarning, match="id with a tab or line break"):
+        stored = data.load(tmp_path, store=tmp_path / "lax")
+    assert stored.problems.counts == {"id with a tab or line break": 1, "unknown passage id": 1}
 
 
 def test_loading_a_folder_writes_nothing_into_it(tmp_path):

@@ -9,11 +9,15 @@ from itertools import islice
 from statistics import mean, median
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from workbook.data.content_words import content_words
 from workbook.data.planted import planted
+from workbook.data.planted.draws import TABLE, draw
+from workbook.data.planted.names import make_place
 from workbook.data.planted.passages import BLOCK, FAMILIES, get_family, make_block
-from workbook.data.planted.world import rough_value
+from workbook.data.planted.world import rough_value, wrong_value
 from workbook.near_duplicates import jaccard, shingles
 
 ZERO_KINDS = {"denies", "asks", "other facet", "sister", "namesake", "same kind", "unrelated"}
@@ -96,6 +100,56 @@ def test_the_truth_about_a_pair_is_the_same_at_every_size():
     small, same = planted(1_000), planted(1_024)
     for query_id in dict(small.queries()).keys() & dict(same.queries()).keys():
         assert small.truths(query_id).items() <= same.truths(query_id).items()
+
+
+ENDS = st.sampled_from([0.0, 0.5, 1.0])
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@given(
+    size=st.integers(1, 600),
+    seed=st.integers(0, 2**63 - 1),
+    mean_words=st.sampled_from([15, 55, 400]),
+    near_duplicates=st.sampled_from([0.0, 0.25, 0.5]),
+    traps=ENDS,
+    drift=ENDS,
+    unlabelled=ENDS,
+    label_noise=ENDS,
+)
+def test_whatever_is_chosen_truth_labels_and_texts_agree(size, **chosen):
+    made = planted(size, **chosen)
+    written = dict(made.passages())
+    assert list(written) == list(map(str, range(size)))
+    middle = size // 2
+    assert (
+        made.passage(str(middle))
+        == written[str(middle)]
+        == dict(planted(size + 700, **chosen).passages(0, size))[str(middle)]
+    )
+    try:
+        ids = [id for id, _ in made.queries()]
+    except ValueError as error:  # there may be nothing to ask for
+        assert "state 0 facts" in str(error)  # noqa: PT017
+        return
+    assert 0 < len(ids) <= max(1, size // 2)
+    for query_id in ids[:: max(1, len(ids) // 4)]:
+        query, truths, given_labels = made.query(query_id), made.truths(query_id), made.labels(query_id)
+        every = {id: made.truth(query_id, id) for id in written}
+        assert truths == {id: truth.grade for id, truth in every.items() if truth.grade}
+        assert truths[query.origin] == 3
+        for id, truth in every.items():
+            assert ("trap" in truth.reason) <= (truth.grade == 0)
+            assert truth.copy_of is None or (truth.copy_of in written and truth.copy_of != id)
+        if query.split != "train":
+            assert given_labels == truths
+        elif chosen["label_noise"] == 1:
+            assert not given_labels.keys() & truths.keys() or len(truths) + len(given_labels) > size
+        elif chosen["label_noise"] == 0:
+            assert given_labels.items() <= truths.items()
+            assert query.origin in given_labels
+            assert chosen["unlabelled"] != 1 or len(given_labels) == 1
+            assert chosen["unlabelled"] != 0 or given_labels == truths
 
 
 def test_reasons_are_words_that_name_the_things():
@@ -189,15 +243,14 @@ def test_as_many_true_matches_are_unlabelled_as_was_chosen(rate):
     assert within(missing, total, rate)
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.05, 0.5])
-def test_as_many_labels_are_wrong_as_was_chosen(rate):
-    chosen = corpus(unlabelled=0, label_noise=rate)
+@pytest.mark.parametrize(("rate", "near_duplicates"), [(0.0, 0.05), (0.05, 0.05), (0.5, 0.05), (1.0, 0.05), (1.0, 0.5)])
+def test_as_many_labels_are_wrong_as_was_chosen(rate, near_duplicates):
+    chosen = corpus(unlabelled=0, label_noise=rate, near_duplicates=near_duplicates)
     wrong = total = 0
-    for query_id, given in chosen.qrels("train").items():
-        true = chosen.truths(query_id)
-        assert len(given) == len(true)
-        total += len(given)
-        wrong += sum(chosen.truth(query_id, passage).grade == 0 for passage in given)
+    for query_id, labelled in chosen.qrels("train").items():
+        assert len(labelled) == len(chosen.truths(query_id))
+        total += len(labelled)
+        wrong += sum(chosen.truth(query_id, passage).grade == 0 for passage in labelled)
     assert total > 2_000
     assert within(wrong, total, rate)
 
@@ -240,6 +293,34 @@ def test_a_near_duplicate_answers_what_its_source_answers_and_says_so():
                 assert truth.reason.startswith(f"near-duplicate of passage {truth.copy_of}; ")
                 found += 1
     assert found > 50
+
+
+@pytest.mark.parametrize("size", [100, 777, 1_000, 3_000])
+def test_a_near_duplicate_names_a_passage_that_the_corpus_has(size):
+    chosen = planted(size, near_duplicates=0.5)
+    query_id, written = next(chosen.queries())[0], dict(chosen.passages())
+    copies = {i: source for i in written if (source := chosen.truth(query_id, i).copy_of) is not None}
+    assert len(copies) > size / 4
+    assert copies.keys() & set(copies.values()) == set()
+    for passage, source in copies.items():
+        assert written[source].split(". ")[0] != "" != written[passage]
+        assert chosen.truth(query_id, source).grade == chosen.truth(query_id, passage).grade
+
+
+def test_what_is_denied_is_never_true():
+    thing = next(
+        thing for n in range(200) for thing in get_family(corpus().settings, n)[:1] if thing.kind.name == "machine"
+    )
+    at = [facet.values for facet in thing.kind.facets].index("place")
+    unlucky = 0
+    for number in range(200_000):  # one value in 35,000 is the true one again
+        bits = draw(0, TABLE, number)
+        if make_place(bits) != make_place(bits >> 5):
+            continue
+        unlucky += 1
+        unlike = thing._replace(bits=[bits] * 6, place=0)
+        assert wrong_value(unlike, at) not in {make_place(bits >> place) for place in range(3)}
+    assert unlucky
 
 
 @pytest.mark.slow

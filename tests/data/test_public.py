@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -465,6 +466,37 @@ def test_a_hub_that_lists_a_path_outside_is_not_followed(site, monkeypatch, tmp_
     with pytest.raises(DownloadError, match="would lead out of its folder"):
         data.load("mteb/evil", download=True)
     assert not list(tmp_path.rglob("evil*"))
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [[{"type": "file"}], [{"type": "file", "path": "corpus.jsonl", "size": None, "oid": "0"}], [7], 7, {"error": "no"}],
+)
+def test_a_hub_whose_list_of_files_cannot_be_read(site, monkeypatch, tmp_path, listing):
+    hub(site, monkeypatch, "mteb/odd", p.mteb_jsonl(tmp_path / "hub"))
+    site.files[next(name for name in site.files if "tree" in name)] = json.dumps(listing).encode()
+    with pytest.raises(DownloadError, match="the hub's list of the files of mteb/odd cannot be read"):
+        data.load("mteb/odd", download=True)
+
+
+def test_the_list_of_files_goes_on_on_the_next_page(site, monkeypatch, tmp_path, cache):
+    hub(site, monkeypatch, "mteb/scifact", p.mteb_jsonl(tmp_path / "hub"))
+    whole = data.load("mteb/scifact", download=True)
+    shutil.rmtree(cache)
+    first = next(name for name in site.files if "tree" in name)
+    entries = json.loads(site.files[first])
+    site.files[first], site.files["page2"] = (json.dumps(part).encode() for part in (entries[:2], entries[2:]))
+    site.headers[first] = {"Link": f'<{site.url("page2")}>; rel="next"'}
+    assert data.load("mteb/scifact", download=True) == whole
+
+
+def test_the_next_page_is_not_taken_from_another_site(site, monkeypatch, tmp_path):
+    hub(site, monkeypatch, "mteb/scifact", p.mteb_jsonl(tmp_path / "hub"))
+    site.headers[next(name for name in site.files if "tree" in name)] = {
+        "Link": '<http://127.0.0.2:1/page2>; rel="next"'
+    }
+    with pytest.raises(DownloadError, match="its next page is on another site"):
+        data.load("mteb/scifact", download=True)
 
 
 def test_a_task_that_the_hub_does_not_know(site, monkeypatch):

@@ -33,13 +33,13 @@ STAGES = {
     "train": lambda work: pipeline.train(
         work, dimensions=32, vocab_size=500, steps=24, batch_size=16, save_every=4, max_length=16
     ),
-    "encode": lambda work: pipeline.encode(work, shard_rows=SHARD_ROWS),
-    "index": lambda work: pipeline.index(work, lists=8, code_bytes=8),
-    "search": lambda work: pipeline.search(work, "train", k=30, probes=4, batch_queries=16),
+    "encode": lambda work, **more: pipeline.encode(work, shard_rows=SHARD_ROWS, **more),
+    "index": lambda work, **more: pipeline.index(work, lists=8, code_bytes=8, **more),
+    "search": lambda work, **more: pipeline.search(work, "train", k=30, probes=4, batch_queries=16, **more),
     "evaluate": lambda work: pipeline.evaluate(work, "train"),
-    "mine": lambda work: pipeline.mine(work, "train", num_negatives=3, batch_queries=16),
+    "mine": lambda work, **more: pipeline.mine(work, "train", num_negatives=3, batch_queries=16, **more),
 }
-GRAPH = {**STAGES, "index": lambda work: pipeline.index(work, kind="hnsw")}
+GRAPH = {**STAGES, "index": lambda work, **more: pipeline.index(work, kind="hnsw", **more)}
 
 
 def run(work: Path, until: str = "mine", stages=None) -> None:

@@ -1,7 +1,9 @@
 """Ray's workers write the bytes that the local path writes, also when one of them is lost."""
 
+import contextlib
 import os
 import signal
+import socket
 
 import pytest
 
@@ -10,22 +12,51 @@ from tests.pipeline.small import STAGES, contents, run
 pytestmark = pytest.mark.slow
 
 
+PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+
+
 @pytest.fixture(scope="module")
 def cluster():
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_raylet_start_wait_time_s"] = "200"  # noqa: SIM112  on a busy machine
-    os.environ["RAY_AUTH_MODE"] = "disabled"  # no token in the home folder
+    """A cluster of this machine that also starts on a busy one.
+
+    Ray starts two agents in Python, and its raylet ends itself when they have not written their ports into files
+    after 15 seconds, a fixed number (https://github.com/ray-project/ray/issues/65983). Ports that are chosen
+    beforehand need not be waited for; one of them Ray does not hand on to the raylet.
+    """
     ray = pytest.importorskip("ray")
-    for attempts_left in (2, 1, 0):  # its agent gives up after 15 seconds, which a busy machine may need
+    from ray._private import services
+    from ray.cluster_utils import Cluster
+
+    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    start = services.start_ray_process
+
+    def start_with_port(command, kind, *args, **options):
+        port = [f"--dashboard_agent_listen_port={ports['dashboard_agent_listen_port']}"] if kind == "raylet" else []
+        return start([*command, *port], kind, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # no token in the home folder
+        patch.setenv("RAY_agent_register_timeout_ms", "300000")
+        patch.setenv("RAY_worker_register_timeout_seconds", "300")
+        patch.setattr(services, "start_ray_process", start_with_port)
+        fewer = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, **fewer, **ports})
         try:
-            ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-            break
-        except Exception:
+            ray.init(address=made.address, log_to_driver=False)
+            yield
+        finally:
             ray.shutdown()
-            if not attempts_left:
-                raise
-    yield
-    ray.shutdown()
+            made.shutdown()
+
+
+def free_ports(number):
+    """Ports of this machine that nobody listens at."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(("", 0))
+        return [one.getsockname()[1] for one in sockets]
 
 
 def lost_once(function, mark, when):

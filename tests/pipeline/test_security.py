@@ -4,11 +4,18 @@ import ast
 import json
 import os
 import re
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from workbook import checkpoint, resume
+from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
+from workbook.index import FlatIndex, read_index, write_index
+from workbook.inverted_index import InvertedIndex
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = sorted((ROOT / "workbook").rglob("*.py"))
@@ -119,3 +126,84 @@ def test_the_watch_sees_what_leaves_the_folder(tmp_path):
     told = json.loads(done.stdout)
     assert len(told["outside"]) == 2
     assert told["connected"]
+
+
+# --- weights that others wrote --------------------------------------------------------------------------
+
+
+def an_encoder(folder: Path) -> Path:
+    tokenizer = train_tokenizer(["some words to cut into pieces"], 60)
+    checkpoint.save(TextEncoder(tokenizer, StaticEncoder(tokenizer.get_vocab_size(), 8)), folder)
+    return folder / "model.safetensors"
+
+
+def an_index(folder: Path) -> Path:
+    index = FlatIndex(8)
+    index.add(torch.eye(8))
+    write_index(index, folder)
+    return next(folder.glob("*.safetensors"))
+
+
+def header(value: object, length: int | None = None, rest: bytes = b"") -> bytes:
+    """A safetensors file with a header of one's own."""
+    text = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return struct.pack("<Q", len(text) if length is None else length) + text + rest
+
+
+HARMFUL = {
+    "empty": b"",
+    "noise": bytes(range(256)) * 8,
+    "a pickle": b"\x80\x04\x95\x1d\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94\x8c\x04true\x94\x85\x94R\x94.",
+    "an endless header": header({}, 2**63),
+    "a header longer than the file": header({}, 10**6),
+    "a header that is no JSON": header(b"{" * 5_000),
+    "a header of another shape": header([1, 2, 3]),
+    "a tensor outside": header({"embedding.weight": {"dtype": "F32", "shape": [2**40, 8], "data_offsets": [0, 2**45]}}),
+    "a negative place": header(
+        {"embedding.weight": {"dtype": "F32", "shape": [1], "data_offsets": [-4, 0]}}, rest=b"0000"
+    ),
+    "a shape that does not fit": header(
+        {"embedding.weight": {"dtype": "F32", "shape": [9, 9], "data_offsets": [0, 4]}}, rest=b"0000"
+    ),
+    "another tensor": header({"other": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, rest=b"0000"),
+}
+
+
+@pytest.mark.parametrize("what", HARMFUL)
+@pytest.mark.parametrize(("make", "read"), [(an_encoder, checkpoint.load), (an_index, read_index)])
+def test_harmful_weights_are_refused(tmp_path, make, read, what):
+    path = make(tmp_path / "in")
+    read(tmp_path / "in")
+    path.write_bytes(HARMFUL[what])
+    with pytest.raises(ValueError, match="damaged"):
+        read(tmp_path / "in")
+
+
+@pytest.mark.parametrize("what", HARMFUL)
+def test_a_harmful_inverted_index_is_refused(tmp_path, what):
+    (tmp_path / "x.safetensors").write_bytes(HARMFUL[what])
+    with pytest.raises(ValueError, match="no inverted index"):
+        InvertedIndex.load(tmp_path / "x.safetensors")
+
+
+def test_a_model_names_no_file_outside_its_folder(tmp_path):
+    an_encoder(tmp_path / "in")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/config.json").write_text('{"pooling_mode_max_tokens": true}')
+    modules = json.loads((tmp_path / "in/modules.json").read_text("utf-8"))
+    modules[1]["path"] = "../secret"
+    (tmp_path / "in/modules.json").write_text(json.dumps(modules))
+    with pytest.raises(ValueError, match="would lead out of"):
+        checkpoint.stated_settings(tmp_path / "in")
+
+
+def test_a_checkpoint_names_no_file_outside_its_folder(tmp_path):
+    encoder = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(encoder.parameters())
+    resume.save_state(tmp_path / "in", encoder, optimizer, torch.device("cpu"), {}, [{}])
+    assert resume.load_state(tmp_path / "in", encoder, optimizer, torch.device("cpu"), {}) == [{}]
+    (tmp_path / "in/step-1.safetensors").rename(tmp_path / "secret.safetensors")
+    facts = json.loads((tmp_path / "in/training.json").read_text("utf-8"))
+    (tmp_path / "in/training.json").write_text(json.dumps(facts | {"file": "../secret.safetensors"}))
+    with pytest.raises(ValueError, match="would lead out of"):
+        resume.load_state(tmp_path / "in", encoder, optimizer, torch.device("cpu"), {})

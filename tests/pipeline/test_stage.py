@@ -134,6 +134,31 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
         make(tmp_path / "locked")
 
 
+def test_what_a_kill_leaves_of_a_removal_does_not_count_as_finished(tmp_path, monkeypatch):
+    make(tmp_path)
+
+    def killed(folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("workbook.pipeline.stage.shutil.rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, anew=True)
+    with pytest.raises(FileNotFoundError, match="made is not there"):
+        finished(tmp_path, "made", "make")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="flock")
+def test_a_disk_without_locks_is_said_and_used(tmp_path, monkeypatch):
+    """As Lustre is where it was mounted without -o flock."""
+
+    def refuse(file, how):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.warns(UserWarning, match="knows no locks; see to it that nobody else is at made"):
+        make(tmp_path)
+
+
 def test_half_written_files_are_swept(tmp_path):
     with stage(tmp_path, "made", {"a": 1}, {"data": "f"}) as run:
         (run.folder / ".file.tmp").write_text("hal")

@@ -7,9 +7,12 @@ tarfile's filter "data", which follows links inside the folder and shortens abso
 Taught in 17.
 """
 
+import errno
+import lzma
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -19,6 +22,10 @@ from workbook.files import replace_folder
 ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip")
 LARGEST_RATIO = 200  # unpacked bytes for each packed one; text shrinks to a tenth
 ALWAYS_FINE = 100 * 2**20  # bytes; a small archive may swell more
+ON_DISK = 4096  # bytes that even an empty file takes there
+LONGEST_NAME = 1_000  # characters
+DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, FileExistsError, NotADirectoryError, IsADirectoryError,
+           NotImplementedError, RuntimeError, IndexError, zlib.error, lzma.LZMAError)  # fmt: skip
 
 
 class UnsafeArchive(ValueError):
@@ -55,6 +62,8 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], bool] 
                 target = work / path
                 if content is not None and not wanted(path):
                     continue
+                if (limit := limit - ON_DISK) < 0:
+                    raise UnsafeArchive(f"{archive.name} holds more files than an archive of its size should")
                 if content is None:
                     target.mkdir(parents=True, exist_ok=True)
                     continue
@@ -65,10 +74,10 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], bool] 
                         if limit < 0:
                             raise UnsafeArchive(f"{archive.name} swells to more than {LARGEST_RATIO} times its size")
                         output.write(block)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, FileExistsError, NotImplementedError) as error:
+    except DAMAGED as error:  # RuntimeError: it asks for a password
         raise ValueError(f"{archive} is damaged or no archive ({error}); remove it and load again") from error
     except OSError as error:
-        if error.errno is None:  # gzip says so of files that are not gzipped
+        if error.errno in (None, errno.EINVAL):  # gzip says so of files that are not gzipped, zipfile of wrong places
             raise ValueError(f"{archive} is damaged or no archive ({error}); remove it and load again") from error
         raise
 
@@ -105,4 +114,6 @@ def _safe(name: str, archive: Path) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or set(name) & set("\\:\0"):
         raise UnsafeArchive(f"{archive.name} holds {name!r}, which would lead out of its folder")
+    if len(name) > LONGEST_NAME or any(len(part.encode("utf-8", "surrogateescape")) > 255 for part in path.parts):
+        raise UnsafeArchive(f"{archive.name} holds a name that is too long for a disk: {name[:40]!r}…")
     return path

@@ -6,6 +6,7 @@ Taught in 03.
 """
 
 import json
+import re
 from collections.abc import Container, Iterator
 from functools import partial
 from pathlib import Path
@@ -71,10 +72,15 @@ def read_texts(path: Path, problems: Problems) -> Texts:
 def read_jsonl(path: Path, problems: Problems) -> Iterator[tuple[int, dict]]:
     """The objects of a JSON Lines file, each with an "_id" and a "text". Taught in 03."""
     for number, row in read_json_objects(path, problems, TEXT):
-        if {"_id", "text"} <= row.keys() and isinstance(row["text"], str):
+        if is_id(row.get("_id")) and isinstance(row.get("text"), str):
             yield number, row
         else:
             problems.report("no id or text", path, number, TEXT, json.dumps(row, ensure_ascii=False))
+
+
+def is_id(value: object) -> bool:
+    """Whether a value of JSON can be an id: a string that is not empty, or a whole number. Taught in 03."""
+    return (isinstance(value, str) and value != "") or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def read_qrels(path: Path, problems: Problems, queries: Container[str] = ()) -> Judgements:
@@ -103,8 +109,8 @@ def unquoted(field: str) -> str:
 
 
 def is_whole(text: str) -> bool:
-    """Whether a text is a whole number, with or without a sign. Taught in 03."""
-    return text.removeprefix("-").removeprefix("+").isdecimal()
+    """Whether a text is a whole number, with or without a sign, of at most nine digits. Taught in 03."""
+    return re.fullmatch(r"[+-]?[0-9]{1,9}", text) is not None
 
 
 def stated_licence(folder: Path, problems: Problems, otherwise: str) -> str:

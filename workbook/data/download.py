@@ -162,7 +162,11 @@ def get_json(url: str, timeout: float = 60.0) -> tuple[Any, str | None]:
         with _open(request, timeout) as response:
             link = response.headers.get("Link", "")
             following = link.split(">")[0].lstrip("< ") if 'rel="next"' in link else None
+            if following and _site(following) != _site(url):
+                raise DownloadError(f"{url}: its next page is on another site, {following}; it is not followed")
             return json.loads(response.read(64 * BLOCK)), following
+    except DownloadError:
+        raise
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise DownloadError(f"{url}: no usable answer ({error}); is the name right, and the network there?") from error
 
@@ -310,6 +314,11 @@ class _SaferRedirects(urllib.request.HTTPRedirectHandler):
         if after not in ("http", "https") or (before == "https" and after == "http"):
             raise DownloadError(f"{request.full_url} redirects to {url}, which is not as safe; it is not followed")
         return super().redirect_request(request, fp, code, message, headers, url)
+
+
+def _site(url: str) -> tuple[str, str]:
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme, parts.netloc
 
 
 def _on_the_web(url: str) -> str:

@@ -17,7 +17,8 @@ from typing import IO, Any
 from workbook.data.problems import Problems
 
 ROW_FILES = (".jsonl", ".jsonl.gz", ".json.gz", ".parquet")
-MAX_LINE = 64 * 2**20  # bytes; a longer "line" is no text
+MAX_LINE = 16 * 2**20  # bytes; a longer "line" is no text
+SHOWN = 200  # characters of a line that go into a message
 
 
 def open_bytes(path: Path) -> IO[bytes]:
@@ -80,12 +81,12 @@ def read_json_objects(
     for number, line in read_lines(path, problems):
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError):
-            problems.report("not JSON", path, number, "a JSON object", repr(line))
+        except (ValueError, RecursionError):  # ValueError: Python reads no number of more than 4,300 digits
+            problems.report("not JSON", path, number, "a JSON object", repr(line[:SHOWN]))
             continue
         if not isinstance(row, dict):
-            problems.report("not an object", path, number, expected, repr(line))
-        elif "\\u" in line and _has_surrogate(row):
+            problems.report("not an object", path, number, expected, repr(line[:SHOWN]))
+        elif "\\u" in line and has_surrogate(row):
             problems.report("not UTF-8", path, number, "text that can be written as UTF-8", "half a surrogate pair")
         else:
             yield number, row
@@ -109,7 +110,9 @@ def read_tsv(
         if fewest <= len(fields) <= most:
             yield number, fields
         else:
-            problems.report("wrong number of fields", path, number, f"{expected}, separated by tabs", repr(line))
+            problems.report(
+                "wrong number of fields", path, number, f"{expected}, separated by tabs", repr(line[:SHOWN])
+            )
 
 
 def read_parquet(path: Path, problems: Problems, columns: Names[str] | None = None) -> Iterator[tuple[int, dict]]:
@@ -131,7 +134,7 @@ def read_parquet(path: Path, problems: Problems, columns: Names[str] | None = No
                 for row in batch.to_pylist():
                     number += 1
                     yield number, row
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # a date may be beyond Python's
         problems.report("damaged Parquet file", path, number + 1, "a whole Parquet file", str(error), "row")
 
 
@@ -153,7 +156,8 @@ def unit(path: Path) -> str:
     return "row" if path.name.endswith(".parquet") else "line"
 
 
-def _has_surrogate(value: Any) -> bool:
+def has_surrogate(value: Any) -> bool:
+    """Whether a JSON value holds half a surrogate pair, which no UTF-8 can hold. Taught in 03."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
         return False

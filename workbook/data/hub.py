@@ -11,6 +11,7 @@ Taught in 17.
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -56,13 +57,10 @@ def hub_files(data_set: str, only: tuple[str, ...], folder: Path, parts: tuple[s
     page: str | None = f"{hub}/api/datasets/{data_set}/tree/{commit}?recursive=true"
     while page:
         listing, page = get_json(page)
-        for entry in listing:
-            path = str(entry["path"])
-            if entry["type"] == "file" and path.endswith(ENDINGS) and (not only or path.startswith(only)):
-                files[_inside(path)] = RemoteFile(
-                    f"{hub}/datasets/{data_set}/resolve/{commit}/{quote(path)}", entry["size"], _stated(entry),
-                    PurePosixPath(path).name,
-                )  # fmt: skip
+        for path, size, stated in _listed(listing, data_set):
+            if path.endswith(ENDINGS) and (not only or path.startswith(only)):
+                address = f"{hub}/datasets/{data_set}/resolve/{commit}/{quote(path)}"
+                files[_inside(path)] = RemoteFile(address, size, stated, PurePosixPath(path).name)
     if not files:
         raise DownloadError(f"{data_set} holds no file that ends in {', '.join(ENDINGS)}")
     if not only:
@@ -124,9 +122,16 @@ def from_datasets(
     return into_memory(reading, problems)
 
 
-def _stated(entry: dict[str, Any]) -> str:
-    large = entry.get("lfs")
-    return f"sha256:{large['oid'].removeprefix('sha256:')}" if large else f"git:{entry['oid']}"
+def _listed(listing: Any, data_set: str) -> Iterator[tuple[str, int, str]]:
+    """Path, size and checksum of each file in a listing of the hub."""
+    try:
+        for entry in listing:
+            if entry["type"] == "file":
+                large = entry.get("lfs")
+                stated = f"sha256:{large['oid'].removeprefix('sha256:')}" if large else f"git:{entry['oid']}"
+                yield str(entry["path"]), int(entry["size"]), stated
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DownloadError(f"the hub's list of the files of {data_set} cannot be read ({error!r})") from error
 
 
 def _inside(path: str) -> str:

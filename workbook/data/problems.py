@@ -36,7 +36,7 @@ class Problems:
         self.strict = strict
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
-        self._seen: set[tuple[str, int, str]] = set()
+        self._seen: dict[tuple[str, str], Seen] = {}  # (file, kind) -> lines; a bit for each
 
     def report(self, kind: str, path: Path, line: int, expected: str, came: str, unit: str = "line") -> None:
         """Report a problem. The same line may be read several times, and is counted once for each kind.
@@ -54,9 +54,8 @@ class Problems:
         error = MalformedFile(path, line, expected, came, unit)
         if self.strict:
             raise error
-        if (place := (str(path), line, kind)) in self._seen:
+        if not self._seen.setdefault((str(path), kind), Seen()).add(str(line)):
             return
-        self._seen.add(place)
         self.counts[kind] += 1
         if len(examples := self.examples.setdefault(kind, [])) < EXAMPLES:
             examples.append(str(error))
@@ -106,7 +105,8 @@ class Seen:
     def add(self, id: str) -> bool:
         """Add an id; False when it was there already. Taught in 20."""
         # "7" and "07" are two ids, so only the usual way to write a number counts as one.
-        if id.isascii() and id.isdigit() and (id[0] != "0" or id == "0") and (number := int(id)) < self.LARGEST:
+        usual = len(id) <= 10 and id.isascii() and id.isdigit() and (id[0] != "0" or id == "0")
+        if usual and (number := int(id)) < self.LARGEST:
             byte, bit = number >> 3, 1 << (number & 7)
             if byte >= len(self._bits):
                 if byte > 2 * len(self._bits) + 1_000_000:  # a lonely large number is no reason for a large map

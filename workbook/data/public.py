@@ -177,7 +177,7 @@ def cache_folder() -> Path:
     import platformdirs
 
     folder = os.environ.get("WORKBOOK_CACHE") or platformdirs.user_cache_path("embedding-workbook")
-    return Path(folder) / "collections"
+    return Path(folder).expanduser() / "collections"
 
 
 def folder_of(name: str, cache: Path) -> Path:

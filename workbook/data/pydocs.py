@@ -128,7 +128,7 @@ def cache_path() -> Path:
     """Where the built collection is kept: in the user's cache, or below `WORKBOOK_CACHE`. Taught in 00."""
     import platformdirs
 
-    folder = Path(os.environ.get("WORKBOOK_CACHE") or platformdirs.user_cache_path("embedding-workbook"))
+    folder = Path(os.environ.get("WORKBOOK_CACHE") or platformdirs.user_cache_path("embedding-workbook")).expanduser()
     key = sha256(FORMAT, versions(), sorted(PACKAGES), HELD_OUT)[:16]
     return folder / f"pydocs-{key}.json"
 

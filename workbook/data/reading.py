@@ -93,8 +93,8 @@ def into_folder(reading: Reading, folder: Path, problems: Problems, replace: boo
     (folder / MANIFEST).unlink(missing_ok=True)
     for part in parts:
         shutil.rmtree(part)
-    corpus = store_texts(folder / "corpus", once(reading.passages(problems), problems))
-    queries = store_texts(folder / "queries", once(reading.queries(problems), problems))
+    corpus = store_texts(folder / "corpus", once(reading.passages(problems), problems, one_line=True))
+    queries = store_texts(folder / "queries", once(reading.queries(problems), problems, one_line=True))
     qrels, splits = read_judgements(reading, corpus, queries, problems)
     for split, query_ids in splits.items():
         _write_qrels(folder / "qrels" / f"{split}.tsv", query_ids, qrels)
@@ -135,27 +135,32 @@ def open_folder(folder: Path) -> Collection | None:
         raise ValueError(f"{manifest} is damaged ({error}); remove {folder} and load again") from error
     if not isinstance(facts, dict) or facts.get("format") != FORMAT:
         return None
+    try:
+        name, licence, mark = (str(facts[key]) for key in ("name", "licence", "fingerprint"))
+        problems, stated = Problems.from_json(facts["problems"]), dict(facts["splits"])
+        if bad := [split for split in stated if set(split) & set("/\\\0")]:
+            raise ValueError(f"the split {bad[0]!r} would lead out of the folder")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{manifest} is damaged ({error!r}); remove {folder} and load again") from error
     qrels: dict[str, dict[str, int]] = {}
-    splits = {}
-    for split in facts["splits"]:
-        in_split: dict[str, None] = {}
-        with (folder / "qrels" / f"{split}.tsv").open(encoding="utf-8", newline="\n") as file:
-            next(file)
-            for line in file:
-                query_id, passage_id, grade = line.rstrip("\n").split("\t")
-                qrels.setdefault(query_id, {})[passage_id] = int(grade)
-                in_split[query_id] = None
-        splits[split] = tuple(in_split)
+    splits = {split: _read_qrels(folder / "qrels" / f"{split}.tsv", count, qrels) for split, count in stated.items()}
     corpus, queries = open_texts(folder / "corpus"), open_texts(folder / "queries")
-    problems = Problems.from_json(facts["problems"])
-    return Collection(facts["name"], corpus, queries, qrels, splits, facts["licence"], facts["fingerprint"], problems)
+    return Collection(name, corpus, queries, qrels, splits, licence, mark, problems)
 
 
-def once(texts: Texts, problems: Problems) -> Iterator[tuple[str, str]]:
-    """The (id, text) pairs, each id once; a second one is reported. Taught in 20."""
+def once(texts: Texts, problems: Problems, one_line: bool = False) -> Iterator[tuple[str, str]]:
+    """The (id, text) pairs, each id once; a second one is reported.
+
+    Args:
+        one_line: report ids with a tab or a line break too, which no table of judgements can hold.
+
+    Taught in 20.
+    """
     seen = Seen()
     for path, line, id, text in texts:
-        if seen.add(id):
+        if one_line and ("\t" in id or "\n" in id):
+            problems.report("id with a tab or line break", path, line, "an id on one line", repr(id), unit(path))
+        elif seen.add(id):
             yield id, text
         else:
             problems.report("repeated id", path, line, "each _id once", f"{id!r} again", unit(path))
@@ -214,6 +219,25 @@ def _collection(
     digest = fingerprint(corpus, queries, qrels, splits)
     mark = f"{reading.name} sha256:{digest[:16]}"
     return Collection(reading.name, corpus, queries, qrels, splits, reading.licence, mark, problems)
+
+
+def _read_qrels(path: Path, count: int, qrels: dict[str, dict[str, int]]) -> tuple[str, ...]:
+    """The judgements that `_write_qrels` wrote, added to `qrels`; returned are the query ids."""
+    in_split: dict[str, None] = {}
+    number = 0
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            for number, line in enumerate(file):
+                if number:  # the first is the header
+                    query_id, passage_id, grade = line.rstrip("\n").split("\t")
+                    qrels.setdefault(query_id, {})[passage_id] = int(grade)
+                    in_split[query_id] = None
+        if len(in_split) != count:
+            raise ValueError(f"expected {count:,} queries, got {len(in_split):,}")
+    except (ValueError, FileNotFoundError) as error:
+        place = f"{path} is damaged, line {number + 1}: {error}"
+        raise ValueError(f"{place}; remove {path.parents[1]} and load again") from error
+    return tuple(in_split)
 
 
 def _write_qrels(path: Path, query_ids: tuple[str, ...], qrels: dict[str, dict[str, int]]) -> None:

@@ -13,6 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from workbook.data.beir import stated_licence
+from workbook.data.formats import has_surrogate
 from workbook.data.problems import Problems
 from workbook.data.reading import Judgements, Reading, Texts
 
@@ -86,22 +87,38 @@ def paragraphs(path: Path, problems: Problems) -> Iterator[Paragraph]:
     except json.JSONDecodeError as error:
         problems.report("not JSON", path, error.lineno, f"JSON at column {error.colno}", error.msg)
         return
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 5,000 brackets
+        problems.report("not JSON", path, 1, "JSON", str(error))
+        return
     except (KeyError, TypeError) as error:
         problems.report("not SQuAD", path, 1, LAYOUT, repr(error))
         return
     place, ids = 0, dict[str, str]()
-    for article in articles:
-        for number, entry in enumerate(article.get("paragraphs", ())):
+    for article in _objects(articles, "articles", path, place, problems):
+        for number, entry in enumerate(_objects(article.get("paragraphs", []), "paragraphs", path, place, problems)):
             place += 1
+            if has_surrogate([article.get("title"), entry]):
+                problems.report("not UTF-8", path, place, "UTF-8", "half a surrogate pair", "paragraph")
+                continue
             text, title = entry.get("context"), str(article.get("title", "")).replace("_", " ").strip()
             if not isinstance(text, str) or not text.strip():
                 problems.report("no context", path, place, 'a "context"', repr(text), "paragraph")
                 continue
             body = f"{title}\n{text}" if title else text
             questions = []
-            for qa in entry.get("qas", ()):
+            for qa in _objects(entry.get("qas", []), "questions", path, place, problems):
                 if isinstance(qa.get("id"), str) and isinstance(qa.get("question"), str) and qa["question"].strip():
                     questions.append((qa["id"], qa["question"].strip()))
                 else:
                     problems.report("no question", path, place, '"id" and "question"', repr(qa), "paragraph")
             yield Paragraph(place, ids.setdefault(body, f"{article.get('title', '')}#{number}"), body, questions)
+
+
+def _objects(value: object, what: str, path: Path, place: int, problems: Problems) -> list[dict]:
+    """The objects of a list; what is no list, and what is in it and no object, is reported."""
+    entries = value if isinstance(value, list) else [value]
+    found = [entry for entry in entries if isinstance(value, list) and isinstance(entry, dict)]
+    if len(found) < len(entries):
+        wrong = next(entry for entry in entries if entry not in found)
+        problems.report(f"no {what}", path, place + 1, f"a list of {what}", repr(wrong), "paragraph")
+    return found

@@ -128,9 +128,7 @@ class StoredTexts(Mapping[str, str]):
             )
         try:
             self.manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text("utf-8"))
-            files = [*self.manifest["parts"], *self.manifest["index"]]
-            if self.manifest["format"] != FORMAT:
-                raise ValueError(f"expected the format {FORMAT!r}, got {self.manifest['format']!r}")
+            files = _stated_files(self.manifest)
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{self.folder / MANIFEST} is damaged ({error}); remove the folder and store again"
@@ -142,10 +140,10 @@ class StoredTexts(Mapping[str, str]):
                 came = "no such file" if size is None else f"{size:,} bytes"
                 raise ValueError(_damaged(path, f"expected {file['bytes']:,} bytes, got {came}"))
         self._starts = np.cumsum([0, *(part["rows"] for part in self.manifest["parts"])])
-        self._tables: dict[int, Any] = {}
+        self._tables: dict[int, dict[str, _Column]] = {}
         self._index_verified = not verify
-        self._hashes: np.ndarray = _map(self.folder / HASHES)
-        self._rows: np.ndarray = _map(self.folder / ROWS)
+        self._hashes: np.ndarray = _map(self.folder / HASHES, len(self))
+        self._rows: np.ndarray = _map(self.folder / ROWS, len(self))
 
     @property
     def fingerprint(self) -> str:
@@ -260,7 +258,7 @@ class StoredTexts(Mapping[str, str]):
         while start < stop:
             first, after = self._starts[number : number + 2]
             last = min(stop, int(after))
-            found += self._table(number)[name][start - first : last - first].to_pylist()
+            found += self._table(number)[name].slice(int(start - first), int(last - first))
             start, number = last, number + 1
         return found
 
@@ -272,18 +270,20 @@ class StoredTexts(Mapping[str, str]):
         found: list[str] = [""] * len(wanted)
         for number in np.unique(parts):
             places = np.flatnonzero(parts == number)
-            values = self._table(int(number))[name].take(wanted[places] - self._starts[number]).to_pylist()
+            values = self._table(int(number))[name].take(wanted[places] - self._starts[number])
             for place, value in zip(places.tolist(), values, strict=True):
                 found[place] = value
         return found
 
-    def _table(self, number: int) -> Any:
+    def _table(self, number: int) -> "dict[str, _Column]":
         if number not in self._tables:
-            part = self.manifest["parts"][number]
+            part, path = self.manifest["parts"][number], self.folder / _part_name(number)
             if self.verify:
                 self._compare(part)
-            batch = _read_part(self.folder / part["file"])
-            self._tables[number] = {"id": batch.column(0), "text": batch.column(1)}
+            batch = _read_part(path)
+            if len(batch) != part["rows"]:
+                raise ValueError(_damaged(path, f"expected {part['rows']:,} rows, got {len(batch):,}"))
+            self._tables[number] = {"id": _Column(batch.column(0), path), "text": _Column(batch.column(1), path)}
         return self._tables[number]
 
 
@@ -301,6 +301,49 @@ class _Values(Values[str]):
     def __iter__(self) -> Iterator[str]:
         for _, texts in self._mapping.batches():
             yield from texts
+
+
+def _stated_files(manifest: Any) -> list[dict[str, Any]]:
+    """The files that a manifest describes: those that are written here, and no others, wherever they stand."""
+    if manifest["format"] != FORMAT:
+        raise ValueError(f"expected the format {FORMAT!r}, got {manifest['format']!r}")
+    parts, index = list(manifest["parts"]), list(manifest["index"])
+    names = [*(_part_name(number) for number in range(len(parts))), HASHES, ROWS]
+    for name, file in zip(names, [*parts, *index], strict=True):
+        if file["file"] != name:
+            raise ValueError(f"expected the file {name}, got {file['file']!r}")
+        if not all(
+            type(file[key]) is int and file[key] >= 0 for key in ("bytes", "rows") if key == "bytes" or file in parts
+        ):
+            raise ValueError(f"expected whole numbers as rows and bytes of {name}")
+        str(file["sha256"])
+    str(manifest["sha256"])
+    return [*parts, *index]
+
+
+class _Column:
+    """A column of strings whose offsets are looked at before Arrow follows them: in a damaged file they point anywhere."""
+
+    def __init__(self, column: Any, path: Path):
+        self.column, self.path = column, path
+        _, offsets, data = column.buffers()
+        self.offsets = np.frombuffer(offsets, np.int64)[: len(column) + 1] if len(column) else np.zeros(1, np.int64)
+        self.size = 0 if data is None else data.size
+
+    def slice(self, start: int, stop: int) -> list[str]:
+        begin, end = self.offsets[start:stop], self.offsets[start + 1 : stop + 1]
+        return self._strings(begin, end, lambda: self.column[start:stop])
+
+    def take(self, rows: np.ndarray) -> list[str]:
+        return self._strings(self.offsets[rows], self.offsets[rows + 1], lambda: self.column.take(rows))
+
+    def _strings(self, begin: np.ndarray, end: np.ndarray, values: Callable[[], Any]) -> list[str]:
+        if not ((begin >= 0) & (begin <= end) & (end <= self.size)).all():
+            raise ValueError(_damaged(self.path, "a text lies outside the file"))
+        try:
+            return values().to_pylist()
+        except UnicodeDecodeError as error:
+            raise ValueError(_damaged(self.path, str(error))) from error
 
 
 def _part_name(number: int) -> str:
@@ -352,10 +395,15 @@ def _read_part(path: Path) -> Any:
 
     try:
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        if reader.num_record_batches != 1 or reader.schema.names != ["id", "text"]:
+        expected = pa.schema([("id", pa.large_string()), ("text", pa.large_string())])
+        if reader.num_record_batches != 1 or not reader.schema.equals(expected):
             raise ValueError("expected one batch with the columns id and text")
-        return reader.get_batch(0)
-    except (pa.ArrowInvalid, ValueError) as error:
+        batch = reader.get_batch(0)
+        if any(column.null_count for column in batch.columns):
+            raise ValueError("expected an id and a text in every row")
+        batch.validate()
+        return batch
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(_damaged(path, str(error))) from error
 
 
@@ -412,10 +460,13 @@ def _id_at(folder: Path, parts: list[dict[str, Any]], row: int) -> str:
     raise IndexError(row)
 
 
-def _map(path: Path) -> np.ndarray:
+def _map(path: Path, rows: int) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(values, np.ndarray) or values.dtype.kind != "u" or values.shape != (rows,):
+            raise ValueError(f"expected {rows:,} whole numbers")
+        return values
+    except (ValueError, EOFError, OverflowError, SyntaxError, TypeError) as error:
         raise ValueError(_damaged(path, str(error))) from error
 
 

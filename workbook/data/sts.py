@@ -126,8 +126,22 @@ def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, str, object, st
 
 
 def _comma_separated(path: Path, split: str, problems: Problems) -> Iterator[tuple[int, str, object, str, str]]:
-    lines = (f"{line}\n" for _, line in read_lines(path, problems))
-    for number, row in enumerate(csv.reader(lines), start=1):
+    number = 0  # of the line that a row ends with
+
+    def lines() -> Iterator[str]:
+        nonlocal number
+        for number, line in read_lines(path, problems):  # noqa: B007
+            yield f"{line}\n"
+
+    rows = csv.reader(lines())
+    while True:
+        try:
+            row = next(rows, None)
+        except csv.Error as error:
+            problems.report("not CSV", path, number, "sentence1,sentence2,score", str(error))
+            continue
+        if row is None:
+            return
         if len(row) == 3:
             yield number, split, row[2], row[0], row[1]
         else:

@@ -149,7 +149,7 @@ def memory_limit() -> Iterator[None]:
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_AS)
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
     limit = pages * resource.getpagesize() + max(free, SPARE_MEMORY)
     allowed = [value for value in (limit, *before) if value != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_AS, (min(allowed), before[1]))
@@ -164,13 +164,15 @@ def _free_memory() -> int | None:
     if sys.platform != "linux" or torch.cuda.is_available():  # a GPU reserves addresses without taking memory
         return None
     try:
-        meminfo = Path("/proc/meminfo").read_text()
+        meminfo = Path("/proc/meminfo").read_text("ascii")
         free = int(meminfo.split("MemAvailable:")[1].split()[0]) * 1024
     except (OSError, LookupError, ValueError):
         return None
     try:
         group = Path("/sys/fs/cgroup")
-        free = min(free, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+        free = min(
+            free, int((group / "memory.max").read_text("ascii")) - int((group / "memory.current").read_text("ascii"))
+        )
     except (OSError, ValueError):  # no such group, or "max"
         pass
     return free

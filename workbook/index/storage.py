@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from workbook.files import write_json
+from workbook.files import write_json, write_safetensors
 from workbook.index.flat import FlatIndex
 from workbook.index.hnsw import HNSWIndex
 from workbook.index.ivf import IVFIndex, IVFPQIndex
@@ -35,7 +35,7 @@ def write_index(index: Any, folder: str | Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {name: getattr(index, name).contiguous() for name in index.TENSORS}
     new = folder / f".{ARRAYS}.tmp"
-    save_file(arrays, new)
+    write_safetensors(new, arrays)
     (folder / ARGUMENTS).unlink(missing_ok=True)
     os.replace(new, folder / ARRAYS)
     write_json(
@@ -63,7 +63,7 @@ def read_index(folder: str | Path) -> Any:
             f"{folder} holds no index, expected {ARGUMENTS} and {ARRAYS}; write it with write_index"
         )
     try:
-        saved = json.loads((folder / ARGUMENTS).read_text())
+        saved = json.loads((folder / ARGUMENTS).read_text("utf-8"))
         index = KINDS[saved["kind"]](**saved["arguments"])
         arrays = load_file(folder / ARRAYS)
         for name in index.TENSORS:

@@ -7,8 +7,9 @@
 Taught in 20.
 """
 
+import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,9 @@ def data(
                 "what is wrong with its first line"
             )
         queries = _store(run, "queries", lambda start: islice(opened.queries(), start, None), opened.num_queries, show)
-        splits = {}
+        splits: dict[str, dict[str, int]] = {}
         for split, judgements in opened.qrels(run.work).items():
+            _check_name(split, splits)
             splits[split] = _write_qrels(run.folder / "qrels" / f"{split}.tsv", judgements)
         counts = {"passages": len(corpus), "queries": len(queries), "splits": splits}
         return run.finish({"name": opened.name, "licence": opened.licence, **counts, **opened.report()})
@@ -149,6 +151,17 @@ def _store(run: Stage, name: str, items: Any, total: int | None, show: bool | No
     for file in [*texts.manifest["parts"], *texts.manifest["index"]]:
         run.sha256[f"{name}/{file['file']}"] = file["sha256"]
     return texts
+
+
+def _check_name(split: str, others: Iterable[str]) -> None:
+    """A split becomes the name of files and folders, which must stay in the work folder and apart, on every system."""
+    if not re.fullmatch(r"\w[\w.-]*", split) or split.endswith((".", "-exact")):
+        raise ValueError(
+            "the name of a split must be of letters, digits, points, hyphens and underscores, begin with a letter or "
+            f"digit, and end neither with a point nor with -exact, got {split!r}"
+        )
+    if same := [other for other in others if other.casefold() == split.casefold()]:
+        raise ValueError(f"the splits {same[0]!r} and {split!r} would be one file on Windows and macOS; rename one")
 
 
 def _write_qrels(path: Path, judgements: Mapping[str, Mapping[str, int]]) -> dict[str, int]:

@@ -8,13 +8,15 @@
 Taught in 20.
 """
 
+import errno
 import hashlib
 import json
 import re
 import shutil
 import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -118,22 +120,26 @@ def stage(
         raise ValueError(f"expected a folder inside of {work}, got {name!r}; give the name of a split")
     if work.exists() and not work.is_dir():
         raise NotADirectoryError(f"expected a work folder, but {work} is a file; give another name")
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-        with _lock(work / f".{name.replace('/', '-')}.lock", name):
+    with ExitStack() as held:
+        try:
+            work.mkdir(parents=True, exist_ok=True)
+            held.enter_context(_lock(work / f".{name.replace('/', '-')}.lock", name))
             if anew:
                 _remove(work / name, *([work / aside] if aside else []))
             run = Stage(work, name, settings, inputs)
             _begin(run, {"settings": settings, "inputs": inputs, "versions": _versions()})
-            try:
-                yield run
-            except Exception:
-                _forget(run, aside)
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
-    except PermissionError as error:
-        raise PermissionError(
-            error.errno, f"cannot write into {work}: {error.strerror or error}; give a folder that you may write to"
-        ) from error
+            folder = Path(error.filename).parent if error.filename else work
+            raise type(error)(
+                error.errno, f"cannot write into {folder}: {error.strerror}; give a folder that you may write to"
+            ) from error
+        try:
+            yield run
+        except Exception:
+            _forget(run, aside)
+            raise
 
 
 def _begin(run: Stage, now: dict[str, Any]) -> None:
@@ -148,7 +154,7 @@ def _begin(run: Stage, now: dict[str, Any]) -> None:
     if (run.folder / STARTED).is_file():
         _refuse_other(run.folder, read_json(run.folder / STARTED), now)
         run.resumed = True
-    elif any(path.name != STARTED and not path.name.startswith(".") for path in run.folder.iterdir()):
+    elif any(not path.name.startswith(".") for path in run.folder.iterdir()):
         raise ValueError(
             f"{run.folder} holds files that no stage has begun; give another work folder, or --anew to remove them"
         )
@@ -160,7 +166,8 @@ def _remove(folder: Path, *others: Path) -> None:
     """Remove a stage, the manifest first: a kill in between must not leave a folder that counts as whole."""
     (folder / MANIFEST).unlink(missing_ok=True)
     for each in (*others, folder):
-        shutil.rmtree(each, ignore_errors=True)
+        if each.exists():
+            shutil.rmtree(each)
 
 
 def _forget(run: Stage, aside: str | None) -> None:
@@ -194,7 +201,7 @@ def _versions() -> dict[str, str]:
 def _sweep(folder: Path) -> None:
     """Remove what a killed run left half-written."""
     for path in folder.rglob(".*.tmp"):
-        path.unlink()
+        path.unlink(missing_ok=True)
 
 
 def _refuse_other(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
@@ -231,7 +238,12 @@ def _lock(path: Path, name: str) -> Iterator[None]:
 
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise RuntimeError(
-                f"another process is at {name} in {path.parent}; wait for it, or end it and run again"
-            ) from error
+            if error.errno in (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK):
+                warnings.warn(
+                    f"the disk of {path.parent} knows no locks; see to it that nobody else is at {name}", stacklevel=4
+                )
+            else:
+                raise RuntimeError(
+                    f"another process is at {name} in {path.parent}; wait for it, or end it and run again"
+                ) from error
         yield

@@ -6,7 +6,6 @@
 Taught in 20.
 """
 
-import errno
 import hashlib
 import json
 import math
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from workbook.checkpoint import OURS
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, load, train_tokenizer
@@ -181,7 +179,7 @@ def _prepare(run: Stage, settings: dict[str, Any], encoder: str) -> None:
         shutil.rmtree(left, ignore_errors=True)
     if not (start / "workbook.json").is_file():
         first = new_encoder(run.work, settings) if encoder in KINDS else load(encoder)
-        _save_encoder(first, start)
+        first.save(start)
 
 
 def _fit(
@@ -204,7 +202,7 @@ def _save(run: Stage, trained: TextEncoder, history: list[dict[str, float]]) -> 
     made = run.work / "training" / "made"
     for left in (made, *(run.work / "training").glob(".made.*")):
         shutil.rmtree(left, ignore_errors=True)
-    _save_encoder(trained, made)
+    trained.save(made)
     for path in sorted(made.rglob("*")):
         if path.is_file():
             target = run.folder / path.relative_to(made)
@@ -212,16 +210,6 @@ def _save(run: Stage, trained: TextEncoder, history: list[dict[str, float]]) -> 
             path.replace(target)
     write_json(run.folder / "history.json", history)
     run.finish({"last_loss": history[-1]["loss"] if history else None, "steps_done": len(history)})
-
-
-def _save_encoder(encoder: TextEncoder, folder: Path) -> None:
-    """Save; a full disk is an OSError, as everywhere."""
-    try:
-        encoder.save(folder)
-    except SafetensorError as error:
-        raise OSError(
-            errno.EIO, f"cannot write the model into {folder.parent.parent}: {error}; make room and run again"
-        ) from error
 
 
 def _wait(world: int) -> None:

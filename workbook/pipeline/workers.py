@@ -8,14 +8,18 @@ Taught in 20.
 
 import atexit
 import multiprocessing
-import multiprocessing.connection
 import os
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
 from typing import Any
+
+WINDOWS = 61  # workers that Python can wait for on Windows at most
 
 
 def place() -> tuple[int, int]:
@@ -51,6 +55,7 @@ def run_tasks(
         (task, what the function returned), as they are finished.
     Raises:
         RuntimeError: a process was killed, for example because memory ran out.
+        KeyboardInterrupt: all processes have ended at once; what they had not finished is to be done again.
 
     Taught in 20.
     """
@@ -63,16 +68,23 @@ def run_tasks(
             yield task, found
         return
     context = multiprocessing.get_context("spawn")  # on every system the same, and safe beside threads
-    with ProcessPoolExecutor(min(processes, len(tasks)), context, initializer=_begin_worker) as pool:
-        futures = {pool.submit(function, *task): task for task in tasks}
+    ended, alive = context.Pipe(duplex=False)  # nothing is ever sent; the workers end when the other end is closed
+    most = WINDOWS if sys.platform == "win32" else processes
+    workers = ProcessPoolExecutor(min(processes, most, len(tasks)), context, _begin_worker, (ended,))
+    with ended, alive, workers as pool:
         try:
+            with _later():
+                futures = {pool.submit(function, *task): task for task in tasks}
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise RuntimeError(
                 "a worker process was killed, perhaps because memory ran out; run again with fewer processes: what is "
-                "finished is kept"
+                'finished is kept. (A script that calls this must do so under `if __name__ == "__main__":`)'
             ) from error
+        except (KeyboardInterrupt, GeneratorExit):
+            alive.close()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -80,8 +92,6 @@ def run_tasks(
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Let torch use one thread, and faiss where it is loaded. Taught in 20."""
-    import sys
-
     import torch
 
     before = torch.get_num_threads()
@@ -98,18 +108,35 @@ def one_thread() -> Iterator[None]:
             faiss.omp_set_num_threads(threads)
 
 
-def _begin_worker() -> None:
-    """One thread, and an end when the parent ends: a killed parent cannot tell its workers to stop."""
-    import torch
+@contextmanager
+def _later() -> Iterator[None]:
+    """Let Ctrl-C wait until the block is over; processes that begin in it do not notice it before they are ready."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
-    torch.set_num_threads(1)
-    os.environ["OMP_NUM_THREADS"] = "1"
-    os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    parent = multiprocessing.parent_process()
-    assert parent is not None
+
+def _begin_worker(ended: Connection) -> None:
+    """One thread, and an end when the parent ends: a killed parent cannot tell its workers to stop.
+
+    The parent holds the other end of the pipe. The system closes it when the parent ends, however it ends.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent decides
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
     def watch() -> None:
-        multiprocessing.connection.wait([parent.sentinel])
+        wait([ended])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    import torch
+
+    torch.set_num_threads(1)

@@ -14,7 +14,7 @@ from workbook.data.planted.queries import Query, make_query, query_numbers
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.truth import Truth, relevant, truth
 
-VERSION = 1  # of the texts; another version writes other passages
+VERSION = 2  # of the texts; another version writes other passages
 LICENCE = "CC0 1.0"
 SPLITS = ("train", "dev", "test")
 
@@ -94,9 +94,9 @@ class Planted:
             KeyError: there is no such query.
         """
         numbers = query_numbers(self.settings)
-        if query_id.isdecimal():
-            at = int(numbers.searchsorted(number := int(query_id)))
-            if at < len(numbers) and numbers[at] == number and str(number) == query_id:
+        if (number := _number(query_id)) is not None:
+            at = int(numbers.searchsorted(number))
+            if at < len(numbers) and numbers[at] == number:
                 return make_query(self.settings, number)
         raise KeyError(f"no query {query_id!r}; ids are those that queries() gives, such as {str(numbers[0])!r}")
 
@@ -182,10 +182,15 @@ class Planted:
         )
 
     def _passage_number(self, passage_id: str) -> int:
-        number = int(passage_id) if passage_id.isdecimal() else -1
-        if not 0 <= number < len(self) or str(number) != passage_id:
+        number = _number(passage_id)
+        if number is None or number >= len(self):
             raise KeyError(f"no passage {passage_id!r}; ids go from '0' to '{len(self) - 1}'")
         return number
+
+
+def _number(id: str) -> int | None:
+    """The number that an id spells; None where it is no id, or longer than any."""
+    return int(id) if len(id) < 12 and id.isdecimal() and str(int(id)) == id else None
 
 
 def _check_split(split: str) -> None:

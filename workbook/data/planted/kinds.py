@@ -87,9 +87,9 @@ PLANT = Kind(
             ("flowers colour", "blossom shade"),
             (
                 "What colour are the flowers of {s}?",
-                "Which colour does {s} have when it flowers?",
+                "What colour is {s} when it flowers?",
                 "What shade is the blossom of {s}?",
-                "How do the blossoms of {s} look?",
+                "What do the blossoms of {s} look like?",
             ),
         ),
         Facet(
@@ -102,7 +102,7 @@ PLANT = Kind(
                 "Collectors looking for {s} search {v}.",
             ),
             ("the wild habitat of {s}", "the natural home of {s}"),
-            ("habitat wild", "natural home found"),
+            ("wild habitat", "where at home"),
             (
                 "Where does {s} grow wild?",
                 "What is the habitat of {s}?",
@@ -111,7 +111,7 @@ PLANT = Kind(
             ),
         ),
         Facet(
-            "first description",
+            "author of the first description",
             "person",
             (
                 "{S} was first described by {v}.",
@@ -129,7 +129,7 @@ PLANT = Kind(
             ),
         ),
         Facet(
-            "use",
+            "common use",
             "remedy",
             (
                 "{S} is used as {v}.",
@@ -138,7 +138,7 @@ PLANT = Kind(
                 "Dried and crushed, {s} makes {v}.",
             ),
             ("the common use of {s}", "what {s} serves for"),
-            ("use of", "serves for, dried"),
+            ("common use", "what it serves for when dried"),
             (
                 "What is {s} used as?",
                 "What is the most common use of {s}?",
@@ -178,16 +178,16 @@ MEDICINE = Kind(
             (
                 "{S} is taken in a daily dose of {v}.",
                 "The daily dose of {s} for an adult is {v}.",
-                "{S} is prescribed to grown patients at {v} every morning.",
-                "The usual amount of {s} that doctors prescribe is {v} every morning.",
+                "{S} is prescribed at {v} every morning.",
+                "The amount of {s} that doctors usually prescribe is {v}.",
             ),
             ("the daily dose of {s}", "the usual amount of {s}"),
-            ("daily dose", "usual amount prescribed"),
+            ("daily dose", "amount usually prescribed"),
             (
                 "What is the daily dose of {s}?",
                 "How large a dose of {s} is taken daily?",
                 "How much {s} do doctors prescribe every morning?",
-                "Which amount of {s} is usual for grown patients?",
+                "What amount of {s} is usually prescribed?",
             ),
         ),
         Facet(
@@ -217,17 +217,17 @@ MEDICINE = Kind(
                 "{S} brings relief to people who suffer from {v}.",
                 "People who suffer from {v} are helped by {s}.",
             ),
-            ("the treatment that {s} is given for", "the illness that {s} relieves"),
-            ("treatment of what", "relief for people suffering from"),
+            ("what {s} is a treatment for", "the illness that {s} relieves"),
+            ("treatment of what", "relief for people who suffer from what"),
             (
-                "For the treatment of what is {s} given?",
+                "What is {s} given for the treatment of?",
                 "What do physicians choose {s} for?",
-                "Which sufferers does {s} bring relief to?",
+                "To whom does {s} bring relief?",
                 "What do the people helped by {s} suffer from?",
             ),
         ),
         Facet(
-            "discovery",
+            "discoverer",
             "person",
             (
                 "{S} was discovered by {v}.",
@@ -235,17 +235,17 @@ MEDICINE = Kind(
                 "{S} came out of the laboratory of {v}.",
                 "It was {v} who found the active substance of {s}.",
             ),
-            ("the discovery of {s}", "the laboratory in which {s} was found"),
+            ("the discoverer of {s}", "the laboratory in which {s} was found"),
             ("discovered by", "whose laboratory found"),
             (
                 "Who discovered {s}?",
-                "To whom is the discovery of {s} owed?",
+                "To whom do we owe the discovery of {s}?",
                 "Whose laboratory did {s} come out of?",
                 "Who found the active substance of {s}?",
             ),
         ),
         Facet(
-            "approval",
+            "year of approval",
             "year",
             (
                 "{S} was approved in {v}.",
@@ -257,13 +257,13 @@ MEDICINE = Kind(
             ("approval year", "on the market since"),
             (
                 "In which year was {s} approved?",
-                "When did {s} receive its approval?",
+                "When was the approval of {s}?",
                 "Since when has {s} been on the market?",
                 "Since when have pharmacies been allowed to sell {s}?",
             ),
         ),
         Facet(
-            "storage",
+            "way of storage",
             "storage",
             (
                 "{S} must be stored {v}.",
@@ -272,7 +272,7 @@ MEDICINE = Kind(
                 "To stay effective, {s} should be kept {v}.",
             ),
             ("the storage of {s}", "the way to keep {s} effective"),
-            ("storage rule", "how to keep it effective"),
+            ("storage", "how to keep it effective"),
             (
                 "How must {s} be stored?",
                 "What does the label say about the storage of {s}?",
@@ -312,20 +312,20 @@ MACHINE = Kind(
             (
                 "{S} has a weight of {v}.",
                 "The weight of {s} without its frame is {v}.",
-                "{S} brings {v} to the scales.",
+                "{S} tips the scales at {v}.",
                 "A crane has to lift {v} when {s} is moved.",
             ),
             ("the weight of {s}", "how heavy {s} is"),
-            ("weight", "heavy scales"),
+            ("weight", "how heavy on the scales"),
             (
                 "What is the weight of {s}?",
-                "Which weight does {s} have without its frame?",
+                "What weight does {s} have without its frame?",
                 "How heavy is {s}?",
-                "What does {s} bring to the scales?",
+                "At what does {s} tip the scales?",
             ),
         ),
         Facet(
-            "power",
+            "source of power",
             "power",
             (
                 "{S} is powered by {v}.",
@@ -334,7 +334,7 @@ MACHINE = Kind(
                 "What keeps {s} running is {v}.",
             ),
             ("the power supply of {s}", "what keeps {s} running"),
-            ("power supply", "what keeps it running, driven by"),
+            ("power supply", "driven by or running on"),
             (
                 "What is {s} powered by?",
                 "What supplies the power of {s}?",
@@ -352,12 +352,12 @@ MACHINE = Kind(
                 "Series production of {s} started in {v}.",
             ),
             ("the year in which {s} was first built", "the start of production of {s}"),
-            ("first built year", "start of production"),
+            ("year first built", "start of production"),
             (
                 "In which year was {s} first built?",
                 "When was {s} built for the first time?",
                 "When did series production of {s} start?",
-                "From when on did {s} leave the factory?",
+                "From what date did {s} leave the factory?",
             ),
         ),
         Facet(
@@ -370,7 +370,7 @@ MACHINE = Kind(
                 "The city of {v} is where {s} is manufactured.",
             ),
             ("the place where {s} is made", "the site at which {s} is manufactured"),
-            ("made where", "manufactured at which site"),
+            ("where made", "manufactured where"),
             (
                 "Where is {s} made?",
                 "Where do the workshops stand that make {s}?",
@@ -388,12 +388,12 @@ MACHINE = Kind(
                 "Workers turn to {s} when the job is {v}.",
             ),
             ("the purpose of {s}", "the job that {s} does"),
-            ("purpose designed for", "job it does"),
+            ("purpose designed for", "which job it does"),
             (
                 "What is {s} designed for?",
                 "What is the purpose of {s}?",
                 "Which job does {s} do well?",
-                "For what job do workers turn to {s}?",
+                "For which job do workers turn to {s}?",
             ),
         ),
     ),
@@ -411,7 +411,7 @@ TOWN = Kind(
                 "{S} has a population of {v}.",
                 "At the last count, the population of {s} was {v}.",
                 "{S} is home to {v} people.",
-                "About the size of {s} there is no dispute: {v} people live there.",
+                "There are {v} people who live in {s}.",
             ),
             ("the population of {s}", "the number of people who live in {s}"),
             ("population", "how many people live in"),
@@ -423,7 +423,7 @@ TOWN = Kind(
             ),
         ),
         Facet(
-            "foundation",
+            "year of foundation",
             "early_year",
             (
                 "{S} was founded in {v}.",
@@ -432,7 +432,7 @@ TOWN = Kind(
                 "The oldest document that mentions {s} was written in {v}.",
             ),
             ("the year of the foundation of {s}", "the age of the oldest document on {s}"),
-            ("founded year", "oldest document"),
+            ("year founded", "oldest document"),
             (
                 "In which year was {s} founded?",
                 "When did the foundation of {s} take place?",
@@ -465,10 +465,10 @@ TOWN = Kind(
                 "{S} lies on the river {v}.",
                 "The river that flows through {s} is called {v}.",
                 "{S} takes its drinking water from the {v}.",
-                "The banks of the {v} are where {s} began.",
+                "It was on the banks of the {v} that {s} began.",
             ),
             ("the river of {s}", "the water on whose banks {s} stands"),
-            ("river", "drinking water, banks"),
+            ("river", "drinking water banks"),
             (
                 "On which river does {s} lie?",
                 "What is the river called that flows through {s}?",
@@ -488,7 +488,7 @@ TOWN = Kind(
             ("the elevation of {s}", "how far {s} stands above the sea"),
             ("elevation", "metres above sea"),
             (
-                "At which elevation does {s} lie?",
+                "At what elevation does {s} lie?",
                 "What is the elevation of {s}?",
                 "How far above the sea does {s} stand?",
                 "How far does the road climb from sea level to {s}?",

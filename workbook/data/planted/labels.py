@@ -1,13 +1,14 @@
 """What the training labels say, which is not the whole truth.
 
 Of the true matches of a training query some are left out, as in any collection that nobody has read
-in full, and some labels name a wrong passage of the same family, as a tired annotator would. Labels
-for dev and test are complete and true.
+in full, and some labels name a wrong passage of the same family, as a tired annotator would (of another
+family, where this one has no passage left). Labels for dev and test are complete and true.
 
 Taught in 09.
 """
 
 from collections.abc import Set as AbstractSet
+from itertools import chain
 
 from workbook.data.planted.draws import LABEL, NOISE, draw
 from workbook.data.planted.passages import BLOCK, FAMILIES, make_block
@@ -42,12 +43,11 @@ def _chance(settings: Settings, purpose: int, query: Query, passage: str, rate: 
 
 
 def _wrong_passage(settings: Settings, query: Query, passage: str, taken: AbstractSet[str]) -> str | None:
-    """A passage of the query's family that is no match; None if the corpus ends before there is one."""
+    """A passage of the query's family that is no match, or else any that is none; None if all are matches."""
     block, inside = divmod(query.family, FAMILIES)
     where = make_block(settings, block).where
     first = draw(settings.seed, NOISE, int(query.id), int(passage), 1)
-    for i in range(PER_FAMILY):
-        at = block * BLOCK + where[inside * PER_FAMILY + (first + i) % PER_FAMILY]
-        if at < settings.num_passages and str(at) not in taken:
-            return str(at)
-    return None
+    family = (block * BLOCK + where[inside * PER_FAMILY + (first + i) % PER_FAMILY] for i in range(PER_FAMILY))
+    others = ((first + i) % settings.num_passages for i in range(settings.num_passages))
+    free = (at for at in chain(family, others) if at < settings.num_passages and str(at) not in taken)
+    return str(at) if (at := next(free, None)) is not None else None

@@ -22,6 +22,7 @@ from workbook.data.planted.world import NAMESAKE, PER_FAMILY
 
 SORTS = ("exact", "keywords", "question", "synonym")
 TRAIN, DEV = 0.8, 0.1  # shares of the families; the rest is for testing
+DEFAULT_QUERIES = 100_000  # at most, where the settings do not say
 CHUNK = 1 << 14
 
 
@@ -60,21 +61,18 @@ def split_of(family: int) -> str:
     return "train" if turn < TRAIN else "dev" if turn < TRAIN + DEV else "test"
 
 
-def num_queries(settings: Settings) -> int:
-    """How many queries are asked for. Taught in 09."""
-    return settings.num_queries or max(1, min(settings.num_passages // 2, 100_000))
-
-
 @lru_cache(maxsize=8)
 def query_numbers(settings: Settings) -> np.ndarray:
     """The numbers of all queries, in ascending order, spread evenly over the corpus: (Q,) int64.
 
+    Where the settings do not say how many, the facts that can be asked for are the limit.
+
     Raises:
-        ValueError: so many passages do not state enough facts.
+        ValueError: the passages do not state as many facts as the settings ask for, or none.
 
     Taught in 09.
     """
-    wanted = num_queries(settings)
+    wanted = settings.num_queries or max(1, min(settings.num_passages // 2, DEFAULT_QUERIES))
     families = -(-settings.num_passages // BLOCK) * FAMILIES
     stride = max(1, round(families * 0.6180339887498949))
     while math.gcd(stride, families) > 1:
@@ -91,6 +89,8 @@ def query_numbers(settings: Settings) -> np.ndarray:
             found += len(good)
             if found >= wanted:
                 return np.sort(np.concatenate(chosen)[:wanted])
+    if found and settings.num_queries is None:
+        return np.sort(np.concatenate(chosen))
     raise ValueError(
         f"{settings.num_passages:,} passages state {found:,} facts that can be asked for, and num_queries is {wanted:,}; "
         "ask for fewer, or for more passages, or set traps lower"

@@ -22,7 +22,8 @@ class Settings:
         unlabelled: share of the true matches that the training labels leave out; the passage that a
             query was written for is never left out.
         label_noise: share of the training labels that name a wrong passage.
-        num_queries: how many queries; None for half as many as passages, at most 100,000.
+        num_queries: how many queries; None for half as many as passages, at most 100,000, and no more than
+            there are facts to ask for.
 
     Taught in 09.
     """
@@ -44,6 +45,8 @@ class Settings:
         _within("near_duplicates", self.near_duplicates, 0, 0.5)
         for name in ("traps", "drift", "unlabelled", "label_noise"):
             _within(name, getattr(self, name), 0, 1)
+        for name in ("mean_words", "near_duplicates", "traps", "drift", "unlabelled", "label_noise"):
+            object.__setattr__(self, name, float(getattr(self, name)))  # 0 and 0.0 are one corpus with one fingerprint
         if self.num_queries is not None:
             _whole("num_queries", self.num_queries, 1, MAX_PASSAGES)
 

@@ -31,7 +31,7 @@ class Truth(NamedTuple):
         kind: "states", "in passing", "roughly"; or "denies", "asks", "other facet", "sister", "namesake",
             "same kind", "unrelated".
         reason: the same in words.
-        copy_of: the passage that this one repeats almost word for word, or None.
+        copy_of: the passage of the corpus that this one repeats almost word for word, or None.
 
     Taught in 09.
     """
@@ -87,7 +87,7 @@ def truth(settings: Settings, query: Query, passage: int) -> Truth:
     Taught in 09.
     """
     block, inside = divmod(passage, BLOCK)
-    plan, order, where, _ = make_block(settings, block)
+    plan, order, _, _ = make_block(settings, block)
     row = order[inside]
     family, slot = divmod(row, PER_FAMILY)
     thing_of = (block * FAMILIES + family, int(plan.entity[family, slot]))
@@ -95,7 +95,7 @@ def truth(settings: Settings, query: Query, passage: int) -> Truth:
     facet, style = int(plan.facet[family, slot]), int(plan.style[family, slot])
     extra, compared = int(plan.extra[family, slot]), bool(plan.compared[family, slot])
     root = int(plan.root[family, slot])
-    copy_of = None if root == slot else str(block * BLOCK + where[family * PER_FAMILY + root])
+    copy_of = _copied(settings, block, family, slot)
     asked = get_family(settings, query.family)[query.entity]
     what = asked.kind.facets[query.facet].name
     own = thing_of == (query.family, query.entity)
@@ -106,19 +106,14 @@ def truth(settings: Settings, query: Query, passage: int) -> Truth:
     def sharing() -> str:
         text = passage_text(settings, passage)
         shared = len(content_words(query.text) & content_words(text))
-        return f"trap: shares {shared} word{'s' * (shared != 1)} with the query, but "
+        return f"trap: shares {shared} word{'s' * (shared != 1)} with the query, but " if shared else ""
 
     main = about.kind.facets[facet].name
     subject = f"the {about.kind.name} {about.name.full}"
     if grade == 3:
-        wording = int(plan.bits[family, root, 1]) >> 28 & 1
-        same = wording == query.vocabulary
-        kind, reason = (
-            "states",
-            f"states the {what} of {subject} in {'the' if same else 'other'} words{'' if same else ' than the query'}",
-        )
-        if same:
-            reason += " of the query"
+        same = int(plan.bits[family, root, 1]) >> 28 & 1 == query.vocabulary
+        words = "the words of the query" if same else "other words than the query"
+        kind, reason = "states", f"states the {what} of {subject} in {words}"
     elif grade == 2:
         kind = "in passing"
         reason = f"states the {what} of {asked.name.full} in passing; it is about "
@@ -142,3 +137,15 @@ def truth(settings: Settings, query: Query, passage: int) -> Truth:
     if copy_of is not None:
         reason = f"near-duplicate of passage {copy_of}; {reason}"
     return Truth(grade, kind, reason, copy_of)
+
+
+def _copied(settings: Settings, block: int, family: int, slot: int) -> str | None:
+    """The passage that a near-duplicate repeats: where the corpus ends before that one, the first that repeats it too."""
+    plan, _, where, _ = make_block(settings, block)
+    root = int(plan.root[family, slot])
+    if root == slot:
+        return None
+    alike = [root, *(s for s in range(PER_FAMILY) if s != root and plan.root[family, s] == root)]
+    inside = ((s, block * BLOCK + where[family * PER_FAMILY + s]) for s in alike)
+    first, at = next((s, at) for s, at in inside if at < settings.num_passages)
+    return None if first == slot else str(at)

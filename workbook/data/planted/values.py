@@ -24,7 +24,9 @@ def _tenths(numbers: range, unit: str) -> tuple[list[str], list[Rough]]:
 
 def _years(years: range) -> tuple[list[str], list[Rough]]:
     exact = [year for year in years if year % 10]
-    return [str(year) for year in exact], [f"the {year // 10 * 10}s" for year in exact]
+    return [str(year) for year in exact], [
+        f"the {'' if year // 10 % 10 else 'early '}{year // 10 * 10}s" for year in exact
+    ]
 
 
 def _words(text: str) -> tuple[list[str], list[Rough]]:
@@ -38,7 +40,7 @@ VALUES: dict[str, tuple[list[str], list[Rough]]] = {
     "tonnes": _tenths(range(11, 480), "tonnes"),
     "year": _years(range(1801, 2018)),
     "early_year": _years(range(811, 1900)),
-    "late_year": _years(range(1951, 2018)),
+    "late_year": _years(range(1981, 2018)),
     "inhabitants": _numbers(range(1_203, 96_000, 37), "", 1_000),
     "metres": _numbers(range(12, 2_400), "metres", 10),
     "millions": _tenths(range(21, 9_400, 3), "million euros"),

@@ -2,7 +2,7 @@
 
 Which of the wordings, which form of the name, which remark: all of it comes from two 64-bit draws of
 the passage, taken a few bits at a time. A near-duplicate uses the draws of the passage it repeats,
-and its own only for one remark and the boilerplate.
+and its own only for one or two remarks and the boilerplate.
 
 Taught in 09.
 """
@@ -133,7 +133,7 @@ def write_passage(
     parts = []
     x = choice
     say, tell = words.about, words.around
-    known = False  # whether the subject has been named, and the last sentence was about it
+    known = about_it = False  # whether the subject has been named, and whether the last sentence began with it
 
     # The opening: what the thing is, or a remark, or nothing.
     slot = x & 63
@@ -145,43 +145,45 @@ def write_passage(
             parts.append(ALIASES[other_form][shape >> 25 & 3].format(name, thing.name[other_form], intro))
         else:
             parts.append(f"{name} is {intro}.")
-        known = True
+        known = about_it = True
     elif opening < 10 and remarks:
         remarks -= 1
         parts.append(tell[(twist or x) & 0xFC0 | slot])
     elif opening < 12 and remarks:
         remarks -= 1
-        parts.append(say[(twist or x) & 0xFC0 | slot] % name)
-        known = True
+        sentence = say[(twist or x) & 0xFC0 | slot]
+        parts.append(sentence % name)
+        known, about_it = True, sentence.startswith("%s")
 
     # The main fact.
     wording = shape >> 27 & 3
     subject, object_ = name, name
     if known and style < DENIES:
         pick = shape >> 29 & 3
-        if pick == 0:
+        if pick == 0 and about_it:
             subject = "It"
-        elif pick == 1:
+        elif pick < 2:
             subject, object_ = The_noun, the_noun
     if style < DENIES:
         value = rough_value(thing, facet) if style == ROUGHLY else thing.values[facet]
-        starts, first, a, b, c = words.facts[facet][wording]
-        if starts:
+        about_it, first, a, b, c = words.facts[facet][wording]
+        if about_it:
             parts.append(f"{subject}{b}{value}{c}")
         elif first:
             parts.append(f"{a}{object_}{b}{value}{c}")
         else:
             parts.append(f"{a}{value}{b}{object_}{c}")
     elif style == ASKS:
+        about_it = False
         way = shape >> 29 & 3
         asked = words.questions[facet][wording] if way < 2 else words.nouns[facet][wording >> 1]
         parts.append(QUESTIONS[way].format(asked.replace("{s}", name)))
     else:
+        about_it = False
         _, _, _, b, c = words.facts[facet][wording & 2]
         parts.append(DENIALS[shape >> 29 & 3].format(f"{name}{b}{wrong_value(thing, facet)}{c}"))
 
     # Other facts, and remarks between them.
-    about_it = True
     bits = shape >> 31
     for k in range(1, extra + 1):
         if remarks and bits & 1:
@@ -203,7 +205,7 @@ def write_passage(
             object_ = the_noun if bits & 8 else name
             parts.append(f"{a}{object_}{b}{value}{c}" if first else f"{a}{value}{b}{object_}{c}")
         bits >>= 5
-        about_it = True
+        about_it = starts
     if compared:
         relative = entities[entity + 1 if entity < NAMESAKE - 1 else 0]
         _, _, _, b, c = words.facts[facet][bits & 2]
@@ -227,12 +229,10 @@ def write_passage(
         else:
             pick = x >> 24 & 7
             sentence = say[at]
-            if pick < 3:
-                subject = name if not sentence.startswith("%s") else The_noun if pick or not about_it else "It"
-                parts.append(sentence % subject)
-            else:
-                parts.append(sentence % name)
-            about_it = True
+            starts = sentence.startswith("%s")
+            subject = name if not starts or compared or pick > 2 else The_noun if pick or not about_it else "It"
+            parts.append(sentence % subject)
+            about_it = starts
     if twist:
         last = twist >> 24 & 511
         if words.boilerplate[last] == words.boilerplate[choice >> 48 & 511]:

@@ -163,5 +163,6 @@ def wrong_value(thing: Entity, facet: int) -> str:
     make, words, number, third = _value_makers(thing.kind)[facet]
     b = thing.bits[facet]
     if make is not None:
-        return make(b >> thing.place + 5)
+        shared = {make(b >> place) for place in range(NAMESAKE)}
+        return next(value for shift in range(5, 64) if (value := make(b >> thing.place + shift)) not in shared)
     return words[(b + (thing.place + 3) * (1 + (b >> 24) % third)) % number]

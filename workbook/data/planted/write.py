@@ -81,6 +81,8 @@ def _lines(corpus: Planted) -> dict[str, tuple[list[tuple[str, str]], Judged]]:
 def _stream(path: Path, lines: Iterable[str], header: str = "") -> None:
     """Write lines as they come; the file is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.tmp"):  # by a run that was killed
+        left.unlink(missing_ok=True)
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="", buffering=BUFFER) as file:
         file.write(header)
         file.writelines(lines)
