@@ -165,13 +165,16 @@ def build_graph(work: str, number: int, shards: list[int], D: int, seed: int) ->
 
 
 def write_faiss(built: Any, path: Path) -> None:
-    """Write an index whole or not at all; a full disk is an OSError, as everywhere. Taught in 20."""
+    """Write an index whole or not at all.
+
+    The bytes go through Python's file, which raises an OSError when the disk is full. faiss' own file does so for most
+    of them, and loses the last ones in silence.
+
+    Taught in 20.
+    """
     faiss = _faiss()
-    with whole_file(path) as temporary:
-        try:
-            faiss.write_index(built, str(temporary))
-        except RuntimeError as error:
-            raise OSError(28, f"faiss could not write it ({str(error).splitlines()[0][:200]})") from error
+    with whole_file(path) as temporary, temporary.open("wb") as file:
+        faiss.write_index(built, faiss.PyCallbackIOWriter(file.write))
 
 
 def _train(work: Path, settings: dict[str, Any], sample: np.ndarray, D: int, show: bool | None) -> None:
