@@ -7,7 +7,7 @@ from workbook import pipeline
 from workbook.data import Collection
 from workbook.pipeline import index_stage
 
-index_stage.GRAPH_SHARDS = 2  # so that a small collection has several graphs
+index_stage.GRAPH_ROWS = 300  # so that a small collection has several graphs
 
 SHARD_ROWS = 150
 

@@ -332,6 +332,19 @@ def test_an_index_that_lacks_its_last_byte_is_not_taken_for_whole(whole, tmp_pat
         (lambda work: pipeline.index(work, kind="tree"), ValueError, "kind must be one of flat, ivfpq, hnsw"),
         (lambda work: pipeline.index(work, lists=10_000), ValueError, "lists must lie between 1 and 900"),
         (lambda work: pipeline.index(work, code_bytes=7), ValueError, "code_bytes must divide 32"),
+        (
+            lambda work: pipeline.index(work, code_bytes=0, anew=True),
+            ValueError,
+            "code_bytes must be at least 1, got 0",
+        ),
+        (lambda work: pipeline.index(work, lists=0, anew=True), ValueError, "lists must be at least 1, got 0"),
+        (lambda work: pipeline.index(work, seed=-1, anew=True), ValueError, "seed must be at least 0, got -1"),
+        (lambda work: pipeline.index(work, processes=0, anew=True), ValueError, "processes must be at least 1, got 0"),
+        (
+            lambda work: pipeline.index(work, kind="flat", lists=9, anew=True),
+            ValueError,
+            "lists and code_bytes belong to ivfpq",
+        ),
         (lambda work: pipeline.search(work, "nosuch"), KeyError, "has no split 'nosuch'; it has train, test"),
         (lambda work: pipeline.search(work, "test", k=0), ValueError, "k must be at least 1, got 0"),
         (lambda work: pipeline.evaluate(work, "test"), FileNotFoundError, "runs/test is not there"),
@@ -345,6 +358,13 @@ def test_what_cannot_be_done_is_said(whole, call, error, message):
     with pytest.raises(error, match=message):
         call(whole)
     assert contents(whole) == before
+
+
+@pytest.mark.parametrize(("encoder", "rows"), [("static", 100_000), ("transformer", 5_000)])
+def test_the_shards_of_a_transformer_are_small(tmp_path, encoder, rows):
+    pipeline.data(tmp_path, "planted", passages=300)
+    pipeline.train(tmp_path, encoder=encoder, dimensions=16, steps=1, batch_size=8, vocab_size=300)
+    assert pipeline.encode(tmp_path, splits=["test"])["settings"]["shard_rows"] == rows
 
 
 def test_the_time_left_is_known_where_every_text_has_a_line(tmp_path):

@@ -70,7 +70,9 @@ def add_commands(command: Any) -> None:
 
     encode = stage("encode", "passages and queries to vectors")
     encode.add_argument("--splits", nargs="+", metavar="SPLIT", help="whose queries; all by default")
-    encode.add_argument("--shard-rows", type=int, help="passages in a shard, 100,000 by default")
+    encode.add_argument(
+        "--shard-rows", type=int, help="passages in a shard, 100,000 by default, and 5,000 with a transformer"
+    )
     encode.add_argument("--batch-size", type=int, help="texts that a transformer reads together")
 
     index = stage("index", "a faiss index over the vectors")

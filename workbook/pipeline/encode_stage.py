@@ -11,6 +11,7 @@ Taught in 20.
 """
 
 import functools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,14 @@ from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
 from workbook.pipeline.workers import join, place, run_tasks
 
-SHARD_ROWS = 100_000
+SHARD_ROWS, SLOW_SHARD_ROWS = 100_000, 5_000  # of a bag of vectors, and of a transformer: a minute or two each
 AT_A_TIME = 16_384  # texts that are read from disk together
 
 
 def encode(
     work: str | Path,
     splits: Sequence[str] | None = None,
-    shard_rows: int = SHARD_ROWS,
+    shard_rows: int | None = None,
     batch_size: int | None = None,
     processes: int = 1,
     anew: bool = False,
@@ -43,7 +44,8 @@ def encode(
     Args:
         work: the work folder, with data and a model.
         splits: whose queries to encode; all that have any by default.
-        shard_rows: passages in a shard. Within one, texts of similar length are encoded together.
+        shard_rows: passages in a shard; 100,000 by default, and 5,000 with a transformer. Texts of similar length in a
+            shard are encoded together; a killed run loses the shards it was at, and the bar moves when one is done.
         batch_size: as in `TextEncoder.encode`.
         processes: on this machine. Under torchrun, of each process of it.
         anew: remove what is there first.
@@ -54,7 +56,8 @@ def encode(
     Raises:
         FileNotFoundError: data or model is not finished.
         KeyError: there is no such split.
-        ValueError: a number is out of range, a split has no query, a file of the model is damaged, or the folder holds vectors of another model, of other data or other settings.
+        ValueError: a number is out of range, a split has no query, a file of the model is damaged, or the folder holds
+            vectors of another model, of other data or other settings.
 
     Taught in 20.
     """
@@ -63,6 +66,9 @@ def encode(
     facts, model = with_splits(work, *(splits or ())), finished(work, "model", "train")
     filled = (split for split, counts in facts["splits"].items() if counts["queries"])
     chosen = list(dict.fromkeys(filled if splits is None else splits))
+    if shard_rows is None:
+        kind = json.loads((work / "model" / "workbook.json").read_text("utf-8"))["backbone"]["kind"]
+        shard_rows = SHARD_ROWS if kind == "static" else SLOW_SHARD_ROWS
     settings = {"shard_rows": shard_rows, "batch_size": batch_size, "splits": chosen}
     inputs = {"data": facts["fingerprint"], "model": model["fingerprint"]}
     tasks = encode_tasks(work, chosen, shard_rows, batch_size)

@@ -22,12 +22,12 @@ from workbook.files import sha256_of, whole_file, write_npy
 from workbook.pipeline.encode_stage import read_vectors, shard_name
 from workbook.pipeline.progress import progress
 from workbook.pipeline.shortlists import ROUNDS, learn_shortlists, nearest_lists
-from workbook.pipeline.stage import finished, stage
+from workbook.pipeline.stage import at_least, finished, stage
 from workbook.pipeline.workers import one_thread, run_tasks
 
 KINDS = ("flat", "ivfpq", "hnsw")
 POINTS_PER_LIST = 40  # vectors that a list's centroid is trained on; faiss warns below 39
-GRAPH_SHARDS = 10
+GRAPH_ROWS = 1_000_000  # of HNSW: passages in a graph
 LINKS, BREADTH = 16, 80  # of HNSW: links of a passage, and how many candidates are kept while it is added
 SHORTLISTS = ("shortlist-groups", "shortlists")  # files that are there while the index is built
 
@@ -57,12 +57,17 @@ def index(
         the manifest.
     Raises:
         FileNotFoundError: the vectors are not finished.
-        ValueError: the kind is unknown, there are too few passages for it, or a shard is damaged.
+        ValueError: the kind is unknown, a number is out of range or belongs to another kind, there are too few passages, or
+            a shard is damaged.
 
     Taught in 17 and 20.
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    if kind != "ivfpq" and (lists, code_bytes) != (None, None):
+        raise ValueError(f"lists and code_bytes belong to ivfpq, and an index of the kind {kind} has neither")
+    at_least(0, seed=seed)
+    at_least(1, lists=lists, code_bytes=code_bytes, processes=processes)
     work = Path(work)
     vectors = finished(work, "vectors", "encode")
     N, D, shards = vectors["rows"], vectors["dimensions"], vectors["shards"]
@@ -72,7 +77,7 @@ def index(
             raise ValueError(f"ivfpq learns 256 codes, and needs as many passages, got {N}; take flat")
         settings["lists"] = default_lists(N) if lists is None else lists
         settings["code_bytes"] = _code_bytes(D) if code_bytes is None else code_bytes
-        if not 1 <= settings["lists"] <= N or D % settings["code_bytes"]:
+        if settings["lists"] > N or D % settings["code_bytes"]:
             raise ValueError(
                 f"lists must lie between 1 and {N}, and code_bytes must divide {D}, "
                 f"got {settings['lists']} and {settings['code_bytes']}"
@@ -87,9 +92,10 @@ def index(
             _build(add_shard, tasks, "block", "adding shards", processes, show)
             _merge(work, shards)
         if kind == "hnsw":
+            step = graph_shards(vectors["settings"]["shard_rows"])
             tasks = [
-                (str(work), number, list(range(first, min(first + GRAPH_SHARDS, shards))), D, seed)
-                for number, first in enumerate(range(0, shards, GRAPH_SHARDS))
+                (str(work), number, list(range(first, min(first + step, shards))), D, seed)
+                for number, first in enumerate(range(0, shards, step))
             ]
             for (_, number, *_), digest in _build(build_graph, tasks, "graph", "building graphs", processes, show):
                 run.sha256[f"graph-{number:05}.faiss"] = digest
@@ -99,6 +105,11 @@ def index(
 def default_lists(N: int) -> int:
     """2 · sqrt(N) lists, or fewer where that leaves a list without enough vectors to train on. Taught in 17."""
     return max(1, min(2 * math.isqrt(N), N // POINTS_PER_LIST))
+
+
+def graph_shards(shard_rows: int) -> int:
+    """How many shards share an HNSW graph: a million passages, or one shard that is larger. Taught in 20."""
+    return max(1, GRAPH_ROWS // shard_rows)
 
 
 def sample_rows(N: int, size: int, seed: int) -> np.ndarray:
@@ -217,13 +228,12 @@ def _build(
     folder = Path(tasks[0][0]) / "index"
     if (folder / "index.faiss").is_file():
         return []
-    there = sum((folder / f"{name}-{task[1]:05}.faiss").is_file() for task in tasks)
+    there = [task for task in tasks if (folder / f"{name}-{task[1]:05}.faiss").is_file()]
     done = []
-    with progress(label, len(tasks), 0, show) as more:
-        more(there)
-        for number, found in enumerate(run_tasks(function, tasks, processes), start=1):
-            more(number > there)
-            done.append(found)
+    with progress(label, len(tasks), len(there), show) as more:
+        for task, found in run_tasks(function, tasks, processes):
+            more(task not in there)
+            done.append((task, found))
     return done
 
 

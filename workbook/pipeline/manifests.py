@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from workbook.files import sha256_of
+from workbook.files import inside, sha256_of
 
 MANIFEST, STARTED = "manifest.json", "started.json"
 FOLDERS = ("index", "vectors", "model", "data")  # inputs that are stages in the same work folder, the last made first
@@ -53,7 +53,7 @@ def check(work: str | Path, manifest: dict[str, Any], name: str, command: str) -
 
     Taught in 20.
     """
-    path = Path(work) / manifest["stage"] / name
+    path = inside(Path(work) / manifest["stage"], name)
     expected = next(file["sha256"] for file in manifest["files"] if file["file"] == name)
     if (found := sha256_of(path)) != expected:
         raise ValueError(
@@ -91,7 +91,7 @@ def refuse_damaged(folder: Path, manifest: dict[str, Any], advice: str) -> None:
     Taught in 20.
     """
     for file in manifest["files"]:
-        path = folder / file["file"]
+        path = inside(folder, file["file"])
         size = path.stat().st_size if path.is_file() else None
         if size != file["bytes"]:
             came = "no such file" if size is None else f"{size:,} bytes"

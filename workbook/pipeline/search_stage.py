@@ -21,7 +21,7 @@ import torch
 from workbook.files import whole_file, write_npy
 from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.encode_stage import read_vectors, shard_name
-from workbook.pipeline.index_stage import GRAPH_SHARDS, read_index
+from workbook.pipeline.index_stage import graph_shards, read_index
 from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
 from workbook.pipeline.workers import run_tasks
@@ -199,7 +199,8 @@ def find_candidates(work: str, q: np.ndarray, probes: int, more: int) -> np.ndar
             first = 0
         else:
             one.hnsw.efSearch = max(2 * probes, more)
-            first = number * GRAPH_SHARDS * _vectors_manifest(work)["settings"]["shard_rows"]
+            rows = _vectors_manifest(work)["settings"]["shard_rows"]
+            first = number * graph_shards(rows) * rows
         ids = one.search(q, min(more, one.ntotal))[1]
         found.append(np.where(ids >= 0, ids + first, -1))
     return np.sort(np.concatenate(found, axis=1), axis=1)  # ascending, so that equal scores keep this order
