@@ -15,7 +15,7 @@
 #
 # You have two retrievers. Which one do you ship? The answer is a number, and most numbers of this kind are wrong in one of three ways: the metric is computed wrongly, the test is easier than life, or the difference is noise. This chapter is about all three.
 #
-# **You will be able to** compute Recall@k, MRR, nDCG and average precision by hand and in code, build BM25, put an interval around a number, and say how many queries a comparison needs.
+# **You will be able to** compute Recall@k, MRR, nDCG and average precision by hand and in code, correlate similarities with grades, build BM25, put an interval around a number, and say how many queries a comparison needs.
 #
 # **You need** chapter 02: an encoder turns texts into vectors, and the nearest ones win. **It takes** about 75 minutes to read and do, about 15 seconds of machine time on one core, and about 1 GB of memory.
 
@@ -346,6 +346,32 @@ print(f"p-value: {paired_permutation_test(values['encoder'], values['BM25']):.4f
 # The interval holds 0 and the p-value is far above 0.05: on these 1,000 queries neither has won, although one mean is larger.
 
 # %% [markdown]
+# **And where there is no query?** A similarity test holds pairs of sentences, and a grade from people for each: 0 for nothing in common, 5 for the same. A model gives each pair a cosine. You cannot hold 0.6 against a 3: the two scales have nothing to do with each other, and another temperature would have moved every cosine. So only the order is compared. **Spearman's correlation** replaces each column by its ranks, where equal values share the mean of theirs, and correlates the ranks: 1 where the model orders the pairs as people do, about 0 where it orders them at random, −1 where it turns them round.
+#
+# By hand: four pairs, ranked 4, 3, 2, 1 by people and 4, 2, 3, 1 by a model. Where no value stands twice the formula is $1 - 6 \sum d^2 / (n^3 - n)$, with $d$ the difference of a pair's two ranks. Two of them are 1, so it is 1 − 6 · 2 / 60 = 0.8. Stretch the cosines as you like: the order stays, and so does the number. The ordinary correlation (Pearson's) moves.
+
+# %%
+from workbook.metrics import spearman
+
+people, model = np.array([5, 4, 2, 0]), np.array([0.9, 0.5, 0.6, 0.1])
+for name, cosines in {"as they are": model, "to the 8th power": model**8}.items():
+    pearson = np.corrcoef(people, cosines)[0, 1]
+    print(f"{name:<17} Spearman {spearman(people, cosines):.2f}  Pearson {pearson:.2f}")
+
+# %% [markdown]
+# Two hundred pairs were written for this workbook. Beside the encoder stands the share of words that both sentences have in common.
+
+# %% tags=["nbval-ignore-output"]
+from workbook.data.toy import similarity_pairs
+
+graded = similarity_pairs()
+grades = [pair.score for pair in graded]
+first, second = (encoder.encode(list(texts)) for texts in zip(*[(pair.first, pair.second) for pair in graded]))
+word_sets = [(set(pair.first.lower().split()), set(pair.second.lower().split())) for pair in graded]
+cosines, shared = (first * second).sum(axis=1), [len(a & b) / len(a | b) for a, b in word_sets]
+print(f"Spearman: encoder {spearman(grades, cosines):.3f}, words in common {spearman(grades, shared):.3f}")
+
+# %% [markdown]
 # ## Break it
 #
 # **A query that finds itself.** Put the queries into the corpus, as happens when questions and answers come from one table. Every encoder now finds each query first, and everything else moves down one place.
@@ -405,6 +431,11 @@ for text in list(test.queries.values())[:3]:
         np.allclose(own.scores(text), peer.get_scores(words(text)), rtol=0, atol=1e-12),
     )
 
+# %%
+from scipy.stats import spearmanr
+
+print("Spearman equal:", math.isclose(spearman(grades, shared), spearmanr(grades, shared).statistic, abs_tol=1e-12))
+
 # %% [markdown]
 # One difference that you should know: trec_eval leaves a query out of the mean when the run has no result for it. The package counts it as 0 and warns you.
 
@@ -431,11 +462,12 @@ quiz("03")
 #
 # - Recall asks how much, MRR how soon, nDCG how well ordered, average precision how clean.
 # - The ideal ranking comes from all judgements, never from the run. A missing query counts 0.
+# - Where there are grades of pairs and no queries, Spearman's correlation compares the order alone.
 # - BM25 is the baseline: rare words, levelling repetition, length held back.
 # - One number from one test set is an estimate. Give it an interval; compare systems on the same queries with a paired test.
 # - No reranker finds what the first stage did not.
 #
-# **New terms:** qrels · run · Recall@k · MRR · nDCG · average precision · BM25 · idf · bootstrap interval · paired permutation test.
+# **New terms:** qrels · run · Recall@k · MRR · nDCG · average precision · Spearman's correlation · BM25 · idf · bootstrap interval · paired permutation test.
 #
 # **Read next:** Järvelin and Kekäläinen 2002 on nDCG; Robertson and Zaragoza 2009, *The Probabilistic Relevance Framework: BM25 and Beyond*; Smucker, Allan and Carterette 2007, on which significance tests to trust in retrieval.
 #

@@ -557,4 +557,24 @@ QUESTIONS = (
             Choice("It depends on the reranker.", "How close you come depends on it. The ceiling does not."),
         ),
     ),
+    Question(
+        "03.q5",
+        "On a similarity test one model gives every pair a cosine between 0.70 and 0.95, another one between 0.1 and 0.9. "
+        "Which has the higher Spearman's correlation?",
+        (
+            Choice(
+                "The second; to the first everything is similar.",
+                "The level of the cosines is not asked for. Only the order of the pairs counts.",
+            ),
+            Choice(
+                "That cannot be told from the ranges.",
+                "Yes. Either may have the pairs in the better order.",
+                correct=True,
+            ),
+            Choice(
+                "The first; its cosines are closer to the grades of people.",
+                "Grades from 0 to 5 and cosines share no scale, so no cosine is close to a grade.",
+            ),
+        ),
+    ),
 )
