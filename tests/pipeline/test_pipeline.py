@@ -1,6 +1,7 @@
 """The stages give what the same calls give in memory, whatever the number of processes, and refuse what is damaged."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ from workbook.encoder import load
 from workbook.metrics import evaluate as evaluate_in_memory
 from workbook.mining import mine_hard_negatives
 from workbook.pipeline.data_stage import read_qrels
+from workbook.pipeline.encode_stage import read_vectors
+from workbook.pipeline.workers import device_of
 from workbook.similarity import top_k
 from workbook.train import fit
 
@@ -350,6 +353,12 @@ def test_an_index_that_lacks_its_last_byte_is_not_taken_for_whole(whole, tmp_pat
         (lambda work: pipeline.evaluate(work, "test"), FileNotFoundError, "runs/test is not there"),
         (lambda work: pipeline.mine(work, num_negatives=50), ValueError, "too few for 50 negatives from rank 0"),
         (lambda work: pipeline.encode(work, shard_rows=7), ValueError, "shard_rows was 150 and is now 7"),
+        (
+            lambda work: pipeline.encode(work, device="tpu", anew=True),
+            ValueError,
+            "device must be one of cpu.* got 'tpu'",
+        ),
+        (lambda work: pipeline.train(work, device="", anew=True), ValueError, "device must be one of cpu.* got ''"),
         (lambda work: pipeline.data(work, "nothing-of-this-name"), FileNotFoundError, "no collection"),
     ],
 )
@@ -365,6 +374,38 @@ def test_the_shards_of_a_transformer_are_small(tmp_path, encoder, rows):
     pipeline.data(tmp_path, "planted", passages=300)
     pipeline.train(tmp_path, encoder=encoder, dimensions=16, steps=1, batch_size=8, vocab_size=300)
     assert pipeline.encode(tmp_path, splits=["test"])["settings"]["shard_rows"] == rows
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")),
+        pytest.param(
+            "mps", marks=pytest.mark.skipif(not torch.backends.mps.is_available(), reason="needs an Apple GPU")
+        ),
+    ],
+)
+def test_an_accelerator_gives_the_vectors_of_the_processor(whole, tmp_path, device):
+    shutil.copytree(whole, tmp_path / "work")
+    encoded = pipeline.encode(tmp_path / "work", shard_rows=150, device=device, anew=True, processes=2)
+    assert encoded["settings"]["device"] == device
+    for name in ("corpus-00000.npy", "queries-test.npy"):
+        ours, theirs = (read_vectors(work, name).astype(np.float32) for work in (whole, tmp_path / "work"))
+        np.testing.assert_allclose(ours, theirs, atol=2e-3)
+    pipeline.train(tmp_path / "work", steps=3, batch_size=8, device=device, anew=True)
+
+
+def test_of_several_gpus_each_process_takes_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    process = multiprocessing.current_process()
+    taken = []
+    for name in ("MainProcess", "SpawnProcess-1", "SpawnProcess-2", "SpawnProcess-3"):
+        monkeypatch.setattr(process, "name", name)
+        taken.append(str(device_of("cuda")))
+    monkeypatch.setenv("LOCAL_RANK", "5")  # torchrun's number goes before
+    assert [*taken, str(device_of("cuda"))] == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:1"]
+    assert device_of("cpu") == torch.device("cpu")
 
 
 def test_the_time_left_is_known_where_every_text_has_a_line(tmp_path):

@@ -110,6 +110,8 @@ def add_commands(command: Any) -> None:
         mine.add_argument(f"--{name}", type=kind, help=meaning)
     mine.add_argument("--sampling-strategy", choices=["top", "random"], help="top by default")
 
+    for parser in (train, encode):
+        parser.add_argument("--device", choices=["cpu", "cuda", "mps"], help="cpu by default")
     for parser in (encode, index, search, mine):
         parser.add_argument(
             "--processes", type=int, default=os.cpu_count() or 1, help="on this machine; its cores by default"

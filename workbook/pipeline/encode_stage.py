@@ -23,7 +23,7 @@ from workbook.files import sha256_of, write_npy
 from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
-from workbook.pipeline.workers import join, place, run_tasks
+from workbook.pipeline.workers import device_of, join, place, run_tasks
 
 SHARD_ROWS, SLOW_SHARD_ROWS = 100_000, 5_000  # of a bag of vectors, and of a transformer: a minute or two each
 AT_A_TIME = 16_384  # texts that are read from disk together
@@ -34,6 +34,7 @@ def encode(
     splits: Sequence[str] | None = None,
     shard_rows: int | None = None,
     batch_size: int | None = None,
+    device: str = "cpu",
     processes: int = 1,
     anew: bool = False,
     show: bool | None = None,
@@ -47,7 +48,8 @@ def encode(
         shard_rows: passages in a shard; 100,000 by default, and 5,000 with a transformer. Texts of similar length in a
             shard are encoded together; a killed run loses the shards it was at, and the bar moves when one is done.
         batch_size: as in `TextEncoder.encode`.
-        processes: on this machine. Under torchrun, of each process of it.
+        device: "cpu", "cuda" or "mps". Only on processors the vectors have the same bytes on every machine.
+        processes: on this machine; with several GPUs, one for each. Under torchrun, of each process of it.
         anew: remove what is there first.
         show: whether to show progress; by default to a person only.
         runner: who calls `encode_task` for each file; see `workbook.pipeline.ray_jobs`.
@@ -56,22 +58,23 @@ def encode(
     Raises:
         FileNotFoundError: data or model is not finished.
         KeyError: there is no such split.
-        ValueError: a number is out of range, a split has no query, a file of the model is damaged, or the folder holds
+        ValueError: a number is out of range, there is no such device, a split has no query, a file of the model is damaged, or the folder holds
             vectors of another model, of other data or other settings.
 
     Taught in 20.
     """
     work = Path(work)
     at_least(1, shard_rows=shard_rows, batch_size=batch_size, processes=processes)
+    device_of(device)
     facts, model = with_splits(work, *(splits or ())), finished(work, "model", "train")
     filled = (split for split, counts in facts["splits"].items() if counts["queries"])
     chosen = list(dict.fromkeys(filled if splits is None else splits))
     if shard_rows is None:
         kind = json.loads((work / "model" / "workbook.json").read_text("utf-8"))["backbone"]["kind"]
         shard_rows = SHARD_ROWS if kind == "static" else SLOW_SHARD_ROWS
-    settings = {"shard_rows": shard_rows, "batch_size": batch_size, "splits": chosen}
+    settings = {"shard_rows": shard_rows, "batch_size": batch_size, "splits": chosen, "device": device}
     inputs = {"data": facts["fingerprint"], "model": model["fingerprint"]}
-    tasks = encode_tasks(work, chosen, shard_rows, batch_size)
+    tasks = encode_tasks(work, chosen, shard_rows, batch_size, device)
     if place()[1] > 1:
         return _encode_with_others(work, settings, inputs, tasks, processes, anew, show)
     with stage(work, "vectors", settings, inputs, anew) as run:
@@ -82,18 +85,22 @@ def encode(
         return run.finish(_sizes(work))
 
 
-def encode_tasks(work: Path, splits: Sequence[str], shard_rows: int, batch_size: int | None) -> list[tuple[Any, ...]]:
+def encode_tasks(
+    work: Path, splits: Sequence[str], shard_rows: int, batch_size: int | None, device: str = "cpu"
+) -> list[tuple[Any, ...]]:
     """The arguments of `encode_task` for each file of vectors, the same on every machine. Taught in 20."""
     N = len(read_texts(work, "corpus"))
     starts = range(0, max(N, 1), shard_rows)
     shards = [
-        (str(work), shard_name(number), "corpus", start, min(start + shard_rows, N), batch_size)
+        (str(work), shard_name(number), "corpus", start, min(start + shard_rows, N), batch_size, device)
         for number, start in enumerate(starts)
     ]
-    return shards + [(str(work), f"queries-{split}.npy", split, 0, 0, batch_size) for split in splits]
+    return shards + [(str(work), f"queries-{split}.npy", split, 0, 0, batch_size, device) for split in splits]
 
 
-def encode_task(work: str, name: str, what: str, start: int, stop: int, batch_size: int | None) -> str:
+def encode_task(
+    work: str, name: str, what: str, start: int, stop: int, batch_size: int | None, device: str = "cpu"
+) -> str:
     """Encode one shard, or the queries of one split, into a file, unless the file is there.
 
     This is the function that every way of running calls: this process, others on this machine, torchrun, Ray.
@@ -104,6 +111,7 @@ def encode_task(work: str, name: str, what: str, start: int, stop: int, batch_si
         what: "corpus", or a split.
         start, stop: the rows of the corpus.
         batch_size: as in `TextEncoder.encode`.
+        device: as in `encode`.
     Returns:
         the SHA-256 of the file.
 
@@ -111,7 +119,7 @@ def encode_task(work: str, name: str, what: str, start: int, stop: int, batch_si
     """
     path = Path(work) / "vectors" / name
     if not path.is_file():
-        encoder = _encoder(work, finished(work, "model", "train")["fingerprint"])
+        encoder = _encoder(work, finished(work, "model", "train")["fingerprint"], device)
         if what == "corpus":
             corpus = read_texts(work, "corpus")
             batches: Iterator[list[str]] = (texts for _, texts in corpus.batches(AT_A_TIME, start, stop))
@@ -209,9 +217,9 @@ def _sizes(work: Path) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=1)
-def _encoder(work: str, fingerprint: str) -> TextEncoder:
+def _encoder(work: str, fingerprint: str, device: str) -> TextEncoder:
     """One model a process, read again only where it is another one."""
     manifest = finished(work, "model", "train")
     for file in manifest["files"]:
         check(work, manifest, file["file"], "train")
-    return load(Path(work) / "model")
+    return load(Path(work) / "model").to(device_of(device))

@@ -22,7 +22,7 @@ from workbook.pipeline.data_stage import read_texts
 from workbook.pipeline.manifests import read_json
 from workbook.pipeline.pairs import read_mined, read_pairs, refuse_without_pairs
 from workbook.pipeline.stage import Stage, at_least, finished, stage
-from workbook.pipeline.workers import join, one_thread
+from workbook.pipeline.workers import device_of, join, one_thread
 from workbook.train import fit
 
 KINDS = ("static", "transformer")
@@ -43,6 +43,7 @@ def train(
     negatives: str | Path | None = None,
     seed: int = 0,
     save_every: int = 100,
+    device: str = "cpu",
     anew: bool = False,
     show: bool | None = None,
 ) -> dict[str, Any]:
@@ -66,6 +67,7 @@ def train(
             with its hard negatives.
         seed: decides pairs, weights and batches.
         save_every: steps between checkpoints.
+        device: "cpu", "cuda" or "mps"; under torchrun "cpu". Only processors give the same bytes everywhere.
         anew: remove what is there first.
         show: whether to show progress; by default to a person only.
     Returns:
@@ -73,7 +75,7 @@ def train(
     Raises:
         FileNotFoundError: data is not finished, or there is no such encoder.
         KeyError: there is no such split.
-        ValueError: a number is out of range, the split has no pair, the negatives are of other data, or the folder
+        ValueError: a number is out of range, there is no such device, the split has no pair, the negatives are of other data, or the folder
             holds a model of other settings.
 
     Taught in 20.
@@ -89,8 +91,9 @@ def train(
     settings = {
         "split": split, "encoder": Path(encoder).name, "dimensions": dimensions, "layers": layers,
         "vocab_size": vocab_size, "max_length": max_length, "steps": steps, "batch_size": batch_size, "lr": lr,
-        "sample": sample, "seed": seed,
+        "sample": sample, "seed": seed, "device": device,
     }  # fmt: skip
+    device_of(device)
     if not 0 < lr < math.inf:
         raise ValueError(f"lr must be a number above 0, got {lr}")
     inputs = {"data": facts["fingerprint"]}
@@ -101,6 +104,8 @@ def train(
     elif steps:
         refuse_without_pairs(work, split)
     rank, world = join()
+    if world > 1 and device != "cpu":
+        raise ValueError(f"under torchrun this training is for processors, got device {device!r}; leave torchrun out")
     if rank > 0:  # the first process keeps the books
         torch.distributed.barrier()
         if not (work / "model" / "manifest.json").is_file():
@@ -185,7 +190,7 @@ def _prepare(run: Stage, settings: dict[str, Any], encoder: str) -> None:
 def _fit(
     work: Path, settings: dict[str, Any], negatives: str | Path | None, save_every: int, show: bool | None
 ) -> tuple[TextEncoder, list[dict[str, float]]]:
-    trained = load(work / "training" / "start")
+    trained = load(work / "training" / "start").to(device_of(settings["device"]))
     if not settings["steps"]:
         return trained, []
     pairs = read_pairs(work, settings["split"], settings["steps"] * settings["batch_size"], settings["seed"], negatives)

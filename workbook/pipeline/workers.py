@@ -17,7 +17,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 WINDOWS = 61  # workers that Python can wait for on Windows at most
 
@@ -40,6 +43,28 @@ def join() -> tuple[int, int]:
         distributed.init_process_group("gloo")
         atexit.register(lambda: distributed.is_initialized() and distributed.destroy_process_group())
     return place()
+
+
+def device_of(name: str) -> "torch.device":
+    """The device of this process. Of several GPUs each process takes its own, as long as there are enough.
+
+    Args:
+        name: "cpu", "cuda" or "mps".
+    Raises:
+        ValueError: this machine has no such device.
+
+    Taught in 20.
+    """
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(name):
+        raise ValueError(f"device must be one of {', '.join(one for one in there if there[one])} here, got {name!r}")
+    if name != "cuda":
+        return torch.device(name)
+    worker = multiprocessing.current_process().name.rpartition("-")[2]  # SpawnProcess-3, or MainProcess
+    number = os.environ.get("LOCAL_RANK") or (worker if worker.isdigit() else "0")
+    return torch.device("cuda", int(number) % torch.cuda.device_count())
 
 
 def run_tasks(
