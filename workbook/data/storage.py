@@ -24,7 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from workbook.files import sha256_of, whole_file, write_json, write_npy
+from workbook.data.storage_parts import Column, damaged, part_name, read_part, whole_part, write_part
+from workbook.files import sha256_of, write_json, write_npy
 
 MANIFEST, HASHES, ROWS = "manifest.json", "id_hashes.npy", "id_rows.npy"
 FORMAT = "workbook texts 1"
@@ -65,7 +66,7 @@ def store_texts(
     hashes: list[np.ndarray] = []
     if callable(items):
         for path in sorted(folder.glob("part-*.arrow")):
-            if path.name != _part_name(len(parts)) or (ids := _whole_part(path, part_rows)) is None:
+            if path.name != part_name(len(parts)) or (ids := whole_part(path, part_rows)) is None:
                 break  # the last part of a source may be short: it is written again
             parts.append(_describe(path, len(ids)))
             hashes.append(_hash(ids))
@@ -76,8 +77,8 @@ def store_texts(
         _sweep(folder, "part-*.arrow")
         rest = iter(items)
     while rows := list(islice(rest, part_rows)):
-        path = folder / _part_name(len(parts))
-        ids = _write_part(path, rows, len(parts) * part_rows)
+        path = folder / part_name(len(parts))
+        ids = write_part(path, rows, len(parts) * part_rows)
         parts.append(_describe(path, len(rows)))
         hashes.append(_hash(ids))
     _write_index(folder, np.concatenate([np.empty(0, np.uint64), *hashes]), parts)
@@ -138,9 +139,9 @@ class StoredTexts(Mapping[str, str]):
             size = path.stat().st_size if path.is_file() else None
             if size != file["bytes"]:
                 came = "no such file" if size is None else f"{size:,} bytes"
-                raise ValueError(_damaged(path, f"expected {file['bytes']:,} bytes, got {came}"))
+                raise ValueError(damaged(path, f"expected {file['bytes']:,} bytes, got {came}"))
         self._starts = np.cumsum([0, *(part["rows"] for part in self.manifest["parts"])])
-        self._tables: dict[int, dict[str, _Column]] = {}
+        self._tables: dict[int, dict[str, Column]] = {}
         self._index_verified = not verify
         self._hashes: np.ndarray = _map(self.folder / HASHES, len(self))
         self._rows: np.ndarray = _map(self.folder / ROWS, len(self))
@@ -249,7 +250,7 @@ class StoredTexts(Mapping[str, str]):
     def _compare(self, file: dict[str, Any]) -> None:
         path = self.folder / file["file"]
         if (found := sha256_of(path)) != file["sha256"]:
-            raise ValueError(_damaged(path, f"expected SHA-256 {file['sha256'][:16]}…, got {found[:16]}…"))
+            raise ValueError(damaged(path, f"expected SHA-256 {file['sha256'][:16]}…, got {found[:16]}…"))
 
     def _column(self, name: str, start: int, stop: int | None) -> list[str]:
         start, stop, _ = slice(start, stop).indices(len(self))
@@ -275,15 +276,15 @@ class StoredTexts(Mapping[str, str]):
                 found[place] = value
         return found
 
-    def _table(self, number: int) -> "dict[str, _Column]":
+    def _table(self, number: int) -> "dict[str, Column]":
         if number not in self._tables:
-            part, path = self.manifest["parts"][number], self.folder / _part_name(number)
+            part, path = self.manifest["parts"][number], self.folder / part_name(number)
             if self.verify:
                 self._compare(part)
-            batch = _read_part(path)
+            batch = read_part(path)
             if len(batch) != part["rows"]:
-                raise ValueError(_damaged(path, f"expected {part['rows']:,} rows, got {len(batch):,}"))
-            self._tables[number] = {"id": _Column(batch.column(0), path), "text": _Column(batch.column(1), path)}
+                raise ValueError(damaged(path, f"expected {part['rows']:,} rows, got {len(batch):,}"))
+            self._tables[number] = {"id": Column(batch.column(0), path), "text": Column(batch.column(1), path)}
         return self._tables[number]
 
 
@@ -308,7 +309,7 @@ def _stated_files(manifest: Any) -> list[dict[str, Any]]:
     if manifest["format"] != FORMAT:
         raise ValueError(f"expected the format {FORMAT!r}, got {manifest['format']!r}")
     parts, index = list(manifest["parts"]), list(manifest["index"])
-    names = [*(_part_name(number) for number in range(len(parts))), HASHES, ROWS]
+    names = [*(part_name(number) for number in range(len(parts))), HASHES, ROWS]
     for name, file in zip(names, [*parts, *index], strict=True):
         if file["file"] != name:
             raise ValueError(f"expected the file {name}, got {file['file']!r}")
@@ -321,100 +322,9 @@ def _stated_files(manifest: Any) -> list[dict[str, Any]]:
     return [*parts, *index]
 
 
-class _Column:
-    """A column of strings whose offsets are looked at before Arrow follows them: in a damaged file they point anywhere."""
-
-    def __init__(self, column: Any, path: Path):
-        self.column, self.path = column, path
-        _, offsets, data = column.buffers()
-        self.offsets = np.frombuffer(offsets, np.int64)[: len(column) + 1] if len(column) else np.zeros(1, np.int64)
-        self.size = 0 if data is None else data.size
-
-    def slice(self, start: int, stop: int) -> list[str]:
-        begin, end = self.offsets[start:stop], self.offsets[start + 1 : stop + 1]
-        return self._strings(begin, end, lambda: self.column[start:stop])
-
-    def take(self, rows: np.ndarray) -> list[str]:
-        return self._strings(self.offsets[rows], self.offsets[rows + 1], lambda: self.column.take(rows))
-
-    def _strings(self, begin: np.ndarray, end: np.ndarray, values: Callable[[], Any]) -> list[str]:
-        if not ((begin >= 0) & (begin <= end) & (end <= self.size)).all():
-            raise ValueError(_damaged(self.path, "a text lies outside the file"))
-        try:
-            return values().to_pylist()
-        except UnicodeDecodeError as error:
-            raise ValueError(_damaged(self.path, str(error))) from error
-
-
-def _part_name(number: int) -> str:
-    return f"part-{number:05}.arrow"
-
-
 def _sweep(folder: Path, pattern: str) -> None:
     for path in folder.glob(pattern):
         path.unlink()
-
-
-def _write_part(path: Path, rows: list[tuple[str, str]], first: int) -> list[str]:
-    """Write one part, whole or not at all, and return its ids."""
-    import pyarrow as pa
-
-    ids, texts = [id for id, _ in rows], [text for _, text in rows]
-    try:
-        columns = [pa.array(values, pa.large_string()) for values in (ids, texts)]
-    except (TypeError, UnicodeEncodeError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        _explain(rows, first)
-        raise ValueError(f"rows from {first} on cannot be stored: {error}") from error
-    if any(column.null_count for column in columns):
-        _explain(rows, first)
-    batch = pa.record_batch(columns, names=["id", "text"])
-
-    with whole_file(path) as temporary, temporary.open("wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
-        writer.write_batch(batch)
-    return ids
-
-
-def _explain(rows: list[tuple[str, str]], first: int) -> None:
-    """Name the row that cannot be stored."""
-    for row, pair in enumerate(rows, start=first):
-        for value, what in zip(pair, ("id", "text"), strict=True):
-            if not isinstance(value, str):
-                raise TypeError(f"row {row}: expected a string as {what}, got {type(value).__name__}: {value!r:.80}")
-            try:
-                value.encode()
-            except UnicodeEncodeError as error:
-                raise ValueError(
-                    f"row {row}, id {pair[0]!r}: the {what} cannot be written as UTF-8 ({error.reason} at "
-                    f"position {error.start}); mend it with text.encode('utf-8', 'replace').decode()"
-                ) from error
-
-
-def _read_part(path: Path) -> Any:
-    """The one record batch of a part, memory-mapped."""
-    import pyarrow as pa
-
-    try:
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        expected = pa.schema([("id", pa.large_string()), ("text", pa.large_string())])
-        if reader.num_record_batches != 1 or not reader.schema.equals(expected):
-            raise ValueError("expected one batch with the columns id and text")
-        batch = reader.get_batch(0)
-        if any(column.null_count for column in batch.columns):
-            raise ValueError("expected an id and a text in every row")
-        batch.validate()
-        return batch
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise ValueError(_damaged(path, str(error))) from error
-
-
-def _whole_part(path: Path, part_rows: int) -> list[str] | None:
-    """The ids of a full part that an unfinished run left, or None."""
-    try:
-        batch = _read_part(path)
-        batch.validate(full=True)
-    except ValueError:
-        return None
-    return batch.column(0).to_pylist() if len(batch) == part_rows else None
 
 
 def _hash(ids: list[str]) -> np.ndarray:
@@ -455,7 +365,7 @@ def _write_index(folder: Path, hashes: np.ndarray, parts: list[dict[str, Any]]) 
 def _id_at(folder: Path, parts: list[dict[str, Any]], row: int) -> str:
     for part in parts:
         if row < part["rows"]:
-            return _read_part(folder / part["file"]).column(0)[row].as_py()
+            return read_part(folder / part["file"]).column(0)[row].as_py()
         row -= part["rows"]
     raise IndexError(row)
 
@@ -467,13 +377,9 @@ def _map(path: Path, rows: int) -> np.ndarray:
             raise ValueError(f"expected {rows:,} whole numbers")
         return values
     except (ValueError, EOFError, OverflowError, SyntaxError, TypeError) as error:
-        raise ValueError(_damaged(path, str(error))) from error
+        raise ValueError(damaged(path, str(error))) from error
 
 
 def _describe(path: Path, rows: int | None = None) -> dict[str, Any]:
     counted = {} if rows is None else {"rows": rows}
     return {"file": path.name, **counted, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
-
-
-def _damaged(path: Path, what: str) -> str:
-    return f"{path} is damaged: {what}; remove {path.parent} and store the texts again"
