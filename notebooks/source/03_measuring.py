@@ -359,25 +359,30 @@ for name, cosines in {"as they are": model, "to the 8th power": model**8}.items(
     print(f"{name:<17} Spearman {spearman(people, cosines):.2f}  Pearson {pearson:.2f}")
 
 # %% [markdown]
-# Two hundred pairs were written for this workbook. Beside the encoder stands the share of words that both sentences have in common.
+# Two hundred pairs were written for this workbook. Beside the encoder stand the share of words that both sentences have in common, and the same encoder before its first step, with random vectors.
 
 # %% tags=["nbval-ignore-output"]
 from workbook.data.toy import similarity_pairs
 
 graded = similarity_pairs()
 grades = np.array([pair.score for pair in graded])
-first, second = (encoder.encode(list(texts)) for texts in zip(*[(pair.first, pair.second) for pair in graded]))
+torch.manual_seed(0)
+untrained = TextEncoder(tokenizer, StaticEncoder(tokenizer.get_vocab_size(), 192), max_length=64)
 word_sets = [(set(pair.first.lower().split()), set(pair.second.lower().split())) for pair in graded]
-cosines, shared = (first * second).sum(axis=1), np.array([len(a & b) / len(a | b) for a, b in word_sets])
-print(f"Spearman: encoder {spearman(grades, cosines):.3f}, words in common {spearman(grades, shared):.3f}")
+similarity = {"words in common": np.array([len(a & b) / len(a | b) for a, b in word_sets])}
+for name, model in {"untrained": untrained, "trained": encoder}.items():
+    first, second = model.encode([pair.first for pair in graded]), model.encode([pair.second for pair in graded])
+    similarity[name] = (first * second).sum(axis=1)
+print({name: round(spearman(grades, values), 3) for name, values in similarity.items()})
 
 # %% tags=["nbval-ignore-output"]
 draws = np.random.default_rng(0).integers(len(grades), size=(1000, len(grades)))
-gains = [spearman(grades[rows], cosines[rows]) - spearman(grades[rows], shared[rows]) for rows in draws]
-print("difference, 95 % interval:", np.quantile(gains, [0.025, 0.975]).round(2))
+for other in ("words in common", "untrained"):
+    gains = [spearman(grades[d], similarity["trained"][d]) - spearman(grades[d], similarity[other][d]) for d in draws]
+    print(f"trained minus {other}, 95 % interval:", np.quantile(gains, [0.025, 0.975]).round(2))
 
 # %% [markdown]
-# The encoder orders the pairs better, although it learned from documentation, and in our run the interval stays above 0. It fails where the same is said in other words: "He died of a heart attack." and "A myocardial infarction killed him." got a cosine of 0.13. It has never seen those words in one place.
+# In our run the trained encoder has 0.44, shared words 0.33, and the interval of that difference stays above 0. Do not praise the training yet: random vectors have 0.42. Nearly all of the advantage was there before the first step, most likely because pieces of words are shared where whole words are not. Documentation taught the encoder hardly anything about such sentences. A baseline that costs nothing has just saved you from a wrong story.
 
 # %% [markdown]
 # ## Break it
@@ -442,7 +447,8 @@ for text in list(test.queries.values())[:3]:
 # %%
 from scipy.stats import spearmanr
 
-print("Spearman equal:", math.isclose(spearman(grades, shared), spearmanr(grades, shared).statistic, abs_tol=1e-12))
+cosines = similarity["trained"]
+print("Spearman equal:", math.isclose(spearman(grades, cosines), spearmanr(grades, cosines).statistic, abs_tol=1e-12))
 
 # %% [markdown]
 # One difference that you should know: trec_eval leaves a query out of the mean when the run has no result for it. The package counts it as 0 and warns you.

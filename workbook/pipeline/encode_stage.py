@@ -25,7 +25,8 @@ from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
 from workbook.pipeline.workers import device_of, join, place, run_tasks
 
-SHARD_ROWS, SLOW_SHARD_ROWS = 100_000, 5_000  # of a bag of vectors, and of a transformer: a minute or two each
+SHARD_ROWS = 100_000  # of a bag of vectors: seconds
+SLOW_SHARD_ROWS = 5_000  # of a transformer: a minute or two for a small one
 AT_A_TIME = 16_384  # texts that are read from disk together
 
 

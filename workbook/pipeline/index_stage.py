@@ -148,9 +148,8 @@ def add_shard(work: str, number: int) -> str:
         first = _first_row(work, number)
         for start in range(0, len(vectors), 16_384):
             piece = vectors[start : start + 16_384].astype(np.float32)
-            rows = np.arange(
-                first + start, first + start + len(piece)
-            )  # faiss reads it by its address: it needs a name
+            # faiss reads the row numbers by their address, so they need a name that lives as long.
+            rows = np.arange(first + start, first + start + len(piece))
             add_preassigned(built, piece, nearest_lists(piece, lists, groups, on), rows)
         write_faiss(built, path)
     return ""
