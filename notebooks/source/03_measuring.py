@@ -382,7 +382,7 @@ for other in ("words in common", "untrained"):
     print(f"trained minus {other}, 95 % interval:", np.quantile(gains, [0.025, 0.975]).round(2))
 
 # %% [markdown]
-# In our run the trained encoder has 0.44, shared words 0.33, and the interval of that difference stays above 0. Do not praise the training yet: random vectors have 0.42. Nearly all of the advantage was there before the first step, most likely because pieces of words are shared where whole words are not. Documentation taught the encoder hardly anything about such sentences. A baseline that costs nothing has just saved you from a wrong story.
+# In our run the trained encoder has 0.44, shared words 0.33, and the interval of that difference stays above 0. Do not praise the training yet: random vectors have 0.42, and the interval of that difference holds 0. Nearly all of the advantage was there before the first step, most likely because pieces of words are shared where whole words are not. Documentation taught the encoder hardly anything about such sentences. A baseline that costs nothing has just saved you from a wrong story.
 
 # %% [markdown]
 # ## Break it
