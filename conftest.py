@@ -4,7 +4,7 @@ import os
 
 from hypothesis import settings
 
-from workbook.notebooks import KERNEL
+from workbook.book.notebooks import KERNEL
 
 for name, value in KERNEL.items():
     if name != "WORKBOOK_LIVE":
@@ -19,7 +19,7 @@ def pytest_configure(config):
         from nbval.plugin import IPyNbCell
     except ImportError:
         return
-    from tests.notebooks.compare import comparable
+    from tests.helpers.compare import comparable
 
     IPyNbCell.sanitize = lambda cell, value: comparable(value)
     if config.option.__dict__.get("nbval"):

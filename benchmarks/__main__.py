@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from workbook import machine
-from workbook.files import write_json
+from workbook.support import machine
+from workbook.support.files import write_json
 
 NAMES = (
     "search",

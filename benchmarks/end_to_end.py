@@ -17,17 +17,17 @@ import torch
 
 from benchmarks.timing import timed
 from workbook.bm25 import BM25
-from workbook.colbert import ColbertEncoder, fit_colbert
 from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
 from workbook.data import Collection, load
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, train_tokenizer
-from workbook.fusion import score_fusion
-from workbook.inverted_index import InvertedIndex, sparse_search
+from workbook.index.inverted import InvertedIndex, sparse_search
 from workbook.late_interaction import maxsim_search
-from workbook.leaderboard import leaderboard
+from workbook.late_interaction.colbert import ColbertEncoder, fit_colbert
 from workbook.losses import info_nce, matryoshka_loss
+from workbook.metrics.leaderboard import leaderboard
 from workbook.mining import mine_hard_negatives, training_tuples
 from workbook.rerank import rerank
+from workbook.rerank.fusion import score_fusion
 from workbook.similarity import Run, dense_search
 from workbook.sparse import SpladeEncoder, fit_splade
 from workbook.train import fit

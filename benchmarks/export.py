@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from benchmarks.models import HEADS, TRANSFORMER, VOCABULARY, pairs
 from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
 from workbook.export import OnnxEncoder, export_onnx, load_onnx
-from workbook.zoo import FAMILIES, MINILM, load, minilm_from_wheel
+from workbook.zoo.families import FAMILIES, MINILM, load, minilm_from_wheel
 
 PASSAGES, QUERIES, LENGTH = 500, 100, 128
 BATCHES = {1: 100, 32: 15}  # texts at a time -> how many calls

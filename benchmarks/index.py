@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.timing import row, timed
 from workbook.index import FlatIndex, HNSWIndex, IVFIndex, IVFPQIndex, PQIndex, bytes_per_vector
-from workbook.quantize import hamming_search, quantize_embeddings
+from workbook.index.quantize import hamming_search, quantize_embeddings
 
 PASSAGES, TRAINING, QUERIES, SIZE, K = 50_000, 10_000, 1_000, 128, 10
 NLIST, NPROBE, M, NBITS = 256, 8, 16, 8

@@ -20,8 +20,8 @@ from torch import Tensor
 from benchmarks.models import TRANSFORMER, Pairs, load_peer, pairs, save_encoders
 from benchmarks.timing import cpu_seconds, timed
 from workbook.encoder import TextEncoder, load
-from workbook.large_batch import peak_saved_bytes
 from workbook.train import fit
+from workbook.train.gradcache import peak_saved_bytes
 
 LENGTH, TEMPERATURE = 128, 0.05
 BATCH, MINI_BATCH, REPEATS = 128, 32, 2

@@ -8,8 +8,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from benchmarks.timing import row
 from workbook.late_interaction import maxsim
-from workbook.plaid import PlaidIndex
-from workbook.residual_codec import ResidualCodec
+from workbook.late_interaction.plaid import PlaidIndex
+from workbook.late_interaction.residual_codec import ResidualCodec
 
 PASSAGES, SHORTEST, LONGEST, SIZE, QUERY_TOKENS, K = 2_000, 20, 180, 128, 32, 10
 WORDS, CENTROIDS = 1_000, 1_024

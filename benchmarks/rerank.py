@@ -12,7 +12,7 @@ from benchmarks.models import HEADS, HIDDEN, LAYERS, VOCABULARY, pairs
 from benchmarks.timing import rate_row, row
 from workbook.cross_encoder import CrossEncoder
 from workbook.encoder import TransformerEncoder, train_tokenizer
-from workbook.fusion import rrf
+from workbook.rerank.fusion import rrf
 
 QUERIES, DEPTH, LENGTH = 8, 50, 128
 

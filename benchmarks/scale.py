@@ -18,8 +18,8 @@ import sys
 import time
 from pathlib import Path
 
-from workbook import machine
-from workbook.files import write_json
+from workbook.support import machine
+from workbook.support.files import write_json
 
 RECORD = Path(__file__).resolve().parents[1] / "workbook" / "pipeline" / "records" / "scale.json"
 QUERIES = 2_000  # of dev that are searched and evaluated, whatever the size

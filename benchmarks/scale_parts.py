@@ -17,7 +17,7 @@ def text(work: Path) -> dict:
     import psutil
     import pyarrow  # noqa: F401  its own size is not that of the texts
 
-    from workbook.data.storage import open_texts, store_texts
+    from workbook.data.stored.storage import open_texts, store_texts
 
     process = psutil.Process()
     before, start = process.memory_info().rss, time.perf_counter()

@@ -14,7 +14,7 @@ from sentence_transformers import SparseEncoder
 from benchmarks.models import HEADS, HIDDEN, LAYERS, VOCABULARY, pairs
 from benchmarks.timing import row
 from workbook.encoder import TransformerEncoder, train_tokenizer
-from workbook.inverted_index import InvertedIndex, SparseVectors
+from workbook.index.inverted import InvertedIndex, SparseVectors
 from workbook.sparse import SpladeEncoder
 
 PASSAGES, QUERIES, WORDS, K = 20_000, 500, 8_000, 100

@@ -7,13 +7,13 @@ import sys
 import pytest
 
 from workbook.__main__ import _parser, main
-from workbook.learner import start
+from workbook.book.learner import start
 
 
 @pytest.fixture
 def learn(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBOOK_LEARN", str(tmp_path / "learn"))
-    monkeypatch.setattr("workbook.environment.ensure", lambda extras: sys.executable)
+    monkeypatch.setattr("workbook.book.environment.ensure", lambda extras: sys.executable)
     return tmp_path / "learn"
 
 

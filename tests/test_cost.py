@@ -3,7 +3,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from workbook.cost import multiply_adds
-from workbook.transformer import TransformerEncoder
+from workbook.encoder.transformer import TransformerEncoder
 
 
 def test_by_hand():

@@ -13,23 +13,23 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorDeviceMismatchError, FakeTensorMode
 
 from workbook import losses, pooling
-from workbook.colbert import ColbertEncoder, fit_colbert
+from workbook.adapt.lora import add_lora, merge
 from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, train_tokenizer
+from workbook.encoder.transformer import EncoderBlock, attention, attention_mask, token_positions
 from workbook.geometry import alignment
 from workbook.index import FlatIndex, IVFIndex, IVFPQIndex, PQIndex, kmeans
 from workbook.late_interaction import maxsim, token_alignments
-from workbook.lora import add_lora, merge
+from workbook.late_interaction.colbert import ColbertEncoder, fit_colbert
+from workbook.late_interaction.plaid import PlaidIndex
+from workbook.late_interaction.residual_codec import ResidualCodec
 from workbook.mining import mine_hard_negatives
-from workbook.plaid import PlaidIndex
 from workbook.pretraining import MaskedLanguageModel, NextTokenModel, pretrain
+from workbook.pretraining.retromae import RetroMAE, attend
 from workbook.recipes import distilled
-from workbook.residual_codec import ResidualCodec
-from workbook.retromae import RetroMAE, attend
 from workbook.similarity import cos_sim, dot_score, euclidean_sim, normalize, top_k
 from workbook.sparse import SpladeEncoder, fit_splade, flops, splade_loss, splade_pool
 from workbook.train import fit
-from workbook.transformer import EncoderBlock, attention, attention_mask, token_positions
 
 DEVICES = [
     "cpu",

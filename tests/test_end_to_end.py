@@ -6,8 +6,8 @@ import pytest
 from benchmarks import end_to_end as e2e
 from workbook.data import load
 from workbook.metrics import evaluate
+from workbook.metrics.significance import bootstrap_ci
 from workbook.rerank import ceiling
-from workbook.significance import bootstrap_ci
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.test_encoder import TEXTS, TOKENIZER, small
-from workbook.checkpoint import HuggingFaceBackbone
+from tests.encoder.test_text_encoder import TEXTS, TOKENIZER, small
 from workbook.encoder import TextEncoder
+from workbook.encoder.saving import HuggingFaceBackbone
 from workbook.export import SETTINGS, OnnxEncoder, export_onnx, load_onnx
 from workbook.pooling import AttentionPool, cls_pool, last_token_pool, max_pool, mean_pool, weighted_mean_pool
 from workbook.train import fit
@@ -169,7 +169,7 @@ def test_what_is_not_installed_is_named(tmp_path, monkeypatch, missing):
 @pytest.mark.slow
 def test_nothing_is_printed(tmp_path):
     code = (
-        "import sys; from tests.test_encoder import small; from workbook.export import export_onnx\n"
+        "import sys; from tests.encoder.test_text_encoder import small; from workbook.export import export_onnx\n"
         "export_onnx(small(static=True), sys.argv[1], int8=True).encode(['a list'])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "x")], capture_output=True, text=True, check=True)

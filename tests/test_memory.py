@@ -13,13 +13,13 @@ from tests.test_cross_encoder import untrained as cross_encoder
 from tests.test_sparse import untrained as sparse_encoder
 from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
 from workbook.index import FlatIndex, HNSWIndex, IVFIndex, IVFPQIndex, PQIndex
-from workbook.inverted_index import InvertedIndex
-from workbook.near_duplicates import MinHashIndex
-from workbook.pretraining_pairs import inverse_cloze_pairs, span_pairs, title_body_pairs
-from workbook.rescore import funnel_search, rescore
-from workbook.residual_codec import ResidualCodec
+from workbook.index.inverted import InvertedIndex
+from workbook.index.rescore import funnel_search, rescore
+from workbook.late_interaction.residual_codec import ResidualCodec
+from workbook.pretraining.pairs import inverse_cloze_pairs, span_pairs, title_body_pairs
 from workbook.similarity import dense_search
 from workbook.training_data import decontaminate
+from workbook.training_data.near_duplicates import MinHashIndex
 
 D = 32
 
@@ -184,7 +184,7 @@ def test_rescoring_holds_the_vectors_of_one_query():
 
 @pytest.mark.slow
 def test_a_residual_codec_needs_what_it_returns(monkeypatch):
-    monkeypatch.setattr("workbook.residual_codec.AT_A_TIME", 64 * D)
+    monkeypatch.setattr("workbook.late_interaction.residual_codec.AT_A_TIME", 64 * D)
     codec = ResidualCodec.train(torch.nn.functional.normalize(torch.from_numpy(vectors(1_000))), num_centroids=16)
 
     def beside(L):
@@ -262,7 +262,7 @@ def test_a_cross_encoder_keeps_a_score_for_each_pair_and_no_more(monkeypatch):
 
 @pytest.mark.slow
 def test_an_encoder_keeps_a_vector_for_each_text_and_no_more(monkeypatch):
-    monkeypatch.setattr("workbook.encoder.SORTED_TOGETHER", 200)
+    monkeypatch.setattr("workbook.encoder.text_encoder.SORTED_TOGETHER", 200)
     texts = [" ".join(f"w{i}" for i in range(60))]
     model = TextEncoder(train_tokenizer(texts, 100), StaticEncoder(100, 4), max_length=60)
 

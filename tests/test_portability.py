@@ -105,7 +105,7 @@ OTHER_ALPHABET = r"""
 import sys
 from dataclasses import replace
 from pathlib import Path
-from tests.pipeline.small import STAGES, collection
+from tests.helpers.small import STAGES, collection
 from workbook import pipeline
 
 small = collection()
@@ -130,7 +130,7 @@ for name, stage in STAGES.items():
 def test_the_pipeline_writes_the_same_bytes_where_the_system_knows_another_alphabet(tmp_path):
     pytest.importorskip("faiss")
     pytest.importorskip("pyarrow")
-    from tests.pipeline.small import contents
+    from tests.helpers.small import contents
 
     ascii = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C", "LANG": "C"}
     for name, environment in (("any", {}), ("ascii", ascii)):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbook.encoder import TransformerEncoder, train_tokenizer
-from workbook.inverted_index import InvertedIndex, SparseVectors, sparse_search
+from workbook.index.inverted import InvertedIndex, SparseVectors, sparse_search
 from workbook.sparse import SpladeEncoder, fit_splade, flops, l1, splade_loss, splade_pool
 
 COLOURS = ["red", "green", "blue", "black", "white", "brown", "pink", "gray"]

@@ -1,9 +1,7 @@
 """The command line: everything that `make` does, and the learner's own commands.
 
-    python -m workbook lab          open the learner's edition in JupyterLab
-    python -m workbook doctor       is this machine ready? how is it mended?
-
-Taught in 00.
+python -m workbook lab          open the learner's edition in JupyterLab
+python -m workbook doctor       is this machine ready? how is it mended?
 """
 
 from __future__ import annotations  # an older Python must get as far as the message that it is too old
@@ -14,13 +12,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workbook import environment
-from workbook.environment import ROOT, SetupError
+from workbook.book import environment
+from workbook.book.environment import ROOT, SetupError
 from workbook.pipeline.commands import add_commands
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit status. Taught in 00."""
+    """Run one command and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # Windows writes to files and pipes in an alphabet that lacks → and ✓
@@ -93,7 +91,7 @@ def _lab(options: argparse.Namespace) -> int:
 
 def _start(options: argparse.Namespace) -> int:
     from workbook import data
-    from workbook.learner import start
+    from workbook.book.learner import start
 
     print("\n".join(start(_learn()) or ["Every chapter is there and up to date."]))
     docs = data.load("pydocs")  # built once, so that no chapter waits for it
@@ -113,7 +111,7 @@ def _doctor(options: argparse.Namespace) -> int:
     python = environment.venv_python()
     if python.exists() and Path(sys.prefix).resolve() != environment.VENV.resolve():
         return subprocess.call([str(python), "-m", "workbook", "doctor"], cwd=ROOT)
-    from workbook.doctor import examine
+    from workbook.book.doctor import examine
 
     findings = examine(_learn())
     print("\n".join(map(str, findings)))
@@ -121,7 +119,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _reset(options: argparse.Namespace) -> int:
-    from workbook.learner import reset
+    from workbook.book.learner import reset
 
     try:
         print(reset(options.chapter, _learn(), ask=None if options.yes else input))
@@ -156,7 +154,7 @@ def _claims(options: argparse.Namespace) -> int:
 
 
 def _notebooks(options: argparse.Namespace) -> int:
-    from workbook.notebooks import BuildError, build
+    from workbook.book.notebooks import BuildError, build
 
     try:
         build(options.chapters)

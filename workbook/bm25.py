@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from workbook.inverted_index import InvertedIndex, best
+from workbook.index.inverted import InvertedIndex, best
 from workbook.similarity import Run
 
 Tokenize = Callable[[str], list[str]]
@@ -61,7 +61,7 @@ STOP_WORDS = frozenset(
 
 
 def words(text: str) -> list[str]:
-    """Lowercase runs of letters, digits and underscores, two characters or more. Taught in 03."""
+    """Lowercase runs of letters, digits and underscores, two characters or more."""
     return re.findall(r"\b\w\w+\b", text.lower())
 
 
@@ -78,7 +78,7 @@ class Words:
         ValueError: there is no such list or no stemmer for that language.
         ImportError: PyStemmer is not installed.
 
-    Stop words are left out before stemming, as in bm25s. Source: Porter 2001 for the stemmers. Taught in 03.
+    Stop words are left out before stemming, as in bm25s. Source: Porter 2001 for the stemmers.
     """
 
     def __init__(self, stop_words: str | Iterable[str] = (), stemmer: str | Callable[[str], str] | None = None):
@@ -132,7 +132,7 @@ class BM25:
         ValueError: an argument is out of range.
 
     Equal to bm25s in each method. Source: Robertson and Zaragoza 2009; Kamphuis et al. 2020 for the
-    variants; Lù 2024 for scoring ahead of time. Taught in 03.
+    variants; Lù 2024 for scoring ahead of time.
     """
 
     def __init__(
@@ -153,12 +153,10 @@ class BM25:
         grows with the words of the corpus, a few numbers for each, as the index does; it does not hold the texts.
 
         Args:
-            corpus: passage id -> text: a dictionary, or `workbook.data.storage.StoredTexts`. An empty text
+            corpus: passage id -> text: a dictionary, or `workbook.data.stored.storage.StoredTexts`. An empty text
                 matches nothing.
         Returns:
             itself.
-
-        Taught in 03.
         """
         self.passage_ids = list(corpus)
         lengths: list[int] = []
@@ -191,7 +189,7 @@ class BM25:
         return self
 
     def scores(self, query: str) -> np.ndarray:
-        """The score of every passage for one query: (N,) in float64. A word twice counts twice. Taught in 03."""
+        """The score of every passage for one query: (N,) in float64. A word twice counts twice."""
         points, common = self._points(query)
         return points + common
 
@@ -205,8 +203,6 @@ class BM25:
             run: query id -> passage id -> score, best first; equal scores in the order of the corpus.
         Raises:
             ValueError: k is not positive.
-
-        Taught in 03.
         """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")

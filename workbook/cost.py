@@ -26,7 +26,7 @@ def multiply_adds(
     Raises:
         ValueError: a number is negative.
 
-    Doubled, it is what `torch.utils.flop_counter` counts. Taught in 01.
+    Doubled, it is what `torch.utils.flop_counter` counts.
     """
     T, D, L = tokens, hidden_size, num_layers
     inner = 4 * D if intermediate_size is None else intermediate_size

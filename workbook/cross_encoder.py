@@ -23,12 +23,12 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from workbook.batches import rectangle
-from workbook.checkpoint import find_model
 from workbook.encoder import evaluating, pad_id_of
-from workbook.model_folder import load_model, save_model
-from workbook.train import AT_A_TIME, History, check_tuples, fingerprint, loss_name, optimize
-from workbook.transformer import TransformerEncoder, bert_config, bert_name
+from workbook.encoder.model_folder import load_model, save_model
+from workbook.encoder.saving import find_model
+from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name
+from workbook.train.batches import rectangle
+from workbook.train.fit import AT_A_TIME, History, check_tuples, fingerprint, loss_name, optimize
 
 Pair = tuple[str, str]
 CERTAIN = 100.0  # as a label: its softmax against labels of 0 is 1 at that passage
@@ -54,7 +54,7 @@ class CrossEncoder(nn.Module):
     Raises:
         ValueError: max_length has no room for two texts, or is more than the backbone takes.
 
-    Equal to `BertForSequenceClassification` with one label. Source: Nogueira and Cho 2019. Taught in 15.
+    Equal to `BertForSequenceClassification` with one label. Source: Nogueira and Cho 2019.
     """
 
     def __init__(self, tokenizer: Tokenizer, backbone: TransformerEncoder, max_length: int = 256):
@@ -100,8 +100,6 @@ class CrossEncoder(nn.Module):
             the encoder itself, changed in place.
         Raises:
             ValueError: as in `TransformerEncoder.start_from_words`.
-
-        Taught in 15.
         """
         self.backbone.start_from_words(words, deviation)
         for layer in self.modules():
@@ -116,7 +114,7 @@ class CrossEncoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie. Taught in 15."""
+        """Where the weights lie."""
         return self.classifier.weight.device
 
     def token_ids(self, pairs: Sequence[Pair]) -> tuple[list[list[int]], list[list[int]]]:
@@ -126,21 +124,19 @@ class CrossEncoder(nn.Module):
 
         Raises:
             TypeError: something else than pairs of strings.
-
-        Taught in 15.
         """
         _check_pairs(pairs)
         encoded = self.tokenizer.encode_batch_fast([(first, second) for first, second in pairs])
         return [encoding.ids for encoding in encoded], [encoding.type_ids for encoding in encoded]
 
     def pad(self, ids: Sequence[Any], segments: Sequence[Any]) -> tuple[Tensor, Tensor, Tensor]:
-        """Fill up to the longest: input_ids, mask and segment_ids, each (B, T). Taught in 15."""
+        """Fill up to the longest: input_ids, mask and segment_ids, each (B, T)."""
         input_ids, mask = rectangle([torch.as_tensor(tokens) for tokens in ids], self.pad_id)
         segment_ids, _ = rectangle([torch.as_tensor(numbers) for numbers in segments], 0)
         return input_ids, mask, segment_ids
 
     def forward(self, input_ids: Tensor, mask: Tensor, segment_ids: Tensor) -> Tensor:
-        """input_ids, mask and segment_ids, each (B, T) -> one logit per pair, (B,). Taught in 15."""
+        """input_ids, mask and segment_ids, each (B, T) -> one logit per pair, (B,)."""
         first = self.backbone(input_ids, mask, segment_ids)[:, 0]  # (B, D), the hidden state of [CLS]
         return self.classifier(self.dropout(self.pooler(first).tanh()))[:, 0]
 
@@ -157,7 +153,7 @@ class CrossEncoder(nn.Module):
             TypeError: something else than pairs of strings.
             ValueError: batch_size is not positive.
 
-        Equal to sentence-transformers' `CrossEncoder.predict` with `activation_fn=Identity`. Taught in 15.
+        Equal to sentence-transformers' `CrossEncoder.predict` with `activation_fn=Identity`.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
@@ -174,14 +170,14 @@ class CrossEncoder(nn.Module):
         return scores
 
     def scores(self, pairs: Sequence[Pair], batch_size: int = 32) -> np.ndarray:
-        """`predict` under a name that says what it returns: logits, (N,). Taught in 15."""
+        """`predict` under a name that says what it returns: logits, (N,)."""
         return self.predict(pairs, batch_size)
 
     def probabilities(self, pairs: Sequence[Pair], batch_size: int = 32) -> np.ndarray:
         """σ(score) of each pair, (N,) between 0 and 1: the share of such pairs that are relevant, as in training.
 
         The order is that of the scores. A pairwise or listwise training fixes only the order, so there the
-        number is between 0 and 1 and means no more than that. Taught in 15.
+        number is between 0 and 1 and means no more than that.
         """
         return torch.from_numpy(self.predict(pairs, batch_size)).sigmoid().numpy()
 
@@ -192,8 +188,6 @@ class CrossEncoder(nn.Module):
 
         Raises:
             FileExistsError: the folder holds something else.
-
-        Taught in 15.
         """
         weights: dict[str, Tensor] = {f"bert.{bert_name(name)}": p for name, p in self.backbone.named_parameters()}
         head = {"bert.pooler.dense": self.pooler, "classifier": self.classifier}
@@ -216,8 +210,6 @@ class CrossEncoder(nn.Module):
         Raises:
             FileNotFoundError: the folder holds no cross-encoder.
             ValueError: a file in it is damaged.
-
-        Taught in 15.
         """
         settings, weights, tokenizer = load_model(folder, "cross_encoder")
         try:
@@ -245,8 +237,6 @@ class CrossEncoder(nn.Module):
         Raises:
             FileNotFoundError: the model is neither a folder nor in the cache.
             ValueError: the model is built in another way than BERT, or has more than one label.
-
-        Taught in 15.
         """
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -305,7 +295,7 @@ def fit_cross_encoder(
         ValueError: there are no tuples, they differ in length, or labels do not belong to them.
         FloatingPointError: as in `optimize`.
 
-    Source: Nogueira and Cho 2019 (pointwise); Burges et al. 2005 (pairwise); Cao et al. 2007 (listwise). Taught in 15.
+    Source: Nogueira and Cho 2019 (pointwise); Burges et al. 2005 (pairwise); Cao et al. 2007 (listwise).
     """
     n = check_tuples(tuples)
     if labels is None:

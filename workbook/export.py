@@ -33,7 +33,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from workbook.encoder import TextEncoder
-from workbook.files import inside, write_atomically, write_json
+from workbook.support.files import inside, write_atomically, write_json
 
 SETTINGS = "workbook-onnx.json"
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "sentence_embedding"
@@ -54,7 +54,7 @@ def export_onnx(encoder: TextEncoder, folder: str | Path, int8: bool = False) ->
         FileExistsError: the folder holds something else.
         ValueError: the model is too large for one ONNX file, 2 GB.
 
-    Source: `torch.onnx.export`, `onnxruntime.quantization.quantize_dynamic`. Taught in 21.
+    Source: `torch.onnx.export`, `onnxruntime.quantization.quantize_dynamic`.
     """
     folder = Path(folder)
     for name in ("onnx", "onnxscript", "onnxruntime"):
@@ -96,8 +96,6 @@ def load_onnx(folder: str | Path, num_threads: int = 0) -> "OnnxEncoder":
         FileNotFoundError: there is no exported encoder.
         ImportError: onnxruntime is not installed.
         ValueError: a file is damaged.
-
-    Taught in 21.
     """
     folder = Path(folder)
     if not (folder / SETTINGS).exists():
@@ -123,8 +121,6 @@ class OnnxEncoder(TextEncoder):
         session: an `onnxruntime.InferenceSession`.
         tokenizer: the JSON text of a tokenizer.
         saved: what `export_onnx` wrote down.
-
-    Taught in 21.
     """
 
     def __init__(self, session: Any, tokenizer: str, saved: dict[str, Any]):
@@ -137,11 +133,11 @@ class OnnxEncoder(TextEncoder):
 
     @property
     def device(self) -> torch.device:
-        """The processor, always. Taught in 21."""
+        """The processor, always."""
         return torch.device("cpu")
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
-        """input_ids (B, T), mask (B, T) -> one vector per text, (B, D). Taught in 21."""
+        """input_ids (B, T), mask (B, T) -> one vector per text, (B, D)."""
         inputs = (x.cpu().long().numpy() for x in (input_ids, mask))
         (embedding,) = self.session.run([OUTPUT], dict(zip(INPUTS, inputs, strict=True)))
         return torch.from_numpy(embedding)
@@ -151,8 +147,6 @@ class OnnxEncoder(TextEncoder):
 
         Raises:
             TypeError: always; copy the folder instead.
-
-        Taught in 21.
         """
         raise TypeError("an OnnxEncoder is saved where export_onnx wrote it; copy that folder, or save the TextEncoder")
 

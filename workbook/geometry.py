@@ -26,7 +26,7 @@ def alignment(x: Tensor, y: Tensor, alpha: float = 2.0) -> Tensor:
     Raises:
         ValueError: shapes differ.
 
-    Source: Wang and Isola 2020. Taught in 04.
+    Source: Wang and Isola 2020.
     """
     if x.ndim != 2 or x.shape != y.shape:
         raise ValueError(f"expected two tensors of the same shape (B, D), got {tuple(x.shape)} and {tuple(y.shape)}")
@@ -48,7 +48,7 @@ def uniformity(x: Tensor, t: float = 2.0) -> Tensor:
     Raises:
         ValueError: fewer than two vectors.
 
-    Source: Wang and Isola 2020. Taught in 04.
+    Source: Wang and Isola 2020.
     """
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"expected (N, D) with at least two vectors, got {tuple(x.shape)}; one vector has no spread")

@@ -22,7 +22,7 @@ def cls_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes do not belong together.
 
-    Source: Devlin et al. 2019 (BERT). Equal to sentence-transformers `Pooling("cls")`. Taught in 02.
+    Source: Devlin et al. 2019 (BERT). Equal to sentence-transformers `Pooling("cls")`.
     """
     _check(hidden, mask)
     return _token_at(hidden, mask, mask.bool().int().argmax(dim=1))
@@ -40,7 +40,6 @@ def last_token_pool(hidden: Tensor, mask: Tensor) -> Tensor:
         ValueError: the shapes do not belong together.
 
     Source: Wang et al. 2024 (E5-mistral). Equal to sentence-transformers `Pooling("lasttoken")`.
-    Taught in 02.
     """
     _check(hidden, mask)
     T = mask.shape[1]
@@ -60,7 +59,7 @@ def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes do not belong together.
 
-    Source: Reimers and Gurevych 2019. Equal to sentence-transformers `Pooling("mean")`. Taught in 02.
+    Source: Reimers and Gurevych 2019. Equal to sentence-transformers `Pooling("mean")`.
     """
     _check(hidden, mask)
     return _weighted_mean(hidden, mask.to(hidden.dtype))
@@ -83,7 +82,6 @@ def weighted_mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
         ValueError: the shapes do not belong together.
 
     Source: Muennighoff 2022 (SGPT). Equal to sentence-transformers `Pooling("weightedmean")`.
-    Taught in 02.
     """
     _check(hidden, mask)
     weight = mask.to(hidden.dtype) * mask.long().cumsum(dim=1)  # (B, T): 1, 2, 3, … over the tokens
@@ -102,7 +100,7 @@ def max_pool(hidden: Tensor, mask: Tensor) -> Tensor:
         ValueError: the shapes do not belong together.
 
     Source: Conneau et al. 2017 (InferSent). Equal to sentence-transformers `Pooling("max")` on every
-    row with a token. Taught in 02.
+    row with a token.
     """
     _check(hidden, mask)
     is_token = mask.bool()
@@ -127,7 +125,6 @@ def attention_pool(hidden: Tensor, mask: Tensor, query: Tensor) -> Tensor:
         ValueError: the shapes do not belong together.
 
     Source: Yang et al. 2016 (hierarchical attention networks), with one learned query vector.
-    Taught in 02.
     """
     return _weighted_sum(hidden, attention_weights(hidden, mask, query))
 
@@ -139,8 +136,6 @@ def attention_weights(hidden: Tensor, mask: Tensor, query: Tensor) -> Tensor:
 
     Raises:
         ValueError: the shapes do not belong together.
-
-    Taught in 02.
     """
     _check(hidden, mask)
     if query.shape != hidden.shape[2:]:
@@ -160,8 +155,6 @@ class AttentionPool(nn.Module):
 
     Args:
         hidden_size: D.
-
-    Taught in 02.
     """
 
     def __init__(self, hidden_size: int):
@@ -169,7 +162,7 @@ class AttentionPool(nn.Module):
         self.query = nn.Parameter(torch.zeros(hidden_size))
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """Pool hidden (B, T, D) under mask (B, T) to (B, D). Taught in 02."""
+        """Pool hidden (B, T, D) under mask (B, T) to (B, D)."""
         return attention_pool(hidden, mask, self.query.to(hidden.dtype))
 
 

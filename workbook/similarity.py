@@ -25,7 +25,7 @@ def normalize(x: Tensor) -> Tensor:
     Returns:
         (..., D).
 
-    Equal to `torch.nn.functional.normalize(x, dim=-1)`. Taught in 02.
+    Equal to `torch.nn.functional.normalize(x, dim=-1)`.
     """
     return x / x.norm(dim=-1, keepdim=True).clamp(min=1e-12)
 
@@ -36,7 +36,7 @@ def dot_score(a: Tensor, b: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes do not belong together.
 
-    Equal to sentence-transformers `util.dot_score`. Taught in 02.
+    Equal to sentence-transformers `util.dot_score`.
     """
     a, b = _matrices(a, b)
     return a @ b.T
@@ -50,7 +50,7 @@ def cos_sim(a: Tensor, b: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes do not belong together.
 
-    Equal to sentence-transformers `util.cos_sim`. Taught in 02.
+    Equal to sentence-transformers `util.cos_sim`.
     """
     a, b = _matrices(a, b)
     return normalize(a) @ normalize(b).T
@@ -62,7 +62,7 @@ def euclidean_sim(a: Tensor, b: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes do not belong together.
 
-    Equal to sentence-transformers `util.euclidean_sim`. Taught in 02.
+    Equal to sentence-transformers `util.euclidean_sim`.
     """
     a, b = _matrices(a, b)
     return -torch.cdist(a, b, p=2.0)
@@ -92,7 +92,7 @@ def top_k(
         ValueError: k or chunk_size is not positive, the shapes do not belong together, or a score is
             NaN; the message names the row it came from.
 
-    The same results as a faiss flat index. Taught in 03.
+    The same results as a faiss flat index.
     """
     queries, corpus = _matrices(queries, corpus)
     if k < 1 or chunk_size < 1:
@@ -127,8 +127,6 @@ def dot_score_of_one(query: Tensor, x: Tensor) -> Tensor:
 
     A product with one row takes as long as reading x, which numpy does faster than torch. It cannot where
     there is a gradient, another dtype or an accelerator.
-
-    Taught in 03.
     """
     if any(a.requires_grad or a.dtype != torch.float32 or a.device.type != "cpu" for a in (query, x)):
         return query @ x.T
@@ -144,8 +142,6 @@ def first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
         k: how many; when k > N, all N are returned.
     Returns:
         values and positions, both (Q, K).
-
-    Taught in 03.
     """
     k = min(k, scores.shape[1])
     values, ids = scores.topk(min(k + 1, scores.shape[1]), dim=1)  # one more, to see whether the cut parts equal scores
@@ -193,8 +189,6 @@ def dense_search(
         run: query id -> passage id -> score, best first.
     Raises:
         ValueError: k or chunk_size is not positive, or the corpus and its embeddings differ in number.
-
-    Taught in 03.
     """
     passage_ids = list(corpus)
     if corpus_embeddings is not None and len(corpus_embeddings) != len(corpus):
@@ -229,8 +223,6 @@ def as_run(queries: Iterable[str], passage_ids: Sequence[str], scores: Any, ids:
         ids: (Q, K) row numbers; below 0 where there is no result.
     Returns:
         run: query id -> passage id -> score, best first.
-
-    Taught in 03.
     """
     return {
         query_id: {passage_ids[i]: score for i, score in zip(row, row_scores, strict=True) if i >= 0}

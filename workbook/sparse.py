@@ -23,13 +23,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbook.encoder import TextEncoder, check_texts, evaluating
-from workbook.frontend import budgeted
-from workbook.inverted_index import SparseVectors
-from workbook.model_folder import load_model, save_model
+from workbook.encoder.model_folder import load_model, save_model
+from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name
+from workbook.index.inverted import SparseVectors
 from workbook.pretraining import LanguageModelHead
 from workbook.similarity import dot_score
-from workbook.train import History, fit
-from workbook.transformer import TransformerEncoder, bert_config, bert_name
+from workbook.support.frontend import budgeted
+from workbook.train.fit import History, fit
 
 SETTINGS = ("max_length", "query_prompt", "document_prompt", "padding_side")
 TEXTS_AT_A_TIME = 8_192  # that are tokenized and sorted by length together
@@ -51,7 +51,7 @@ def splade_pool(logits: Tensor, mask: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes do not belong together.
 
-    Equal to sentence-transformers `SpladePooling`. Source: Formal et al. 2021 (SPLADE v2). Taught in 16.
+    Equal to sentence-transformers `SpladePooling`. Source: Formal et al. 2021 (SPLADE v2).
     """
     if logits.ndim != 3 or mask.shape != logits.shape[:2]:
         raise ValueError(f"logits must be (B, T, V) and mask (B, T), got {tuple(logits.shape)} and {tuple(mask.shape)}")
@@ -72,13 +72,13 @@ def flops(weights: Tensor) -> Tensor:
     Returns:
         a scalar.
 
-    Equal to sentence-transformers `FlopsLoss`. Source: Paria et al. 2020. Taught in 16.
+    Equal to sentence-transformers `FlopsLoss`. Source: Paria et al. 2020.
     """
     return weights.mean(dim=0).square().sum()
 
 
 def l1(weights: Tensor) -> Tensor:
-    """Mean sum of the weights of a text, mean_i sum_v |w_iv|: (B, V) -> a scalar. For short queries. Taught in 16."""
+    """Mean sum of the weights of a text, mean_i sum_v |w_iv|: (B, V) -> a scalar. For short queries."""
     return weights.abs().sum(dim=1).mean()
 
 
@@ -99,7 +99,7 @@ class SpladeEncoder(TextEncoder):
     Raises:
         ValueError: padding_side is neither.
 
-    Equal to sentence-transformers `SparseEncoder` after `from_bert`. Source: Formal et al. 2021. Taught in 16.
+    Equal to sentence-transformers `SparseEncoder` after `from_bert`. Source: Formal et al. 2021.
     """
 
     regularized_steps: Tensor
@@ -127,8 +127,6 @@ class SpladeEncoder(TextEncoder):
             the encoder itself, changed in place.
         Raises:
             ValueError: as in `TransformerEncoder.start_from_words`.
-
-        Taught in 16.
         """
         self.backbone.start_from_words(words)  # type: ignore[operator]
         torch.nn.init.eye_(self.head.dense.weight)
@@ -137,7 +135,7 @@ class SpladeEncoder(TextEncoder):
         return self
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """How much each token speaks for each word: (..., D) -> (..., V). Taught in 10 and 16."""
+        """How much each token speaks for each word: (..., D) -> (..., V)."""
         return self.head(hidden, self.backbone.embeddings.word.weight)  # type: ignore[union-attr]
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
@@ -145,7 +143,7 @@ class SpladeEncoder(TextEncoder):
 
         One text at a time meets the vocabulary, without its padding: the (B, T, V) logits, the largest tensor
         by far, never exist at once, neither here nor for the backward pass, which needs only the places of
-        the maxima. Taught in 16.
+        the maxima.
         """
         hidden = self.backbone(input_ids, mask)  # (B, T, D)
         strongest = [
@@ -170,8 +168,6 @@ class SpladeEncoder(TextEncoder):
         Raises:
             TypeError: `texts` is a single string.
             ValueError: batch_size or top_k is not positive.
-
-        Taught in 16.
         """
         if batch_size < 1 or (top_k is not None and top_k < 1):
             raise ValueError(f"batch_size and top_k must be at least 1, got {batch_size} and {top_k}")
@@ -199,7 +195,7 @@ class SpladeEncoder(TextEncoder):
         return SparseVectors.concatenate(batches, self.vocab_size).take(np.argsort(by_length))
 
     def words(self, vector: SparseVectors, row: int = 0) -> dict[str, float]:
-        """The words of one sparse vector and their weights, heaviest first. Taught in 16."""
+        """The words of one sparse vector and their weights, heaviest first."""
         ids, weights = vector[row]
         order = np.argsort(-weights, kind="stable")
         return {str(self.tokenizer.id_to_token(int(ids[i]))): float(weights[i]) for i in order}
@@ -211,8 +207,6 @@ class SpladeEncoder(TextEncoder):
 
         Raises:
             FileExistsError: the folder holds something else.
-
-        Taught in 16.
         """
         weights = {theirs: self.get_parameter(ours) for ours, theirs in self._names().items()}
         config = {**bert_config(self.backbone.config), "architectures": ["BertForMaskedLM"]}  # type: ignore[arg-type]
@@ -226,8 +220,6 @@ class SpladeEncoder(TextEncoder):
         Raises:
             FileNotFoundError: the folder holds no SPLADE encoder.
             ValueError: a file in it is damaged.
-
-        Taught in 16.
         """
         settings, weights, tokenizer = load_model(folder, "splade")
         try:
@@ -258,8 +250,6 @@ class SpladeEncoder(TextEncoder):
             an encoder in evaluation mode.
         Raises:
             ValueError: the model is built in another way than BERT, or its embeddings are not tied.
-
-        Taught in 16.
         """
         encoder = cls(tokenizer, TransformerEncoder.from_bert(hf_model.bert), **settings)
         theirs = hf_model.cls.predictions
@@ -300,7 +290,7 @@ def splade_loss(
         ValueError: the shapes do not belong together.
 
     Equal to sentence-transformers `SpladeLoss` around `SparseMultipleNegativesRankingLoss`.
-    Source: Formal et al. 2021, 2022. Taught in 16.
+    Source: Formal et al. 2021, 2022.
     """
     if query.ndim != 2 or query.shape != positive.shape:
         raise ValueError(f"expected two tensors (B, V), got {tuple(query.shape)} and {tuple(positive.shape)}")
@@ -337,7 +327,7 @@ def fit_splade(
     Raises:
         ValueError: as `fit`, or a weight is negative, or rising is not between 0 and 1.
 
-    Source: Paria et al. 2020; Formal et al. 2021. Taught in 16.
+    Source: Paria et al. 2020; Formal et al. 2021.
     """
     if query_weight < 0 or document_weight < 0 or not 0 <= rising <= 1:
         raise ValueError(

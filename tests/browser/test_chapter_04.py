@@ -4,9 +4,9 @@ import os
 
 import pytest
 
-from tests.browser.lab import jupyterlab, open_notebook, page, require_chromium, run_all
-from workbook.environment import ROOT
-from workbook.learner import start
+from tests.helpers.lab import jupyterlab, open_notebook, page, require_chromium, run_all
+from workbook.book.environment import ROOT
+from workbook.book.learner import start
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import plotly
 import pytest
 
-from tests.browser.lab import page, require_chromium
+from tests.helpers.lab import page, require_chromium
 from workbook.figures.plain import plain, spec
 from workbook.figures.stored import ROOM, stored
 from workbook.figures.theme import figure

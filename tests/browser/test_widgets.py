@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from tests.browser.lab import jupyterlab, open_notebook, page, require_chromium, run_all
 from tests.browser.test_stored_figures import (
     EVERY_PAIR,
     PLOTLY_JS,
@@ -13,7 +12,8 @@ from tests.browser.test_stored_figures import (
     annotations_and_shapes,
     more_and_fewer_traces,
 )
-from workbook.environment import ROOT
+from tests.helpers.lab import jupyterlab, open_notebook, page, require_chromium, run_all
+from workbook.book.environment import ROOT
 from workbook.figures.plain import spec
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from workbook.data import archives
-from workbook.data.archives import UnsafeArchive, unpack
+from workbook.data.public import archives
+from workbook.data.public.archives import UnsafeArchive, unpack
 
 
 def tar_of(path: Path, *members: tuple[tarfile.TarInfo, bytes], mode: str = "w:gz") -> Path:

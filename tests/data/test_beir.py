@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbook import data
-from workbook.data import Problems, beir
-from workbook.data.beir import load_folder
+from workbook.data import Problems
 from workbook.data.problems import MalformedFile
+from workbook.data.readers import beir
+from workbook.data.readers.beir import load_folder
 
 CORPUS = '{"_id": "p1", "title": "Title", "text": "Text."}\n{"_id": "p2", "text": "Other."}\n'
 QUERIES = '{"_id": "q1", "text": "what?"}\n{"_id": "q2", "text": "why?"}\n'

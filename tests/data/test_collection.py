@@ -167,7 +167,7 @@ def test_a_sample_has_exactly_as_many_passages_as_asked(num_passages):
 def test_stored_texts_and_dictionaries_are_the_same_collection(small, tmp_path):
     from dataclasses import replace
 
-    from workbook.data.storage import store_texts
+    from workbook.data.stored.storage import store_texts
 
     corpus = store_texts(tmp_path / "corpus", small.corpus.items(), part_rows=2)
     queries = store_texts(tmp_path / "queries", small.queries.items())

@@ -12,10 +12,10 @@ import time
 
 import pytest
 
-from tests.data.server import served
-from workbook.data import download
-from workbook.data.catalogue import RemoteFile
-from workbook.data.download import DownloadError, NotAllowed, fetch
+from tests.helpers.server import served
+from workbook.data.public import download
+from workbook.data.public.catalogue import RemoteFile
+from workbook.data.public.download import DownloadError, NotAllowed, fetch
 
 CONTENT = random.Random(0).randbytes(3_000_000)
 MD5 = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
@@ -41,8 +41,8 @@ def names(folder):
 
 
 FETCH = (
-    "import sys; from pathlib import Path; from workbook.data.catalogue import RemoteFile as F; "
-    "from workbook.data.download import fetch; fetch(F(sys.argv[1]), Path(sys.argv[2]))"
+    "import sys; from pathlib import Path; from workbook.data.public.catalogue import RemoteFile as F; "
+    "from workbook.data.public.download import fetch; fetch(F(sys.argv[1]), Path(sys.argv[2]))"
 )
 
 

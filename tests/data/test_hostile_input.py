@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.data import published as p
+from tests.helpers import published as p
 from workbook import data
 from workbook.data import MalformedFile
-from workbook.data.archives import UnsafeArchive, unpack
-from workbook.data.beir import is_whole
 from workbook.data.problems import Problems
-from workbook.data.storage import open_texts, store_texts
+from workbook.data.public.archives import UnsafeArchive, unpack
+from workbook.data.readers.beir import is_whole
+from workbook.data.stored.storage import open_texts, store_texts
 
 BAD_NUMBER = "9" * 5_000  # more digits than Python reads
 
@@ -119,7 +119,7 @@ def test_a_parquet_date_beyond_the_calendar_is_reported(tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from workbook.data.formats import read_parquet
+    from workbook.data.readers.formats import read_parquet
 
     when = pa.array([0, 2**60], pa.int64()).cast(pa.timestamp("ms"))
     pq.write_table(pa.table({"_id": ["a", "b"], "when": when}), tmp_path / "x.parquet")
@@ -404,7 +404,7 @@ def test_a_zip_that_asks_for_a_password_is_refused(tmp_path):
 
 
 def test_a_small_archive_of_very_many_files_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("workbook.data.archives.ALWAYS_FINE", 100 * 4096)
+    monkeypatch.setattr("workbook.data.public.archives.ALWAYS_FINE", 100 * 4096)
     for count in (50, 3_000):
         with tarfile.open(tmp_path / f"{count}.tar.gz", "w:gz") as tar:
             for number in range(count):
@@ -459,7 +459,8 @@ def test_a_name_that_climbs_is_no_collection_and_leaves_nothing(tmp_path, monkey
 
 
 def test_the_cache_may_be_below_the_home_folder(tmp_path, monkeypatch):
-    from workbook.data import public, pydocs
+    from workbook.data import pydocs
+    from workbook.data.public import load as public
 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))

@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from tests.data import published as p
+from tests.helpers import published as p
 from workbook import data
-from workbook.data import Problems, codesearchnet, msmarco, mteb, sts
-from workbook.data.hub import from_datasets
+from workbook.data import Problems
 from workbook.data.problems import MalformedFile
+from workbook.data.public.hub import from_datasets
+from workbook.data.readers import codesearchnet, msmarco, mteb, sts
 from workbook.data.toy import SimilarityPair
 
 # --- MS MARCO -------------------------------------------------------------------------------------

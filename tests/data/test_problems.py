@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.data.published import write, write_jsonl
+from tests.helpers.published import write, write_jsonl
 from workbook import data
-from workbook.data import formats
 from workbook.data.problems import MalformedFile, Problems, Seen
+from workbook.data.readers import formats
 
 
 def read(path: Path, **settings) -> tuple[list, Problems]:
@@ -173,7 +173,7 @@ def test_strict_stops_there(broken):
 
 
 def test_a_whole_folder_warns_of_nothing(tmp_path):
-    from tests.data.published import msmarco
+    from tests.helpers.published import msmarco
 
     with warnings.catch_warnings():
         warnings.simplefilter("error")

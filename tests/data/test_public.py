@@ -16,14 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.data import published as p
-from tests.data.server import served
+from tests.helpers import published as p
+from tests.helpers.server import served
 from workbook import data
-from workbook.data import catalogue, download, public
-from workbook.data.archives import unpack
-from workbook.data.catalogue import CATALOGUE, Entry, RemoteFile
-from workbook.data.download import DownloadError, NotAllowed
 from workbook.data.problems import MalformedFile
+from workbook.data.public import catalogue, download
+from workbook.data.public import load as public
+from workbook.data.public.archives import unpack
+from workbook.data.public.catalogue import CATALOGUE, Entry, RemoteFile
+from workbook.data.public.download import DownloadError, NotAllowed
 
 
 @pytest.fixture(autouse=True)
@@ -220,7 +221,7 @@ def test_a_download_that_is_killed_goes_on_at_the_next_call(site, monkeypatch, t
 
 def test_reading_that_is_killed_begins_anew(site, monkeypatch, tmp_path, cache):
     publish_msmarco(site, monkeypatch, tmp_path)
-    from workbook.data import reading
+    from workbook.data.readers import reading
 
     with monkeypatch.context() as broken:
         broken.setattr(reading, "read_judgements", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt()))

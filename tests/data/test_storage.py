@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbook.data import storage
-from workbook.data.storage import MANIFEST, StoredTexts, open_texts, store_texts
+from workbook.data.stored import storage
+from workbook.data.stored.storage import MANIFEST, StoredTexts, open_texts, store_texts
 
 TEXTS = {f"p{i}": f"passage {i}\n\twith Ünïcödé 漢字 😀 and a zero \x00" * (i % 3) for i in range(25)}
 utf8 = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -200,7 +200,7 @@ def test_a_damaged_manifest_is_refused(tmp_path, content):
 def test_a_full_disk_leaves_no_manifest_and_says_so(tmp_path, limit):
     """The kernel refuses to let any file grow beyond a limit, as a full disk would."""
     script = (
-        "import resource, signal, sys; from workbook.data.storage import store_texts\n"
+        "import resource, signal, sys; from workbook.data.stored.storage import store_texts\n"
         "import pyarrow\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
@@ -237,7 +237,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
 
 MEMORY = """
 import sys, time
-from workbook.data.storage import open_texts
+from workbook.data.stored.storage import open_texts
 import pyarrow
 
 def resident():

@@ -2,11 +2,8 @@
 
 import sys
 import types
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 from workbook import exercises
 
@@ -20,7 +17,7 @@ def learn(tmp_path, monkeypatch):
 
 @pytest.fixture
 def chapter_99(learn, monkeypatch):
-    import sample
+    from tests.helpers import sample
 
     module = types.ModuleType("workbook.exercises.chapter_99")
     module.EXERCISES, module.QUESTIONS = (sample.EXERCISE,), sample.QUESTIONS

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import sample
 import torch
 
+from tests.helpers import sample
 from workbook.exercises import Case, Property, compare, limits
 from workbook.exercises.engine import examine
 from workbook.exercises.exercise import Exercise

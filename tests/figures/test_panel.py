@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.figures.plotly_model import figures, seen
+from tests.helpers.plotly_model import figures, seen
 from workbook.figures.panel import follow, panel
 from workbook.figures.plain import plain, spec
 from workbook.figures.theme import figure

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.figures.plotly_model import drawn, seen, updated
+from tests.helpers.plotly_model import drawn, seen, updated
 from workbook.figures.plain import num_bytes, plain, spec
 from workbook.figures.stored import stored
 from workbook.figures.theme import figure

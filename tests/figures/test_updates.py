@@ -3,7 +3,7 @@ import copy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.figures.plotly_model import animated, drawn, figures, seen, updated, with_ranges
+from tests.helpers.plotly_model import animated, drawn, figures, seen, updated, with_ranges
 from workbook.figures.stored import arguments
 from workbook.figures.updates import differences, flat, kind, nested, updates
 

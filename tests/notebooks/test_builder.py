@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from workbook import notebooks
+from workbook.book import notebooks
 
 SOURCE = """# %% [markdown]
 # # A title

@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from tests.notebooks.compare import Data, Text
+from tests.helpers.compare import Data, Text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from workbook import notebooks
+from workbook.book import notebooks
 
 PATHS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 pytestmark = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

@@ -3,8 +3,8 @@
 import nbformat
 import pytest
 
-from workbook import notebooks
-from workbook.learner import derive
+from workbook.book import notebooks
+from workbook.book.learner import derive
 
 PATHS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipeline.small import run
+from tests.helpers.small import run
 
 
 @pytest.fixture(scope="session")

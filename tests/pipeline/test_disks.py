@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reas
 
 def attempts(what, folder, whole, *prefix):
     shutil.copytree(whole, folder / "work")
-    run = [*prefix, sys.executable, "-m", "tests.pipeline.disks", what, str(folder)]
+    run = [*prefix, sys.executable, "-m", "tests.helpers.disks", what, str(folder)]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.faults import KILLS
+from tests.helpers.faults import KILLS
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["data", "train", "encode", "index", "index-hnsw", "search", "evaluate", "mine"]
@@ -18,7 +18,7 @@ NAMES = ["data", "train", "encode", "index", "index-hnsw", "search", "evaluate",
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks, so that a kill costs milliseconds")
 @pytest.mark.parametrize("name", NAMES)
 def test_killed_twenty_times_and_at_its_writes_it_ends_with_the_same_bytes(tmp_path, name):
-    run = [sys.executable, "-m", "tests.pipeline.faults", name, str(tmp_path), "0"]
+    run = [sys.executable, "-m", "tests.helpers.faults", name, str(tmp_path), "0"]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

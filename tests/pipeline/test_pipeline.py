@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.pipeline.small import GRAPH, SHARD_ROWS, STAGES, collection, contents
+from tests.helpers.small import GRAPH, SHARD_ROWS, STAGES, collection, contents
 from workbook import pipeline
-from workbook.candidates import text_key
-from workbook.data.storage import open_texts
+from workbook.data.stored.storage import open_texts
 from workbook.encoder import load
 from workbook.metrics import evaluate as evaluate_in_memory
 from workbook.mining import mine_hard_negatives
+from workbook.mining.candidates import text_key
 from workbook.pipeline.data_stage import read_qrels
 from workbook.pipeline.encode_stage import read_vectors
 from workbook.pipeline.workers import device_of
@@ -269,7 +269,7 @@ def test_a_changed_bit_in_what_a_stage_reads_is_found_and_named(whole, tmp_path,
 
 DISK = """
 import resource, signal, sys
-from tests.pipeline.small import STAGES
+from tests.helpers.small import STAGES
 import faiss, pyarrow, workbook.pipeline.mine_stage, workbook.pipeline.train_stage
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), resource.RLIM_INFINITY))

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.pipeline.small import STAGES, contents, run
+from tests.helpers.small import STAGES, contents, run
 
 pytestmark = pytest.mark.slow
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from workbook import checkpoint, resume
 from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
+from workbook.encoder import saving as checkpoint
 from workbook.index import FlatIndex, read_index, write_index
-from workbook.inverted_index import InvertedIndex
+from workbook.index.inverted import InvertedIndex
+from workbook.train import resume
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = sorted((ROOT / "workbook").rglob("*.py"))
@@ -91,7 +92,7 @@ def watch(event, args):
             if "__pycache__" not in path:
                 outside.add(f"{event} {path}")
 
-from tests.pipeline.small import STAGES
+from tests.helpers.small import STAGES
 import faiss, pyarrow
 sys.dont_write_bytecode = True
 sys.addaudithook(watch)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from workbook.files import whole_file
 from workbook.pipeline.stage import check, finished, stage
+from workbook.support.files import whole_file
 
 
 def make(work, settings=None, inputs=None, content="x", **options):

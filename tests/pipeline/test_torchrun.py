@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.pipeline.small import SHARD_ROWS, contents
+from tests.helpers.small import SHARD_ROWS, contents
 from workbook import pipeline
 from workbook.encoder import load
 
@@ -31,7 +31,7 @@ def torchrun(work):
         "--nproc_per_node",
         "2",
         "-m",
-        "tests.pipeline.torchrun_stages",
+        "tests.helpers.torchrun_stages",
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, *run, str(work)], cwd=ROOT, env=environment, check=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.small import STAGES, contents
+from tests.helpers.small import STAGES, contents
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"encode": "vectors", "index": "index", "search": "runs", "mine": "negatives"}
@@ -43,7 +43,7 @@ def struck(whole, tmp_path_factory):
         shutil.copytree(whole, work)
         shutil.rmtree(work / FOLDERS[name])
         cases.append([name, str(work), FOLDERS[name], files, blow])
-    run = [sys.executable, "-m", "tests.pipeline.orphans", json.dumps(cases)]
+    run = [sys.executable, "-m", "tests.helpers.orphans", json.dumps(cases)]
     done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0, done.stderr
     return {blow: (Path(case[1]), told) for blow, case, told in zip(BLOWS, cases, json.loads(done.stdout), strict=True)}

@@ -7,8 +7,6 @@ the learner; "record" takes minutes and several seeds, and its result is committ
     settle(9)                       run the small experiment here and now
     settle(10, budget="record")     show the committed record, and the command that repeats it
     python -m workbook claims       the board: every claim with its verdict
-
-Taught in 00.
 """
 
 import importlib
@@ -80,8 +78,6 @@ def settle(id: int, budget: str = "notebook", seed: int = 0) -> Verdict:
     Raises:
         KeyError: there is no such claim.
         ValueError: the budget is neither "notebook" nor "record".
-
-    Taught in 00.
     """
     claim = CLAIMS[id]
     print(f"Claim {claim.id}: {claim.statement}\nRule, written before the run: {claim.rule}")
@@ -100,12 +96,12 @@ def settle(id: int, budget: str = "notebook", seed: int = 0) -> Verdict:
 
 
 def record_command(id: int) -> str:
-    """The command that measures a claim at its record budget. Taught in 00."""
+    """The command that measures a claim at its record budget."""
     return f"python -m workbook claims run {id} --record"
 
 
 def board() -> str:
-    """The claims with the verdict of each committed record, as a table of text. Taught in 00."""
+    """The claims with the verdict of each committed record, as a table of text."""
     lines = [f"{'claim':>5}  {'chapter':<7}  {'verdict':<19}  statement"]
     for claim in CLAIMS.values():
         committed = read_record(claim.id)

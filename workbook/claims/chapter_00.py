@@ -1,7 +1,4 @@
-"""Claim 1: a small encoder, trained for a minute, against keyword search.
-
-Taught in 00.
-"""
+"""Claim 1: a small encoder, trained for a minute, against keyword search."""
 
 import time
 from typing import Any
@@ -32,12 +29,12 @@ RECIPE: dict[str, Any] = {
 
 
 def symmetric(query: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
-    """InfoNCE in both directions at temperature 0.05. Taught in 04."""
+    """InfoNCE in both directions at temperature 0.05."""
     return info_nce(query, positive, None, 0.05, ("query_to_doc", "doc_to_query"), "per_direction")
 
 
 def train_retriever(seed: int = 0, recipe: dict[str, Any] = RECIPE) -> TextEncoder:
-    """From raw text to a retriever: tokenizer, fresh weights, training. Taught in 00."""
+    """From raw text to a retriever: tokenizer, fresh weights, training."""
     pairs = load("pydocs").pairs("train")
     tokenizer = train_tokenizer([text for pair in pairs[::3] for text in pair], recipe["vocab_size"])
     torch.manual_seed(seed)
@@ -57,8 +54,6 @@ def measure(budget: str, seeds: tuple[int, ...]) -> Measurements:
     Returns:
         for the test queries and for packages that training never saw: the encoder's values, BM25's, and
         the difference with its interval; and the seconds of each training.
-
-    Taught in 00.
     """
     docs, recipe = load("pydocs"), RECIPE
     asked = {"test": docs.split("test"), "held-out packages": docs.split("held_out")}
@@ -104,7 +99,7 @@ def _recall(qrels, run) -> dict[str, np.ndarray]:
 
 
 def decide(m: Measurements) -> Verdict:
-    """Holds when both intervals lie above 0, depends when one does, is misleading when none does. Taught in 00."""
+    """Holds when both intervals lie above 0, depends when one does, is misleading when none does."""
     above = [m[metric]["difference"][1] > 0 for metric in METRICS]
     because = f"{_told(m)}. Beside the rule, on packages that training never saw: {_told(m['held-out packages'])}"
     return Verdict("holds" if all(above) else "depends" if any(above) else "misleading", because)

@@ -1,13 +1,10 @@
-"""Claim 2: the encoder built in chapter 01 is BERT.
-
-Taught in 01.
-"""
+"""Claim 2: the encoder built in chapter 01 is BERT."""
 
 import torch
 from torch import Tensor
 
 from workbook.claims.claim import Claim, Measurements, Verdict
-from workbook.transformer import TransformerEncoder
+from workbook.encoder.transformer import TransformerEncoder
 
 LENGTHS = (17, 17, 9, 1)  # four texts in a rectangle: full rows, a short one, a single token
 
@@ -21,8 +18,6 @@ def measure_equal_to_bert(budget: str, seeds: tuple[int, ...]) -> Measurements:
     Returns:
         how many models were compared; the largest difference in single and in double precision, and with one
         detail of BERT changed (the tanh form of GELU); and the smallest difference with that detail changed.
-
-    Taught in 01.
     """
     sizes = [(32, 2, 4)] if budget == "notebook" else [(32, 2, 4), (96, 3, 6), (384, 6, 12), (768, 12, 12)]
     found: dict[str, list[float]] = {"float32": [], "float64": [], "tanh GELU": []}
@@ -44,7 +39,7 @@ def measure_equal_to_bert(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_equal_to_bert(m: Measurements) -> Verdict:
-    """Holds when only rounding is left and the changed detail shows; is misleading otherwise. Taught in 01."""
+    """Holds when only rounding is left and the changed detail shows; is misleading otherwise."""
     single, double = m["largest difference"]["float32"], m["largest difference"]["float64"]
     changed = m["smallest difference with tanh GELU"]
     holds = single < 2e-5 and double < 1e-12 and changed > 1e-6

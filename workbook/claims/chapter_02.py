@@ -5,8 +5,6 @@ claims 3 and 5 nothing is warm-started: embeddings that were trained under mean 
 A causal decoder that is read at one token learns nothing from scratch in this budget, so in claim 4
 all start from the same trained token embeddings. That favours the mean there; first and last token
 are treated alike.
-
-Taught in 02.
 """
 
 from collections.abc import Callable
@@ -42,13 +40,13 @@ METRIC = "ndcg@10"
 
 @cache
 def small_docs(num_queries: int, num_passages: int) -> Collection:
-    """Dev queries of pydocs, against their own passages and as many others as make `num_passages`. Taught in 02."""
+    """Dev queries of pydocs, against their own passages and as many others as make `num_passages`."""
     return load("pydocs").split("dev").sample(num_queries, num_passages)
 
 
 @cache
 def tokenizer():
-    """WordPiece of 8,000 pieces over the training split of pydocs, made once. Taught in 02."""
+    """WordPiece of 8,000 pieces over the training split of pydocs, made once."""
     return train_tokenizer([text for pair in load("pydocs").pairs("train") for text in pair], vocab_size=8_000)
 
 
@@ -56,7 +54,7 @@ def tokenizer():
 def trained_words(steps: int, batch_size: int, seed: int) -> Tensor:
     """Token embeddings of a static encoder that was trained on the same pairs: (V, D).
 
-    Three times as long as a transformer's own start, so that positions do not drown them. Taught in 02.
+    Three times as long as a transformer's own start, so that positions do not drown them.
     """
     torch.manual_seed(seed)
     backbone = StaticEncoder(tokenizer().get_vocab_size(), HIDDEN_SIZE)
@@ -84,8 +82,6 @@ def quality(pooling: str, causal: bool, seed: int, budget: str) -> dict[str, flo
         budget: one of BUDGETS.
     Returns:
         query id -> nDCG@10.
-
-    Taught in 02.
     """
     steps, batch_size, num_queries, num_passages = BUDGETS[budget]
     start = trained_words(steps // 2, 8 * batch_size, seed) if causal else None
@@ -104,13 +100,13 @@ def quality(pooling: str, causal: bool, seed: int, budget: str) -> dict[str, flo
 
 
 def by_seed(poolings: tuple[str, ...], causal: bool, budget: str, seeds: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """nDCG@10 by pooling, each an array (seeds, queries). Taught in 02."""
+    """nDCG@10 by pooling, each an array (seeds, queries)."""
     return {name: np.array([list(quality(name, causal, seed, budget).values()) for seed in seeds]) for name in poolings}
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> list[float]:
     """Mean of a - b with its interval. Queries are resampled; each query's value is its mean over the seeds,
-    and the spread between seeds widens the interval by its standard error. Taught in 02.
+    and the spread between seeds widens the interval by its standard error.
     """
     mean, low, high = bootstrap_ci((a - b).mean(axis=0))
     between = (a - b).mean(axis=1)
@@ -121,10 +117,7 @@ def difference(a: np.ndarray, b: np.ndarray) -> list[float]:
 
 
 def by_length(values: np.ndarray, budget: str) -> list[float]:
-    """nDCG@10 (seeds, queries) as four means: of the queries with the shortest passages, to those with the longest.
-
-    Taught in 02.
-    """
+    """nDCG@10 (seeds, queries) as four means: of the queries with the shortest passages, to those with the longest."""
     docs = small_docs(*BUDGETS[budget][2:])
     lengths = np.array([len(docs.corpus[next(iter(docs.qrels[query]))]) for query in docs.queries])
     quarter = np.searchsorted(np.quantile(lengths, [0.25, 0.5, 0.75]), lengths)
@@ -132,7 +125,7 @@ def by_length(values: np.ndarray, budget: str) -> list[float]:
 
 
 def spread(quarters: list[float]) -> float:
-    """How much quality differs between the quarters: largest minus smallest, as a share of their mean. Taught in 02."""
+    """How much quality differs between the quarters: largest minus smallest, as a share of their mean."""
     return round((max(quarters) - min(quarters)) / max(float(np.mean(quarters)), 1e-9), 4)
 
 
@@ -141,7 +134,7 @@ def spread(quarters: list[float]) -> float:
 
 def measure_mean_against_cls(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """nDCG@10 of mean and CLS in an encoder that reads both ways: their means, the difference with its interval, and
-    the quarters of passage length. Taught in 02.
+    the quarters of passage length.
     """
     values = by_seed(("mean", "cls"), False, budget, seeds)
     return {
@@ -152,10 +145,7 @@ def measure_mean_against_cls(budget: str, seeds: tuple[int, ...]) -> Measurement
 
 
 def decide_mean_against_cls(m: Measurements) -> Verdict:
-    """Misleading when the interval lies below 0; holds when the mean is not worse and more even; else depends.
-
-    Taught in 02.
-    """
+    """Misleading when the interval lies below 0; holds when the mean is not worse and more even; else depends."""
     _, low, high = m["mean minus cls"]
     uneven = {name: spread(quarters) for name, quarters in m["ndcg@10 by quarter of passage length"].items()}
     because = (
@@ -172,7 +162,7 @@ def decide_mean_against_cls(m: Measurements) -> Verdict:
 
 def measure_causal(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """nDCG@10 of first token, last token, weighted mean and mean in a causal decoder, the two differences that the
-    rule asks for, and the quarters of passage length. Taught in 02.
+    rule asks for, and the quarters of passage length.
     """
     values = by_seed(("cls", "last_token", "weighted_mean", "mean"), True, budget, seeds)
     return {
@@ -185,7 +175,7 @@ def measure_causal(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_causal(m: Measurements) -> Verdict:
-    """Misleading when the first token finds anything; then the interval of last minus mean decides. Taught in 02."""
+    """Misleading when the first token finds anything; then the interval of last minus mean decides."""
     first, (_, low, _), (last_mean, last_low, last_high) = (
         m["ndcg@10"]["cls"],
         m["last minus first"],
@@ -205,7 +195,7 @@ def decide_causal(m: Measurements) -> Verdict:
 
 def measure_attention(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """nDCG@10 of attention pooling and the mean, the difference with its interval, the quarters of passage length, and
-    how many parameters the first has more. Taught in 02.
+    how many parameters the first has more.
     """
     values = by_seed(("attention", "mean"), False, budget, seeds)
     return {
@@ -217,7 +207,7 @@ def measure_attention(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_attention(m: Measurements) -> Verdict:
-    """Holds when the interval lies above 0, is misleading when it lies below +0.01, else depends. Taught in 02."""
+    """Holds when the interval lies above 0, is misleading when it lies below +0.01, else depends."""
     gain, low, high = m["attention minus mean"]
     because = f"{m['more parameters']} more parameters buy {gain:+.3f} nDCG@10 [{low:+.3f}, {high:+.3f}]"
     if low > 0:
@@ -230,7 +220,7 @@ def decide_attention(m: Measurements) -> Verdict:
 
 def measure_ranking(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """Random vectors of different lengths: for which share of the queries do cosine, dot product and Euclidean distance
-    disagree on the best passage before normalizing, and on the whole order after it? Taught in 02.
+    disagree on the best passage before normalizing, and on the whole order after it?
     """
     differ = {"before": [], "after": []}  # type: dict[str, list[float]]
     for seed in seeds:
@@ -254,7 +244,7 @@ def measure_ranking(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_ranking(m: Measurements) -> Verdict:
-    """Holds when no order differs after normalizing, and the best passage often does before. Taught in 02."""
+    """Holds when no order differs after normalizing, and the best passage often does before."""
     after, before = (
         m["queries whose whole order differs after normalizing"],
         m["queries whose best passage differs before"],

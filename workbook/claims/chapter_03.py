@@ -1,7 +1,4 @@
-"""Claims 7 and 8: first-stage recall is a ceiling, and small differences are noise.
-
-Taught in 03.
-"""
+"""Claims 7 and 8: first-stage recall is a ceiling, and small differences are noise."""
 
 from functools import cache
 
@@ -11,7 +8,7 @@ from workbook.bm25 import BM25
 from workbook.claims.chapter_02 import small_docs
 from workbook.claims.chapter_04 import trained
 from workbook.claims.claim import Claim, Measurements, Verdict
-from workbook.metrics import evaluate, paired_permutation_test, ranking
+from workbook.metrics import evaluate, paired_permutation_test, ranked_ids
 from workbook.similarity import dense_search
 
 BUDGETS = {"notebook": (20, 128, 100, 400), "record": (150, 512, 1_000, 10_000)}  # steps, batch, queries, passages
@@ -24,7 +21,7 @@ def _docs(budget: str):
 
 @cache
 def runs(budget: str, seed: int) -> dict[str, dict]:
-    """BM25, an encoder trained for a moment, and the same encoder trained ten times less: name -> run. Taught in 03."""
+    """BM25, an encoder trained for a moment, and the same encoder trained ten times less: name -> run."""
     steps, batch_size, *_ = BUDGETS[budget]
     docs = _docs(budget)
     found = {"BM25": BM25().index(docs.corpus).search(docs.queries, k=max(DEPTHS))}
@@ -38,13 +35,13 @@ def runs(budget: str, seed: int) -> dict[str, dict]:
 
 
 def measure_ceiling(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """Rerank each first stage's passages perfectly, and at random; compare with its recall. Taught in 03."""
+    """Rerank each first stage's passages perfectly, and at random; compare with its recall."""
     docs, rows = _docs(budget), []
     for seed in seeds:
         generator = np.random.default_rng(seed)
         for name, run in runs(budget, seed).items():
             for depth in DEPTHS:
-                kept = {q: {p: found[p] for p in ranking(found, depth)} for q, found in run.items()}
+                kept = {q: {p: found[p] for p in ranked_ids(found, depth)} for q, found in run.items()}
                 perfect = {q: {p: docs.qrels[q].get(p, 0) + 1e-3 for p in found} for q, found in kept.items()}
                 shuffled = {q: {p: generator.random() for p in found} for q, found in kept.items()}
                 recall = evaluate(docs.qrels, run, (f"recall@{depth}",))[f"recall@{depth}"]
@@ -58,7 +55,7 @@ def measure_ceiling(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_ceiling(m: Measurements) -> Verdict:
-    """No order of the same passages may beat the recall they came with. Taught in 03."""
+    """No order of the same passages may beat the recall they came with."""
     rows = m["rows"]
     above = [row for row in rows if max([*row["after reranking"], row["best Recall@10"]]) > row["recall"] + 1e-9]
     low, high = min(rows, key=lambda r: r["recall"]), max(rows, key=lambda r: r["recall"])
@@ -75,7 +72,7 @@ def decide_ceiling(m: Measurements) -> Verdict:
 def measure_noise(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """Test sets of growing size, drawn from the queries: how often do they name the wrong winner?
 
-    Two encoders, one trained for half the steps of the other, are compared, and the full one with BM25. Taught in 03.
+    Two encoders, one trained for half the steps of the other, are compared, and the full one with BM25.
     """
     steps, batch_size, *_ = BUDGETS[budget]
     docs = _docs(budget)
@@ -112,10 +109,7 @@ def _repeat(difference: np.ndarray, n: int, seed: int, times: int = 200) -> tupl
 
 
 def decide_noise(m: Measurements) -> Verdict:
-    """A small difference needs many queries: the smallest test sets must often miss it or name the wrong winner.
-
-    Taught in 03.
-    """
+    """A small difference needs many queries: the smallest test sets must often miss it or name the wrong winner."""
     smallest, largest = str(m["sizes"][0]), str(m["sizes"][-1])
     rates = {
         name: [float(np.mean(found["significant"][size])) for size in (smallest, largest)]

@@ -1,7 +1,4 @@
-"""Claims 9 to 11: what InfoNCE is, what the temperature does, and the two forces behind it.
-
-Taught in 04.
-"""
+"""Claims 9 to 11: what InfoNCE is, what the temperature does, and the two forces behind it."""
 
 from functools import cache
 
@@ -28,19 +25,19 @@ TYPICAL = (0.02, 0.05)
 
 @cache
 def tokenizer():
-    """WordPiece of 8,000 pieces over a third of the training pairs of pydocs, made once. Taught in 04."""
+    """WordPiece of 8,000 pieces over a third of the training pairs of pydocs, made once."""
     return train_tokenizer([text for pair in load("pydocs").pairs("train")[::3] for text in pair], vocab_size=8_000)
 
 
 def new_encoder(seed: int) -> TextEncoder:
-    """A static encoder of 128 dimensions with fresh weights. Taught in 04."""
+    """A static encoder of 128 dimensions with fresh weights."""
     torch.manual_seed(seed)
     return TextEncoder(tokenizer(), StaticEncoder(tokenizer().get_vocab_size(), 128), max_length=64)
 
 
 @cache
 def trained(temperature: float, batch_size: int, steps: int, seed: int) -> TextEncoder:
-    """An encoder trained on pydocs at one temperature; kept, because claims 7, 8, 10 and 11 share some. Taught in 04."""
+    """An encoder trained on pydocs at one temperature; kept, because claims 7, 8, 10 and 11 share some."""
     encoder = new_encoder(seed)
     pairs = load("pydocs").pairs("train")
     fit(encoder, pairs, steps=steps, batch_size=batch_size, lr=0.02, seed=seed, temperature=temperature)
@@ -52,7 +49,7 @@ def trained(temperature: float, batch_size: int, steps: int, seed: int) -> TextE
 
 def measure_identity(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """InfoNCE beside torch's cross-entropy: the largest difference of values and of gradients over many shapes and
-    temperatures, in float64. Taught in 04.
+    temperatures, in float64.
     """
     value, gradient = 0.0, 0.0
     for seed in seeds:
@@ -70,7 +67,7 @@ def measure_identity(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_identity(m: Measurements) -> Verdict:
-    """Holds when only rounding in float64 is left. Taught in 04."""
+    """Holds when only rounding in float64 is left."""
     worst = max(m.values())
     because = f"losses and gradients differ by less than {10 ** np.ceil(np.log10(max(worst, 1e-16))):.0e}"
     return Verdict("holds" if worst < 1e-10 else "misleading", because)
@@ -81,7 +78,7 @@ def decide_identity(m: Measurements) -> Verdict:
 
 def measure_temperature(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """nDCG@10 by batch size and temperature, one mean per seed; and for each batch size its best temperature, with how
-    far that lies above the best one from 0.02 to 0.05. Taught in 04.
+    far that lies above the best one from 0.02 to 0.05.
     """
     steps, batch_sizes, temperatures, num_queries, num_passages = BUDGETS[budget]
     docs = small_docs(num_queries, num_passages)
@@ -107,7 +104,7 @@ def measure_temperature(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_temperature(m: Measurements) -> Verdict:
-    """Does the best temperature of every batch size fall into 0.02 to 0.05, or tie with it? Taught in 04."""
+    """Does the best temperature of every batch size fall into 0.02 to 0.05, or tie with it?"""
     parts, inside = [], []
     for batch_size, found in m["best"].items():
         gain, low, high = found["above typical"]
@@ -123,7 +120,7 @@ def decide_temperature(m: Measurements) -> Verdict:
 
 
 def measure_trade(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """Alignment and uniformity of dev pairs after training, by temperature, one value per seed. Taught in 04."""
+    """Alignment and uniformity of dev pairs after training, by temperature, one value per seed."""
     steps, batch_sizes, temperatures, num_queries, num_passages = BUDGETS[budget]
     docs = small_docs(num_queries, num_passages)
     pairs = docs.pairs("sample")
@@ -140,7 +137,7 @@ def measure_trade(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 
 def decide_trade(m: Measurements) -> Verdict:
-    """Rank correlation over temperatures: a trade means that as one number falls the other rises. Taught in 04."""
+    """Rank correlation over temperatures: a trade means that as one number falls the other rises."""
     from workbook.metrics import spearman
 
     rows = m["by temperature"].values()

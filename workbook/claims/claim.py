@@ -1,7 +1,4 @@
-"""What a claim is made of: a statement, a rule written before the run, an experiment.
-
-Taught in 00.
-"""
+"""What a claim is made of: a statement, a rule written before the run, an experiment."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +11,7 @@ Measurements = dict[str, Any]  # JSON: numbers, strings, lists, dicts
 
 @dataclass(frozen=True)
 class Verdict:
-    """One of VERDICTS, and one sentence with the numbers that decided it. Taught in 00."""
+    """One of VERDICTS, and one sentence with the numbers that decided it."""
 
     verdict: str
     because: str
@@ -34,8 +31,6 @@ class Claim:
     `rule` says in words when the claim holds; `decide` is the same rule in code: it sees nothing
     but the measurements. `measure(budget, seeds)` runs the experiment: `budget` is "notebook"
     (seconds, one seed) or "record" (minutes, several seeds, intervals over queries and seeds).
-
-    Taught in 00.
     """
 
     id: int

@@ -1,7 +1,4 @@
-"""The committed result of a claim's large experiment, with all that is needed to repeat it.
-
-Taught in 00.
-"""
+"""The committed result of a claim's large experiment, with all that is needed to repeat it."""
 
 import datetime
 import json
@@ -10,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from workbook import machine
 from workbook.claims.claim import Claim, Measurements
-from workbook.files import write_json
+from workbook.support import machine
+from workbook.support.files import write_json
 
 FOLDER = Path(__file__).parent / "records"
 SEEDS = (0, 1, 2, 3, 4)
@@ -20,10 +17,7 @@ SEEDS = (0, 1, 2, 3, 4)
 
 @dataclass(frozen=True)
 class Record:
-    """A verdict, the measurements behind it, and the conditions they were taken under.
-
-    Taught in 00.
-    """
+    """A verdict, the measurements behind it, and the conditions they were taken under."""
 
     claim: int
     statement: str
@@ -40,7 +34,7 @@ class Record:
 
 
 def run_record(claim: Claim, seeds: tuple[int, ...] = SEEDS) -> Record:
-    """Run a claim's experiment at the record budget. Nothing is written. Taught in 00."""
+    """Run a claim's experiment at the record budget. Nothing is written."""
     start = time.perf_counter()
     measurements = claim.measure("record", seeds)
     verdict = claim.decide(measurements)
@@ -60,12 +54,12 @@ def run_record(claim: Claim, seeds: tuple[int, ...] = SEEDS) -> Record:
 
 
 def record_path(id: int) -> Path:
-    """Where the committed record of a claim lies. Taught in 00."""
+    """Where the committed record of a claim lies."""
     return FOLDER / f"claim_{id:02d}.json"
 
 
 def write_record(result: Record) -> Path:
-    """Write a record to its committed place, atomically. Taught in 00."""
+    """Write a record to its committed place, atomically."""
     write_json(record_path(result.claim), asdict(result))
     return record_path(result.claim)
 
@@ -75,8 +69,6 @@ def read_record(id: int) -> Record | None:
 
     Raises:
         ValueError: the file is not a record.
-
-    Taught in 00.
     """
     path = record_path(id)
     if not path.exists():

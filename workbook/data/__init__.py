@@ -16,8 +16,8 @@ from workbook.data.collection import Collection
 from workbook.data.problems import MalformedFile, Problems
 
 if TYPE_CHECKING:
-    from workbook.data.public import Streamed
-    from workbook.data.sts import SimilaritySet
+    from workbook.data.public.load import Streamed
+    from workbook.data.readers.sts import SimilaritySet
 
 __all__ = ["Collection", "MalformedFile", "Problems", "load"]
 
@@ -77,16 +77,14 @@ def load(
         FileNotFoundError: there is neither such a name nor such a folder, no layout fits the folder, or a public
             collection is not on this machine and its download was not allowed.
         MalformedFile: with `strict`, a line of a file is broken; the message names file and line.
-
-    Taught in 00.
     """
     if name_or_path in NAMES or PLANTED.fullmatch(str(name_or_path)):
         return _named(str(name_or_path))
     if Path(name_or_path).exists():
         return _warned(_from_path(Path(name_or_path), strict, store))
-    from workbook.data import catalogue
-    from workbook.data.folders import chosen_part
-    from workbook.data.public import is_public, load_public
+    from workbook.data.public import catalogue
+    from workbook.data.public.load import is_public, load_public
+    from workbook.data.readers.folders import chosen_part
 
     if is_public(str(name_or_path)):
         return _warned(load_public(str(name_or_path), download, strict))
@@ -100,9 +98,9 @@ def load(
 
 
 def _from_path(folder: Path, strict: bool, store: str | Path | None, parts: tuple[str, ...] = ()) -> Any:
-    from workbook.data.folders import read_folder
-    from workbook.data.reading import into_folder, into_memory, open_folder
-    from workbook.data.sts import load_sts
+    from workbook.data.readers.folders import read_folder
+    from workbook.data.readers.reading import into_folder, into_memory, open_folder
+    from workbook.data.readers.sts import load_sts
 
     problems = Problems(strict)
     if sentences := [folder] if folder.is_file() else sorted(folder.glob("sts-*.csv")):

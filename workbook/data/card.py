@@ -39,7 +39,7 @@ def zipf_slope(counts: Iterable[int]) -> float:
     Returns:
         the slope, negative; NaN where there are fewer than 100 words.
 
-    Source: Zipf 1949. Taught in 03.
+    Source: Zipf 1949.
     """
     frequency = np.sort(np.fromiter(counts, dtype=np.float64))[::-1]
     last = min(LAST_RANK, len(frequency))
@@ -59,7 +59,7 @@ def vocabulary_growth(tokens: Iterable[list[str]], total: int) -> tuple[Counter[
         the counts; and the slope of log V over log n, fitted from a twentieth of the passages on, NaN
         for a corpus of fewer than 20 passages.
 
-    Source: Heaps 1978. Taught in 03.
+    Source: Heaps 1978.
     """
     counts: Counter[str] = Counter()
     running, seen = [], []
@@ -92,8 +92,6 @@ def card(
         qrels: judgements to use instead of the collection's own.
     Returns:
         name -> number. The names ending in "ndcg@10" and "recall@100" are difficulties: high is easy.
-
-    Taught in 03.
     """
     split = split or ("test" if "test" in collection.splits else list(collection.splits)[-1])
     part = collection.split(split)
@@ -138,7 +136,7 @@ def card(
         measure("static", dense_search(encoder, collection.corpus, asked))
         figures["static CPU seconds"] = time.process_time() - start
     if minilm:
-        from workbook import zoo
+        from workbook.zoo import families as zoo
 
         if folder := zoo.minilm_from_wheel():
             encoder = zoo.load(str(folder))
@@ -147,7 +145,7 @@ def card(
 
 
 def train_static(collection: Collection, steps: int = STEPS, seed: int = 0) -> Any:
-    """A small static encoder, trained on the labels of the split "train". Taught in 00 and 03."""
+    """A small static encoder, trained on the labels of the split "train"."""
     import torch
 
     from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
@@ -171,8 +169,6 @@ def card_table(cards: Mapping[str, Mapping[str, float]]) -> str:
 
     Args:
         cards: name -> what `card` returned.
-
-    Taught in 03.
     """
     rows = list(dict.fromkeys(chain.from_iterable(cards.values())))
     lines = ["| | " + " | ".join(cards) + " |", "|---|" + "---:|" * len(cards)]

@@ -16,7 +16,7 @@ from workbook.data.problems import Problems
 class Collection:
     """A retrieval collection.
 
-    Texts may be dictionaries, or mappings that read from the disk (`workbook.data.storage.StoredTexts`):
+    Texts may be dictionaries, or mappings that read from the disk (`workbook.data.stored.storage.StoredTexts`):
     no method reads more of them than it returns.
 
     Attributes:
@@ -28,8 +28,6 @@ class Collection:
         licence: under which the texts may be used.
         fingerprint: versions and SHA-256: two collections with equal fingerprints are equal.
         problems: what was dropped while reading; print it. False when there was nothing.
-
-    Taught in 03.
     """
 
     name: str
@@ -50,8 +48,6 @@ class Collection:
 
         Raises:
             KeyError: there is no such split.
-
-        Taught in 04.
         """
         return [
             (self.queries[query_id], self.corpus[passage_id])
@@ -61,7 +57,7 @@ class Collection:
         ]
 
     def split(self, name: str) -> "Collection":
-        """The whole corpus, with the queries and judgements of one split only. Taught in 03.
+        """The whole corpus, with the queries and judgements of one split only.
 
         Raises:
             KeyError: there is no such split.
@@ -80,8 +76,6 @@ class Collection:
             seed: the same seed gives the same choice. Both keep the order they have here.
         Raises:
             ValueError: a number is not positive.
-
-        Taught in 03.
         """
         if num_queries < 1 or (num_passages is not None and num_passages < 1):
             raise ValueError(f"expected at least 1 query and 1 passage, got {num_queries} and {num_passages}")
@@ -122,7 +116,7 @@ class Collection:
 
 
 def sha256(*parts: object) -> str:
-    """The SHA-256 of JSON-like parts, whatever the order in which dictionaries were filled. Taught in 03."""
+    """The SHA-256 of JSON-like parts, whatever the order in which dictionaries were filled."""
     encoder = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     digest = hashlib.sha256()
     for piece in encoder.iterencode(parts):  # piece by piece: as one string, a corpus would be in memory twice
@@ -140,8 +134,6 @@ def fingerprint(
 
     Dictionaries give `sha256` of all four, whatever order they were filled in. Texts on the disk have a
     fingerprint of their own, made when they were written, and are not read again; theirs depends on the order.
-
-    Taught in 03.
     """
     texts = [getattr(texts, "fingerprint", texts) for texts in (corpus, queries)]
     return sha256(*texts, qrels, {split: list(ids) for split, ids in splits.items()})

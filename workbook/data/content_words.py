@@ -16,5 +16,5 @@ GLUE = frozenset(_GLUE.split())
 
 
 def content_words(text: str) -> set[str]:
-    """The different words of a text, without those that stand in any text. Taught in 03."""
+    """The different words of a text, without those that stand in any text."""
     return set(re.findall(r"\b\w\w+\b", text.lower())) - GLUE

@@ -13,7 +13,7 @@ EXAMPLES = 3  # of each kind, with file and line
 
 
 class MalformedFile(ValueError):
-    """A line of a data file is not what it should be. Taught in 03."""
+    """A line of a data file is not what it should be."""
 
     def __init__(self, path: Path, line: int, expected: str, came: str, unit: str = "line"):
         super().__init__(f"{path.name}, {unit} {line}: expected {expected}, got {came[:120]}")
@@ -29,7 +29,7 @@ class Problems:
         counts: kind -> how many lines were dropped because of it.
         examples: kind -> the first few, as "file, line n: expected …, got …".
 
-    It is true when there are problems; printed, it is a summary. Taught in 03.
+    It is true when there are problems; printed, it is a summary.
     """
 
     def __init__(self, strict: bool = False):
@@ -48,8 +48,6 @@ class Problems:
             unit: what `line` counts; "row" in files without lines.
         Raises:
             MalformedFile: the object is strict.
-
-        Taught in 03.
         """
         error = MalformedFile(path, line, expected, came, unit)
         if self.strict:
@@ -78,12 +76,12 @@ class Problems:
         return f"Problems({dict(self.counts)})"
 
     def to_json(self) -> dict:
-        """Counts and examples, ready for a manifest. Taught in 03."""
+        """Counts and examples, ready for a manifest."""
         return {"counts": dict(self.counts), "examples": self.examples}
 
     @classmethod
     def from_json(cls, value: dict) -> "Problems":
-        """What `to_json` wrote. Taught in 03."""
+        """What `to_json` wrote."""
         problems = cls()
         problems.counts.update(value["counts"])
         problems.examples = {kind: list(examples) for kind, examples in value["examples"].items()}
@@ -93,7 +91,7 @@ class Problems:
 class Seen:
     """Which ids have come already, in little memory: a bit for each where ids are whole numbers.
 
-    MS MARCO's 8.8 million ids take 1 MB this way instead of a gigabyte. Taught in 20.
+    MS MARCO's 8.8 million ids take 1 MB this way instead of a gigabyte.
     """
 
     LARGEST = 2**31  # a bit map of at most 256 MB
@@ -103,7 +101,7 @@ class Seen:
         self._others: set[str] = set()
 
     def add(self, id: str) -> bool:
-        """Add an id; False when it was there already. Taught in 20."""
+        """Add an id; False when it was there already."""
         # "7" and "07" are two ids, so only the usual way to write a number counts as one.
         usual = len(id) <= 10 and id.isascii() and id.isdigit() and (id[0] != "0" or id == "0")
         if usual and (number := int(id)) < self.LARGEST:

@@ -31,9 +31,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbook.data.collection import Collection, sha256
-from workbook.files import write_atomically
-from workbook.frontend import track
-from workbook.near_duplicates import find, join, near_duplicates
+from workbook.support.files import write_atomically
+from workbook.support.frontend import track
+from workbook.training_data.near_duplicates import find, join, near_duplicates
 
 FORMAT = 2  # raise it when what is read or how it is split changes: old caches are then rebuilt
 PACKAGES = {  # package -> distribution that holds it
@@ -85,7 +85,7 @@ LICENCE = "the licences of the installed packages; read in place, not redistribu
 
 @dataclass(frozen=True)
 class Documented:
-    """One documented object: where it is, what its docstring says, and its code without it. Taught in 03."""
+    """One documented object: where it is, what its docstring says, and its code without it."""
 
     name: str
     title: str
@@ -98,8 +98,6 @@ def load_pydocs(code: bool = False) -> Collection:
 
     Args:
         code: titles against code instead of against the rest of the docstring.
-
-    Taught in 00.
     """
     contents = _contents()
     kind = "code" if code else "body"
@@ -115,17 +113,17 @@ def load_pydocs(code: bool = False) -> Collection:
 
 
 def report() -> dict[str, int]:
-    """What was read and what was passed over, with counts: broken, empty, huge files and so on. Taught in 03."""
+    """What was read and what was passed over, with counts: broken, empty, huge files and so on."""
     return _contents()["report"]
 
 
 def is_cached() -> bool:
-    """Whether the collection is already built for the installed versions. Taught in 00."""
+    """Whether the collection is already built for the installed versions."""
     return _read_cache(cache_path()) is not None
 
 
 def cache_path() -> Path:
-    """Where the built collection is kept: in the user's cache, or below `WORKBOOK_CACHE`. Taught in 00."""
+    """Where the built collection is kept: in the user's cache, or below `WORKBOOK_CACHE`."""
     import platformdirs
 
     folder = Path(os.environ.get("WORKBOOK_CACHE") or platformdirs.user_cache_path("embedding-workbook")).expanduser()
@@ -134,7 +132,7 @@ def cache_path() -> Path:
 
 
 def versions() -> str:
-    """Python's version and those of the packages that are read. Taught in 03."""
+    """Python's version and those of the packages that are read."""
     found = [f"python {platform.python_version()}"]
     for distribution in PACKAGES.values():
         try:
@@ -145,7 +143,7 @@ def versions() -> str:
 
 
 def sources() -> dict[str, Path]:
-    """Package name -> folder of its source; "python" is the standard library. Nothing is imported. Taught in 03."""
+    """Package name -> folder of its source; "python" is the standard library. Nothing is imported."""
     found = {"python": Path(sysconfig.get_paths()["stdlib"])}
     # Not from the current folder: a reader's own requests/ there is not the package.
     installed = [entry for entry in sys.path if entry and Path(entry).resolve() != Path.cwd()]
@@ -163,8 +161,6 @@ def build(packages: dict[str, Path]) -> dict:
         packages: package name -> folder of its source.
     Returns:
         queries, body, code, qrels, splits, versions, and `report`: what was read and what passed over.
-
-    Taught in 03.
     """
     report: Counter[str] = Counter()
     found: list[tuple[str, Documented]] = []
@@ -215,7 +211,7 @@ def build(packages: dict[str, Path]) -> dict:
 
 
 def read_package(package: str, folder: Path, report: Counter[str]) -> Iterator[Documented]:
-    """Every documented object of a package, in an order that does not depend on the file system. Taught in 03."""
+    """Every documented object of a package, in an order that does not depend on the file system."""
     for path in sorted(python_files(folder)):
         module = ".".join([package, *path.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__")
         text = read_source(path, report)
@@ -233,14 +229,14 @@ def read_package(package: str, folder: Path, report: Counter[str]) -> Iterator[D
 
 
 def python_files(folder: Path) -> Iterator[Path]:
-    """The .py files of a package, without tests and copies of other packages. Taught in 03."""
+    """The .py files of a package, without tests and copies of other packages."""
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name not in SKIPPED_FOLDERS]
         yield from (Path(root, name) for name in files if name.endswith(".py") and not name.startswith("test_"))
 
 
 def read_source(path: Path, report: Counter[str]) -> str | None:
-    """The text of a source file; None, and a count in the report, where it is of no use. Taught in 03.
+    """The text of a source file; None, and a count in the report, where it is of no use.
 
     Lines end as Python ends them: `str.splitlines` would also cut at a form feed, and lose count.
     """
@@ -259,7 +255,7 @@ def read_source(path: Path, report: Counter[str]) -> str | None:
 
 
 def documented(tree: ast.AST, lines: list[str], prefix: str) -> Iterator[Documented]:
-    """The public functions and classes below a node, with their docstrings. Taught in 03."""
+    """The public functions and classes below a node, with their docstrings."""
     for node in ast.iter_child_nodes(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             if isinstance(node, ast.If | ast.Try):
@@ -278,12 +274,12 @@ def documented(tree: ast.AST, lines: list[str], prefix: str) -> Iterator[Documen
 
 
 def is_sentence(title: str) -> bool:
-    """Whether a docstring's first sentence can stand as a query; a list of arguments cannot. Taught in 03."""
+    """Whether a docstring's first sentence can stand as a query; a list of arguments cannot."""
     return MIN_QUERY_WORDS <= len(title.split()) <= MAX_QUERY_WORDS and not re.match(ARGUMENT, title)
 
 
 def split_docstring(docstring: str) -> tuple[str, str]:
-    """A docstring's first sentence, and the rest; the rest is empty when it says too little. Taught in 03."""
+    """A docstring's first sentence, and the rest; the rest is empty when it says too little."""
     paragraph, _, rest = docstring.strip().partition("\n\n")
     paragraph = " ".join(paragraph.split())
     end = re.search(r"(?<=[a-z0-9\)`'\"])\.\s+(?=[A-Z`])", paragraph)
@@ -295,7 +291,7 @@ def split_docstring(docstring: str) -> tuple[str, str]:
 
 
 def code_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> str:
-    """The source lines of a function without its docstring; empty when nothing is left of it. Taught in 03."""
+    """The source lines of a function without its docstring; empty when nothing is left of it."""
     first = node.body[0]
     if len(node.body) < 2 or node.end_lineno is None or first.end_lineno is None:
         return ""
@@ -315,8 +311,6 @@ def split_queries(
 
     A test passage that stands in the training data with one word changed measures memory. So
     queries whose passages are near-duplicates go to the same split.
-
-    Taught in 03 and 19.
     """
     with_body = {query for query, passages in qrels.items() if any(p in body for p in passages)}
     num_test, num_dev = min(TEST_QUERIES, len(with_body) // 5), min(DEV_QUERIES, len(with_body) // 10)

@@ -9,10 +9,10 @@ Taught in 00 and 03.
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbook.data.beir import load_folder, read_jsonl
 from workbook.data.collection import Collection
-from workbook.data.formats import read_lines, read_tsv
 from workbook.data.problems import MalformedFile, Problems
+from workbook.data.readers.beir import load_folder, read_jsonl
+from workbook.data.readers.formats import read_lines, read_tsv
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "datasets" / "toy"
 STRICT = Problems(strict=True)  # what the workbook ships is whole, or the reader is told at once
@@ -20,7 +20,7 @@ STRICT = Problems(strict=True)  # what the workbook ships is whole, or the reade
 
 @dataclass(frozen=True)
 class SimilarityPair:
-    """Two sentences and how similar people find them, 0 (unrelated) to 5 (the same). Taught in 03."""
+    """Two sentences and how similar people find them, 0 (unrelated) to 5 (the same)."""
 
     first: str
     second: str
@@ -28,32 +28,32 @@ class SimilarityPair:
 
 
 def load_toy() -> Collection:
-    """The collection: about 300 passages over ten subjects, queries with grades 0 to 3. Taught in 00."""
+    """The collection: about 300 passages over ten subjects, queries with grades 0 to 3."""
     return load_folder(FOLDER, name="toy", licence="CC BY 4.0", strict=True)
 
 
 def subjects() -> dict[str, str]:
-    """Passage id -> subject. Taught in 03."""
+    """Passage id -> subject."""
     return {str(row["_id"]): str(row["subject"]) for _, row in read_jsonl(FOLDER / "corpus.jsonl", STRICT)}
 
 
 def query_types() -> dict[str, str]:
-    """Query id -> type: keyword, question, paraphrase and so on. Taught in 03."""
+    """Query id -> type: keyword, question, paraphrase and so on."""
     return {str(row["_id"]): str(row["type"]) for _, row in read_jsonl(FOLDER / "queries.jsonl", STRICT)}
 
 
 def hard_negatives() -> dict[str, dict[str, str]]:
-    """Query id -> passage id -> why it looks right and is not. Taught in 08."""
+    """Query id -> passage id -> why it looks right and is not."""
     return _notes(FOLDER / "hard_negatives.tsv")
 
 
 def unlabelled_positives() -> dict[str, dict[str, str]]:
-    """Query id -> passage id -> why it answers the query, though no judgement says so. Taught in 09."""
+    """Query id -> passage id -> why it answers the query, though no judgement says so."""
     return _notes(FOLDER / "unlabelled_positives.tsv")
 
 
 def similarity_pairs() -> list[SimilarityPair]:
-    """Sentence pairs with their similarity. Taught in 03.
+    """Sentence pairs with their similarity.
 
     Raises:
         MalformedFile: a line has no score from 0 to 5 and two sentences.
@@ -71,7 +71,7 @@ def similarity_pairs() -> list[SimilarityPair]:
 
 
 def parallel_texts() -> dict[str, list[str]]:
-    """Language -> sentences; the n-th sentences of all languages say the same. Taught in 22."""
+    """Language -> sentences; the n-th sentences of all languages say the same."""
     path = FOLDER / "parallel.tsv"
     languages = next(read_lines(path, STRICT))[1].split("\t")[1:]
     columns = zip(*(row[1:] for _, row in _rows(path, 1 + len(languages))), strict=True)

@@ -36,8 +36,6 @@ How to write an exercise
 - Results may be tensors, arrays, numbers, texts, and lists, dicts, sets and dataclasses of them.
 - Random numbers belong in the arguments. Cases take milliseconds: an answer has ten seconds for all.
 - `tests/exercises/test_every_exercise.py` proves all of this for every exercise.
-
-Taught in 00.
 """
 
 import difflib
@@ -92,13 +90,13 @@ _HINTS_SHOWN: dict[str, int] = {}  # per kernel, so that a fresh run shows the s
 
 
 def chapters() -> list[str]:
-    """The numbers of the chapters that have exercises or questions, such as "02". Taught in 00."""
+    """The numbers of the chapters that have exercises or questions, such as "02"."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     return [name.removeprefix("chapter_") for name in names if name.startswith("chapter_")]
 
 
 def nearest(what: str, id: str, ids: list[str]) -> str:
-    """Say that an id does not exist, and which ones come near it. Taught in 00."""
+    """Say that an id does not exist, and which ones come near it."""
     close = difflib.get_close_matches(str(id), ids, n=3, cutoff=0.4) or ids[:3]
     return f"no {what} {id!r}; did you mean {', '.join(close)}?" if close else f"no {what} {id!r}; there are none yet"
 
@@ -114,8 +112,6 @@ def check(id: str, answer: Answer, seconds: float = SECONDS) -> Answer:
         your function once it is right; until then the package's own, so that the notebook runs on.
     Raises:
         KeyError: there is no such exercise. A wrong answer never raises.
-
-    Taught in 00.
     """
     exercise = EXERCISES[id]
     finding = examine(exercise, answer, seconds)
@@ -134,8 +130,6 @@ def hint(id: str) -> None:
 
     Raises:
         KeyError: there is no such exercise.
-
-    Taught in 00.
     """
     exercise = EXERCISES[id]
     level = _HINTS_SHOWN[id] = min(_HINTS_SHOWN.get(id, 0) + 1, len(exercise.hints))
@@ -164,8 +158,6 @@ def reveal(id: str) -> None:
 
     Raises:
         KeyError: there is no such exercise.
-
-    Taught in 00.
     """
     exercise = EXERCISES[id]
     message = store.update(lambda saved: store.entry(saved, "exercises", id).update(revealed=True))
@@ -178,7 +170,7 @@ def reveal(id: str) -> None:
 
 
 def progress() -> None:
-    """Show what is done, what was tried and what is left, chapter by chapter. Taught in 00."""
+    """Show what is done, what was tried and what is left, chapter by chapter."""
     saved, message = store.read()
     records = saved.get("exercises", {})
     lines: list[str] = []

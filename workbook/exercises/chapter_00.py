@@ -1,7 +1,4 @@
-"""The exercises of chapter 00: three short ones, to see how exercises and checks work.
-
-Taught in 00.
-"""
+"""The exercises of chapter 00: three short ones, to see how exercises and checks work."""
 
 import torch
 from torch import Tensor
@@ -14,7 +11,7 @@ from workbook.exercises.quiz import Choice, Question
 
 
 def shared_words(query: str, passage: str) -> int:
-    """How many different words of the query stand in the passage, upper and lower case alike. Taught in 00."""
+    """How many different words of the query stand in the passage, upper and lower case alike."""
     return len(set(query.lower().split()) & set(passage.lower().split()))
 
 
@@ -80,7 +77,7 @@ SHARED = Exercise(
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """The cosine of two vectors (D,), by `workbook.similarity.cos_sim`. Taught in 00."""
+    """The cosine of two vectors (D,), by `workbook.similarity.cos_sim`."""
     return similarity.cos_sim(a[None], b[None])[0, 0]
 
 
@@ -132,7 +129,7 @@ COSINE = Exercise(
 
 
 def found_in_first(ranked: list[str], wanted: str, k: int) -> int:
-    """1 if the wanted passage is among the first k, else 0; its mean over queries is Recall@k. Taught in 00."""
+    """1 if the wanted passage is among the first k, else 0; its mean over queries is Recall@k."""
     return int(wanted in ranked[:k])
 
 

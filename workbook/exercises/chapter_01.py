@@ -1,15 +1,13 @@
-"""The exercises of chapter 01: WordPiece, positions, attention, masks, heads, cost.
-
-Taught in 01.
-"""
+"""The exercises of chapter 01: WordPiece, positions, attention, masks, heads, cost."""
 
 import torch
 from torch import Tensor
 
-from workbook import cost, transformer
+from workbook import cost
+from workbook.encoder import transformer
+from workbook.encoder.wordpiece import wordpiece
 from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
 from workbook.exercises.quiz import Choice, Question
-from workbook.wordpiece import wordpiece
 
 # --- 01.1 WordPiece --------------------------------------------------------------------------
 

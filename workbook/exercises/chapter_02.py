@@ -1,7 +1,4 @@
-"""The exercises of chapter 02: pooling, normalization and cosine.
-
-Taught in 02.
-"""
+"""The exercises of chapter 02: pooling, normalization and cosine."""
 
 from functools import partial
 
@@ -21,18 +18,18 @@ MASK = [[1, 1, 1], [1, 1, 0]]
 
 
 def by_hand() -> tuple[Tensor, Tensor]:
-    """The two texts of the chapter's example: hidden (2, 3, 2), mask (2, 3). Taught in 02."""
+    """The two texts of the chapter's example: hidden (2, 3, 2), mask (2, 3)."""
     return torch.tensor(HIDDEN), torch.tensor(MASK)
 
 
 def left_padded() -> tuple[Tensor, Tensor]:
-    """The same two texts with the padding on the left. Taught in 02."""
+    """The same two texts with the padding on the left."""
     hidden, mask = by_hand()
     return torch.stack([hidden[0], hidden[1].roll(1, dims=0)]), torch.stack([mask[0], mask[1].roll(1)])
 
 
 def random_texts() -> tuple[Tensor, Tensor]:
-    """Six texts of one to nine tokens: hidden (6, 9, 5), mask (6, 9). Taught in 02."""
+    """Six texts of one to nine tokens: hidden (6, 9, 5), mask (6, 9)."""
     generator = torch.Generator().manual_seed(2)
     hidden = torch.randn(6, 9, 5, generator=generator)
     mask = (torch.arange(9) < torch.tensor([9, 7, 5, 3, 2, 1])[:, None]).long()
@@ -40,7 +37,7 @@ def random_texts() -> tuple[Tensor, Tensor]:
 
 
 def with_query(make) -> tuple[Tensor, Tensor, Tensor]:
-    """What `make` gives, hidden (B, T, D) and mask (B, T), and a query (D,) for attention pooling. Taught in 02."""
+    """What `make` gives, hidden (B, T, D) and mask (B, T), and a query (D,) for attention pooling."""
     hidden, mask = make()
     return hidden, mask, torch.linspace(-0.5, 0.5, hidden.shape[-1])
 

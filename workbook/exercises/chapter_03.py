@@ -1,16 +1,13 @@
-"""The exercises of chapter 03: four metrics, one keyword score, one interval.
-
-Taught in 03.
-"""
+"""The exercises of chapter 03: four metrics, one keyword score, one interval."""
 
 import math
 from functools import partial
 
 import numpy as np
 
-from workbook import metrics
 from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
 from workbook.exercises.quiz import Choice, Question
+from workbook.metrics import ranking as metrics
 
 Ranking = list[str]
 Judged = dict[str, int]
@@ -21,28 +18,28 @@ RANKED: Ranking = ["b", "a", "x", "c", "e", "y"]
 
 
 def measure_one(metric: str, ranked: Ranking, judged: Judged) -> float:
-    """One query's value of a metric, by `workbook.metrics.evaluate` on a run with this ranking. Taught in 03."""
+    """One query's value of a metric, by `workbook.metrics.evaluate` on a run with this ranking."""
     run = {"q": {passage: float(-rank) for rank, passage in enumerate(ranked)}}
     return metrics.evaluate({"q": judged}, run, (metric,))[metric]
 
 
 def recall_at_k(ranked: Ranking, judged: Judged, k: int) -> float:
-    """Recall@k of one query: the share of its relevant passages that stand in the first k. Taught in 03."""
+    """Recall@k of one query: the share of its relevant passages that stand in the first k."""
     return measure_one(f"recall@{k}", ranked, judged)
 
 
 def reciprocal_rank(ranked: Ranking, judged: Judged, k: int) -> float:
-    """1 / rank of the first relevant passage, 0 where none stands in the first k. Taught in 03."""
+    """1 / rank of the first relevant passage, 0 where none stands in the first k."""
     return measure_one(f"mrr@{k}", ranked, judged)
 
 
 def ndcg_at_k(ranked: Ranking, judged: Judged, k: int) -> float:
-    """nDCG@k of one query with the grade as gain; the ideal comes from all judgements. Taught in 03."""
+    """nDCG@k of one query with the grade as gain; the ideal comes from all judgements."""
     return measure_one(f"ndcg@{k}", ranked, judged)
 
 
 def average_precision(ranked: Ranking, judged: Judged) -> float:
-    """The mean, over all relevant passages, of the precision at the rank of each; 0 for one not found. Taught in 03."""
+    """The mean, over all relevant passages, of the precision at the rank of each; 0 for one not found."""
     return measure_one("map", ranked, judged)
 
 
@@ -352,7 +349,7 @@ AP = Exercise(
 
 
 def bm25_weight(count: int, length: float, mean_length: float, num_passages: int, num_with_word: int) -> float:
-    """What one word adds to a passage's score, in Lucene's form with k1 = 1.2 and b = 0.75. Taught in 03."""
+    """What one word adds to a passage's score, in Lucene's form with k1 = 1.2 and b = 0.75."""
     from workbook.bm25 import METHODS
 
     idf, tf = METHODS["lucene"]
@@ -428,7 +425,7 @@ BM25_WEIGHT = Exercise(
 
 
 def interval(values: np.ndarray, draws: np.ndarray) -> tuple[float, float]:
-    """The 95 % interval of a mean by given draws; `workbook.significance.bootstrap_ci` draws them itself. Taught in 03."""
+    """The 95 % interval of a mean by given draws; `workbook.metrics.significance.bootstrap_ci` draws them itself."""
     means = np.asarray(values)[draws].mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

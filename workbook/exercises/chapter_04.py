@@ -1,7 +1,4 @@
-"""The exercises of chapter 04: InfoNCE and its relatives, its gradient, and the shape of the space.
-
-Taught in 04.
-"""
+"""The exercises of chapter 04: InfoNCE and its relatives, its gradient, and the shape of the space."""
 
 import torch
 from torch import Tensor
@@ -14,13 +11,13 @@ from workbook.similarity import cos_sim, normalize
 
 
 def pairs(B: int = 5, D: int = 6, seed: int = 4) -> tuple[Tensor, Tensor]:
-    """Random pairs, (B, D) each; the queries are twice as long as the passages. Taught in 04."""
+    """Random pairs, (B, D) each; the queries are twice as long as the passages."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(B, D, generator=generator) * 2, torch.randn(B, D, generator=generator)
 
 
 def axes() -> tuple[Tensor, Tensor]:
-    """Two pairs along the axes, of different lengths: own cosines 1, other cosines 0. Taught in 04."""
+    """Two pairs along the axes, of different lengths: own cosines 1, other cosines 0."""
     return torch.tensor([[2.0, 0.0], [0.0, 3.0]]), torch.tensor([[1.0, 0.0], [0.0, 4.0]])
 
 
@@ -66,7 +63,7 @@ ROBUST = (
 
 
 def info_nce(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
-    """InfoNCE with in-batch negatives, from queries to passages: (B, D), (B, D) -> scalar. Taught in 04."""
+    """InfoNCE with in-batch negatives, from queries to passages: (B, D), (B, D) -> scalar."""
     return losses.info_nce(query, positive, temperature=temperature)
 
 
@@ -157,7 +154,7 @@ INFO_NCE = Exercise(
 
 
 def info_nce_with_negatives(query: Tensor, positive: Tensor, negatives: Tensor, temperature: float) -> Tensor:
-    """InfoNCE in which each query chooses among all positives and all negatives (B, M, D). Taught in 04."""
+    """InfoNCE in which each query chooses among all positives and all negatives (B, M, D)."""
     return losses.info_nce(query, positive, negatives, temperature=temperature)
 
 
@@ -242,7 +239,7 @@ NEGATIVES = Exercise(
 
 
 def symmetric(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
-    """The mean of both directions: queries choose passages, passages choose queries. Taught in 04."""
+    """The mean of both directions: queries choose passages, passages choose queries."""
     return losses.info_nce(
         query,
         positive,

@@ -2,8 +2,6 @@
 
 A result may be a tensor, an array, a number, a text, None, or lists, tuples, dicts, sets and
 dataclasses of these. NaN equals NaN, and an infinity equals the same infinity.
-
-Taught in 00.
 """
 
 import dataclasses
@@ -22,7 +20,7 @@ FORM = ("kind", "shape", "dtype")  # what a result is; everything else is what i
 class Difference:
     """The first difference between two results: what differs, where, and one sentence about it.
 
-    `what` is one of FORM, or "value". Taught in 00.
+    `what` is one of FORM, or "value".
     """
 
     what: str
@@ -34,25 +32,23 @@ def first_difference(yours: Any, expected: Any, tolerance: float) -> Difference 
     """Find the first difference; differences of form (kind, shape, dtype) come before those of value.
 
     Numbers agree when abs(yours - expected) <= tolerance * (1 + abs(expected)).
-
-    Taught in 00.
     """
     differences = list(_differences(yours, expected, tolerance, ""))
     return min(differences, key=lambda d: d.what not in FORM, default=None)
 
 
 def same(a: Any, b: Any, tolerance: float) -> bool:
-    """Tell whether two results are the same: kind, shape, dtype and values. Taught in 00."""
+    """Tell whether two results are the same: kind, shape, dtype and values."""
     return first_difference(a, b, tolerance) is None
 
 
 def same_values(a: Any, b: Any, tolerance: float) -> bool:
-    """Tell whether two results hold the same values in the same shape, whatever their dtype. Taught in 00."""
+    """Tell whether two results hold the same values in the same shape, whatever their dtype."""
     return all(d.what == "dtype" for d in _differences(a, b, tolerance, ""))
 
 
 def snapshot(value: Any) -> Any:
-    """Copy tensors, arrays and containers; anything else is kept as it is. Taught in 00."""
+    """Copy tensors, arrays and containers; anything else is kept as it is."""
     if isinstance(value, torch.Tensor):
         return value.detach().clone()
     if isinstance(value, np.ndarray):
@@ -71,7 +67,7 @@ def snapshot(value: Any) -> Any:
 
 
 def kind(value: Any) -> str:
-    """Name what a value is, in the words a learner knows. Taught in 00."""
+    """Name what a value is, in the words a learner knows."""
     if value is None:
         return "None"
     if isinstance(value, torch.Tensor):
@@ -98,7 +94,7 @@ def kind(value: Any) -> str:
 
 
 def size(value: Any) -> int:
-    """How much there is to read in a value: elements of tensors, letters of texts. Taught in 00."""
+    """How much there is to read in a value: elements of tensors, letters of texts."""
     if isinstance(value, torch.Tensor):
         return value.numel()
     if isinstance(value, np.ndarray):
@@ -111,7 +107,7 @@ def size(value: Any) -> int:
 
 
 def describe(value: Any) -> str:
-    """Name a value in a few words, with its shape where it has one: "float32 tensor (2, 3)". Taught in 00."""
+    """Name a value in a few words, with its shape where it has one: "float32 tensor (2, 3)"."""
     if isinstance(value, torch.Tensor | np.ndarray):
         return f"{_dtype(value)} {kind(value)} {tuple(value.shape)}"
     if isinstance(value, Mapping | tuple | list | Set):
@@ -123,7 +119,7 @@ def describe(value: Any) -> str:
 
 
 def render(value: Any, digits: int = 4) -> str:
-    """Write a value the same way on every machine, tensors as nested lists. Taught in 00."""
+    """Write a value the same way on every machine, tensors as nested lists."""
     if isinstance(value, torch.Tensor | np.ndarray):
         return _nested(_to_array(value), digits)
     if isinstance(value, np.generic):
@@ -150,13 +146,13 @@ def render(value: Any, digits: int = 4) -> str:
 
 
 def clip(text: str, width: int) -> str:
-    """Cut a text to one line of `width` letters. Taught in 00."""
+    """Cut a text to one line of `width` letters."""
     text = " ".join(text.split())
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message, without addresses of memory. Taught in 00."""
+    """The first line of an error's message, without addresses of memory."""
     try:
         lines = str(error).strip().splitlines()
     except Exception:
@@ -165,7 +161,7 @@ def first_line(error: BaseException) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """Take the addresses of memory out of a text: they differ at each run. Taught in 00."""
+    """Take the addresses of memory out of a text: they differ at each run."""
     return re.sub(r"0x[0-9a-fA-F]{6,}", "0x…", text)
 
 
@@ -256,7 +252,7 @@ def _number(value: Any) -> Any:
 
 
 def article(words: str) -> str:
-    """Put "a" or "an" before a description. Taught in 00."""
+    """Put "a" or "an" before a description."""
     if words in ("None",):
         return words
     return f"an {words}" if words[0] in "aeiou" else f"a {words}"

@@ -3,8 +3,6 @@
 In this order: not started · raised (which line, which shapes) · contract (kind, shape, dtype, inputs
 unchanged, the same twice, gradient) · the cases, the hand-computed ones first · the properties. When
 something is wrong, the known mistake that behaves exactly like the answer is named.
-
-Taught in 00.
 """
 
 import inspect
@@ -29,8 +27,6 @@ class Finding:
 
     `headline` is one sentence, `mistake` the known mistake that behaves like the answer, `example` the
     smallest failing example (ten lines at most), `printed` what the answer printed in it.
-
-    Taught in 00.
     """
 
     kind: str
@@ -42,10 +38,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Call:
-    """One call and what came of it: a result or an error, the arguments it changed, what it printed.
-
-    Taught in 00.
-    """
+    """One call and what came of it: a result or an error, the arguments it changed, what it printed."""
 
     case: Case
     args: tuple
@@ -57,7 +50,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """All that a check observes of an implementation; two mistakes differ when this does. Taught in 00."""
+    """All that a check observes of an implementation; two mistakes differ when this does."""
 
     calls: tuple[Call, ...]
     steady: bool
@@ -86,8 +79,6 @@ def examine(exercise: Exercise, answer: Answer, seconds: float = SECONDS) -> Fin
         exercise: what to check against.
         answer: the learner's function.
         seconds: the answer is stopped after this long.
-
-    Taught in 00.
     """
     if not callable(answer):
         name = getattr(exercise.reference, "__name__", "my_function")

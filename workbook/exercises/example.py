@@ -1,7 +1,4 @@
-"""The smallest failing example, in ten lines at most: the call, and yours beside what is expected.
-
-Taught in 00.
-"""
+"""The smallest failing example, in ten lines at most: the call, and yours beside what is expected."""
 
 import inspect
 from typing import TYPE_CHECKING, Any
@@ -21,7 +18,7 @@ COLUMN = 34
 
 
 def names(answer: Any, exercise: Exercise, args: tuple) -> list[str]:
-    """The names of the arguments, as the learner wrote them, else as the reference has them. Taught in 00."""
+    """The names of the arguments, as the learner wrote them, else as the reference has them."""
     for function in (answer, exercise.reference):
         try:
             bound = inspect.signature(function).bind(*args)
@@ -33,7 +30,7 @@ def names(answer: Any, exercise: Exercise, args: tuple) -> list[str]:
 
 
 def call_only(answer: Any, exercise: Exercise, call: "Call") -> list[str]:
-    """The name of the case and its arguments. Taught in 00."""
+    """The name of the case and its arguments."""
     told = [f"{name} = {_short(arg)}" for name, arg in zip(names(answer, exercise, call.args), call.args, strict=True)]
     if len(told) > 5:
         told = [*told[:4], f"and {len(told) - 4} more arguments"]
@@ -41,10 +38,7 @@ def call_only(answer: Any, exercise: Exercise, call: "Call") -> list[str]:
 
 
 def beside(answer: Any, exercise: Exercise, call: "Call", right: "Call") -> list[str]:
-    """The call, and then both results in two columns, or one below the other where they are wide.
-
-    Taught in 00.
-    """
+    """The call, and then both results in two columns, or one below the other where they are wide."""
     head = call_only(answer, exercise, call)
     yours: Any = call.error if call.error is not None else call.result
     if right.error is not None:

@@ -1,7 +1,4 @@
-"""What an exercise is made of. The chapters declare them; `workbook.exercises.engine` runs them.
-
-Taught in 00.
-"""
+"""What an exercise is made of. The chapters declare them; `workbook.exercises.engine` runs them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,8 +14,6 @@ class Case:
     `args` makes fresh arguments at each call, so that an answer that changes them spoils nothing.
     `expected` is the result worked out by hand, shown to the learner; where it is None the
     reference is asked.
-
-    Taught in 00.
     """
 
     name: str
@@ -31,8 +26,6 @@ class Property:
     """Something that must hold for every right answer, such as "padding changes nothing".
 
     `check` gets the learner's function and returns None, or one sentence that says what it saw.
-
-    Taught in 00.
     """
 
     name: str
@@ -46,8 +39,6 @@ class Mistake:
     The check recognizes a mistake by its output: the learner's function gives, on every case, what
     `implementation` gives. `diagnosis` names the mistake and why it is one, in words, without
     showing the solution.
-
-    Taught in 00.
     """
 
     name: str
@@ -62,8 +53,6 @@ class Exercise:
 
     `reference` is a function of the package. `another` is a second right implementation, written
     differently; a test proves that the check accepts it. `section` is the heading to reread.
-
-    Taught in 00.
     """
 
     id: str

@@ -1,8 +1,6 @@
 """A learner's function runs inside these limits: time, memory, what it prints, random numbers.
 
 Everything is put back afterwards, whatever happens inside.
-
-Taught in 00.
 """
 
 import ctypes
@@ -27,10 +25,7 @@ SPARE_MEMORY = 2**30  # a function may always take this many bytes more than the
 
 
 class TimeLimit(BaseException):
-    """The time is up. Not an Exception, so that `except Exception` in an answer cannot swallow it.
-
-    Taught in 00.
-    """
+    """The time is up. Not an Exception, so that `except Exception` in an answer cannot swallow it."""
 
 
 def run_limited(function: Callable[[], T], seconds: float) -> T:
@@ -42,8 +37,6 @@ def run_limited(function: Callable[[], T], seconds: float) -> T:
 
     Raises:
         TimeLimit: the time is up. Whatever `function` raises passes through, KeyboardInterrupt too.
-
-    Taught in 00.
     """
     in_main = threading.current_thread() is threading.main_thread()
     if in_main and hasattr(signal, "setitimer"):
@@ -110,10 +103,7 @@ def _run_with_watchdog(function: Callable[[], T], seconds: float) -> T:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Seed the random generators, and put back what they were, with gradients switched on inside.
-
-    Taught in 00.
-    """
+    """Seed the random generators, and put back what they were, with gradients switched on inside."""
     python, numpy, mode = random.getstate(), np.random.get_state(), torch.get_default_dtype()
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         random.seed(0)
@@ -129,7 +119,7 @@ def undisturbed() -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[io.StringIO]:
-    """Collect what is printed, the first 2,000 letters of it, and silence warnings. Taught in 00."""
+    """Collect what is printed, the first 2,000 letters of it, and silence warnings."""
     printed = _Bounded()
     with redirect_stdout(printed), redirect_stderr(_Bounded()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -138,7 +128,7 @@ def quiet() -> Iterator[io.StringIO]:
 
 @contextmanager
 def memory_limit() -> Iterator[None]:
-    """On Linux, turn taking more memory than the machine has into a MemoryError. Taught in 00.
+    """On Linux, turn taking more memory than the machine has into a MemoryError.
 
     Without it the system would kill the whole kernel. Elsewhere this does nothing.
     """
@@ -189,6 +179,6 @@ class _Bounded(io.StringIO):
 
 
 def printed_lines(printed: Any, most: int) -> list[str]:
-    """The first lines of what was printed, with a note where there is more. Taught in 00."""
+    """The first lines of what was printed, with a note where there is more."""
     lines = [line for line in str(printed).splitlines() if line.strip()]
     return lines if len(lines) <= most else [*lines[:most], "…"]

@@ -5,8 +5,6 @@
 
 In front of a person they are radio buttons, and the answer is kept with the progress. Everywhere
 else each choice unfolds to its explanation, without a kernel.
-
-Taught in 00.
 """
 
 import html
@@ -17,12 +15,12 @@ from typing import Any
 from workbook import exercises
 from workbook.exercises import store
 from workbook.exercises.show import inline
-from workbook.frontend import in_notebook, is_live
+from workbook.support.frontend import in_notebook, is_live
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One possible answer, and why it is right or wrong. Taught in 00."""
+    """One possible answer, and why it is right or wrong."""
 
     text: str
     explanation: str
@@ -31,10 +29,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Question:
-    """A question with its choices. The id is "04.p1" for a prediction, "04.q1" for the quiz.
-
-    Taught in 00.
-    """
+    """A question with its choices. The id is "04.p1" for a prediction, "04.q1" for the quiz."""
 
     id: str
     text: str
@@ -42,7 +37,7 @@ class Question:
 
     @property
     def is_prediction(self) -> bool:
-        """Whether it is asked before the run that answers it. Taught in 00."""
+        """Whether it is asked before the run that answers it."""
         return self.id.split(".")[-1].startswith("p")
 
 
@@ -51,8 +46,6 @@ def questions(chapter: str) -> dict[str, Question]:
 
     Raises:
         KeyError: there is no such chapter.
-
-    Taught in 00.
     """
     if chapter not in exercises.chapters():
         raise KeyError(exercises.nearest("chapter", chapter, exercises.chapters()))
@@ -65,8 +58,6 @@ def predict(id: str) -> None:
 
     Raises:
         KeyError: there is no such question.
-
-    Taught in 00.
     """
     known = {
         key: question
@@ -85,14 +76,12 @@ def quiz(chapter: str) -> None:
 
     Raises:
         KeyError: there is no such chapter.
-
-    Taught in 00.
     """
     _ask([question for question in questions(chapter).values() if not question.is_prediction])
 
 
 def as_text(question: Question) -> str:
-    """The question, its choices, and below them the explanations. Taught in 00."""
+    """The question, its choices, and below them the explanations."""
     letters = "abcdefghij"
     lines = [question.text]
     lines += [f"  {letter}) {choice.text}" for letter, choice in zip(letters, question.choices, strict=False)]
@@ -105,7 +94,7 @@ def as_text(question: Question) -> str:
 
 
 def as_html(question: Question) -> str:
-    """The question with one unfolding line per choice. Taught in 00."""
+    """The question with one unfolding line per choice."""
     parts = [f"<p><strong>{inline(question.text)}</strong></p>"]
     for choice in question.choices:
         told = f"<strong>{_mark(choice)} {_verdict(choice)}.</strong> {inline(choice.explanation)}"

@@ -1,14 +1,12 @@
 """How the exercises speak: plain text in builds and terminals, the same words with colour in a notebook.
 
 Colour never stands alone: each message starts with a symbol and a word.
-
-Taught in 00.
 """
 
 import html
 from dataclasses import dataclass
 
-from workbook.frontend import in_notebook, is_live
+from workbook.support.frontend import in_notebook, is_live
 
 # symbol, colour on white, colour on black
 TONES = {
@@ -30,7 +28,7 @@ _STYLE = """<style>
 
 @dataclass(frozen=True)
 class Block:
-    """One part of a message: a paragraph, a `strong` one, or `code` kept letter by letter. Taught in 00."""
+    """One part of a message: a paragraph, a `strong` one, or `code` kept letter by letter."""
 
     text: str
     style: str = ""
@@ -43,8 +41,6 @@ def say(tone: str, title: str, blocks: list[Block]) -> None:
         tone: "right", "wrong" or "note".
         title: one line, shown after the symbol.
         blocks: what follows.
-
-    Taught in 00.
     """
     text = as_text(tone, title, blocks)
     if not (is_live() and in_notebook()):
@@ -56,7 +52,7 @@ def say(tone: str, title: str, blocks: list[Block]) -> None:
 
 
 def as_text(tone: str, title: str, blocks: list[Block]) -> str:
-    """The message as lines of text. Taught in 00."""
+    """The message as lines of text."""
     lines = [f"{TONES[tone][0]} {title}"]
     for block in blocks:
         lines += [f"    {line}" if block.style == "code" else f"  {line}" for line in block.text.splitlines()]
@@ -64,7 +60,7 @@ def as_text(tone: str, title: str, blocks: list[Block]) -> str:
 
 
 def as_html(tone: str, title: str, blocks: list[Block]) -> str:
-    """The message as HTML that can be read in JupyterLab's light and dark theme. Taught in 00."""
+    """The message as HTML that can be read in JupyterLab's light and dark theme."""
     parts = [f'<p class="workbook-title"><strong>{TONES[tone][0]} {inline(title)}</strong></p>']
     for block in blocks:
         if block.style == "code":
@@ -88,7 +84,7 @@ def _colours() -> str:
 
 
 def inline(text: str) -> str:
-    """Escape a text for HTML; what stands between backticks becomes code. Taught in 00."""
+    """Escape a text for HTML; what stands between backticks becomes code."""
     pieces = html.escape(text).split("`")
     if len(pieces) % 2 == 0:
         return "`".join(pieces)

@@ -1,14 +1,12 @@
 """The solution of an exercise, as the chapter's complete edition has it.
 
 A chapter is written in one place, so the solution is read from there and stands nowhere else.
-
-Taught in 00.
 """
 
 import re
 import textwrap
 
-from workbook.notebooks import SOURCES
+from workbook.book.notebooks import SOURCES
 
 MARKS = ("### BEGIN SOLUTION", "### END SOLUTION")
 
@@ -20,8 +18,6 @@ def solution(id: str) -> str:
         id: the number of the exercise, such as "02.1".
     Returns:
         the code, with the comment that names the exercise.
-
-    Taught in 00.
     """
     for path in SOURCES.glob(f"{id.split('.')[0]}_*.py"):
         cell = re.search(

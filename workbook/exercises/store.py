@@ -2,8 +2,6 @@
 
 It is kept in the learner's folder, `learn/progress.json`; the environment variable WORKBOOK_LEARN
 names another folder. Builds and tests of the complete edition keep no progress.
-
-Taught in 00.
 """
 
 import json
@@ -14,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workbook.files import write_atomically, write_json
-from workbook.frontend import is_live
+from workbook.support.files import write_atomically, write_json
+from workbook.support.frontend import is_live
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MANIFEST = ".workbook.json"  # marks a learner's folder
@@ -25,7 +23,7 @@ Progress = dict[str, dict[str, Any]]
 
 
 def folder() -> Path:
-    """The learner's folder: WORKBOOK_LEARN, else the one we work in, else `learn/`. Taught in 00."""
+    """The learner's folder: WORKBOOK_LEARN, else the one we work in, else `learn/`."""
     if named := os.environ.get("WORKBOOK_LEARN"):
         return Path(named).expanduser()
     here = Path.cwd()
@@ -33,10 +31,7 @@ def folder() -> Path:
 
 
 def is_kept() -> bool:
-    """Tell whether progress is written: in a learner's folder, or by a person outside `notebooks/`.
-
-    Taught in 00.
-    """
+    """Tell whether progress is written: in a learner's folder, or by a person outside `notebooks/`."""
     if "WORKBOOK_LEARN" in os.environ:
         return True
     here = Path.cwd()
@@ -48,7 +43,7 @@ def is_kept() -> bool:
 def read() -> tuple[Progress, str]:
     """Read the progress, and say what was wrong with the file: (progress, message).
 
-    A damaged file is set aside under another name, and the copy before it is taken. Taught in 00.
+    A damaged file is set aside under another name, and the copy before it is taken.
     """
     path = _file()
     try:
@@ -76,8 +71,6 @@ def update(change: Callable[[Progress], None]) -> str:
     Returns:
         a message for the learner, empty when all went well. Nothing is raised: a full disk must not
         end a lesson.
-
-    Taught in 00.
     """
     if not is_kept():
         return ""
@@ -98,7 +91,7 @@ def update(change: Callable[[Progress], None]) -> str:
 
 
 def entry(progress: Progress, group: str, id: str) -> dict[str, Any]:
-    """The record of one exercise or one question, made when it is missing. Taught in 00."""
+    """The record of one exercise or one question, made when it is missing."""
     record = progress.setdefault(group, {}).setdefault(id, {})
     return record
 

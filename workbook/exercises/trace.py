@@ -1,7 +1,4 @@
-"""An error in a learner's function, told in two lines: which line, what it said, which shapes stood there.
-
-Taught in 00.
-"""
+"""An error in a learner's function, told in two lines: which line, what it said, which shapes stood there."""
 
 import inspect
 import linecache
@@ -17,10 +14,7 @@ from workbook.exercises import compare
 
 
 def where_it_broke(answer: Any, error: BaseException) -> str:
-    """Tell an error by its name, its words, the line it came from and the shapes named in that line.
-
-    Taught in 00.
-    """
+    """Tell an error by its name, its words, the line it came from and the shapes named in that line."""
     if isinstance(error, SystemExit):
         told = "SystemExit, which ends the whole program: take exit() or sys.exit() out"
     elif isinstance(error, RecursionError):

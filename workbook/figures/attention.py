@@ -1,6 +1,6 @@
 """The figures of chapter 01: who looks at whom, why scores are divided, what a text costs.
 
-Each takes arrays and returns a plotly Figure. Taught in 01.
+Each takes arrays and returns a plotly Figure.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,6 @@ def attention_map(tokens: Sequence[str], weights: Tensor, title: str = "") -> "F
         tokens: T tokens.
         weights: (T, T); each row sums to 1.
         title: what is drawn.
-
-    Taught in 01.
     """
     import plotly.graph_objects as go
 
@@ -57,8 +55,6 @@ def why_divide(size: int, num_tokens: int = 8, seed: int = 0) -> "Figure":
         size: S.
         num_tokens: how many keys.
         seed: of the random numbers, which have mean 0 and deviation 1.
-
-    Taught in 01.
     """
     import plotly.graph_objects as go
 
@@ -86,8 +82,6 @@ def cost_curve(hidden_size: int, num_layers: int, lengths: Sequence[int]) -> "Fi
         hidden_size: D.
         num_layers: L.
         lengths: numbers of tokens.
-
-    Taught in 01.
     """
     import plotly.graph_objects as go
 

@@ -1,7 +1,4 @@
-"""What a reader can choose: values in words, and a selection of them where all are too many to store.
-
-Taught in 00.
-"""
+"""What a reader can choose: values in words, and a selection of them where all are too many to store."""
 
 import math
 from collections.abc import Sequence
@@ -18,8 +15,6 @@ def checked(parameters: dict[str, Any]) -> dict[str, list[Any]]:
 
     Raises:
         ValueError: there is no parameter, or one has no values.
-
-    Taught in 00.
     """
     if not parameters:
         raise ValueError("explore needs at least one parameter with values, such as temperature=[0.05, 0.1]")
@@ -35,23 +30,23 @@ def checked(parameters: dict[str, Any]) -> dict[str, list[Any]]:
 
 
 def are_numbers(values: Sequence[Any]) -> bool:
-    """Whether all are numbers, so that they have an order to run through. Taught in 00."""
+    """Whether all are numbers, so that they have an order to run through."""
     return all(isinstance(value, Real) and not isinstance(value, bool) for value in values)
 
 
 def label(value: Any) -> str:
-    """A value in a few letters. Taught in 00."""
+    """A value in a few letters."""
     text = str(value)
     return f"{value:.6g}" if isinstance(value, float | np.floating) and len(text) > 8 else text
 
 
 def words(name: str) -> str:
-    """The name of a parameter as words. Taught in 00."""
+    """The name of a parameter as words."""
     return name.replace("_", " ")
 
 
 def spread(size: int, keep: int) -> list[int]:
-    """So many of the numbers below `size`, evenly, with both ends. Taught in 00."""
+    """So many of the numbers below `size`, evenly, with both ends."""
     return [round(i * (size - 1) / (keep - 1)) for i in range(keep)] if keep > 1 else [0]
 
 
@@ -59,8 +54,6 @@ def thinned(sizes: Sequence[int], most: int) -> list[int]:
     """How many values of each parameter to keep, so that there are at most `most` combinations.
 
     The first parameter gives up values only when the others have few.
-
-    Taught in 00.
     """
     kept = list(sizes)
     while math.prod(kept) > most:

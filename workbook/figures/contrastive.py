@@ -1,6 +1,6 @@
 """The figures of chapter 04: what the temperature does, how points move, what the space looks like.
 
-Each takes arrays and returns a plotly Figure. Taught in 04.
+Each takes arrays and returns a plotly Figure.
 """
 
 from collections.abc import Sequence
@@ -21,8 +21,6 @@ def softmax_weights(cosines: Sequence[float], temperature: float) -> "Figure":
     Args:
         cosines: of one query with its passages, its own first.
         temperature: what they are divided by.
-
-    Taught in 04.
     """
     import plotly.graph_objects as go
 
@@ -60,8 +58,6 @@ def points_on_the_circle(paths: np.ndarray, title: str) -> "Figure":
     Args:
         paths: (frames, pairs, 2 sides, 2 coordinates) of unit vectors.
         title: which loss moves them.
-
-    Taught in 04.
     """
     import plotly.graph_objects as go
 
@@ -106,8 +102,6 @@ def quality_by_temperature(values: dict[str, dict[float, Sequence[float]]], metr
     Args:
         values: condition -> temperature -> one value per seed.
         metric: what the values are.
-
-    Taught in 04.
     """
     import plotly.graph_objects as go
 
@@ -141,8 +135,6 @@ def alignment_and_uniformity(tracks: dict[str, Sequence[tuple[float, float]]]) -
 
     Args:
         tracks: condition -> (alignment, uniformity) at each measured step.
-
-    Taught in 04.
     """
     import plotly.graph_objects as go
 
@@ -172,8 +164,6 @@ def learned_space(own: Sequence[float], others: Sequence[float], temperature: fl
         own: the cosine of each pair.
         others: the cosines of texts that do not belong together.
         temperature: the one that the space was trained with, for the title.
-
-    Taught in 04.
     """
     import plotly.graph_objects as go
 
@@ -208,8 +198,6 @@ def map_of_texts(before: np.ndarray, after: np.ndarray, groups: Sequence[str], w
         before, after: (N, 2) coordinates.
         groups: N names, such as the package of each text.
         when: "before training" or "after training".
-
-    Taught in 04.
     """
     import plotly.graph_objects as go
 

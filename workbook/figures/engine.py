@@ -3,8 +3,6 @@
 Live, `explore` makes a control for each parameter and updates the figure in place (`panel`). In a stored
 notebook it draws the figure once for every value, and a slider of plotly's own moves through them
 (`stored`). In both, every value looks like a fresh draw (`updates`).
-
-Taught in 00.
 """
 
 import math
@@ -15,7 +13,7 @@ from workbook.figures.choices import checked
 from workbook.figures.panel import caption, panel
 from workbook.figures.plain import bundle
 from workbook.figures.stored import stored
-from workbook.frontend import in_notebook, is_live
+from workbook.support.frontend import in_notebook, is_live
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -32,8 +30,6 @@ def show(fig: "Figure", alt: str) -> None:
     Raises:
         TypeError: fig is no figure.
         ValueError: alt is empty, or the figure is too large to store.
-
-    Taught in 00.
     """
     text = described(alt)
     if not hasattr(fig, "to_plotly_json"):
@@ -63,8 +59,6 @@ def explore(function: Callable[..., "Figure"], alt: str, *, play: bool = False, 
         TypeError: the function returns no Figure.
         ValueError: alt is empty, a parameter has no values, one draw alone is too large to store, or play is
             asked for and an axis has no range.
-
-    Taught in 00.
     """
     text, values = described(alt), checked(parameters)
     if is_live() and in_notebook():
@@ -81,8 +75,6 @@ def described(alt: str) -> str:
 
     Raises:
         ValueError: it is empty.
-
-    Taught in 00.
     """
     if not alt.strip():
         raise ValueError("alt is empty; say in a sentence what the figure shows, for those who do not see it")

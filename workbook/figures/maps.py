@@ -1,14 +1,11 @@
-"""Maps: many dimensions flattened to two, to look at and not to measure.
-
-Taught in 04.
-"""
+"""Maps: many dimensions flattened to two, to look at and not to measure."""
 
 import warnings
 
 import numpy as np
 
 from workbook.data.collection import sha256
-from workbook.files import write_json
+from workbook.support.files import write_json
 
 
 def umap_of(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -24,7 +21,7 @@ def umap_of(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     Raises:
         ValueError: there are too few vectors.
 
-    Source: McInnes et al. 2018. Taught in 04.
+    Source: McInnes et al. 2018.
     """
     import json
 

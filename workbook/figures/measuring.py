@@ -1,6 +1,6 @@
 """The figures of chapter 03: metrics on one ranking, recall by depth, and how many queries it takes.
 
-Each takes arrays and returns a plotly Figure. Taught in 03.
+Each takes arrays and returns a plotly Figure.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,6 @@ def metrics_by_rank(rank: int, others: Sequence[int] = (), num_relevant: int = 3
         rank: where the passage stands, from 1.
         others: ranks of further relevant passages.
         num_relevant: how many relevant passages there are.
-
-    Taught in 03.
     """
     import plotly.graph_objects as go
 
@@ -51,8 +49,6 @@ def recall_by_depth(values: dict[str, dict[int, float]]) -> "Figure":
 
     Args:
         values: system -> k -> Recall@k.
-
-    Taught in 03.
     """
     import plotly.graph_objects as go
 
@@ -81,8 +77,6 @@ def means_of_differences(differences: np.ndarray, num_queries: int, draws: int =
         num_queries: the size of the test sets.
         draws: how many are drawn.
         seed: of the drawing.
-
-    Taught in 03.
     """
     import plotly.graph_objects as go
 

@@ -1,7 +1,4 @@
-"""The live rendering: a control for each parameter, and a figure that is updated in place.
-
-Taught in 00.
-"""
+"""The live rendering: a control for each parameter, and a figure that is updated in place."""
 
 import html
 from collections.abc import Callable
@@ -23,8 +20,6 @@ def panel(function: Callable[..., "Figure"], alt: str, parameters: dict[str, lis
         alt: what the figure shows.
         parameters: name -> values.
         play: add a button that runs through the first parameter, if it has numbers.
-
-    Taught in 00.
     """
     import ipywidgets as widgets
 
@@ -62,7 +57,7 @@ def panel(function: Callable[..., "Figure"], alt: str, parameters: dict[str, lis
 
 
 def caption(alt: str) -> str:
-    """The alternative text as a line of HTML below a figure. Taught in 00."""
+    """The alternative text as a line of HTML below a figure."""
     return f'<div style="line-height: 1.4; max-width: 62em"><small>{html.escape(alt)}</small></div>'
 
 
@@ -71,8 +66,6 @@ def figure_widget(shown: Spec) -> Any:
 
     Plotly's own tells the page of an empty figure first and sends the contents after it. What is sent before
     the page has loaded plotly can be lost, and the figure stays blank.
-
-    Taught in 00.
     """
     import plotly.graph_objects as go
 
@@ -92,8 +85,6 @@ def follow(widget: Any, shown: Spec, drawn: Spec) -> None:
     Args:
         widget: a FigureWidget that shows `shown`.
         shown, drawn: figures, as from `spec`.
-
-    Taught in 00.
     """
     in_place = list(map(kind, shown["data"])) == list(map(kind, drawn["data"]))
     if not in_place:

@@ -1,7 +1,4 @@
-"""A figure as plain values: short numbers, no packed arrays, no random ids, so each build writes the same bytes.
-
-Taught in 00.
-"""
+"""A figure as plain values: short numbers, no packed arrays, no random ids, so each build writes the same bytes."""
 
 import base64
 import json
@@ -22,8 +19,6 @@ def plain(value: Any) -> Any:
     """A figure or a part of it, as the dicts, lists, numbers and texts that JSON knows.
 
     Floats keep four digits; NaN and infinity, which JSON lacks, become None, a gap in the drawing.
-
-    Taught in 00.
     """
     if hasattr(value, "to_plotly_json"):
         value = value.to_plotly_json()
@@ -47,8 +42,6 @@ def spec(fig: "Figure") -> Spec:
 
     Raises:
         TypeError: fig is no figure.
-
-    Taught in 00.
     """
     if not hasattr(fig, "to_plotly_json"):
         raise TypeError(f"the function must return a plotly Figure, got {type(fig).__name__}; does it end with return?")
@@ -62,8 +55,6 @@ def bundle(fig: "Figure") -> dict[str, Any]:
 
     Raises:
         ValueError: it is too large.
-
-    Taught in 00.
     """
     values = plain(fig)
     if (size := num_bytes(values)) > MAX_BYTES:
@@ -72,5 +63,5 @@ def bundle(fig: "Figure") -> dict[str, Any]:
 
 
 def num_bytes(values: Any) -> int:
-    """The length of plain values as JSON. Taught in 00."""
+    """The length of plain values as JSON."""
     return len(json.dumps(values))

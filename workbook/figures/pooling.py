@@ -1,6 +1,6 @@
 """The figures of chapter 02: which token counts how much, what padding does, and what length does.
 
-Each takes arrays and returns a plotly Figure. Taught in 02.
+Each takes arrays and returns a plotly Figure.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,6 @@ def token_weights(tokens: Sequence[str], weights: dict[str, Sequence[float]], po
         tokens: the T tokens, padding included.
         weights: pooling name -> T weights that add up to 1.
         pooling: which of them to draw.
-
-    Taught in 02.
     """
     import plotly.graph_objects as go
 
@@ -55,8 +53,6 @@ def padding_drift(drift: dict[int, dict[str, Sequence[float]]], padding: Sequenc
         drift: number of tokens -> pooling name -> cosine with the unpadded embedding, one for each padding.
         padding: numbers of padded positions.
         num_tokens: which text to draw.
-
-    Taught in 02.
     """
     import plotly.graph_objects as go
 
@@ -85,8 +81,6 @@ def three_similarities(length: float) -> "Figure":
 
     Args:
         length: the length of passage A, which points 40 degrees away from the query; B is 20 degrees away.
-
-    Taught in 02.
     """
     import plotly.graph_objects as go
 
@@ -129,8 +123,6 @@ def quality_by_length(quality: dict[str, Sequence[float]], lengths: Sequence[str
     Args:
         quality: one of POOLINGS -> one value for each quarter.
         lengths: what to call the quarters.
-
-    Taught in 02.
     """
     import plotly.graph_objects as go
 

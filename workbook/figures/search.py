@@ -1,7 +1,4 @@
-"""Two searches side by side: a text box for a person, a table for a stored notebook.
-
-Taught in 00.
-"""
+"""Two searches side by side: a text box for a person, a table for a stored notebook."""
 
 import html
 import textwrap
@@ -13,8 +10,8 @@ import torch
 
 from workbook.bm25 import BM25
 from workbook.data import Collection
-from workbook.frontend import in_notebook, is_live
 from workbook.similarity import top_k
+from workbook.support.frontend import in_notebook, is_live
 
 
 def side_by_side(
@@ -29,8 +26,6 @@ def side_by_side(
         vectors: (N, D), its vectors of the corpus, in the corpus' order.
         queries: what to show before anybody has typed.
         k: passages per system.
-
-    Taught in 00.
     """
     ids, documents = list(docs.corpus), torch.from_numpy(vectors)
 

@@ -1,6 +1,6 @@
 """The figures of chapter 00: what two systems find, and which words an encoder puts side by side.
 
-Each takes arrays and returns a plotly Figure. Taught in 00.
+Each takes arrays and returns a plotly Figure.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,6 @@ def found_by_both(shares: dict[int, Sequence[float]], k: int) -> "Figure":
     Args:
         shares: k -> shares for both, only keyword search, only the encoder, neither.
         k: how many passages are looked at.
-
-    Taught in 00.
     """
     import plotly.graph_objects as go
 
@@ -45,8 +43,6 @@ def neighbours(nearest: Sequence[tuple[float, str]], word: str) -> "Figure":
     Args:
         nearest: (cosine, neighbour), the closest first.
         word: whose neighbours they are.
-
-    Taught in 00.
     """
     import plotly.graph_objects as go
 

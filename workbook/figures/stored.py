@@ -2,8 +2,6 @@
 
 Each position of the slider holds what one combination of values sets in the figure. With a play button
 the same updates are the frames of an animation.
-
-Taught in 00.
 """
 
 import itertools
@@ -38,8 +36,6 @@ def stored(
     Raises:
         TypeError: the function returns no Figure.
         ValueError: an axis that is to be played has no range.
-
-    Taught in 00.
     """
     sizes = [len(values) for values in parameters.values()]
     play = play and are_numbers(next(iter(parameters.values())))
@@ -69,8 +65,6 @@ def with_slider(specs: Sequence[Spec], choices: Sequence[dict[str, Any]], total:
         play: make them the frames of an animation with a play button.
     Raises:
         ValueError: an axis that is to be played has no range.
-
-    Taught in 00.
     """
     import plotly.graph_objects as go
 
@@ -104,8 +98,6 @@ def arguments(first: Spec, step: Spec) -> list[Any]:
     """A step as the arguments of Plotly.update: path -> one value per trace, path -> value, the traces.
 
     `update`, unlike a frame, lets plotly look anew for the ranges of axes that have none.
-
-    Taught in 00.
     """
     changes = [flat(change) for change in step["data"]]
     before = [flat(first["data"][i]) for i in step["traces"]]

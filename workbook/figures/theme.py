@@ -1,7 +1,4 @@
-"""One look for every figure: readable in JupyterLab's light and dark themes, and without colour.
-
-Taught in 00.
-"""
+"""One look for every figure: readable in JupyterLab's light and dark themes, and without colour."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,8 +19,6 @@ def bar_style(color: str | Sequence[str], shape: str | Sequence[str] = "") -> di
     Args:
         color: of all bars, or one for each.
         shape: the hatching, "" for none, or "/", "x", ".", or one for each.
-
-    Taught in 00.
     """
     colors, shapes = (each if isinstance(each, str) else list(each) for each in (color, shape))
     white = "white" if isinstance(colors, str) else ["white"] * len(colors)
@@ -31,7 +26,7 @@ def bar_style(color: str | Sequence[str], shape: str | Sequence[str] = "") -> di
 
 
 def ticks_at(values: Sequence[float]) -> dict[str, Any]:
-    """The ticks of a logarithmic axis at the values that were measured, and nowhere else. Taught in 00."""
+    """The ticks of a logarithmic axis at the values that were measured, and nowhere else."""
     return {"tickmode": "array", "tickvals": list(values), "ticktext": [f"{value:,g}" for value in values]}
 
 
@@ -40,8 +35,6 @@ def figure(**layout: Any) -> "Figure":
 
     Args:
         layout: passed to plotly's layout, such as xaxis_title="rank", title="…".
-
-    Taught in 00.
     """
     import plotly.graph_objects as go
 

@@ -3,8 +3,6 @@
 Plotly lays an update over what is drawn already: what the next figure does not mention stays as it was.
 So an update sets all in which the figures differ, None where the next one has nothing, and a figure
 with fewer traces than another has invisible ones in their places.
-
-Taught in 00.
 """
 
 import itertools
@@ -27,8 +25,6 @@ def updates(specs: Sequence[Spec]) -> tuple[list[Spec], list[Spec]]:
     Returns:
         The figures with equally many traces, annotations and shapes; and for each its update, in the form
         of a plotly frame: the changes of some traces as "data", their positions as "traces", and "layout".
-
-    Taught in 00.
     """
     data = _padded(_named([spec["data"] for spec in specs]))
     layouts = [dict(spec["layout"]) for spec in specs]
@@ -46,10 +42,7 @@ def updates(specs: Sequence[Spec]) -> tuple[list[Spec], list[Spec]]:
 
 
 def differences(states: Sequence[Spec]) -> list[dict[tuple, Any]]:
-    """All paths in which some of the states differ, and for each state what it has there, None for nothing.
-
-    Taught in 00.
-    """
+    """All paths in which some of the states differ, and for each state what it has there, None for nothing."""
     flats = [flat(state) for state in states]
 
     def differs(path: tuple) -> bool:
@@ -65,15 +58,12 @@ def differences(states: Sequence[Spec]) -> list[dict[tuple, Any]]:
 
 
 def kind(item: Spec) -> tuple[str | None, frozenset]:
-    """What two traces must share for one to take the other's place: the type, and which attributes are set.
-
-    Taught in 00.
-    """
+    """What two traces must share for one to take the other's place: the type, and which attributes are set."""
     return item.get("type"), frozenset(flat(item, inside_lists=True))
 
 
 def flat(value: Any, inside_lists: bool = False, path: tuple = ()) -> dict[tuple, Any]:
-    """Nested dicts as path -> value: {"a": {"b": 1}} is {("a", "b"): 1}. Taught in 00."""
+    """Nested dicts as path -> value: {"a": {"b": 1}} is {("a", "b"): 1}."""
     if inside_lists and isinstance(value, list) and value and isinstance(value[0], dict):
         value = dict(enumerate(value))
     if not isinstance(value, dict):
@@ -82,7 +72,7 @@ def flat(value: Any, inside_lists: bool = False, path: tuple = ()) -> dict[tuple
 
 
 def nested(values: dict[tuple, Any]) -> Spec:
-    """The way back from `flat`. Taught in 00."""
+    """The way back from `flat`."""
     result: Spec = {}
     for (*parents, last), value in values.items():
         target = result

@@ -53,7 +53,6 @@ def kmeans(
         ValueError: fewer rows than centroids, wrong shapes, or values that are not finite.
 
     Equal to faiss `Clustering` from the same first centroids, splits included. Source: Lloyd 1982.
-    Taught in 17.
     """
     check_positive(k=k, max_points_per_centroid=max_points_per_centroid)
     if iterations < 0:
@@ -97,8 +96,6 @@ def assign(x: Tensor, centroids: Tensor, metric: str = "l2", chunk_size: int = 1
         chunk_size: rows at a time; memory is chunk_size · k scores, small enough to stay in the cache.
     Returns:
         (N,) numbers of centroids.
-
-    Taught in 17.
     """
     labels = torch.empty(len(x), dtype=torch.long, device=x.device)
     for start in range(0, len(x), chunk_size):
@@ -107,10 +104,7 @@ def assign(x: Tensor, centroids: Tensor, metric: str = "l2", chunk_size: int = 1
 
 
 def argmax(scores: Tensor) -> Tensor:
-    """The position of the largest value along the last dimension; numpy does it several times faster on a CPU.
-
-    Taught in 17.
-    """
+    """The position of the largest value along the last dimension; numpy does it several times faster on a CPU."""
     return torch.from_numpy(scores.numpy().argmax(-1)) if scores.device.type == "cpu" else scores.argmax(-1)
 
 
@@ -125,7 +119,7 @@ def split_empty(centroids: Tensor, counts: Tensor) -> None:
         centroids: (k, D), changed in place.
         counts: (k,), how many vectors each has.
 
-    As faiss does, with the same random numbers. Taught in 17.
+    As faiss does, with the same random numbers.
     """
     k, N = len(counts), int(counts.sum())
     size = counts.tolist()
@@ -150,7 +144,7 @@ def _uniform(seed: int) -> Iterator[np.float32]:
 
 
 def sample(x: Any, most: int, seed: int) -> Any:
-    """At most this many rows of x, in their order; the others are not read. Taught in 17."""
+    """At most this many rows of x, in their order; the others are not read."""
     x = x if isinstance(x, Tensor) else np.asarray(x)
     if x.ndim != 2 or len(x) <= most:
         return x

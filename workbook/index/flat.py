@@ -35,7 +35,7 @@ class FlatIndex:
     Raises:
         ValueError: an argument is out of range.
 
-    Equal to faiss `IndexFlatIP` and `IndexFlatL2`. Taught in 17.
+    Equal to faiss `IndexFlatIP` and `IndexFlatL2`.
     """
 
     ARGUMENTS = ("d", "metric")
@@ -51,11 +51,11 @@ class FlatIndex:
 
     @property
     def ntotal(self) -> int:
-        """N, how many vectors it holds. Taught in 17."""
+        """N, how many vectors it holds."""
         return len(self.vectors)
 
     def train(self, x: Any) -> None:
-        """Nothing to learn; the call is there so that every index is used alike. Taught in 17."""
+        """Nothing to learn; the call is there so that every index is used alike."""
         for _ in chunks(x, self.d):  # a wrong input is refused all the same
             pass
 
@@ -66,8 +66,6 @@ class FlatIndex:
             x: (N, D), numpy or torch. Each call copies what is there, so add many at a time.
         Raises:
             ValueError: another D, or values that are not finite.
-
-        Taught in 17.
         """
         new = list(chunks(x, self.d))
         self.vectors = torch.cat([self.vectors.to(new[0].device), *new])
@@ -86,8 +84,6 @@ class FlatIndex:
             id; id -1 and -inf (inf under "l2") where there are fewer than k passages. Numpy if q was.
         Raises:
             ValueError: k is not positive, another D, or values that are not finite.
-
-        Taught in 17.
         """
         check_positive(k=k)
         queries = as_vectors(q, self.d, "q").to(self.vectors.device)
@@ -102,5 +98,5 @@ class FlatIndex:
         return answer(best, ids, k, queries, self.metric, q)
 
     def reset(self) -> None:
-        """Forget all vectors. Taught in 17."""
+        """Forget all vectors."""
         self.vectors, self.norms = self.vectors[:0].clone(), self.norms[:0].clone()

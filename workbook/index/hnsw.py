@@ -44,7 +44,7 @@ class HNSWIndex:
         ValueError: an argument is out of range.
 
     Recall as faiss `IndexHNSWFlat` at equal parameters; the walk is written in Python, a vector at a time,
-    so it shows the method, not its speed. Taught in 17.
+    so it shows the method, not its speed.
     """
 
     ARGUMENTS = ("d", "M", "ef_construction", "ef_search", "metric", "seed")
@@ -69,7 +69,7 @@ class HNSWIndex:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all vectors. Taught in 17."""
+        """Forget all vectors."""
         self.vectors = torch.empty(0, self.d)  # (N, D)
         self.levels = torch.empty(0, dtype=torch.int32)  # (N,), the highest level of each
         self.start = torch.zeros(1, dtype=torch.long)  # vector i owns links[start[i] : start[i + 1]]
@@ -77,11 +77,11 @@ class HNSWIndex:
 
     @property
     def ntotal(self) -> int:
-        """N, how many vectors it holds. Taught in 17."""
+        """N, how many vectors it holds."""
         return len(self.vectors)
 
     def train(self, x: Any) -> None:
-        """Nothing to learn; the call is there so that every index is used alike. Taught in 17."""
+        """Nothing to learn; the call is there so that every index is used alike."""
         for _ in chunks(x, self.d):  # a wrong input is refused all the same
             pass
 
@@ -92,8 +92,6 @@ class HNSWIndex:
             x: (N, D), numpy or torch; kept on the CPU.
         Raises:
             ValueError: another D, or values that are not finite.
-
-        Taught in 17.
         """
         before = self.ntotal
         entry = int(self.levels.argmax()) if before else -1
@@ -120,8 +118,6 @@ class HNSWIndex:
 
         Raises:
             ValueError: k or ef_search is not positive, another D, or values that are not finite.
-
-        Taught in 17.
         """
         check_positive(k=k, ef_search=self.ef_search)
         queries = as_vectors(q, self.d, "q").cpu()

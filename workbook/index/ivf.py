@@ -58,7 +58,7 @@ class IVFIndex:
     Raises:
         ValueError: an argument is out of range.
 
-    Equal to faiss `IndexIVFFlat` with the same centroids. Taught in 17.
+    Equal to faiss `IndexIVFFlat` with the same centroids.
     """
 
     ARGUMENTS: tuple[str, ...] = ("d", "nlist", "metric", "nprobe", "seed")
@@ -77,12 +77,12 @@ class IVFIndex:
 
     @property
     def is_trained(self) -> bool:
-        """Whether it has centroids. Taught in 17."""
+        """Whether it has centroids."""
         return len(self.centroids) > 0
 
     @property
     def ntotal(self) -> int:
-        """N, how many vectors it holds. Taught in 17."""
+        """N, how many vectors it holds."""
         return len(self.ids)
 
     def train(self, x: Any) -> None:
@@ -93,8 +93,6 @@ class IVFIndex:
         Raises:
             RuntimeError: the index holds vectors, whose lists would no longer fit.
             ValueError: too few vectors, another D, or values that are not finite.
-
-        Taught in 17.
         """
         x = as_vectors(sample(x, 256 * self.nlist, self.seed), self.d)
         check_empty(self)
@@ -111,8 +109,6 @@ class IVFIndex:
         Raises:
             RuntimeError: the index is not trained.
             ValueError: another D, or values that are not finite.
-
-        Taught in 17.
         """
         check_trained(self)
         before, nlist = self.ntotal, self.nlist
@@ -141,8 +137,6 @@ class IVFIndex:
         Raises:
             RuntimeError: the index is not trained.
             ValueError: k or nprobe is not positive, another D, or values that are not finite.
-
-        Taught in 17.
         """
         check_trained(self)
         check_positive(k=k, nprobe=self.nprobe)
@@ -217,7 +211,7 @@ class IVFIndex:
         return stored
 
     def reset(self) -> None:
-        """Forget all vectors, keep the centroids. Taught in 17."""
+        """Forget all vectors, keep the centroids."""
         device = self.centroids.device
         nothing = torch.empty(0, self.d, device=device)
         self.start = torch.zeros(self.nlist + 1, dtype=torch.long, device=device)
@@ -246,7 +240,7 @@ class IVFPQIndex(IVFIndex):
     Raises:
         ValueError: an argument is out of range.
 
-    Equal to faiss `IndexIVFPQ` with the same centroids and codebooks. Taught in 17.
+    Equal to faiss `IndexIVFPQ` with the same centroids and codebooks.
     """
 
     ARGUMENTS = ("d", "nlist", "m", "nbits", "metric", "nprobe", "seed")
@@ -269,7 +263,7 @@ class IVFPQIndex(IVFIndex):
 
     @property
     def is_trained(self) -> bool:
-        """Whether it has centroids and codebooks. Taught in 17."""
+        """Whether it has centroids and codebooks."""
         return super().is_trained and self.codebooks.shape[1] > 0
 
     def train(self, x: Any) -> None:
@@ -280,8 +274,6 @@ class IVFPQIndex(IVFIndex):
         Raises:
             RuntimeError: the index holds vectors, whose codes would no longer fit.
             ValueError: too few vectors, another D, or values that are not finite.
-
-        Taught in 17.
         """
         super().train(x)
         x = sample(x, 256 * 2**self.nbits, self.seed)  # what the k-means of a piece would take at most

@@ -47,8 +47,6 @@ def train_codebooks(x: Any, m: int, nbits: int = 8, iterations: int = 25, seed: 
         codebooks (m, ksub, dsub).
     Raises:
         ValueError: m does not divide D, or there are fewer than 2^nbits vectors.
-
-    Taught in 17.
     """
     x = as_vectors(x)
     check_pieces(x.shape[1], m, nbits)
@@ -59,7 +57,7 @@ def train_codebooks(x: Any, m: int, nbits: int = 8, iterations: int = 25, seed: 
 def encode(x: Tensor, codebooks: Tensor, chunk_size: int = 512) -> Tensor:
     """The nearest centroid of every piece: (N, D), (m, ksub, dsub) -> codes (N, m) uint8.
 
-    Memory is chunk_size · m · ksub scores. Taught in 17.
+    Memory is chunk_size · m · ksub scores.
     """
     m, _, dsub = codebooks.shape
     bias = -codebooks.square().sum(dim=2)[:, None, :]  # (m, 1, ksub)
@@ -72,7 +70,7 @@ def encode(x: Tensor, codebooks: Tensor, chunk_size: int = 512) -> Tensor:
 
 
 def decode(codes: Tensor, codebooks: Tensor) -> Tensor:
-    """The reconstruction: codes (N, m), (m, ksub, dsub) -> x̂ (N, D). Taught in 17."""
+    """The reconstruction: codes (N, m), (m, ksub, dsub) -> x̂ (N, D)."""
     m, ksub, dsub = codebooks.shape
     return codebooks.view(m * ksub, dsub).index_select(0, _rows(codes, ksub).flatten()).view(len(codes), m * dsub)
 
@@ -86,8 +84,6 @@ def lookup_tables(queries: Tensor, codebooks: Tensor, metric: str) -> Tensor:
         metric: "inner_product" for q_j · c_j, "l2" for 2 q_j · c_j - |c_j|².
     Returns:
         (m, ksub, Q).
-
-    Taught in 17.
     """
     m, _, dsub = codebooks.shape
     pieces = queries.view(len(queries), m, dsub).permute(1, 2, 0)  # (m, dsub, Q)
@@ -104,8 +100,6 @@ def add_up(codes: Tensor, tables: Tensor) -> Tensor:
         tables: (m, ksub, Q).
     Returns:
         (N, Q).
-
-    Taught in 17.
     """
     m, ksub, Q = tables.shape
     if FEW > Q and codes.device.type == "cpu":  # a row of one or two numbers is not worth fetching
@@ -117,7 +111,7 @@ def add_up(codes: Tensor, tables: Tensor) -> Tensor:
 
 
 def add_up_one(codes: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """`add_up` for one query, a piece after another: codes (N, m), table (m, ksub) -> (N,). Taught in 17."""
+    """`add_up` for one query, a piece after another: codes (N, m), table (m, ksub) -> (N,)."""
     total = np.zeros(len(codes), table.dtype)
     for entries, column in zip(table, codes.T, strict=True):
         total += entries.take(column)
@@ -141,7 +135,7 @@ class PQIndex:
     Raises:
         ValueError: an argument is out of range.
 
-    Equal to faiss `IndexPQ` with the same codebooks. Taught in 17.
+    Equal to faiss `IndexPQ` with the same codebooks.
     """
 
     ARGUMENTS = ("d", "m", "nbits", "metric", "seed")
@@ -156,12 +150,12 @@ class PQIndex:
 
     @property
     def is_trained(self) -> bool:
-        """Whether it has codebooks. Taught in 17."""
+        """Whether it has codebooks."""
         return len(self.codebooks) > 0
 
     @property
     def ntotal(self) -> int:
-        """N, how many vectors it holds. Taught in 17."""
+        """N, how many vectors it holds."""
         return len(self.codes)
 
     def train(self, x: Any) -> None:
@@ -172,8 +166,6 @@ class PQIndex:
         Raises:
             RuntimeError: the index holds vectors, whose codes would no longer fit.
             ValueError: too few vectors, another D, or values that are not finite.
-
-        Taught in 17.
         """
         x = as_vectors(sample(x, 256 * 2**self.nbits, self.seed), self.d)
         check_empty(self)
@@ -187,8 +179,6 @@ class PQIndex:
         Raises:
             RuntimeError: the index is not trained.
             ValueError: another D, or values that are not finite.
-
-        Taught in 17.
         """
         check_trained(self)
         new = [encode(chunk.to(self.codebooks.device), self.codebooks) for chunk in chunks(x, self.d)]
@@ -202,8 +192,6 @@ class PQIndex:
         Raises:
             RuntimeError: the index is not trained.
             ValueError: k is not positive, another D, or values that are not finite.
-
-        Taught in 17.
         """
         check_trained(self)
         check_positive(k=k)
@@ -217,12 +205,12 @@ class PQIndex:
         return answer(best, ids, k, queries, self.metric, q)
 
     def reset(self) -> None:
-        """Forget all vectors, keep the codebooks. Taught in 17."""
+        """Forget all vectors, keep the codebooks."""
         self.codes = self.codes[:0].clone()
 
 
 def check_pieces(d: int, m: int, nbits: int) -> None:
-    """Refuse m pieces that do not divide d dimensions, and codes that do not fit a byte. Taught in 17.
+    """Refuse m pieces that do not divide d dimensions, and codes that do not fit a byte.
 
     Raises:
         ValueError: which of them, and what would do.
@@ -236,7 +224,7 @@ def check_pieces(d: int, m: int, nbits: int) -> None:
 
 
 def check_trained(index: Any) -> None:
-    """Refuse an index that has not been trained. Taught in 17.
+    """Refuse an index that has not been trained.
 
     Raises:
         RuntimeError: it has learned nothing yet.
@@ -246,7 +234,7 @@ def check_trained(index: Any) -> None:
 
 
 def check_empty(index: Any) -> None:
-    """Refuse to train an index that holds vectors: their codes would no longer mean what they did. Taught in 17.
+    """Refuse to train an index that holds vectors: their codes would no longer mean what they did.
 
     Raises:
         RuntimeError: it holds some.

@@ -11,11 +11,11 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from workbook.files import write_json, write_safetensors
 from workbook.index.flat import FlatIndex
 from workbook.index.hnsw import HNSWIndex
 from workbook.index.ivf import IVFIndex, IVFPQIndex
 from workbook.index.product_quantization import PQIndex
+from workbook.support.files import write_json, write_safetensors
 
 KINDS = {kind.__name__: kind for kind in (FlatIndex, IVFIndex, PQIndex, IVFPQIndex, HNSWIndex)}
 ARRAYS, ARGUMENTS = "index.safetensors", "index.json"
@@ -29,7 +29,7 @@ def write_index(index: Any, folder: str | Path) -> None:
     Raises:
         OSError: the folder cannot be written.
 
-    The name is faiss'; its files are not read here, nor ours there. Taught in 17.
+    The name is faiss'; its files are not read here, nor ours there.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,8 +54,6 @@ def read_index(folder: str | Path) -> Any:
     Raises:
         FileNotFoundError: the folder holds no index.
         ValueError: a file in it is damaged.
-
-    Taught in 17.
     """
     folder = Path(folder)
     if not (folder / ARGUMENTS).is_file() or not (folder / ARRAYS).is_file():
@@ -74,7 +72,7 @@ def read_index(folder: str | Path) -> Any:
 
 
 def bytes_per_vector(index: Any) -> float:
-    """What a vector takes: all arrays of the index but the trained ones, divided by N. Taught in 17."""
+    """What a vector takes: all arrays of the index but the trained ones, divided by N."""
     trained = ("centroids", "codebooks", "start")
     held = [getattr(index, name) for name in index.TENSORS if name not in trained]
     return sum(array.numel() * array.element_size() for array in held) / max(index.ntotal, 1)

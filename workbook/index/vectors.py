@@ -39,8 +39,6 @@ def as_vectors(x: Any, D: int | None = None, name: str = "x") -> Tensor:
         (N, D) float32.
     Raises:
         ValueError: not two-dimensional, another D, or a value is NaN or infinite.
-
-    Taught in 17.
     """
     if isinstance(x, Tensor):
         vectors = x.detach().to(torch.float32).contiguous()
@@ -62,7 +60,7 @@ def as_vectors(x: Any, D: int | None = None, name: str = "x") -> Tensor:
 def chunks(x: Any, D: int, name: str = "x", size: int = CHUNK) -> Iterator[Tensor]:
     """Read vectors `size` rows at a time, so that a memory-mapped corpus is never in memory at once.
 
-    An input without rows gives one empty chunk, so that its shape is checked too. Taught in 17.
+    An input without rows gives one empty chunk, so that its shape is checked too.
     """
     x = x if isinstance(x, Tensor) else np.asarray(x)
     for start in range(0, max(len(x) if x.ndim else 1, 1), size):
@@ -72,7 +70,7 @@ def chunks(x: Any, D: int, name: str = "x", size: int = CHUNK) -> Iterator[Tenso
 def score(queries: Tensor, x: Tensor, metric: str, norms: Tensor | None = None) -> Tensor:
     """How close, larger is closer: (Q, D), (N, D) -> (Q, N). See the formulas above.
 
-    `norms`, |x|² as (N,) or (N, 1), saves computing them. Taught in 17.
+    `norms`, |x|² as (N,) or (N, 1), saves computing them.
     """
     norms = None if metric == "inner_product" else squared_norm(x) if norms is None else norms.flatten()
     if len(queries) == 1 and queries.device.type == "cpu":  # see `dot_score_of_one`
@@ -82,12 +80,12 @@ def score(queries: Tensor, x: Tensor, metric: str, norms: Tensor | None = None) 
 
 
 def squared_norm(x: Tensor) -> Tensor:
-    """|x|² of every row: (N, D) -> (N,). Taught in 17."""
+    """|x|² of every row: (N, D) -> (N,)."""
     return x.square().sum(dim=1)
 
 
 def kept_norms(x: Tensor, metric: str) -> Tensor:
-    """What an index keeps of the norms: |x|² as (N, 1) under "l2", nothing, (N, 0), under "inner_product". Taught in 17."""
+    """What an index keeps of the norms: |x|² as (N, 1) under "l2", nothing, (N, 0), under "inner_product"."""
     return squared_norm(x)[:, None] if metric == "l2" else x[:, :0]
 
 
@@ -112,8 +110,6 @@ def exhaustive(
             scores; more than CHUNK only where scoring copies no vectors.
     Returns:
         scores (Q, K) and ids (Q, K), best first, equal scores by id; K = min(k, N).
-
-    Taught in 17.
     """
     results = []
     for begin in range(0, max(len(queries), 1), block):
@@ -144,8 +140,6 @@ def answer(scores: Tensor, ids: Tensor, k: int, queries: Tensor, metric: str, li
         like: the queries as they came in.
     Returns:
         scores or squared distances (Q, k) and ids (Q, k).
-
-    Taught in 17.
     """
     if (missing := k - scores.shape[1]) > 0:
         scores, ids = F.pad(scores, (0, missing), value=float("-inf")), F.pad(ids, (0, missing), value=-1)
@@ -155,7 +149,7 @@ def answer(scores: Tensor, ids: Tensor, k: int, queries: Tensor, metric: str, li
 
 
 def check_metric(metric: str) -> None:
-    """Refuse a metric that no index here has. Taught in 17.
+    """Refuse a metric that no index here has.
 
     Raises:
         ValueError: what came, and what there is.
@@ -165,7 +159,7 @@ def check_metric(metric: str) -> None:
 
 
 def check_positive(**values: int) -> None:
-    """Refuse a count below 1. Taught in 17.
+    """Refuse a count below 1.
 
     Args:
         values: name -> value, as keywords, for the message.

@@ -14,8 +14,6 @@ def check_pair(a: Tensor, b: Tensor, temperature: float = 1.0) -> None:
 
     Raises:
         ValueError: they are not.
-
-    Taught in 04.
     """
     if a.ndim != 2 or a.shape != b.shape:
         raise ValueError(f"expected two tensors of the same shape (B, D), got {tuple(a.shape)} and {tuple(b.shape)}")
@@ -30,8 +28,6 @@ def check_negatives(query: Tensor, negatives: Tensor) -> None:
 
     Raises:
         ValueError: they do not.
-
-    Taught in 04.
     """
     B, D = query.shape
     if negatives.ndim != 3 or negatives.shape[0] != B or negatives.shape[2] != D:
@@ -46,8 +42,6 @@ def check_labels(scores: Tensor, labels: Tensor, ndim: int) -> Tensor:
 
     Raises:
         ValueError: the shapes differ.
-
-    Taught in 15.
     """
     if scores.ndim != ndim or labels.shape != scores.shape:
         raise ValueError(
@@ -64,8 +58,6 @@ def check_mask(scores: Tensor, mask: Tensor | None) -> Tensor:
 
     Raises:
         ValueError: the shapes differ, or a query has no passage at all.
-
-    Taught in 15.
     """
     if mask is None:
         return torch.ones_like(scores, dtype=torch.bool)

@@ -73,7 +73,7 @@ def info_nce(
 
     Relations: equal to sentence-transformers `MultipleNegativesRankingLoss` with scale 1 / temperature.
     Masking by id is the loss's share of what its batch sampler NO_DUPLICATES does.
-    Source: van den Oord et al. 2018; Li et al. 2023 (GTE); Lan et al. 2025 (hardness). Taught in 04 and 05.
+    Source: van den Oord et al. 2018; Li et al. 2023 (GTE); Lan et al. 2025 (hardness).
     """
     check_pair(query, positive, temperature)
     _check_names(directions, partition_mode, hardness_mode, hardness_strength)
@@ -126,7 +126,7 @@ def nt_xent(a: Tensor, b: Tensor, temperature: float = 0.05) -> Tensor:
     Raises:
         ValueError: shapes differ, the batch is empty, or temperature is not positive.
 
-    Source: Chen et al. 2020 (SimCLR). Taught in 04.
+    Source: Chen et al. 2020 (SimCLR).
     """
     check_pair(a, b, temperature)
     B = len(a)
@@ -153,7 +153,7 @@ def triplet_loss(query: Tensor, positive: Tensor, negative: Tensor, margin: floa
         ValueError: shapes differ, the batch is empty, or margin is not positive.
 
     Relations: equal to sentence-transformers `TripletLoss` with Euclidean distance.
-    Source: Schroff et al. 2015 (FaceNet). Taught in 04.
+    Source: Schroff et al. 2015 (FaceNet).
     """
     check_pair(query, positive)
     check_pair(query, negative)
@@ -177,8 +177,6 @@ def info_nce_gradient(query: Tensor, positive: Tensor, temperature: float = 0.05
         (B, D).
     Raises:
         ValueError: shapes differ, the batch is empty, or temperature is not positive.
-
-    Taught in 04.
     """
     check_pair(query, positive, temperature)
     q, d = normalize(query), normalize(positive)

@@ -32,7 +32,7 @@ def cosent(a: Tensor, b: Tensor, labels: Tensor, temperature: float = 0.05) -> T
 
     Relations: equal to sentence-transformers `CoSENTLoss`. The sum, not the mean, of the comparisons stands
     in the logarithm, so a larger batch has a larger loss.
-    Source: Su 2022. Taught in 12.
+    Source: Su 2022.
     """
     check_pair(a, b, temperature)
     if labels.shape != a.shape[:1]:

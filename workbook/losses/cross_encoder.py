@@ -33,7 +33,7 @@ def pointwise_loss(logits: Tensor, labels: Tensor) -> Tensor:
         ValueError: shapes differ, the batch is empty, or a label is outside [0, 1], where the loss has no bottom.
 
     Relations: equal to sentence-transformers' cross-encoder `BinaryCrossEntropyLoss`.
-    Source: Nogueira and Cho 2019. Taught in 15.
+    Source: Nogueira and Cho 2019.
     """
     labels = check_labels(logits, labels, ndim=1)
     if ((labels < 0) | (labels > 1)).any():
@@ -59,7 +59,7 @@ def pairwise_loss(logits: Tensor, labels: Tensor, mask: Tensor | None = None) ->
 
     Relations: equal to sentence-transformers' cross-encoder `RankNetLoss` with reduction_log "natural"; its
     default divides by log 2.
-    Source: Burges et al. 2005. Taught in 15.
+    Source: Burges et al. 2005.
     """
     difference, better = _comparisons(logits, labels, mask)
     return -F.logsigmoid(difference[better]).sum() / better.sum().clamp(min=1)
@@ -84,7 +84,7 @@ def listwise_loss(logits: Tensor, labels: Tensor, mask: Tensor | None = None) ->
         ValueError: shapes differ, the batch is empty, or a query has no passage.
 
     Relations: equal to sentence-transformers' cross-encoder `ListNetLoss`.
-    Source: Cao et al. 2007. Taught in 15.
+    Source: Cao et al. 2007.
     """
     labels, passage = check_labels(logits, labels, ndim=2), check_mask(logits, mask)
     P = labels.masked_fill(~passage, float("-inf")).softmax(dim=1)
@@ -112,7 +112,7 @@ def lambda_loss(logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> T
 
     Relations: equal to sentence-transformers' cross-encoder `LambdaLoss` with `LambdaRankScheme` and
     reduction_log "natural"; its default scheme is another, NDCG-Loss2++.
-    Source: Burges et al. 2006; Wang et al. 2018 (LambdaLoss). Taught in 15.
+    Source: Burges et al. 2006; Wang et al. 2018 (LambdaLoss).
     """
     difference, better = _comparisons(logits, labels, mask)
     passage = check_mask(logits, mask)

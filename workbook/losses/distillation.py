@@ -37,7 +37,7 @@ def margin_mse(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tenso
         ValueError: shapes do not belong together, or there is nothing to compare.
 
     Relations: equal to sentence-transformers `MarginMSELoss`.
-    Source: Hofstätter et al. 2020. Taught in 15.
+    Source: Hofstätter et al. 2020.
     """
     s, t = _scores(query, positive, negatives, labels)  # (B, 1 + M), both
     return ((s[:, :1] - s[:, 1:]) - (t[:, :1] - t[:, 1:])).square().mean()
@@ -65,7 +65,7 @@ def distill_kl(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tenso
             positive number.
 
     Relations: equal to sentence-transformers `DistillKLDivLoss`.
-    Source: Hinton et al. 2015. Taught in 15.
+    Source: Hinton et al. 2015.
     """
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature must be positive and finite, got {temperature}")

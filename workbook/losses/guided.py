@@ -62,7 +62,7 @@ def gist_loss(
     Relations: equal to sentence-transformers `GISTEmbedLoss`, and with several negatives to
     `CachedGISTEmbedLoss`; both have temperature 0.01 by default. There, where the guide finds the positive
     as near to the query as the query to itself, the query becomes its own negative; here it never does.
-    Source: Solatorio 2024 (GISTEmbed); the margin from Moreira et al. 2024 (NV-Retriever). Taught in 09.
+    Source: Solatorio 2024 (GISTEmbed); the margin from Moreira et al. 2024 (NV-Retriever).
     """
     check_pair(query, positive, temperature)
     check_pair(guide_query, guide_positive)

@@ -36,7 +36,7 @@ def matryoshka_loss(
             no argument is positional.
 
     Relations: equal to sentence-transformers `MatryoshkaLoss`, which normalizes the full size too.
-    Source: Kusupati et al. 2022. Taught in 13.
+    Source: Kusupati et al. 2022.
     """
     dims = tuple(matryoshka_dims)
     weights = (1.0,) * len(dims) if matryoshka_weights is None else tuple(matryoshka_weights)

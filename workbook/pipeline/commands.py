@@ -1,7 +1,4 @@
-"""The stages as commands: python -m workbook data|train|encode|index|search|evaluate|mine WORK …
-
-Taught in 20.
-"""
+"""The stages as commands: python -m workbook data|train|encode|index|search|evaluate|mine WORK …"""
 
 from __future__ import annotations  # an older Python must get as far as the message that it is too old
 
@@ -16,10 +13,7 @@ SKIPPED = ("run", "extras", "stage")  # what is no argument of a stage
 
 
 def extras() -> tuple[str, ...] | None:
-    """What the commands need to have installed; None where it is there, or where torchrun has started them.
-
-    Taught in 20.
-    """
+    """What the commands need to have installed; None where it is there, or where torchrun has started them."""
     there = all(find_spec(name) for name in ("faiss", "pyarrow", "torch"))
     return None if there or "RANK" in os.environ else ("lab", "scale")
 
@@ -29,8 +23,6 @@ def add_commands(command: Any) -> None:
 
     Args:
         command: called with (name, run, help, extras) -> a parser, as `workbook.__main__` does.
-
-    Taught in 20.
     """
 
     def stage(name: str, help: str) -> argparse.ArgumentParser:
@@ -119,7 +111,7 @@ def add_commands(command: Any) -> None:
 
 
 def run_stage(options: argparse.Namespace) -> int:
-    """Run one stage and say what it made. Taught in 20."""
+    """Run one stage and say what it made."""
     from workbook import pipeline
 
     given = {name: value for name, value in vars(options).items() if name not in SKIPPED and value is not None}

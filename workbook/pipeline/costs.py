@@ -1,8 +1,6 @@
 """Costs: the time and the memory of a stage, in a file of their own, since they differ between two equal runs.
 
-    WORK/costs/vectors.json
-
-Taught in 20.
+WORK/costs/vectors.json
 """
 
 import os
@@ -10,14 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-from workbook.files import write_json
+from workbook.support.files import write_json
 
 
 class Clock:
-    """Measures from the moment it is made.
-
-    Taught in 20.
-    """
+    """Measures from the moment it is made."""
 
     def __init__(self) -> None:
         self.wall, self.cpu = time.time(), _cpu_seconds()
@@ -28,8 +23,6 @@ class Clock:
         Args:
             path: where to.
             resumed: whether a run before this one did a part of the work.
-
-        Taught in 20.
         """
         path.parent.mkdir(exist_ok=True)
         for left in path.parent.glob(".*.tmp"):
@@ -50,8 +43,6 @@ def peak_memory() -> int | None:
 
     Pages of memory-mapped files count in it, though the system may take them back at any time.
     None where the system cannot tell (Windows).
-
-    Taught in 20.
     """
     try:
         import resource

@@ -1,10 +1,8 @@
 """data: any collection, put on disk once, so that every later stage reads it without holding it.
 
-    WORK/data/corpus/          texts (`workbook.data.storage`)
-    WORK/data/queries/         texts
-    WORK/data/qrels/SPLIT.tsv  judgements in BEIR's layout
-
-Taught in 20.
+WORK/data/corpus/          texts (`workbook.data.stored.storage`)
+WORK/data/queries/         texts
+WORK/data/qrels/SPLIT.tsv  judgements in BEIR's layout
 """
 
 import re
@@ -14,11 +12,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from workbook.data.storage import MANIFEST, PART_ROWS, StoredTexts, open_texts, store_texts
-from workbook.files import whole_file
+from workbook.data.stored.storage import MANIFEST, PART_ROWS, StoredTexts, open_texts, store_texts
 from workbook.pipeline.progress import progress
 from workbook.pipeline.sources import open_source
 from workbook.pipeline.stage import Stage, at_least, check, finished, stage
+from workbook.support.files import whole_file
 
 HEADER = "query-id\tcorpus-id\tscore\n"
 
@@ -49,8 +47,6 @@ def data(
         FileNotFoundError: there is no such collection.
         ValueError: the work folder holds another collection or lies inside of the source, there is no passage, or a
             line is malformed.
-
-    Taught in 20.
     """
     at_least(1, part_rows=part_rows)
     opened = open_source(source, strict=strict, **options)
@@ -84,8 +80,6 @@ def read_texts(work: str | Path, name: str) -> StoredTexts:
     Raises:
         FileNotFoundError: data is not finished.
         ValueError: a file is damaged; this one at once, others when they are read.
-
-    Taught in 20.
     """
     manifest = check(work, finished(work, "data", "data"), f"{name}/{MANIFEST}", "data")
     return open_texts(manifest.parent, verify=True)
@@ -98,8 +92,6 @@ def with_splits(work: str | Path, *splits: str) -> dict[str, Any]:
         FileNotFoundError: data is not finished.
         KeyError: there is no such split.
         ValueError: a split has no query, or what was stored is damaged.
-
-    Taught in 20.
     """
     manifest = finished(work, "data", "data")
     there = manifest["splits"]
@@ -117,8 +109,6 @@ def read_qrels(work: str | Path, split: str) -> dict[str, dict[str, int]]:
 
     Raises:
         KeyError: there is no such split.
-
-    Taught in 20.
     """
     manifest = finished(work, "data", "data")
     if split not in manifest["splits"]:

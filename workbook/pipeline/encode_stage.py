@@ -6,8 +6,6 @@
 Under torchrun each process takes every W-th shard; nothing is sent from one to another.
 
 Letters: N passages, Q queries, D dimensions, W processes.
-
-Taught in 20.
 """
 
 import functools
@@ -19,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from workbook.encoder import TextEncoder, load
-from workbook.files import sha256_of, write_npy
 from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
 from workbook.pipeline.workers import device_of, join, place, run_tasks
+from workbook.support.files import sha256_of, write_npy
 
 SHARD_ROWS = 100_000  # of a bag of vectors: seconds
 SLOW_SHARD_ROWS = 5_000  # of a transformer: a minute or two for a small one
@@ -61,8 +59,6 @@ def encode(
         KeyError: there is no such split.
         ValueError: a number is out of range, there is no such device, a split has no query, a file of the model is damaged, or the folder holds
             vectors of another model, of other data or other settings.
-
-    Taught in 20.
     """
     work = Path(work)
     at_least(1, shard_rows=shard_rows, batch_size=batch_size, processes=processes)
@@ -89,7 +85,7 @@ def encode(
 def encode_tasks(
     work: Path, splits: Sequence[str], shard_rows: int, batch_size: int | None, device: str = "cpu"
 ) -> list[tuple[Any, ...]]:
-    """The arguments of `encode_task` for each file of vectors, the same on every machine. Taught in 20."""
+    """The arguments of `encode_task` for each file of vectors, the same on every machine."""
     N = len(read_texts(work, "corpus"))
     starts = range(0, max(N, 1), shard_rows)
     shards = [
@@ -115,8 +111,6 @@ def encode_task(
         device: as in `encode`.
     Returns:
         the SHA-256 of the file.
-
-    Taught in 20.
     """
     path = Path(work) / "vectors" / name
     if not path.is_file():
@@ -142,7 +136,7 @@ def encode_task(
 
 
 def shard_name(number: int) -> str:
-    """The file of a shard's vectors. Taught in 20."""
+    """The file of a shard's vectors."""
     return f"corpus-{number:05}.npy"
 
 
@@ -156,8 +150,6 @@ def read_vectors(work: str | Path, name: str, verify: bool = True) -> np.ndarray
     Raises:
         FileNotFoundError: the vectors are not finished.
         ValueError: the file is damaged.
-
-    Taught in 20.
     """
     path = Path(work) / "vectors" / name
     if verify:

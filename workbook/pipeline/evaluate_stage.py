@@ -3,8 +3,6 @@
     WORK/evaluation/SPLIT/evaluation.json
 
 Letters: Q queries, K results, R relevant passages.
-
-Taught in 03 and 20.
 """
 
 import math
@@ -14,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from workbook.files import write_json
 from workbook.metrics import evaluate_ids
+from workbook.metrics.significance import bootstrap_ci
 from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.progress import progress
 from workbook.pipeline.search_stage import read_run
 from workbook.pipeline.stage import finished, stage
-from workbook.significance import bootstrap_ci
+from workbook.support.files import write_json
 
 METRICS = ("ndcg@10", "mrr@10", "recall@10", "recall@100")
 
@@ -52,8 +50,6 @@ def evaluate(
         FileNotFoundError: the run is not finished.
         KeyError: there is no such split.
         ValueError: a metric is unknown, or asks for more results than the run holds.
-
-    Taught in 03 and 20.
     """
     work = Path(work)
     name = f"{split}-exact" if exact else split
@@ -93,8 +89,6 @@ def relevant_rows(work: str | Path, split: str, Q: int, show: bool | None = None
     """Judgements as `evaluate_ids` takes them: row numbers (Q, R), -1 for none, and grades (Q, R).
 
     Only the judged ids are looked up; a judged passage that the corpus lacks is relevant and never found.
-
-    Taught in 20.
     """
     corpus = read_texts(work, "corpus")
     judged = list(read_qrels(work, split).values())[:Q]

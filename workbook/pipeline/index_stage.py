@@ -9,7 +9,7 @@ The inverted lists of `index.faiss` and the vectors of a graph are memory-mapped
 
 Letters: N passages, D dimensions.
 
-Source: Jégou et al. 2011 (IVF-PQ); Malkov and Yashunin 2018 (HNSW). Taught in 17 and 20.
+Source: Jégou et al. 2011 (IVF-PQ); Malkov and Yashunin 2018 (HNSW).
 """
 
 import math
@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from workbook.files import sha256_of, whole_file, write_npy
 from workbook.pipeline.encode_stage import read_vectors, shard_name
 from workbook.pipeline.progress import progress
 from workbook.pipeline.shortlists import ROUNDS, learn_shortlists, nearest_lists
 from workbook.pipeline.stage import at_least, finished, stage
 from workbook.pipeline.workers import one_thread, run_tasks
+from workbook.support.files import sha256_of, whole_file, write_npy
 
 KINDS = ("flat", "ivfpq", "hnsw")
 POINTS_PER_LIST = 40  # vectors that a list's centroid is trained on; faiss warns below 39
@@ -59,8 +59,6 @@ def index(
         FileNotFoundError: the vectors are not finished.
         ValueError: the kind is unknown, a number is out of range or belongs to another kind, there are too few passages, or
             a shard is damaged.
-
-    Taught in 17 and 20.
     """
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
@@ -103,17 +101,17 @@ def index(
 
 
 def default_lists(N: int) -> int:
-    """2 · sqrt(N) lists, or fewer where that leaves a list without enough vectors to train on. Taught in 17."""
+    """2 · sqrt(N) lists, or fewer where that leaves a list without enough vectors to train on."""
     return max(1, min(2 * math.isqrt(N), N // POINTS_PER_LIST))
 
 
 def graph_shards(shard_rows: int) -> int:
-    """How many shards share an HNSW graph: a million passages, or one shard that is larger. Taught in 20."""
+    """How many shards share an HNSW graph: a million passages, or one shard that is larger."""
     return max(1, GRAPH_ROWS // shard_rows)
 
 
 def sample_rows(N: int, size: int, seed: int) -> np.ndarray:
-    """Row numbers of a random sample, ascending. Taught in 20."""
+    """Row numbers of a random sample, ascending."""
     return np.sort(np.random.default_rng(seed).choice(N, min(size, N), replace=False))
 
 
@@ -123,8 +121,6 @@ def read_index(work: str | Path) -> tuple[dict[str, Any], list[Any]]:
     Raises:
         FileNotFoundError: the index is not finished.
         ValueError: a file of it is missing or has another size.
-
-    Taught in 20.
     """
     manifest = finished(work, "index", "index")
     faiss = _faiss()
@@ -134,7 +130,7 @@ def read_index(work: str | Path) -> tuple[dict[str, Any], list[Any]]:
 
 
 def add_shard(work: str, number: int) -> str:
-    """Put the codes of one shard into a file of their own. Taught in 20."""
+    """Put the codes of one shard into a file of their own."""
     folder = Path(work) / "index"
     path = folder / f"block-{number:05}.faiss"
     if not path.is_file():
@@ -156,10 +152,7 @@ def add_shard(work: str, number: int) -> str:
 
 
 def build_graph(work: str, number: int, shards: list[int], D: int, seed: int) -> str:
-    """Link the passages of some shards into one HNSW graph; row 0 of it is the first row of the first shard.
-
-    Taught in 20.
-    """
+    """Link the passages of some shards into one HNSW graph; row 0 of it is the first row of the first shard."""
     path = Path(work) / "index" / f"graph-{number:05}.faiss"
     if not path.is_file():
         faiss = _faiss()
@@ -179,8 +172,6 @@ def write_faiss(built: Any, path: Path) -> None:
 
     The bytes go through Python's file, which raises an OSError when the disk is full. faiss' own file does so for most
     of them, and loses the last ones in silence.
-
-    Taught in 20.
     """
     faiss = _faiss()
     with whole_file(path) as temporary, temporary.open("wb") as file:

@@ -3,15 +3,13 @@
 A manifest names every file with its size and SHA-256, and what it was made from with a fingerprint. Before a stage
 reads another one it compares: sizes of all files, the SHA-256 of those it opens, and the fingerprints down to the data.
 So neither a damaged file nor one from before the last `--anew` is ever used.
-
-Taught in 20.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from workbook.files import inside, sha256_of
+from workbook.support.files import inside, sha256_of
 
 MANIFEST, STARTED = "manifest.json", "started.json"
 FOLDERS = ("index", "vectors", "model", "data")  # inputs that are stages in the same work folder, the last made first
@@ -27,8 +25,6 @@ def finished(work: str | Path, name: str, command: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError: it is not finished; the message says which command finishes it.
         ValueError: a file of it is missing or has another size, or what it was made from has been made anew since.
-
-    Taught in 20.
     """
     folder = Path(work) / name
     if not (folder / MANIFEST).is_file():
@@ -50,8 +46,6 @@ def check(work: str | Path, manifest: dict[str, Any], name: str, command: str) -
         command: which makes the stage.
     Raises:
         ValueError: the file is damaged; the message names it and says how it is made again.
-
-    Taught in 20.
     """
     path = inside(Path(work) / manifest["stage"], name)
     expected = next(file["sha256"] for file in manifest["files"] if file["file"] == name)
@@ -68,8 +62,6 @@ def again(work: str | Path, name: str, command: str) -> str:
 
     >>> again("work", "runs/dev-exact", "search")
     'python -m workbook search work dev --exact'
-
-    Taught in 20.
     """
     _, _, split = name.partition("/")
     words = [command, str(work)]
@@ -87,8 +79,6 @@ def refuse_damaged(folder: Path, manifest: dict[str, Any], advice: str) -> None:
 
     Raises:
         ValueError: a file is missing or has another size.
-
-    Taught in 20.
     """
     for file in manifest["files"]:
         path = inside(folder, file["file"])
@@ -103,8 +93,6 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         ValueError: the file is damaged.
-
-    Taught in 20.
     """
     try:
         return json.loads(path.read_text("utf-8"))

@@ -4,8 +4,6 @@
     WORK/negatives/SPLIT/part-00000.json, …  what was kept and removed
 
 Letters: Q queries, K candidates of a query, P positives of a query.
-
-Taught in 08, 09 and 20.
 """
 
 import functools
@@ -20,10 +18,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbook.candidates import Candidates, text_key
-from workbook.data.storage import StoredTexts
-from workbook.files import write_atomically, write_json
+from workbook.data.stored.storage import StoredTexts
 from workbook.mining import choose, sift
+from workbook.mining.candidates import Candidates, text_key
 from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.encode_stage import read_vectors
 from workbook.pipeline.evaluate_stage import relevant_rows
@@ -31,6 +28,7 @@ from workbook.pipeline.progress import progress
 from workbook.pipeline.search_stage import check_vectors, read_run, score_rows
 from workbook.pipeline.stage import at_least, finished, stage
 from workbook.pipeline.workers import run_tasks
+from workbook.support.files import write_atomically, write_json
 
 BATCH_QUERIES = 1_024
 
@@ -76,7 +74,7 @@ def mine(
         KeyError: there is no such split.
         ValueError: a number is out of range, or the run holds too few results for the ranks.
 
-    Source: Xiong et al. 2021 (ANCE); Moreira et al. 2024 (NV-Retriever). Taught in 08, 09 and 20.
+    Source: Xiong et al. 2021 (ANCE); Moreira et al. 2024 (NV-Retriever).
     """
     work = Path(work)
     at_least(1, num_negatives=num_negatives, batch_queries=batch_queries, processes=processes)
@@ -120,7 +118,7 @@ def mine(
 def mine_tasks(
     work: Path, split: str, Q: int, batch_queries: int, options: dict[str, Any]
 ) -> list[tuple[str, str, int, int, int, str]]:
-    """The arguments of `mine_task` for each batch. Taught in 20."""
+    """The arguments of `mine_task` for each batch."""
     return [
         (str(work), split, start // batch_queries, start, min(start + batch_queries, Q), json.dumps(options))
         for start in range(0, Q, batch_queries)
@@ -128,10 +126,7 @@ def mine_tasks(
 
 
 def mine_task(work: str, split: str, number: int, start: int, stop: int, options: str) -> None:
-    """Mine for one batch of queries into a part, unless the part is there; the function of every way of running.
-
-    Taught in 20.
-    """
+    """Mine for one batch of queries into a part, unless the part is there; the function of every way of running."""
     folder = Path(work) / "negatives" / split
     path = folder / f"part-{number:05}.tsv"
     if path.is_file():

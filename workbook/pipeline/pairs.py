@@ -1,7 +1,4 @@
-"""Pairs: what a training learns from, as texts, from the judgements of a split or from mined negatives.
-
-Taught in 20.
-"""
+"""Pairs: what a training learns from, as texts, from the judgements of a split or from mined negatives."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -18,8 +15,6 @@ def read_pairs(
     """(query, positive, negative, …) texts of a split, at most so many, drawn at random.
 
     Of the corpus only these passages are read.
-
-    Taught in 20.
     """
     queries, corpus = read_texts(work, "queries"), read_texts(work, "corpus")
     found: Sequence[tuple[str, ...]] = (
@@ -42,8 +37,6 @@ def refuse_without_pairs(work: str | Path, split: str) -> None:
     Raises:
         KeyError: there is no such split.
         ValueError: it has no judgement above 0.
-
-    Taught in 20.
     """
     with_splits(work, split)
     if not any(grade > 0 for judged in read_qrels(work, split).values() for grade in judged.values()):
@@ -60,8 +53,6 @@ def read_mined(folder: Path, data: str, split: str) -> dict[str, Any]:
     Raises:
         FileNotFoundError: mine has not finished there.
         ValueError: they are of other data or of another split, or there are none.
-
-    Taught in 20.
     """
     if folder.resolve().parent.name != "negatives":
         raise FileNotFoundError(f"expected a folder that mine has made, such as WORK/negatives/train, got {folder}")

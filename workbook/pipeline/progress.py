@@ -1,13 +1,10 @@
-"""Progress: how much is done, and how long the rest will take.
-
-Taught in 20.
-"""
+"""Progress: how much is done, and how long the rest will take."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from workbook.frontend import is_live
+from workbook.support.frontend import is_live
 
 
 @contextmanager
@@ -23,8 +20,6 @@ def progress(
         show: whether to show it; by default to a person only.
     Yields:
         a function to call with how many more are done.
-
-    Taught in 20.
     """
     if not (is_live() if show is None else show):
         yield lambda count: None

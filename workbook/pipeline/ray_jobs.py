@@ -3,8 +3,6 @@
 Every task writes a file of its own into the work folder, which all machines must see (a shared disk). When a
 worker is lost, Ray gives its tasks to another one; a file that is there is not made again. The driver, which
 calls these functions, keeps the books as the local stages do: the manifests and all files are the same.
-
-Taught in 20.
 """
 
 import os
@@ -23,8 +21,6 @@ def encode(work: str | Path, workers: int | None = None, show: bool | None = Non
         options: passed on to the stage.
     Returns:
         the manifest, equal to that of the local path.
-
-    Taught in 20.
     """
     from workbook.pipeline.encode_stage import encode as stage
 
@@ -32,10 +28,7 @@ def encode(work: str | Path, workers: int | None = None, show: bool | None = Non
 
 
 def mine(work: str | Path, split: str = "train", workers: int | None = None, **options: Any) -> dict[str, Any]:
-    """`workbook.pipeline.mine` by the workers of a Ray cluster; arguments as in `encode`.
-
-    Taught in 20.
-    """
+    """`workbook.pipeline.mine` by the workers of a Ray cluster; arguments as in `encode`."""
     from workbook.pipeline.mine_stage import mine as stage
 
     return stage(work, split, runner=runner(workers), **options)
@@ -48,8 +41,6 @@ def runner(workers: int | None = None) -> Callable[..., Any]:
         workers: how many tasks at once.
     Raises:
         ImportError: Ray is not installed.
-
-    Taught in 20.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
     try:

@@ -7,8 +7,6 @@
 IVF-PQ and HNSW give candidates; their vectors, memory-mapped, give the scores.
 
 Letters: Q queries, N passages, D dimensions, K results.
-
-Taught in 17 and 20.
 """
 
 import functools
@@ -18,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbook.files import whole_file, write_npy
 from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.encode_stage import read_vectors, shard_name
 from workbook.pipeline.index_stage import graph_shards, read_index
@@ -26,6 +23,7 @@ from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
 from workbook.pipeline.workers import run_tasks
 from workbook.similarity import first_k, top_k
+from workbook.support.files import whole_file, write_npy
 
 BATCH_QUERIES = 1_024
 PROBES = 64  # lists
@@ -67,8 +65,6 @@ def search(
         FileNotFoundError: vectors or index are not finished.
         KeyError: there is no such split.
         ValueError: a number is out of range, the split has no query or its queries are not encoded, or a file is damaged.
-
-    Taught in 17 and 20.
     """
     work = Path(work)
     at_least(1, k=k, probes=probes, limit=limit, batch_queries=batch_queries, processes=processes)
@@ -118,10 +114,7 @@ def search(
 def search_task(
     work: str, name: str, number: int, split: str, start: int, stop: int, K: int, mode: str, probes: int, more: int
 ) -> bool:
-    """Search for one batch of queries, and write its part unless it is there. Returns whether it was not.
-
-    Taught in 20.
-    """
+    """Search for one batch of queries, and write its part unless it is there. Returns whether it was not."""
     path = _part(Path(work) / name, number)
     if path.is_file():
         return False
@@ -139,8 +132,6 @@ def check_vectors(work: str | Path, show: bool | None = None, with_index: bool =
 
     Raises:
         ValueError: a file is damaged.
-
-    Taught in 20.
     """
     commands = {"vectors": "encode", "index": "index"} if with_index else {"vectors": "encode"}
     manifests = [finished(work, name, command) for name, command in commands.items()]
@@ -157,8 +148,6 @@ def read_run(work: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     Args:
         work: the work folder.
         name: of the run: a split, or SPLIT-exact.
-
-    Taught in 20.
     """
     manifest = finished(work, f"runs/{name}", "search")
     paths = [check(work, manifest, file, "search") for file in ("rows.npy", "scores.npy")]
@@ -170,8 +159,6 @@ def score_rows(work: str, q: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The score of each query with some rows of the corpus: (Q, D), (Q, C) -> (Q, C); -inf for a row of -1.
 
     Vectors are read from the memory-mapped shards, each once.
-
-    Taught in 17.
     """
     size = _vectors_manifest(work)["settings"]["shard_rows"]
     wanted, where = np.unique(rows, return_inverse=True)
@@ -188,8 +175,6 @@ def find_candidates(work: str, q: np.ndarray, probes: int, more: int) -> np.ndar
     """What the index gives for each query, to be scored again: (Q, D) -> (Q, C) rows, ascending; -1 where there is none.
 
     C is `more`, and for HNSW so many of each graph.
-
-    Taught in 17 and 20.
     """
     manifest, indexes = _index(work)
     found = []
@@ -210,8 +195,6 @@ def search_index(work: str, q: np.ndarray, K: int, probes: int, more: int) -> tu
     """The index' candidates, scored again by their vectors: (Q, D) -> scores and rows, (Q, K), best first.
 
     Where fewer are found, -inf and -1 fill up.
-
-    Taught in 17 and 20.
     """
     scores, rows = np.full((len(q), K), -np.inf, np.float32), np.full((len(q), K), -1, np.int64)
     for start in range(0, len(q), AT_A_TIME):

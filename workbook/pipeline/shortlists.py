@@ -8,8 +8,6 @@ one of its vectors. A passage is compared with the groups, and then with the sho
 The price: a passage whose nearest list no vector of its group had goes to the best list of the shortlist instead.
 
 Letters: B vectors, S vectors of the sample, D dimensions, L lists, G groups.
-
-Taught in 20.
 """
 
 import math
@@ -29,8 +27,6 @@ def learn_shortlists(sample: np.ndarray, lists: np.ndarray, seed: int) -> tuple[
     Returns:
         centroids of the groups, (G, D) float32, and whether a list is on the shortlist of a group, (G, L) bool.
         There are sqrt(L) / 5 groups, at least one: more would make shortlists shorter, and wrong lists more frequent.
-
-    Taught in 20.
     """
     import faiss
 
@@ -54,8 +50,6 @@ def nearest_lists(x: np.ndarray, lists: np.ndarray, groups: np.ndarray, on: np.n
         groups, on: as `learn_shortlists` returns them.
     Returns:
         (B,) int64 numbers of lists.
-
-    Taught in 20.
     """
     group_of = _nearest(x, groups)
     found = np.zeros(len(x), np.int64)

@@ -1,7 +1,4 @@
-"""Sources: where a collection comes from, as streams, whatever its layout.
-
-Taught in 20.
-"""
+"""Sources: where a collection comes from, as streams, whatever its layout."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,12 +10,12 @@ from typing import Any
 from workbook import data
 from workbook.data import NAMES, PLANTED
 from workbook.data.collection import Collection
-from workbook.data.folders import read_folder
 from workbook.data.problems import Problems
-from workbook.data.reading import Texts, once, open_folder, read_judgements
-from workbook.data.storage import StoredTexts, open_texts
-from workbook.files import sha256_of
+from workbook.data.readers.folders import read_folder
+from workbook.data.readers.reading import Texts, once, open_folder, read_judgements
+from workbook.data.stored.storage import StoredTexts, open_texts
 from workbook.pipeline.manifests import MANIFEST, finished
+from workbook.support.files import sha256_of
 
 Judgements = Mapping[str, Mapping[str, int]]
 
@@ -37,8 +34,6 @@ class Source:
         licence: under which the texts may be used.
         report: () -> what else the manifest should tell, once everything is read.
         folder: where the files are that are read, if they are the reader's own.
-
-    Taught in 20.
     """
 
     name: str
@@ -64,8 +59,6 @@ def open_source(source: Any, strict: bool = False, **options: Any) -> Source:
     Raises:
         FileNotFoundError: there is no such collection.
         ValueError: it has no passages, or does not take the options.
-
-    Taught in 20.
     """
     if isinstance(source, Collection):
         return _collection(source)

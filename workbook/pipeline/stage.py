@@ -1,11 +1,9 @@
 """A stage: a folder that is finished when its manifest is there, and goes on where it was when it is not.
 
-    WORK/vectors/started.json     what is being made, from what: a run with other settings is refused
-    WORK/vectors/corpus-00000.npy each file takes its name when it is whole
-    WORK/vectors/manifest.json    written last: settings, inputs, versions, and the SHA-256 of every file
-    WORK/costs/vectors.json       time and memory, kept apart: they differ between two equal runs
-
-Taught in 20.
+WORK/vectors/started.json     what is being made, from what: a run with other settings is refused
+WORK/vectors/corpus-00000.npy each file takes its name when it is whole
+WORK/vectors/manifest.json    written last: settings, inputs, versions, and the SHA-256 of every file
+WORK/costs/vectors.json       time and memory, kept apart: they differ between two equal runs
 """
 
 import errno
@@ -21,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from workbook import __version__
-from workbook.files import sha256_of, write_json
-from workbook.machine import versions
 from workbook.pipeline.costs import Clock
 from workbook.pipeline.manifests import MANIFEST, STARTED, check, finished, read_json, refuse_damaged
+from workbook.support.files import sha256_of, write_json
+from workbook.support.machine import versions
 
 __all__ = ["Stage", "at_least", "check", "finished", "stage"]
 
@@ -38,8 +36,6 @@ class Stage:
         folder: where the files go.
         finished: whether everything is there already.
         sha256: what is known of files, by their path in the folder; others are read again at the end.
-
-    Taught in 20.
     """
 
     def __init__(self, work: Path, name: str, settings: dict[str, Any], inputs: dict[str, str]):
@@ -51,7 +47,7 @@ class Stage:
 
     @property
     def manifest(self) -> dict[str, Any]:
-        """What `finish` wrote. Taught in 20."""
+        """What `finish` wrote."""
         return read_json(self.folder / MANIFEST)
 
     def finish(self, results: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -61,8 +57,6 @@ class Stage:
             results: what else the manifest should tell, as JSON.
         Returns:
             the manifest.
-
-        Taught in 20.
         """
         _sweep(self.folder)
         files = []
@@ -112,8 +106,6 @@ def stage(
             outside of the work folder.
         RuntimeError: another process is at it.
         OSError: the folder cannot be written.
-
-    Taught in 20.
     """
     work = Path(work)
     if ".." in Path(name).parts or Path(name).is_absolute():
@@ -185,8 +177,6 @@ def at_least(least: int, **numbers: int | None) -> None:
         numbers: by name; None is left alone.
     Raises:
         ValueError: one is too small.
-
-    Taught in 20.
     """
     for name, number in numbers.items():
         if number is not None and number < least:

@@ -1,9 +1,7 @@
 """train: an encoder from the pairs of a split, with checkpoints, in one process or in those of torchrun.
 
-    WORK/training/   the encoder before the first step, and the newest checkpoint; removed in the end
-    WORK/model/      the encoder (`workbook.checkpoint`), history.json and the manifest
-
-Taught in 20.
+WORK/training/   the encoder before the first step, and the newest checkpoint; removed in the end
+WORK/model/      the encoder (`workbook.encoder.saving`), history.json and the manifest
 """
 
 import hashlib
@@ -15,14 +13,14 @@ from typing import Any
 
 import torch
 
-from workbook.checkpoint import OURS
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, load, train_tokenizer
-from workbook.files import sha256_of, write_json
+from workbook.encoder.saving import OURS
 from workbook.pipeline.data_stage import read_texts
 from workbook.pipeline.manifests import read_json
 from workbook.pipeline.pairs import read_mined, read_pairs, refuse_without_pairs
 from workbook.pipeline.stage import Stage, at_least, finished, stage
 from workbook.pipeline.workers import device_of, join, one_thread
+from workbook.support.files import sha256_of, write_json
 from workbook.train import fit
 
 KINDS = ("static", "transformer")
@@ -50,7 +48,7 @@ def train(
     """Train an encoder on (query, positive passage) pairs.
 
     As many pairs are drawn as the steps can use, and only those are read. Under torchrun every process encodes
-    its share of each batch, and the negatives are those of all (`workbook.large_batch`).
+    its share of each batch, and the negatives are those of all (`workbook.train.gradcache`).
 
     Args:
         work: the work folder, with data.
@@ -77,8 +75,6 @@ def train(
         KeyError: there is no such split.
         ValueError: a number is out of range, there is no such device, the split has no pair, the negatives are of other data, or the folder
             holds a model of other settings.
-
-    Taught in 20.
     """
     work = Path(work)
     at_least(0, steps=steps)
@@ -146,10 +142,7 @@ def _start_from(work: Path, encoder: str) -> str:
 
 
 def new_encoder(work: str | Path, settings: dict[str, Any]) -> TextEncoder:
-    """An untrained encoder, with a vocabulary from a sample of the passages, evenly spaced.
-
-    Taught in 20.
-    """
+    """An untrained encoder, with a vocabulary from a sample of the passages, evenly spaced."""
     corpus = read_texts(work, "corpus")
     N, wanted = len(corpus), min(settings["sample"], len(corpus))
     block = min(1_000, max(1, wanted))  # neighbours are read together

@@ -2,8 +2,6 @@
 
 Every worker uses one thread, so that sums are added in the same order whoever adds them, and each task writes
 a file of its own, so that it does not matter which worker does it.
-
-Taught in 20.
 """
 
 import atexit
@@ -26,7 +24,7 @@ WINDOWS = 61  # workers that Python can wait for on Windows at most
 
 
 def place() -> tuple[int, int]:
-    """This process' number and how many there are, as torchrun states them; (0, 1) without it. Taught in 20."""
+    """This process' number and how many there are, as torchrun states them; (0, 1) without it."""
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -34,8 +32,6 @@ def join() -> tuple[int, int]:
     """Meet the other processes of torchrun, once; returns `place()`.
 
     The group stays until the process ends: one that is left and joined again would wait for addresses of the past.
-
-    Taught in 20.
     """
     from torch import distributed
 
@@ -52,8 +48,6 @@ def device_of(name: str) -> "torch.device":
         name: "cpu", "cuda" or "mps".
     Raises:
         ValueError: this machine has no such device.
-
-    Taught in 20.
     """
     import torch
 
@@ -81,8 +75,6 @@ def run_tasks(
     Raises:
         RuntimeError: a process was killed, for example because memory ran out.
         KeyboardInterrupt: all processes have ended at once; what they had not finished is to be done again.
-
-    Taught in 20.
     """
     if processes < 1:
         raise ValueError(f"processes must be at least 1, got {processes}")
@@ -116,7 +108,7 @@ def run_tasks(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread, and faiss where it is loaded. Taught in 20."""
+    """Let torch use one thread, and faiss where it is loaded."""
     import torch
 
     before = torch.get_num_threads()

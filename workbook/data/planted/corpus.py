@@ -24,8 +24,6 @@ class Planted:
 
     Args:
         settings: what it follows from.
-
-    Taught in 09.
     """
 
     def __init__(self, settings: Settings):
@@ -48,8 +46,6 @@ class Planted:
             an iterator over (id, text). The id is the passage's number.
         Raises:
             ValueError: the stretch does not lie in the corpus.
-
-        Taught in 09.
         """
         stop = len(self) if stop is None else stop
         if not 0 <= start <= stop <= len(self):
@@ -57,7 +53,7 @@ class Planted:
         return zip(map(str, range(start, stop)), passage_texts(self.settings, start, stop))  # noqa: B905
 
     def passage(self, passage_id: str) -> str:
-        """The text of one passage. Taught in 09.
+        """The text of one passage.
 
         Raises:
             KeyError: there is no such passage.
@@ -66,7 +62,7 @@ class Planted:
 
     @property
     def num_queries(self) -> int:
-        """How many queries there are, in all splits. Taught in 09."""
+        """How many queries there are, in all splits."""
         return len(query_numbers(self.settings))
 
     def queries(self, start: int = 0, stop: int | None = None, split: str | None = None) -> Iterator[tuple[str, str]]:
@@ -79,8 +75,6 @@ class Planted:
             an iterator over (id, text).
         Raises:
             KeyError: there is no such split.
-
-        Taught in 09.
         """
         if split is not None:
             _check_split(split)
@@ -88,7 +82,7 @@ class Planted:
         return ((query.id, query.text) for query in made if split in (None, query.split))
 
     def query(self, query_id: str) -> Query:
-        """A query with all that is known about it. Taught in 09.
+        """A query with all that is known about it.
 
         Raises:
             KeyError: there is no such query.
@@ -110,8 +104,6 @@ class Planted:
             the grade, 0 to 3, and the reason.
         Raises:
             KeyError: there is no such query or passage.
-
-        Taught in 09.
         """
         return truth(self.settings, self.query(query_id), self._passage_number(passage_id))
 
@@ -120,13 +112,11 @@ class Planted:
 
         Raises:
             KeyError: there is no such query.
-
-        Taught in 09.
         """
         return relevant(self.settings, self.query(query_id))
 
     def labels(self, query_id: str) -> dict[str, int]:
-        """What the labels say of a query: in train some are missing and some wrong. Taught in 09.
+        """What the labels say of a query: in train some are missing and some wrong.
 
         Raises:
             KeyError: there is no such query.
@@ -141,14 +131,12 @@ class Planted:
             complete: give the truth instead of the labels; only in train do they differ.
         Raises:
             KeyError: there is no such split.
-
-        Taught in 09.
         """
         judge = relevant if complete else labels
         return {query.id: judge(self.settings, query) for query in self.every_query(split)}
 
     def every_query(self, split: str | None = None) -> Iterator[Query]:
-        """The queries of a split, or all, with what is known about them. Taught in 09.
+        """The queries of a split, or all, with what is known about them.
 
         Raises:
             KeyError: there is no such split.
@@ -160,7 +148,7 @@ class Planted:
 
     @property
     def fingerprint(self) -> str:
-        """Settings, and the SHA-256 of a sample of what they make. Taught in 09."""
+        """Settings, and the SHA-256 of a sample of what they make."""
         digest = hashlib.sha256(repr((VERSION, self)).encode())
         for _, text in self.passages(0, min(len(self), 512)):
             digest.update(text.encode() + b"\n")
@@ -169,7 +157,7 @@ class Planted:
         return f"planted {VERSION}, {len(self):,} passages, seed {self.settings.seed} sha256:{digest.hexdigest()[:16]}"
 
     def collection(self) -> Collection:
-        """All of it in memory, with the labels as judgements. Taught in 09."""
+        """All of it in memory, with the labels as judgements."""
         queries = list(self.every_query())
         return Collection(
             name=f"planted-{len(self)}",
@@ -214,7 +202,5 @@ def planted(num_passages: int = 10_000, **settings: object) -> Planted:
     Raises:
         ValueError: a setting is out of range.
         TypeError: there is no such setting.
-
-    Taught in 09.
     """
     return Planted(Settings(num_passages, **settings))  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ FAMILY, PASSAGE, QUERY, LABEL, NOISE, TABLE = range(1, 7)
 
 
 def mix(x: int) -> int:
-    """One round of splitmix64: a number below 2⁶⁴ scattered over all of them, one to one. Taught in 09."""
+    """One round of splitmix64: a number below 2⁶⁴ scattered over all of them, one to one."""
     x = (x + GOLDEN) & MASK
     x = ((x ^ (x >> 30)) * FIRST) & MASK
     x = ((x ^ (x >> 27)) * SECOND) & MASK
@@ -26,7 +26,7 @@ def mix(x: int) -> int:
 
 
 def draw(seed: int, purpose: int, *address: int) -> int:
-    """The 64 random bits that belong to an address. Taught in 09."""
+    """The 64 random bits that belong to an address."""
     x = mix(mix(seed & MASK) ^ purpose)
     for part in address:
         x = mix(x ^ (part & MASK))
@@ -44,7 +44,7 @@ def draws(seed: int, purpose: int, numbers: np.ndarray, count: int) -> np.ndarra
     Returns:
         (N, C) uint64.
 
-    Source: Steele, Lea and Flood 2014 (splitmix64). Taught in 09.
+    Source: Steele, Lea and Flood 2014 (splitmix64).
     """
     start = np.uint64(mix(mix(seed & MASK) ^ purpose))
     rows = _mix(start ^ np.asarray(numbers, dtype=np.uint64))  # (N,)

@@ -301,8 +301,6 @@ def expand(kind: str, patterns: list[str], table: int, size: int) -> list[str]:
         patterns: sentences with holes.
         table: tables with different numbers have different sentences.
         size: how many sentences.
-
-    Taught in 09.
     """
     words = {name: _words(kind, name) for name in WORDS[kind] if name != "intro"}
     sentences: list[str] = []
@@ -324,27 +322,27 @@ def expand(kind: str, patterns: list[str], table: int, size: int) -> list[str]:
 
 @cache
 def about(kind: str) -> list[str]:
-    """4,096 remarks about a subject, each with "%s" where its name goes. Taught in 09."""
+    """4,096 remarks about a subject, each with "%s" where its name goes."""
     return expand(kind, ABOUT + (ATTENDED if kind in PLACES else MET_WITH), 3 * list(WORDS).index(kind), SIZE)
 
 
 @cache
 def around(kind: str) -> list[str]:
-    """4,096 remarks about a kind of things at large. Taught in 09."""
+    """4,096 remarks about a kind of things at large."""
     return expand(kind, AROUND, 3 * list(WORDS).index(kind) + 1, SIZE)
 
 
 @cache
 def boilerplate(kind: str) -> list[str]:
-    """512 sentences that stand at the end of any page. Taught in 09."""
+    """512 sentences that stand at the end of any page."""
     return expand(kind, BOILERPLATE, 3 * list(WORDS).index(kind) + 2, SIZE // 8)
 
 
 def introductions(kind: str) -> list[str]:
-    """What a thing of a kind is, "{kind}" left in. Taught in 09."""
+    """What a thing of a kind is, "{kind}" left in."""
     return _words(kind, "intro")
 
 
 def with_noun(introduction: str, noun: str) -> str:
-    """An introduction with a word for the kind in it, and the article that the word wants. Taught in 09."""
+    """An introduction with a word for the kind in it, and the article that the word wants."""
     return re.sub(r"\ba (?=[aeiou])", "an ", introduction.format(kind=noun))

@@ -23,8 +23,6 @@ class Facet(NamedTuple):
         nouns: the facet as a noun phrase, in each vocabulary.
         keywords: what one types into a search box, in each vocabulary.
         questions: two in each vocabulary.
-
-    Taught in 09.
     """
 
     name: str
@@ -36,7 +34,7 @@ class Facet(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A kind of things. Taught in 09.
+    """A kind of things.
 
     Attributes:
         name: for example "plant".

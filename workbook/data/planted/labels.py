@@ -19,7 +19,7 @@ from workbook.data.planted.world import PER_FAMILY
 
 
 def labels(settings: Settings, query: Query) -> dict[str, int]:
-    """The labels of a query: passage id -> grade. Taught in 09."""
+    """The labels of a query: passage id -> grade."""
     true = relevant(settings, query)
     if query.split != "train":
         return true

@@ -14,7 +14,7 @@ from workbook.data.planted.draws import TABLE, draw
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """The words of a text. Taught in 09."""
+    """The words of a text."""
     return tuple(text.split())
 
 
@@ -70,7 +70,7 @@ SHORT = 40  # so many tails are short
 
 
 class Name(NamedTuple):
-    """A name in its three forms. Taught in 09."""
+    """A name in its three forms."""
 
     full: str
     short: str
@@ -78,7 +78,7 @@ class Name(NamedTuple):
 
 
 def scatter(number: int) -> int:
-    """A number below 2²¹ sent to another below 2²¹, one to one, so that neighbours get names far apart. Taught in 09."""
+    """A number below 2²¹ sent to another below 2²¹, one to one, so that neighbours get names far apart."""
     x = number & 0x1FFFFF
     x = (x * 0x9E377) & 0x1FFFFF ^ 0xABCDE
     x ^= x >> 11
@@ -94,8 +94,6 @@ def make_name(first: int, second: int, tails: int) -> Name:
     Args:
         first, second: numbers of heads, below 2,048.
         tails: 64 random bits that choose the tails; the short form and the nickname do not depend on them.
-
-    Taught in 09.
     """
     a, b, number = HEADS[first], HEADS[second], len(TAILS)
     b_tails = SHORT if tails >> 63 else number
@@ -104,13 +102,13 @@ def make_name(first: int, second: int, tails: int) -> Name:
 
 
 def make_person(bits: int) -> str:
-    """A first name and a coined surname. Taught in 09."""
+    """A first name and a coined surname."""
     surname = HEADS[(bits >> 10) & 2047] + SURNAME_TAILS[(bits >> 21) % len(SURNAME_TAILS)]
     return f"{FIRST_NAMES[bits % len(FIRST_NAMES)]} {surname}"
 
 
 def make_place(bits: int) -> str:
-    """A coined place. Taught in 09."""
+    """A coined place."""
     return HEADS[bits & 2047] + PLACE_TAILS[(bits >> 11) % len(PLACE_TAILS)]
 
 

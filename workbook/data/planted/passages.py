@@ -30,8 +30,6 @@ class Block(NamedTuple):
         order: at each position, which of its 256 planned passages stands there.
         where: the other way round: at which position each planned passage stands.
         bits: `family_draws` of its families.
-
-    Taught in 09.
     """
 
     plan: Plan
@@ -42,7 +40,7 @@ class Block(NamedTuple):
 
 @lru_cache(maxsize=64)
 def make_block(settings: Settings, number: int) -> Block:
-    """The block with a number. Taught in 09."""
+    """The block with a number."""
     families = np.arange(number * FAMILIES, (number + 1) * FAMILIES)
     plan = make_plan(settings, families)
     order = np.argsort(plan.bits[..., 0].ravel(), kind="stable")
@@ -52,7 +50,7 @@ def make_block(settings: Settings, number: int) -> Block:
 
 @lru_cache(maxsize=1024)
 def get_family(settings: Settings, number: int) -> Family:
-    """The four things of a family. Taught in 09."""
+    """The four things of a family."""
     block, inside = divmod(number, FAMILIES)
     plan, _, _, bits = make_block(settings, block)
     kind, other_kind = plan.kinds[inside].tolist()
@@ -60,7 +58,7 @@ def get_family(settings: Settings, number: int) -> Family:
 
 
 def passage_texts(settings: Settings, start: int, stop: int) -> Iterator[str]:
-    """The texts of the passages from `start` up to, not including, `stop`. Taught in 09."""
+    """The texts of the passages from `start` up to, not including, `stop`."""
     key = name_key(settings.seed)
     for block in range(start // BLOCK, -(-stop // BLOCK)):
         plan, order, _, world = make_block(settings, block)
@@ -83,7 +81,7 @@ def passage_texts(settings: Settings, start: int, stop: int) -> Iterator[str]:
 
 
 def passage_text(settings: Settings, number: int) -> str:
-    """The text of one passage. Taught in 09."""
+    """The text of one passage."""
     block, at = divmod(number, BLOCK)
     plan, order, _, _ = make_block(settings, block)
     family, slot = divmod(order[at], PER_FAMILY)

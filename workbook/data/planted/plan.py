@@ -61,8 +61,6 @@ class Plan(NamedTuple):
         sentences: how many, boilerplate aside.
         asked: whether it is the first to state its main fact, so that a query may be written for it.
         bits: (F, S, 3) uint64, for the order of passages and for the wording.
-
-    Taught in 09.
     """
 
     kinds: np.ndarray
@@ -83,8 +81,6 @@ def make_plan(settings: Settings, families: np.ndarray) -> Plan:
     Args:
         settings: of the corpus.
         families: (F,) their numbers.
-
-    Taught in 09.
     """
     families = np.asarray(families, dtype=np.int64)
     world = family_draws(settings.seed, families)

@@ -39,8 +39,6 @@ class Query(NamedTuple):
         name_form: 0 full, 1 short, 2 nickname.
         vocabulary: 0 or 1.
         origin: id of the passage it was written for.
-
-    Taught in 09.
     """
 
     id: str
@@ -56,7 +54,7 @@ class Query(NamedTuple):
 
 
 def split_of(family: int) -> str:
-    """The split of a family: evenly spread over the corpus, by the golden ratio. Taught in 09."""
+    """The split of a family: evenly spread over the corpus, by the golden ratio."""
     turn = ((family + 1) * GOLDEN & MASK) / 2**64
     return "train" if turn < TRAIN else "dev" if turn < TRAIN + DEV else "test"
 
@@ -69,8 +67,6 @@ def query_numbers(settings: Settings) -> np.ndarray:
 
     Raises:
         ValueError: the passages do not state as many facts as the settings ask for, or none.
-
-    Taught in 09.
     """
     wanted = settings.num_queries or max(1, min(settings.num_passages // 2, DEFAULT_QUERIES))
     families = -(-settings.num_passages // BLOCK) * FAMILIES
@@ -107,13 +103,13 @@ def _can_be_asked(settings: Settings, family: np.ndarray, slot: np.ndarray) -> n
 
 
 def position(settings: Settings, family: int, slot: int) -> int:
-    """Where in the corpus the planned passage `slot` of a family stands. Taught in 09."""
+    """Where in the corpus the planned passage `slot` of a family stands."""
     block, inside = divmod(family, FAMILIES)
     return block * BLOCK + make_block(settings, block).where[inside * PER_FAMILY + slot]
 
 
 def make_query(settings: Settings, number: int) -> Query:
-    """The query with a number. Taught in 09.
+    """The query with a number.
 
     Raises:
         KeyError: no query has it.

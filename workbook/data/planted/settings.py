@@ -24,8 +24,6 @@ class Settings:
         label_noise: share of the training labels that name a wrong passage.
         num_queries: how many queries; None for half as many as passages, at most 100,000, and no more than
             there are facts to ask for.
-
-    Taught in 09.
     """
 
     num_passages: int = 10_000

@@ -32,8 +32,6 @@ class Truth(NamedTuple):
             "same kind", "unrelated".
         reason: the same in words.
         copy_of: the passage of the corpus that this one repeats almost word for word, or None.
-
-    Taught in 09.
     """
 
     grade: int
@@ -43,7 +41,7 @@ class Truth(NamedTuple):
 
 
 def relevant(settings: Settings, query: Query) -> dict[str, int]:
-    """All true matches of a query: passage id -> grade, in the order of the corpus. Taught in 09."""
+    """All true matches of a query: passage id -> grade, in the order of the corpus."""
     block, inside = divmod(query.family, FAMILIES)
     plan, _, where, _ = make_block(settings, block)
     e, f = query.entity, query.facet
@@ -83,8 +81,6 @@ def truth(settings: Settings, query: Query, passage: int) -> Truth:
         settings: of the corpus.
         query: asked.
         passage: its number.
-
-    Taught in 09.
     """
     block, inside = divmod(passage, BLOCK)
     plan, order, _, _ = make_block(settings, block)

@@ -68,7 +68,7 @@ BYLINES = (
 
 
 class Phrases(NamedTuple):
-    """Everything that passages about a kind are put together from. Taught in 09."""
+    """Everything that passages about a kind are put together from."""
 
     facts: list[list[Cut]]  # six facets, four wordings
     questions: list[tuple[str, str, str, str]]
@@ -82,7 +82,7 @@ class Phrases(NamedTuple):
 
 
 def cut(wording: str) -> Cut:
-    """Cut a wording at its two holes. Taught in 09."""
+    """Cut a wording at its two holes."""
     starts = wording.startswith("{S}")
     a, _, rest = wording.replace("{S}", "{s}").partition("{")
     first, _, rest = rest.partition("}")
@@ -95,7 +95,7 @@ def cut(wording: str) -> Cut:
 
 @cache
 def phrases(kind: Kind) -> Phrases:
-    """The phrases of a kind, prepared once. Taught in 09."""
+    """The phrases of a kind, prepared once."""
     return Phrases(
         [[cut(wording) for wording in facet.wordings] for facet in kind.facets],
         [facet.questions for facet in kind.facets],
@@ -120,8 +120,6 @@ def write_passage(
         entity, facet, style, extra, compared, sentences: its plan.
         shape, choice: two draws of 64 bits.
         twist: 0, or the own draw of a near-duplicate, whose other draws are those of the passage it repeats.
-
-    Taught in 09.
     """
     thing = entities[entity]
     words = phrases(thing.kind)

@@ -38,8 +38,6 @@ class Entity(NamedTuple):
         values: of its six facets.
         bits: what the values were drawn from, one number for each facet.
         place: 0, 1 or 2, its place among the three that share these numbers and differ in values.
-
-    Taught in 09.
     """
 
     kind: Kind
@@ -64,8 +62,6 @@ def kinds_of_families(families: np.ndarray, bits: np.ndarray, drift: float) -> n
         drift: from 0, the same everywhere, to 1.
     Returns:
         (F,) int64, rows of `KINDS`.
-
-    Taught in 09.
     """
     base = np.array([kind.share for kind in KINDS])
     phase = np.log2(1 + families / 4)[:, None] / 6 - np.arange(len(KINDS)) / len(KINDS)  # (F, K)
@@ -75,12 +71,12 @@ def kinds_of_families(families: np.ndarray, bits: np.ndarray, drift: float) -> n
 
 
 def family_draws(seed: int, families: np.ndarray) -> np.ndarray:
-    """All chance that goes into the things of families: (F, 11) uint64. Taught in 09."""
+    """All chance that goes into the things of families: (F, 11) uint64."""
     return draws(seed, FAMILY, families, 5 + FACETS)
 
 
 def namesake_kinds(kinds: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """The kind of each family's namesake, never the family's own: (F,) int64. Taught in 09."""
+    """The kind of each family's namesake, never the family's own: (F,) int64."""
     others = (bits >> np.uint64(16)) % np.uint64(len(KINDS) - 1)
     return (kinds + 1 + others.astype(np.int64)) % len(KINDS)
 
@@ -90,7 +86,7 @@ Family = tuple[Entity, Entity, Entity, Entity]
 
 @cache
 def name_key(seed: int) -> int:
-    """What the numbers of names are mixed with, so that another seed names its things otherwise. Taught in 09."""
+    """What the numbers of names are mixed with, so that another seed names its things otherwise."""
     return draw(seed, TABLE, 0) & 0x1FFFFF
 
 
@@ -102,8 +98,6 @@ def make_family(number: int, kind: int, other_kind: int, bits: list[int], key: i
         kind, other_kind: rows of `KINDS`, the second for the namesake.
         bits: its row of `family_draws`.
         key: of the seed, see `name_key`.
-
-    Taught in 09.
     """
     first, other = scatter(2 * number ^ key), scatter((2 * number + 1) ^ key)
     a, b = first >> 10, first & 1023
@@ -144,7 +138,7 @@ def _value_makers(kind: Kind) -> list[tuple[Callable[[int], str] | None, list[st
 
 
 def rough_value(thing: Entity, facet: int) -> str:
-    """The rough form of one of its values. Taught in 09.
+    """The rough form of one of its values.
 
     Raises:
         ValueError: such values have none.
@@ -159,7 +153,7 @@ def rough_value(thing: Entity, facet: int) -> str:
 
 
 def wrong_value(thing: Entity, facet: int) -> str:
-    """A value of the facet that neither it nor its relatives have. Taught in 09."""
+    """A value of the facet that neither it nor its relatives have."""
     make, words, number, third = _value_makers(thing.kind)[facet]
     b = thing.bits[facet]
     if make is not None:

@@ -1,6 +1,6 @@
 """A planted corpus as files, in the two layouts that other tools read. Passages are written as they are made.
 
-Taught in 09 and 17.
+Taught in 09 and 20.
 """
 
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workbook.data.planted.corpus import LICENCE, SPLITS, Planted
 from workbook.data.planted.labels import labels
-from workbook.files import whole_file, write_json
+from workbook.support.files import whole_file, write_json
 
 BUFFER = 1 << 20  # bytes
 
@@ -27,8 +27,6 @@ def write_msmarco(corpus: Planted, folder: str | Path) -> Path:
         the folder.
     Raises:
         OSError: the disk is full or the folder cannot be written.
-
-    Taught in 09 and 17.
     """
     folder = Path(folder)
     _stream(folder / "collection.tsv", (f"{id}\t{text}\n" for id, text in corpus.passages()))
@@ -50,8 +48,6 @@ def write_beir(corpus: Planted, folder: str | Path) -> Path:
         the folder, which `workbook.data.load` reads.
     Raises:
         OSError: the disk is full or the folder cannot be written.
-
-    Taught in 09 and 17.
     """
     folder = Path(folder)
     lines = _lines(corpus)

@@ -1,0 +1,88 @@
+"""Our metrics are trec_eval's and ranx's; our rank correlation is scipy's."""
+
+import numpy as np
+import pytest
+
+from workbook.metrics import evaluate, evaluate_ids, number_qrels, ranked_ids, spearman
+
+pytestmark = pytest.mark.parity
+
+TREC = {
+    "ndcg@10": "ndcg_cut_10",
+    "recall@5": "recall_5",
+    "precision@5": "P_5",
+    "map": "map",
+    "ndcg": "ndcg",
+    "map@10": "map_cut_10",
+}
+RANX = {"ndcg@10": "ndcg@10", "recall@5": "recall@5", "precision@5": "precision@5", "map": "map", "mrr@10": "mrr@10"}
+
+
+def random_test(seed: int, ties: bool):
+    generator = np.random.default_rng(seed)
+    qrels, run = {}, {}
+    for query in range(60):
+        judged = generator.choice(80, size=generator.integers(1, 25), replace=False)
+        found = generator.choice(80, size=generator.integers(1, 60), replace=False)
+        scores = generator.integers(0, 6, len(found)) if ties else generator.permutation(len(found))
+        qrels[f"q{query}"] = {f"p{i}": int(generator.integers(0, 4)) for i in judged} | {"always": 1}
+        run[f"q{query}"] = {f"p{i}": float(score) / 7 for i, score in zip(found, scores, strict=True)}
+    return qrels, run
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_equal_to_trec_eval(seed, ties):
+    import pytrec_eval
+
+    qrels, run = random_test(seed, ties)
+    measures = {"ndcg_cut.10", "recall.5", "P.5", "map", "ndcg", "map_cut.10", "recip_rank"}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, measures).evaluate(run)
+    ours = evaluate(qrels, run, (*TREC, "mrr"), per_query=True)
+    for name, trec_name in {**TREC, "mrr": "recip_rank"}.items():
+        for query in qrels:
+            assert ours[name][query] == pytest.approx(theirs[query][trec_name], abs=1e-9), (name, query)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_ids_equal_to_trec_eval(ties):
+    """Ties are given in trec_eval's order; what the results lack up to K is filled with -1."""
+    import pytrec_eval
+
+    qrels, run = random_test(4, ties)
+    passages = [f"p{i}" for i in range(80)]  # without "always", which is judged and never found
+    number = {passage: row for row, passage in enumerate(passages)}
+    ids = np.full((len(run), 60), -1)
+    for row, scores in enumerate(run.values()):
+        ids[row, : len(scores)] = [number[passage] for passage in ranked_ids(scores, 60)]
+    ours = evaluate_ids(ids, *number_qrels(qrels, run, passages), (*TREC, "mrr"), per_query=True)
+    measures = {"ndcg_cut.10", "recall.5", "P.5", "map", "ndcg", "map_cut.10", "recip_rank"}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, measures).evaluate(run)
+    for name, trec_name in {**TREC, "mrr": "recip_rank"}.items():
+        assert ours[name] == pytest.approx([theirs[query][trec_name] for query in run], abs=1e-9), name
+
+
+def test_scores_that_differ_only_in_float64_are_ties_as_in_trec_eval():
+    import pytrec_eval
+
+    qrels, run = {"q": {"a": 1}}, {"q": {"a": 1 + 1e-12, "b": 1.0}}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, {"recip_rank"}).evaluate(run)["q"]["recip_rank"]
+    assert evaluate(qrels, run, ("mrr",))["mrr"] == theirs == 0.5
+
+
+def test_equal_to_ranx_without_ties():
+    import ranx
+
+    qrels, run = random_test(9, ties=False)
+    theirs = ranx.evaluate(ranx.Qrels(qrels), ranx.Run(run), list(RANX.values()))
+    ours = evaluate(qrels, run, tuple(RANX))
+    assert {RANX[name]: value for name, value in ours.items()} == pytest.approx(theirs, abs=1e-9)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_spearman_equal_to_scipy(ties):
+    from scipy.stats import spearmanr
+
+    generator = np.random.default_rng(0)
+    a, b = generator.integers(0, 5, (2, 40)) if ties else generator.normal(size=(2, 40))
+    assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic, abs=1e-12)

@@ -1,0 +1,4 @@
+"""Public collections by name: what they are, and how they are brought with consent.
+
+Taught in 20.
+"""

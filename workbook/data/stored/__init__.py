@@ -1,0 +1,4 @@
+"""Texts on disk, read without holding them in memory.
+
+Taught in 20.
+"""

@@ -1,0 +1,245 @@
+"""Pairs without labels: two pieces of one text belong together, pieces of two texts do not.
+
+Nothing but texts is needed, and the pairs go to the same trainer and the same loss as labelled ones:
+
+    fit(encoder, inverse_cloze_pairs(texts))
+
+    inverse cloze     a sentence, and the text around it                     Lee et al. 2019
+    spans             two pieces of a text, cut out at random                Izacard et al. 2022
+    title and body    what the author wrote above, and below                 Chang et al. 2020
+
+Every maker returns plain pairs, drawn once from a seed; `per_text` draws more than one from each text.
+Two pairs of one text in one batch would be each other's false negatives, which is rare as long as a
+batch is small beside the number of texts.
+
+Letters: N texts, L words of a text.
+
+Taught in 10.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+import numpy as np
+
+Pair = tuple[str, str]
+FORMS = ("independent", "disjoint", "adjacent")
+
+
+def split_sentences(text: str) -> list[str]:
+    """Cut a text into sentences, by punctuation alone.
+
+    A sentence ends at ".", "!" or "?", closing quotes and brackets included, where blanks follow and then
+    anything but a lower-case letter. So "e.g. the" stays whole and "Dr. Who" does not: for pairs out of
+    running text, a wrong cut now and then costs little.
+
+    Args:
+        text: any text.
+    Returns:
+        the sentences without blanks around them; none for an empty text.
+    """
+    pieces = re.split(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]`]))\s+(?![a-z\s])", text)
+    return [piece.strip() for piece in pieces if piece.strip()]
+
+
+def inverse_cloze(text: str, rng: np.random.Generator, removal: float = 0.9) -> Pair | None:
+    """Take one sentence for a query and the text around it for its passage.
+
+    In nine of ten cases the sentence is taken out of the passage, so that the match has to come from
+    what is said; in the tenth it stays, and teaches that the same words are worth something too.
+
+    Args:
+        text: a passage of two sentences or more.
+        rng: draws the sentence, and whether it goes.
+        removal: probability that the sentence is taken out.
+    Returns:
+        (sentence, passage), or None where the text is a single sentence.
+
+    Source: Lee et al. 2019 (ORQA); Chang et al. 2020.
+    """
+    sentences = split_sentences(text)
+    if len(sentences) < 2:
+        return None
+    chosen = int(rng.integers(len(sentences)))
+    goes = rng.random() < removal
+    return sentences[chosen], " ".join(s for i, s in enumerate(sentences) if i != chosen or not goes)
+
+
+def draw_spans(
+    length: int,
+    rng: np.random.Generator,
+    form: str = "independent",
+    shares: tuple[float, float] = (0.05, 0.5),
+) -> tuple[slice, slice]:
+    """Choose two spans of a text of L words.
+
+    Each takes a share of the words that is uniform between the two `shares`, one word at least. Where they
+    may lie depends on the form:
+
+        independent   anywhere, one without regard to the other; they may overlap
+        disjoint      anywhere, without a word in common; which of the two comes first is chance
+        adjacent      the second begins where the first ends
+
+    Args:
+        length: L, two words or more.
+        rng: draws lengths and places.
+        form: one of the three.
+        shares: smallest and largest share of the text; at most a half where spans must not overlap.
+    Returns:
+        two slices of the words.
+    Raises:
+        ValueError: the text is too short, the form unknown, or a share out of range.
+
+    Source: Izacard et al. 2022 (Contriever) for independent crops of 5 to 50 %; Iter et al. 2020 (ConPono)
+    learns from neighbours, with more distances and hard negatives.
+    """
+    low, high = shares
+    if form not in FORMS or not 0 <= low <= high <= (1.0 if form == "independent" else 0.5):
+        raise ValueError(
+            f"form must be one of {', '.join(FORMS)} and shares rise from 0 or more to at most 1 (0.5 where spans do "
+            f"not overlap), got {form!r} and {shares}"
+        )
+    if length < 2:
+        raise ValueError(f"a text must have at least 2 words to hold two spans, got {length}; leave it out")
+    a, b = (max(1, int(length * rng.uniform(low, high))) for _ in range(2))
+    if form == "independent":
+        starts = (int(rng.integers(length - a + 1)), int(rng.integers(length - b + 1)))
+    elif form == "adjacent":
+        before = int(rng.integers(length - a - b + 1))
+        starts = (before, before + a)
+    else:
+        # Each span shrunk to a point and each free word kept: two of the places, every two alike.
+        before, until = sorted(int(x) for x in rng.choice(length - a - b + 2, size=2, replace=False))
+        starts = (before, until - 1 + a)
+    first, second = slice(starts[0], starts[0] + a), slice(starts[1], starts[1] + b)
+    return (second, first) if form == "disjoint" and rng.random() < 0.5 else (first, second)
+
+
+def drop_words(words: Sequence[str], rng: np.random.Generator, rate: float = 0.1) -> list[str]:
+    """Leave out each word with probability `rate`, but never the last that is left.
+
+    Args:
+        words: L words, one or more.
+        rng: draws which go.
+        rate: share of the words to leave out.
+
+    Source: Izacard et al. 2022, who delete a tenth of the tokens.
+    """
+    kept = rng.random(len(words)) >= rate
+    if not kept.any():
+        kept[rng.integers(len(words))] = True
+    return [word for word, stays in zip(words, kept, strict=True) if stays]
+
+
+def span_pair(
+    text: str,
+    rng: np.random.Generator,
+    form: str = "independent",
+    shares: tuple[float, float] = (0.05, 0.5),
+    deletion: float = 0.1,
+) -> Pair | None:
+    """Cut two spans out of a text and drop words from each.
+
+    Args:
+        text: a passage; words are what stands between blanks.
+        rng: draws spans and dropped words.
+        form, shares: as in `draw_spans`.
+        deletion: share of the words of each span to drop.
+    Returns:
+        the two spans, or None where the text has fewer than two words.
+
+    Source: Izacard et al. 2022.
+    """
+    words = text.split()
+    if len(words) < 2:
+        return None
+    first, second = (drop_words(words[span], rng, deletion) for span in draw_spans(len(words), rng, form, shares))
+    return " ".join(first), " ".join(second)
+
+
+def inverse_cloze_pairs(texts: Sequence[str], seed: int = 0, removal: float = 0.9, per_text: int = 1) -> list[Pair]:
+    """`inverse_cloze` over many texts; those of a single sentence give no pair.
+
+    Args:
+        texts: N passages. Keep evaluation texts out of them (`workbook.training_data.decontaminate`).
+        seed: decides the sentences.
+        removal: probability that a sentence is taken out of its passage.
+        per_text: pairs from each text.
+    Returns:
+        up to N · per_text pairs (sentence, passage), the texts in their order.
+    Raises:
+        ValueError: removal is not a probability or per_text not positive.
+    """
+    if not 0 <= removal <= 1:
+        raise ValueError(f"removal must lie between 0 and 1, got {removal}; Lee et al. take 0.9")
+    return _from_each(texts, partial(inverse_cloze, removal=removal), seed, per_text)
+
+
+def span_pairs(
+    texts: Sequence[str],
+    seed: int = 0,
+    form: str = "independent",
+    shares: tuple[float, float] = (0.05, 0.5),
+    deletion: float = 0.1,
+    per_text: int = 1,
+) -> list[Pair]:
+    """`span_pair` over many texts; those of fewer than two words give no pair.
+
+    Args:
+        texts: N passages. Keep evaluation texts out of them (`workbook.training_data.decontaminate`).
+        seed: decides the spans.
+        form: "independent", "disjoint" or "adjacent".
+        shares: smallest and largest share of a text that a span takes.
+        deletion: share of the words to drop from each span.
+        per_text: pairs from each text.
+    Returns:
+        up to N · per_text pairs (span, span), the texts in their order.
+    Raises:
+        ValueError: the form is unknown or a number out of range.
+
+    Relations: Ma et al. 2022 (contrastive span prediction) hold each span against its whole text, within one
+    forward pass; here both sides are texts, as the trainer has them.
+    """
+    if not 0 <= deletion < 1:
+        raise ValueError(f"deletion must be at least 0 and below 1, got {deletion}; a tenth is 0.1")
+    draw_spans(2, np.random.default_rng(0), form, shares)  # says what is wrong before any text is read
+    return _from_each(texts, partial(span_pair, form=form, shares=shares, deletion=deletion), seed, per_text)
+
+
+def title_body_pairs(items: Iterable[Pair]) -> list[Pair]:
+    """Clean pairs of title and body, such as `collection.pairs("train")`.
+
+    A body that begins with its title would teach copying, so that beginning is cut off. A pair without
+    anything on one of its sides is left out.
+
+    Args:
+        items: (title, body) texts.
+    Returns:
+        the pairs that are left, in their order.
+
+    Source: title and body are the most common weak pairs: Chang et al. 2020 (body first selection);
+    Wang et al. 2022 (E5); Li et al. 2023 (GTE).
+    """
+    pairs = []
+    for title, body in items:
+        title, body = title.strip(), body.strip()
+        if title and body.lower().startswith(title.lower()):
+            body = body[len(title) :].lstrip(" \t\r\n.:;,-–—")
+        if title and body:
+            pairs.append((title, body))
+    return pairs
+
+
+def _from_each(
+    texts: Sequence[str], make: Callable[[str, np.random.Generator], Pair | None], seed: int, per_text: int
+) -> list[Pair]:
+    """Draw pairs text by text; what one text gives depends on no other."""
+    if isinstance(texts, str) or per_text < 1:
+        raise ValueError(f"expected a list of texts and per_text of at least 1, got {type(texts).__name__}, {per_text}")
+    drawn = (
+        make(text, np.random.default_rng([seed, number, again]))
+        for number, text in enumerate(texts)
+        for again in range(per_text)
+    )
+    return [pair for pair in drawn if pair is not None]

@@ -1,0 +1,276 @@
+"""Staged training: an encoder goes through the stages of a recipe, and can be stopped at any moment.
+
+Each stage is one call of the trainer with a folder of its own, so what is finished is read back, what was
+stopped goes on, and what has not begun begins. What a stage needs from the one before, the mined
+negatives and a teacher's scores, is written down before its first step.
+
+Letters: M negatives of a pair, N pairs.
+
+Taught in 11.
+"""
+
+import copy
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from workbook.data.collection import Collection, sha256
+from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
+from workbook.encoder.saving import POOLINGS
+from workbook.losses import info_nce
+from workbook.pretraining import MaskedLanguageModel, NextTokenModel, own_start, pretrain
+from workbook.pretraining.retromae import RetroMAE
+from workbook.recipes.families import Recipe, Stage, distilled, within_source
+from workbook.recipes.sources import Pair, Sources, sources
+from workbook.rerank.distillation import teacher_scores
+from workbook.support.files import write_json
+from workbook.train.fit import History, fit
+from workbook.training_data import refuse_evaluation_texts
+
+Tuples = list[tuple[str, ...]]
+Miner = Callable[[TextEncoder, Sequence[Pair], Sequence[str], int, int], Tuples]
+
+
+def build(
+    recipe: Recipe,
+    tokenizer: Tokenizer,
+    hidden_size: int = 128,
+    num_layers: int = 2,
+    num_heads: int = 4,
+    max_length: int = 64,
+    seed: int = 0,
+) -> TextEncoder:
+    """An untrained encoder of the kind that a recipe needs: its pooling, its prompts, causal or not.
+
+    Args:
+        recipe: which family.
+        tokenizer: strings to ids.
+        hidden_size, num_layers, num_heads: of the transformer.
+        max_length: tokens of a text, prompt included.
+        seed: of the first weights; the global random state is left as it was.
+    """
+    with own_start(seed):
+        backbone = TransformerEncoder(
+            tokenizer.get_vocab_size(), hidden_size, num_layers, num_heads, max_length=max_length, causal=recipe.causal
+        )
+    return TextEncoder(
+        tokenizer, backbone, POOLINGS[recipe.pooling], max_length=max_length, query_prompt=recipe.query_prompt,
+        document_prompt=recipe.document_prompt,
+    )  # fmt: skip
+
+
+def run_recipe(
+    recipe: Recipe,
+    data: Sources | Collection,
+    steps: int = 300,
+    folder: str | Path | None = None,
+    seed: int = 0,
+    encoder: TextEncoder | None = None,
+    mine: Miner | None = None,
+    teacher: Any = None,
+    on_step: Callable[[str, dict[str, float]], Any] | None = None,
+    save_every: int = 100,
+) -> tuple[TextEncoder, dict[str, History]]:
+    """Train an encoder through all stages of a recipe.
+
+    Args:
+        recipe: one of `workbook.recipes.families`, or your own.
+        data: what to train on; a collection goes through `sources`.
+        steps: of all stages together; each takes its share, one at least.
+        folder: where each stage keeps its checkpoint. The same call on the same folder goes on where the
+            last one was stopped or killed, and ends in the same weights.
+        seed: decides first weights, batches, what is hidden, and the spans of a collection.
+        encoder: what to start from, such as `build(...)` in another size; trained in place. By default one
+            of `build`, with a vocabulary learned from the data. Where the folder holds a run, its weights
+            replace the encoder's.
+        mine: (encoder, pairs, corpus, num_negatives, seed) -> tuples (query, positive, negative, …);
+            `mine_negatives` by default. What a folder holds is not mined again.
+        teacher: anything with predict([(query, passage), …]) -> scores. By default a stage of kind
+            "distillation" trains a `CrossEncoder` of its own, with as many steps again, from a copy of the
+            backbone; these come on top of the budget.
+        on_step: called with the stage's name and the record of each step; the run stops when it returns True.
+        save_every: steps between two checkpoints of a stage.
+    Returns:
+        the encoder, with the recipe's prompts, and stage name -> history.
+    Raises:
+        ValueError: training texts are evaluation texts, the folder belongs to another run, or the recipe is
+            not one that can be run.
+    """
+    _check(recipe)
+    if isinstance(data, Collection):
+        data = sources(data, seed=seed)
+    every = [text for _, pair in data.pairs("all") for text in pair]
+    refuse_evaluation_texts(data.texts + every, data.evaluation)
+    if encoder is None:
+        encoder = build(recipe, train_tokenizer(data.texts + every, 8_000), seed=seed)
+    if folder is not None:
+        facts = {"recipe": json.loads(json.dumps(asdict(recipe))), "steps": steps, "seed": seed}
+        facts["data"] = sha256(data.texts, data.weak, data.labelled, data.instructions)
+        _refuse_other(Path(folder) / "recipe.json", facts)
+
+    histories: dict[str, History] = {}
+    stopped: list[str] = []
+    for number, stage in enumerate(recipe.stages):
+
+        def watch(record: dict[str, float], name: str = stage.name) -> bool:
+            if on_step is not None and on_step(name, record) is True:
+                stopped.append(name)
+            return bool(stopped)
+
+        place = None if folder is None else Path(folder) / f"{number + 1}-{stage.name.replace(' ', '-')}"
+        options: dict[str, Any] = {
+            "steps": max(1, round(stage.share * steps)), "batch_size": stage.batch_size, "lr": stage.lr,
+            "seed": seed + number, "save_every": save_every,
+        }  # fmt: skip
+        histories[stage.name] = _train(
+            stage, recipe, encoder, data, options, place, watch, mine or mine_negatives, teacher
+        )
+        if stopped:
+            break
+    first = next(iter(data.labelled), "")
+    encoder.query_prompt = recipe.query_prompt.replace("{task}", data.instructions.get(first, first))
+    encoder.document_prompt = recipe.document_prompt
+    return encoder, histories
+
+
+def mine_negatives(
+    encoder: TextEncoder, pairs: Sequence[Pair], corpus: Sequence[str], num_negatives: int, seed: int
+) -> Tuples:
+    """Hard negatives by the encoder itself, drawn from the first ranks below 95 % of the positive's score.
+
+    Args:
+        encoder: searches.
+        pairs: (query, positive).
+        corpus: passages to search; the positives are searched too.
+        num_negatives: M.
+        seed: decides which of the first ranks.
+    Returns:
+        (query, positive, negative_1, …, negative_M), grouped by query.
+
+    `workbook.mining.mine_hard_negatives` with fixed settings.
+    """
+    from workbook.mining import mine_hard_negatives, training_tuples
+
+    ids = {text: f"p{i}" for i, text in enumerate(dict.fromkeys([*(p for _, p in pairs), *corpus]))}
+    query_ids = {text: f"q{i}" for i, text in enumerate(dict.fromkeys(q for q, _ in pairs))}
+    qrels: dict[str, dict[str, int]] = {name: {} for name in query_ids.values()}
+    for query, positive in pairs:
+        qrels[query_ids[query]][ids[positive]] = 1
+    queries, passages = ({name: text for text, name in names.items()} for names in (query_ids, ids))
+    mined = mine_hard_negatives(
+        queries, passages, qrels, encoder, num_negatives=num_negatives, range_max=max(30, num_negatives),
+        relative_margin=0.05, sampling_strategy="random", too_few="pad", seed=seed,
+    )  # fmt: skip
+    return training_tuples(mined, queries, passages)
+
+
+PRETRAINING: dict[str, Callable[[Stage, TextEncoder, int], Any]] = {
+    "mlm": lambda stage, encoder, seed: MaskedLanguageModel(encoder, stage.rate, seed),
+    "retromae": lambda stage, encoder, seed: RetroMAE(encoder, stage.rate, seed=seed),
+    "next_token": lambda stage, encoder, seed: NextTokenModel(encoder),
+}
+
+
+def _train(
+    stage: Stage, recipe: Recipe, encoder: TextEncoder, data: Sources, options: dict[str, Any], place: Path | None,
+    watch: Callable[[dict[str, float]], bool], mine: Miner, teacher: Any,
+) -> History:  # fmt: skip
+    running = {**options, "on_step": watch, "checkpoint": None if place is None else place / "training"}
+    if stage.kind in PRETRAINING:
+        return pretrain(PRETRAINING[stage.kind](stage, encoder, options["seed"]), data.texts, **running)
+
+    by_source = data.pairs(stage.data)
+    prompt = recipe.query_prompt if stage.prompted else ""
+    encoder.query_prompt, encoder.document_prompt = prompt, recipe.document_prompt
+    if "{task}" in prompt:  # another one for each source, so it becomes part of the text
+        encoder.query_prompt = ""
+        asked = {source: prompt.replace("{task}", data.instructions.get(source, source)) for source, _ in by_source}
+        by_source = [(source, (asked[source] + query, passage)) for source, (query, passage) in by_source]
+    tuples: Tuples = [pair for _, pair in by_source]
+    labels: Tensor | None = None
+    if stage.num_negatives:
+        tuples, labels = _prepared(stage, encoder, tuples, data.texts, options, place, mine, teacher)
+    loss: Callable[..., Tensor] = info_nce
+    settings: dict[str, Any] = {"directions": stage.directions, "partition_mode": stage.partition_mode}
+    if stage.kind == "distillation":
+        loss, settings["alpha"] = distilled, stage.alpha
+    elif stage.one_source:
+        names = {source: i for i, (source, _) in enumerate(by_source)}
+        number = {pair: names[source] for source, pair in by_source}
+        loss, labels = within_source, torch.tensor([number[query, positive] for query, positive, *_ in tuples])
+    return fit(encoder, tuples, partial(loss, **settings), temperature=stage.temperature, labels=labels, **running)
+
+
+def _prepared(
+    stage: Stage, encoder: TextEncoder, pairs: Tuples, corpus: list[str], options: dict[str, Any], place: Path | None,
+    mine: Miner, teacher: Any,
+) -> tuple[Tuples, Tensor | None]:  # fmt: skip
+    """Pairs with mined negatives, and the teacher's scores of them; from the stage's folder if they are there."""
+    path = None if place is None else place / "tuples.json"
+    if path is not None and path.exists():
+        saved = json.loads(path.read_text("utf-8"))
+        return [tuple(x) for x in saved["tuples"]], None if saved["labels"] is None else torch.tensor(saved["labels"])
+    tuples = mine(
+        encoder, [(query, positive) for query, positive, *_ in pairs], corpus, stage.num_negatives, options["seed"]
+    )
+    labels = None
+    if stage.kind == "distillation":
+        reader = _read_together(encoder, tuples, options, place) if teacher is None else teacher
+        labels = teacher_scores(reader, tuples)
+    if path is not None:
+        write_json(path, {"tuples": tuples, "labels": None if labels is None else labels.tolist()})
+    return tuples, labels
+
+
+def _read_together(encoder: TextEncoder, tuples: Tuples, options: dict[str, Any], place: Path | None) -> Any:
+    """A cross-encoder from a copy of the encoder's backbone, trained to find the positive of each tuple."""
+    from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
+
+    backbone: Any = copy.deepcopy(encoder.backbone)
+    with own_start(options["seed"]):
+        reader = CrossEncoder(encoder.tokenizer, backbone, max_length=backbone.max_length)
+    fit_cross_encoder(
+        reader.to(encoder.device), tuples, **{**options, "batch_size": min(16, options["batch_size"])},
+        checkpoint=None if place is None else place / "teacher",
+    )  # fmt: skip
+    return reader
+
+
+def _check(recipe: Recipe) -> None:
+    names = [stage.name for stage in recipe.stages]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"a recipe needs stages, each with a name of its own, got {names}")
+    for stage in recipe.stages:
+        on_texts = stage.kind in PRETRAINING
+        if not on_texts and stage.kind not in ("contrastive", "distillation"):
+            raise ValueError(
+                f"stage {stage.name!r} has kind {stage.kind!r}; expected {', '.join(PRETRAINING)}, contrastive or distillation"
+            )
+        if on_texts != (stage.data == "texts") or stage.data not in ("texts", "weak", "labelled", "all"):
+            raise ValueError(
+                f"stage {stage.name!r} of kind {stage.kind!r} has data {stage.data!r}; a pre-training takes texts, the "
+                "others take weak, labelled or all"
+            )
+        if stage.kind == "distillation" and not stage.num_negatives:
+            raise ValueError(f"stage {stage.name!r} needs num_negatives of at least 1: a teacher compares passages")
+
+
+def _refuse_other(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write down what a folder's run is; refuse a folder that holds another."""
+    if not path.exists():
+        write_json(path, facts)
+        return
+    saved = json.loads(path.read_text("utf-8"))
+    differ = [name for name in facts if saved.get(name) != facts[name]]
+    if differ:
+        raise ValueError(
+            f"{path.parent} holds another run: {', '.join(differ)} differ; go on with the same settings, or give this "
+            "run a folder of its own"
+        )

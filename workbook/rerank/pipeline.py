@@ -1,0 +1,193 @@
+"""Retrieve, fuse, rerank: cheap searches find a hundred candidates, an expensive model orders the best of them.
+
+Every stage reads fewer passages with a better judge:
+
+    retrieve     N passages       BM25, dense, sparse: milliseconds for all of them
+    fuse         some hundreds    `workbook.rerank.fusion`: next to nothing
+    rerank       some dozens      a cross-encoder: milliseconds for each
+
+What limits the result is the stage before: no reranker finds what was never retrieved (`ceiling`). What
+limits the speed is the last stage: its cost grows with its depth, and with nothing else.
+
+Letters: Q queries, N passages.
+
+Taught in 16.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from workbook.metrics.ranking import Qrels, evaluate, ranked_ids
+from workbook.rerank.fusion import rrf
+from workbook.similarity import Run
+
+AnyRun = Mapping[str, Mapping[str, float]]
+Retriever = Callable[[Mapping[str, str], int], AnyRun]
+
+
+def rerank(
+    model: Any,
+    run: AnyRun,
+    queries: Mapping[str, str],
+    corpus: Mapping[str, str],
+    depth: int = 100,
+    chunk_size: int = 4096,
+) -> Run:
+    """Score the first passages of a run again, and order them by the new scores.
+
+    Args:
+        model: anything with predict(pairs) -> one score each; a `CrossEncoder`, ours or sentence-transformers'.
+        run: query id -> passage id -> score.
+        queries: query id -> text.
+        corpus: passage id -> text.
+        depth: how many passages of each query are read; the others are dropped, for their old scores do not
+            compare with the new ones. Which are the first is decided as in `evaluate`.
+        chunk_size: pairs per call of the model.
+    Returns:
+        run: at most depth passages per query, best first; equal new scores in the old order.
+    Raises:
+        ValueError: a number is not positive, or the model gives something else than one finite score for each
+            pair.
+        KeyError: a query or passage of the run has no text.
+
+    Source: Nogueira and Cho 2019.
+    """
+    if depth < 1 or chunk_size < 1:
+        raise ValueError(f"depth and chunk_size must be at least 1, got {depth} and {chunk_size}")
+    asked = [(query, passage) for query, scores in run.items() for passage in ranked_ids(scores, depth)]
+    new: Run = {query: {} for query in run}
+    for start in range(0, len(asked), chunk_size):
+        chunk = asked[start : start + chunk_size]
+        scores = score_pairs(model, [_texts(queries, corpus, *ids) for ids in chunk])
+        for (query, passage), score in zip(chunk, scores, strict=True):
+            new[query][passage] = score
+    return {query: dict(sorted(scores.items(), key=lambda item: -item[1])) for query, scores in new.items()}
+
+
+def score_pairs(model: Any, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    """Ask anything with predict(pairs), a cross-encoder of ours or another's, for one score per pair.
+
+    Raises:
+        ValueError: the answer is not one finite score for each pair.
+    """
+    scores = [float(score) for score in torch.as_tensor(model.predict(pairs)).reshape(-1)]
+    if len(scores) != len(pairs) or not all(map(math.isfinite, scores)):
+        raise ValueError(
+            f"the model must give one finite score for each of {len(pairs)} pairs, got {len(scores)}, "
+            f"{sum(map(math.isfinite, scores))} of them finite; has it more than one label?"
+        )
+    return scores
+
+
+def ceiling(qrels: Qrels, run: AnyRun, depth: int, metric: str = "ndcg@10") -> float:
+    """What a perfect reranker would reach at a depth: it orders by the judgements, and knows no other passages.
+
+    Args:
+        qrels: query id -> passage id -> grade.
+        run: what was retrieved.
+        depth: how many passages of each query it reads.
+        metric: as in `evaluate`. For "recall@k" with k ≥ depth it is the run's own recall@depth.
+    Returns:
+        the mean over the queries of `qrels`; no reranking of the run to this depth can have more.
+    Raises:
+        ValueError: depth is not positive, or as `evaluate`.
+    """
+    if depth < 1:
+        raise ValueError(f"depth must be at least 1, got {depth}")
+    perfect = {
+        query: {passage: float(max(0, qrels.get(query, {}).get(passage, 0))) for passage in ranked_ids(scores, depth)}
+        for query, scores in run.items()
+    }
+    return float(evaluate(qrels, perfect, [metric])[metric])
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one stage did.
+
+    Attributes:
+        name: "retrieve: bm25", "fuse" or "rerank".
+        run: what it handed on.
+        seconds: wall time for all queries.
+        read: passages that it was given per query, on average; None for a retriever, which has the corpus.
+    """
+
+    name: str
+    run: AnyRun
+    seconds: float
+    read: float | None = None
+
+    def __repr__(self) -> str:
+        Q = max(len(self.run), 1)
+        read = "the corpus" if self.read is None else f"{self.read:.0f} passages"
+        handed = sum(map(len, self.run.values())) / Q
+        return f"{self.name}: {read} -> {handed:.0f} passages, {1000 * self.seconds / Q:.1f} ms per query"
+
+
+def search_in_stages(
+    retrievers: Mapping[str, Retriever],
+    queries: Mapping[str, str],
+    corpus: Mapping[str, str],
+    model: Any = None,
+    retrieve_depth: int = 100,
+    rerank_depth: int = 50,
+    fuse: Callable[[Sequence[AnyRun]], AnyRun] = rrf,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[AnyRun, list[Stage]]:
+    """Retrieve in several ways, fuse, rerank, and say what each stage cost.
+
+    Args:
+        retrievers: name -> (queries, k) -> run; `BM25.search` is one, and
+            `lambda queries, k: dense_search(encoder, corpus, queries, k)` another.
+        queries: query id -> text.
+        corpus: passage id -> text.
+        model: the reranker, as in `rerank`; None ends after the fusion.
+        retrieve_depth: passages that each retriever returns per query.
+        rerank_depth: passages that the reranker reads per query, the best of the fused ones.
+        fuse: runs -> run; left out where there is one retriever.
+        clock: what tells the time, in seconds.
+    Returns:
+        the last run, and a record of every stage in order.
+    Raises:
+        ValueError: there is no retriever, or a depth is not positive.
+    """
+    if not retrievers or retrieve_depth < 1:
+        raise ValueError(
+            f"expected a retriever and a positive retrieve_depth, got {len(retrievers)} and {retrieve_depth}"
+        )
+    stages: list[Stage] = []
+
+    def timed(name: str, work: Callable[[], AnyRun], read: float | None = None) -> AnyRun:
+        start = clock()
+        run = work()
+        stages.append(Stage(name, run, clock() - start, read))
+        return run
+
+    runs = [
+        timed(f"retrieve: {name}", lambda search=search: search(queries, retrieve_depth))  # type: ignore[misc]
+        for name, search in retrievers.items()
+    ]
+    run = runs[0]
+    if len(runs) > 1:
+        run = timed("fuse", lambda: fuse(runs), sum(map(_mean_size, runs)))
+    if model is not None:
+        read = _mean_size({query: ranked_ids(scores, rerank_depth) for query, scores in run.items()})
+        run = timed("rerank", lambda: rerank(model, run, queries, corpus, rerank_depth), read)
+    return run, stages
+
+
+def _mean_size(run: Mapping[str, Any]) -> float:
+    return sum(map(len, run.values())) / max(len(run), 1)
+
+
+def _texts(queries: Mapping[str, str], corpus: Mapping[str, str], query: str, passage: str) -> tuple[str, str]:
+    if query not in queries or passage not in corpus:
+        raise KeyError(
+            f"the run holds query {query!r} and passage {passage!r}, one of which has no text; is it of other data?"
+        )
+    return queries[query], corpus[passage]

@@ -1,0 +1,1 @@
+"""What concepts and machinery share: files, this machine, the front end."""
