@@ -7,16 +7,6 @@ from workbook.adapt.adapt import Adaptation, adapt, changes, evaluate_encoder, m
 from workbook.adapt.lora import LoRALinear, add_lora, load_adapter, lora_state, merge, save_adapter, trained_parameters
 
 __all__ = [
-    "Adaptation",
-    "LoRALinear",
-    "adapt",
-    "add_lora",
-    "changes",
-    "evaluate_encoder",
-    "load_adapter",
-    "lora_state",
-    "merge",
-    "mix_pairs",
-    "save_adapter",
-    "trained_parameters",
-]
+    "Adaptation", "LoRALinear", "adapt", "add_lora", "changes", "evaluate_encoder", "load_adapter", "lora_state",
+    "merge", "mix_pairs", "save_adapter", "trained_parameters",
+]  # fmt: skip

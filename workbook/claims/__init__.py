@@ -17,17 +17,9 @@ from workbook.claims.claim import VERDICTS, Claim, Measurements, Verdict
 from workbook.claims.record import Record, read_record, run_record
 
 __all__ = [
-    "CLAIMS",
-    "VERDICTS",
-    "Claim",
-    "Measurements",
-    "Record",
-    "Verdict",
-    "board",
-    "read_record",
-    "run_record",
+    "CLAIMS", "VERDICTS", "Claim", "Measurements", "Record", "Verdict", "board", "read_record", "run_record",
     "settle",
-]
+]  # fmt: skip
 
 
 class _Claims(Mapping[int, Claim]):

@@ -24,13 +24,6 @@ from workbook.index.product_quantization import PQIndex
 from workbook.index.storage import bytes_per_vector, read_index, write_index
 
 __all__ = [
-    "FlatIndex",
-    "HNSWIndex",
-    "IVFIndex",
-    "IVFPQIndex",
-    "PQIndex",
-    "bytes_per_vector",
-    "kmeans",
-    "read_index",
+    "FlatIndex", "HNSWIndex", "IVFIndex", "IVFPQIndex", "PQIndex", "bytes_per_vector", "kmeans", "read_index",
     "write_index",
-]
+]  # fmt: skip

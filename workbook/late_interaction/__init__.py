@@ -18,20 +18,7 @@ from workbook.late_interaction.plaid import PlaidIndex, plaid_search
 from workbook.late_interaction.residual_codec import ResidualCodec, default_num_centroids, quantile
 
 __all__ = [
-    "ColbertEncoder",
-    "PlaidIndex",
-    "ResidualCodec",
-    "chunks",
-    "colbert_loss",
-    "default_num_centroids",
-    "fit_colbert",
-    "load_colbert",
-    "maxsim",
-    "maxsim_padded",
-    "maxsim_search",
-    "plaid_search",
-    "quantile",
-    "segment_max",
-    "token_alignments",
-    "token_rows",
-]
+    "ColbertEncoder", "PlaidIndex", "ResidualCodec", "chunks", "colbert_loss", "default_num_centroids",
+    "fit_colbert", "load_colbert", "maxsim", "maxsim_padded", "maxsim_search", "plaid_search", "quantile",
+    "segment_max", "token_alignments", "token_rows",
+]  # fmt: skip

@@ -8,12 +8,5 @@ from workbook.llm.models import LocalModel, OpenAICompatible
 from workbook.llm.recorded import Model, Recorded, answer_key, check_prompts
 
 __all__ = [
-    "LLMError",
-    "LocalModel",
-    "Model",
-    "OpenAICompatible",
-    "Recorded",
-    "answer_key",
-    "check_prompts",
-    "post_json",
-]
+    "LLMError", "LocalModel", "Model", "OpenAICompatible", "Recorded", "answer_key", "check_prompts", "post_json",
+]  # fmt: skip

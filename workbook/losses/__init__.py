@@ -18,18 +18,6 @@ from workbook.losses.guided import gist_loss
 from workbook.losses.matryoshka import matryoshka_loss
 
 __all__ = [
-    "DIRECTIONS",
-    "cosent",
-    "distill_kl",
-    "gist_loss",
-    "info_nce",
-    "info_nce_gradient",
-    "lambda_loss",
-    "listwise_loss",
-    "margin_mse",
-    "matryoshka_loss",
-    "nt_xent",
-    "pairwise_loss",
-    "pointwise_loss",
-    "triplet_loss",
-]
+    "DIRECTIONS", "cosent", "distill_kl", "gist_loss", "info_nce", "info_nce_gradient", "lambda_loss",
+    "listwise_loss", "margin_mse", "matryoshka_loss", "nt_xent", "pairwise_loss", "pointwise_loss", "triplet_loss",
+]  # fmt: skip

@@ -20,19 +20,6 @@ from workbook.metrics.ranking import (
 from workbook.metrics.significance import Interval, bootstrap_ci, paired_permutation_test
 
 __all__ = [
-    "Interval",
-    "average_precision",
-    "bootstrap_ci",
-    "evaluate",
-    "evaluate_ids",
-    "grades",
-    "leaderboard",
-    "ndcg",
-    "number_qrels",
-    "paired_permutation_test",
-    "precision",
-    "ranked_ids",
-    "recall",
-    "reciprocal_rank",
-    "spearman",
-]
+    "Interval", "average_precision", "bootstrap_ci", "evaluate", "evaluate_ids", "grades", "leaderboard", "ndcg",
+    "number_qrels", "paired_permutation_test", "precision", "ranked_ids", "recall", "reciprocal_rank", "spearman",
+]  # fmt: skip

@@ -17,23 +17,7 @@ from workbook.mining.mine import (
 )
 
 __all__ = [
-    "Candidates",
-    "Known",
-    "Mined",
-    "candidates",
-    "choose",
-    "filter_report",
-    "keeps_absolute_margin",
-    "keeps_relative_margin",
-    "keeps_within",
-    "know",
-    "labeled_pairs",
-    "mine_hard_negatives",
-    "mine_in_rounds",
-    "rescore",
-    "search",
-    "sift",
-    "text_key",
-    "training_tuples",
-    "write_negatives",
-]
+    "Candidates", "Known", "Mined", "candidates", "choose", "filter_report", "keeps_absolute_margin",
+    "keeps_relative_margin", "keeps_within", "know", "labeled_pairs", "mine_hard_negatives", "mine_in_rounds",
+    "rescore", "search", "sift", "text_key", "training_tuples", "write_negatives",
+]  # fmt: skip

@@ -30,27 +30,8 @@ from workbook.pretraining.pairs import (
 from workbook.pretraining.retromae import RetroMAE, attend, decoding_mask
 
 __all__ = [
-    "LanguageModelHead",
-    "MaskedLanguageModel",
-    "NextTokenModel",
-    "RetroMAE",
-    "attend",
-    "decoding_mask",
-    "draw_spans",
-    "drop_words",
-    "guess_loss",
-    "hide_special",
-    "inverse_cloze",
-    "inverse_cloze_pairs",
-    "mask_id",
-    "mask_tokens",
-    "mean_cross_entropy",
-    "own_start",
-    "pretrain",
-    "span_pair",
-    "span_pairs",
-    "special_ids",
-    "split_sentences",
-    "title_body_pairs",
-    "transformer_of",
-]
+    "LanguageModelHead", "MaskedLanguageModel", "NextTokenModel", "RetroMAE", "attend", "decoding_mask",
+    "draw_spans", "drop_words", "guess_loss", "hide_special", "inverse_cloze", "inverse_cloze_pairs", "mask_id",
+    "mask_tokens", "mean_cross_entropy", "own_start", "pretrain", "span_pair", "span_pairs", "special_ids",
+    "split_sentences", "title_body_pairs", "transformer_of",
+]  # fmt: skip

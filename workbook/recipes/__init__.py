@@ -8,19 +8,6 @@ from workbook.recipes.run import build, mine_negatives, run_recipe
 from workbook.recipes.sources import Sources, sources
 
 __all__ = [
-    "Recipe",
-    "Sources",
-    "Stage",
-    "bge",
-    "build",
-    "distilled",
-    "e5",
-    "e5_mistral",
-    "gte",
-    "jina",
-    "mine_negatives",
-    "nomic",
-    "run_recipe",
-    "sources",
-    "within_source",
-]
+    "Recipe", "Sources", "Stage", "bge", "build", "distilled", "e5", "e5_mistral", "gte", "jina", "mine_negatives",
+    "nomic", "run_recipe", "sources", "within_source",
+]  # fmt: skip

@@ -8,14 +8,6 @@ from workbook.rerank.fusion import hybrid_scores, rrf, score_fusion
 from workbook.rerank.pipeline import Stage, ceiling, rerank, score_pairs, search_in_stages
 
 __all__ = [
-    "Stage",
-    "ceiling",
-    "distill",
-    "hybrid_scores",
-    "rerank",
-    "rrf",
-    "score_fusion",
-    "score_pairs",
-    "search_in_stages",
-    "teacher_scores",
-]
+    "Stage", "ceiling", "distill", "hybrid_scores", "rerank", "rrf", "score_fusion", "score_pairs",
+    "search_in_stages", "teacher_scores",
+]  # fmt: skip

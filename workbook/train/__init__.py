@@ -19,27 +19,8 @@ from workbook.train.gradcache import (
 from workbook.train.resume import load_state, random_state, save_state, set_random_state
 
 __all__ = [
-    "Looks",
-    "average_gradients",
-    "best",
-    "bucketed_batches",
-    "check_tuples",
-    "fingerprint",
-    "fit",
-    "gather_with_gradient",
-    "gradcache_step",
-    "load_state",
-    "loss_name",
-    "optimize",
-    "peak_saved_bytes",
-    "random_state",
-    "rank",
-    "rectangle",
-    "save_state",
-    "schedule",
-    "set_random_state",
-    "share",
-    "stream_batches",
-    "wait_for_all",
-    "world_size",
-]
+    "Looks", "average_gradients", "best", "bucketed_batches", "check_tuples", "fingerprint", "fit",
+    "gather_with_gradient", "gradcache_step", "load_state", "loss_name", "optimize", "peak_saved_bytes",
+    "random_state", "rank", "rectangle", "save_state", "schedule", "set_random_state", "share", "stream_batches",
+    "wait_for_all", "world_size",
+]  # fmt: skip

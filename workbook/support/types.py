@@ -1,0 +1,50 @@
+"""The words that concepts share: what a run is, and what a thing must be able to do to be used as one.
+
+A Protocol asks for methods, not for a class: whatever has them fits, ours or another library's.
+
+Letters: Q queries, N texts, B texts in a batch, T token positions, D dimensions, K results.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+Corpus = Mapping[str, str]  # passage id -> text
+Queries = Mapping[str, str]  # query id -> text
+Qrels = Mapping[str, Mapping[str, int]]  # query id -> passage id -> grade
+Run = Mapping[str, Mapping[str, float]]  # query id -> passage id -> score, best first
+
+
+class Encoder(Protocol):
+    """Embeds queries and documents: N texts -> (N, D). `TextEncoder`, `DualEncoder`, sentence-transformers' models."""
+
+    def encode_query(self, texts: Sequence[str], /, **options: Any) -> np.ndarray: ...
+
+    def encode_document(self, texts: Sequence[str], /, **options: Any) -> np.ndarray: ...
+
+
+class Backbone(Protocol):
+    """Gives each token its vector: input_ids (B, T), mask (B, T) -> hidden (B, T, D)."""
+
+    hidden_size: int
+
+    def __call__(self, input_ids: Tensor, mask: Tensor, /) -> Tensor: ...
+
+
+class VectorIndex(Protocol):
+    """Finds the nearest of many vectors, with faiss' calls."""
+
+    @property
+    def ntotal(self) -> int: ...
+
+    def add(self, x: np.ndarray, /) -> None: ...
+
+    def search(self, q: np.ndarray, k: int, /) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+class Reranker(Protocol):
+    """Reads a query and a passage together: N pairs -> (N,) scores. `CrossEncoder`, sentence-transformers' as well."""
+
+    def predict(self, pairs: Sequence[tuple[str, str]], /) -> np.ndarray: ...
