@@ -181,6 +181,7 @@ def _check(options: argparse.Namespace) -> int:
                 "2",
                 "--ignore=tests/notebooks/test_learner_edition.py",
             ],
+            ["tests.helpers.house"],
         ]
     )
 
