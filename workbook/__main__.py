@@ -190,7 +190,18 @@ def _test(options: argparse.Namespace) -> int:
     return _run_all(
         [
             *LINT,
-            ["pytest", "tests", "-m", "not browser", "-n", "2", "--dist", "loadfile"],
+            [
+                "pytest",
+                "tests",
+                "-m",
+                "not browser",
+                "-n",
+                "2",
+                "--dist",
+                "loadfile",
+                "--cov",
+                "--cov-report=term:skip-covered",
+            ],
             [
                 "pytest",
                 "--nbval",
