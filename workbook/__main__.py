@@ -206,7 +206,7 @@ def _test(options: argparse.Namespace) -> int:
                 "pytest",
                 "--nbval",
                 "--nbval-current-env",
-                "--nbval-cell-timeout=120",
+                "--nbval-cell-timeout=1200",
                 "notebooks",
                 "-n",
                 "2",
