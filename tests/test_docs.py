@@ -1,5 +1,6 @@
 """The pages beside the book: they are up to date, their links lead somewhere, their examples run."""
 
+import ast
 import doctest
 import importlib
 import importlib.util
@@ -41,11 +42,13 @@ def test_the_first_things_a_reader_calls_have_an_example():
     assert {"workbook.pooling", "workbook.similarity", "workbook.metrics.ranking", "workbook.bm25"} <= {*WITH_EXAMPLES}
 
 
+@pytest.mark.slow  # loads a pretrained model
 def test_readme_begins_with_code_that_runs():
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)[1]
     names: dict = {}
     exec(compile(code, "README.md", "exec"), names)
-    assert names["ids"]
+    told = ast.literal_eval(re.search(r"# (\{.*\}), rounded", code)[1])
+    assert {query: {i: round(score, 2) for i, score in found.items()} for query, found in names["ids"].items()} == told
 
 
 def test_the_version_is_that_of_the_changelog():
