@@ -30,6 +30,7 @@ SAVED = {
     "workbook.pooling": ["AttentionPool", "attention_weights", "cls_pool", "mean_pool"],
     "workbook.similarity": ["cos_sim", "dense_search", "normalize"],
     "workbook.train": ["fit"],
+    "workbook.zoo": ["load_pretrained"],
 }
 IMPORT = re.compile(r"^from (workbook[\w.]*) import ([\w, ]+)$", re.MULTILINE)
 

@@ -8,7 +8,7 @@
 
 How to write an exercise
 ------------------------
-`chapter_NN.py` defines `EXERCISES`, a tuple of `Exercise`, and `QUESTIONS`, a tuple of `Question`.
+`chapter_NN.py` defines `EXERCISES`, a tuple of `Exercise`; `questions/NN.toml` holds predictions and the quiz.
 
     EXERCISES = (
         Exercise(

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-REPORTED = tuple(
-    ["torch", "numpy", "tokenizers", "transformers", "sentence-transformers", "faiss-cpu", "bm25s", "scikit-learn"]
-)
+REPORTED = (
+    "torch", "numpy", "tokenizers", "transformers", "sentence-transformers", "faiss-cpu", "bm25s", "scikit-learn",
+)  # fmt: skip
 
 
 def describe() -> dict[str, Any]:
