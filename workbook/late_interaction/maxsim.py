@@ -169,9 +169,10 @@ def segment_max(values: Tensor, lengths: Tensor) -> Tensor:
         owner = torch.repeat_interleave(lengths.to(values.device))  # (L,), the segment of each column
         return result.scatter_reduce(1, owner.expand(len(values), -1), values, "amax")
     starts = (lengths.cumsum(0) - lengths).numpy()
-    filled = (lengths > 0).numpy()  # reduceat, which walks each row once, knows no empty segments
+    filled = lengths.numpy() > 0  # reduceat, which walks each row once, knows no empty segments
     if filled.any():
-        result.numpy()[:, filled] = np.maximum.reduceat(values.numpy(), starts[filled], axis=1)
+        best = np.maximum.reduceat(values.numpy(), starts[filled], axis=1)
+        result[:, torch.from_numpy(filled)] = torch.from_numpy(best)
     return result
 
 
