@@ -22,10 +22,11 @@ from workbook.mining.mine import (
     negatives_of_one_query,
     training_tuples,
 )
+from workbook.mining.paraphrases import closest_pairs, closest_pairs_plain, paraphrase_mining
 
 __all__ = [
-    "Candidates", "Mined", "MiningTask", "apply_filters", "candidates", "choose", "filter_report", "is_kept",
-    "keeps_absolute_margin", "keeps_relative_margin", "keeps_within", "labeled_pairs", "mine_hard_negatives",
-    "mine_in_rounds", "mining_task", "negatives_of_one_query", "score_with_cross_encoder", "search_task", "text_key",
-    "training_tuples",
+    "Candidates", "Mined", "MiningTask", "apply_filters", "candidates", "choose", "closest_pairs",
+    "closest_pairs_plain", "filter_report", "is_kept", "keeps_absolute_margin", "keeps_relative_margin", "keeps_within",
+    "labeled_pairs", "mine_hard_negatives", "mine_in_rounds", "mining_task", "negatives_of_one_query",
+    "paraphrase_mining", "score_with_cross_encoder", "search_task", "text_key", "training_tuples",
 ]  # fmt: skip
