@@ -44,7 +44,10 @@ def without(key):
         ("[]", "expected a list that is not empty"),
         (without("share"), "entry 1: expected the keys name, nouns, share, facets, got name, nouns, facets"),
         ([KINDS_FILE[0] | {"nouns": ["plant", "herb"]}], "entry 1, nouns: expected 3 entries, got 2"),
-        ([KINDS_FILE[0] | {"nouns": ["plant", "herb", ""]}], "entry 1, nouns, entry 3: expected a str that is not empty"),
+        (
+            [KINDS_FILE[0] | {"nouns": ["plant", "herb", ""]}],
+            "entry 1, nouns, entry 3: expected a str that is not empty",
+        ),
         ([KINDS_FILE[0], KINDS_FILE[1] | {"share": "a lot"}], "entry 2, share: expected a float"),
         ([KINDS_FILE[0] | {"facets": KINDS_FILE[0]["facets"][:5]}], "entry 1, facets: expected 6 entries, got 5"),
     ],
