@@ -43,6 +43,13 @@ def test_environment_yml_names_what_pyproject_names():
     assert found == expected
 
 
+def test_environment_yml_has_the_eight_packages_that_the_book_stands_on():
+    eight = {
+        "faiss-cpu", "ipywidgets", "nbval", "plotly", "pytorch-cpu", "sentence-transformers", "transformers", "umap-learn",
+    }  # fmt: skip
+    assert eight <= conda_requirements().keys()
+
+
 def test_constraints_pin_every_requirement():
     pinned = {
         canonical(name)

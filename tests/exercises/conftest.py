@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from workbook import exercises
+from workbook.exercises import catalogue, checking
 
 
 @pytest.fixture
@@ -22,6 +22,6 @@ def chapter_99(learn, monkeypatch):
     module = types.ModuleType("workbook.exercises.chapter_99")
     module.EXERCISES, module.QUESTIONS = (sample.EXERCISE,), sample.QUESTIONS
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(exercises, "chapters", lambda: ["99"])
-    monkeypatch.setattr(exercises, "_HINTS_SHOWN", {})
+    monkeypatch.setattr(catalogue, "chapters", lambda: ["99"])
+    monkeypatch.setattr(checking, "_HINTS_SHOWN", {})
     return sample

@@ -12,8 +12,7 @@ import importlib
 from dataclasses import dataclass
 from typing import Any
 
-from workbook import exercises
-from workbook.exercises import store
+from workbook.exercises import catalogue, store
 from workbook.exercises.show import inline
 from workbook.support.frontend import in_notebook, is_live
 
@@ -47,8 +46,8 @@ def questions(chapter: str) -> dict[str, Question]:
     Raises:
         KeyError: there is no such chapter.
     """
-    if chapter not in exercises.chapters():
-        raise KeyError(exercises.nearest("chapter", chapter, exercises.chapters()))
+    if chapter not in catalogue.chapters():
+        raise KeyError(catalogue.nearest("chapter", chapter, catalogue.chapters()))
     module = importlib.import_module(f"workbook.exercises.chapter_{chapter}")
     return {question.id: question for question in getattr(module, "QUESTIONS", ())}
 
@@ -61,13 +60,13 @@ def predict(id: str) -> None:
     """
     known = {
         key: question
-        for number in exercises.chapters()
+        for number in catalogue.chapters()
         if number == str(id).split(".")[0]
         for key, question in questions(number).items()
     }
     if id not in known:
-        every = [key for number in exercises.chapters() for key in questions(number)]
-        raise KeyError(exercises.nearest("question", id, every))
+        every = [key for number in catalogue.chapters() for key in questions(number)]
+        raise KeyError(catalogue.nearest("question", id, every))
     _ask([known[id]])
 
 

@@ -11,15 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-REPORTED = (
-    "torch",
-    "numpy",
-    "tokenizers",
-    "transformers",
-    "sentence-transformers",
-    "faiss-cpu",
-    "bm25s",
-    "scikit-learn",
+REPORTED = tuple(
+    ["torch", "numpy", "tokenizers", "transformers", "sentence-transformers", "faiss-cpu", "bm25s", "scikit-learn"]
 )
 
 
