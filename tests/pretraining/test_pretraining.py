@@ -36,7 +36,7 @@ from workbook.pretraining.pairs import (
     split_sentences,
     title_body_pairs,
 )
-from workbook.pretraining.retromae import RetroMAE, attend, decoding_mask
+from workbook.pretraining.retromae import RetroMAE, decoding_mask
 from workbook.train import fit
 
 TEXTS = [passage for _, passage in PAIRS]
@@ -222,7 +222,7 @@ def test_one_stream_on_both_sides_is_the_layer_itself():
     block = transformer().backbone.blocks[0].eval()
     hidden, mask = torch.randn(2, 5, 16), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
     allowed = attention_mask(mask)
-    assert torch.equal(attend(block, hidden, hidden, allowed), block(hidden, allowed))
+    assert torch.equal(block(hidden, allowed, hidden), block(hidden, allowed))
 
 
 def test_enhanced_decoding_is_the_formula_of_the_paper():

@@ -20,10 +20,10 @@ Run = Mapping[str, Mapping[str, float]]  # query id -> passage id -> score, best
 class Encoder(Protocol):
     """Embeds queries and documents: N texts -> (N, D). `TextEncoder`, `DualEncoder`, sentence-transformers' models."""
 
-    def encode_query(self, texts: Sequence[str], /, **options: Any) -> np.ndarray:
+    def encode_query(self, texts: Sequence[str], **options: Any) -> np.ndarray:
         """N queries -> (N, D)."""
 
-    def encode_document(self, texts: Sequence[str], /, **options: Any) -> np.ndarray:
+    def encode_document(self, texts: Sequence[str], **options: Any) -> np.ndarray:
         """N documents -> (N, D)."""
 
 
