@@ -15,7 +15,7 @@ from typing import Any
 from workbook.data.stored.storage import MANIFEST, PART_ROWS, StoredTexts, open_texts, store_texts
 from workbook.pipeline.progress import progress
 from workbook.pipeline.sources import open_source
-from workbook.pipeline.stage import Stage, at_least, check, finished, stage
+from workbook.pipeline.stage import Job, at_least, check, finished, stage
 from workbook.support.files import whole_file
 
 HEADER = "query-id\tcorpus-id\tscore\n"
@@ -122,7 +122,7 @@ def read_qrels(work: str | Path, split: str) -> dict[str, dict[str, int]]:
     return qrels
 
 
-def _store(run: Stage, name: str, items: Any, total: int | None, show: bool | None) -> StoredTexts:
+def _store(run: Job, name: str, items: Any, total: int | None, show: bool | None) -> StoredTexts:
     folder = run.folder / name
 
     def counted(start: int) -> Iterator[tuple[str, str]]:
