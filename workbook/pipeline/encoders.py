@@ -1,9 +1,14 @@
 """Which encoder is meant: a name of the zoo, a folder of ours, or one of sentence-transformers."""
 
+import functools
+import hashlib
+import json
 from pathlib import Path
 
 from workbook.encoder import TextEncoder, find_model, load
 from workbook.encoder.saving import OURS
+from workbook.pipeline.manifests import check, finished
+from workbook.support.files import sha256_of
 from workbook.zoo import family_of, minilm_from_wheel
 from workbook.zoo import load as load_from_zoo
 from workbook.zoo.families import FAMILIES, MINILM, MINILM_WHEEL
@@ -62,3 +67,27 @@ def read_encoder(name_or_folder: str | Path) -> TextEncoder:
     if (folder / OURS).is_file():
         return load(folder)
     return load_from_zoo(folder, family=family_of(name_or_folder))
+
+
+def folder_fingerprint(folder: Path) -> str:
+    """What tells a model from others: the SHA-256 of its files and their names."""
+    files = {path.relative_to(folder).as_posix(): sha256_of(path) for path in folder.rglob("*") if path.is_file()}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+
+def model_of(work: str | Path) -> TextEncoder:
+    """The encoder of a work folder, after a comparison with its SHA-256; read again only where it is another one.
+
+    Raises:
+        FileNotFoundError: train is not finished.
+        ValueError: a file is damaged.
+    """
+    return _model_of(str(work), finished(work, "model", "train")["fingerprint"])
+
+
+@functools.lru_cache(maxsize=1)
+def _model_of(work: str, fingerprint: str) -> TextEncoder:
+    manifest = finished(work, "model", "train")
+    for file in manifest["files"]:
+        check(work, manifest, file["file"], "train")
+    return load(Path(work) / "model")

@@ -20,7 +20,6 @@ COMMANDS = {
     "data": "data",
     "index": "index",
 }  # all others: search
-RUN = re.compile(r"(.*?)(?:-(exact|bm25|rrf|(?:bm25|dense|rrf)-rerank))?")  # the name of a run: split and system
 
 
 def finished(work: str | Path, name: str, command: str) -> dict[str, Any]:
@@ -72,7 +71,7 @@ def again(work: str | Path, name: str, command: str) -> str:
     'python -m workbook search work dev --exact'
     """
     words, (folder, _, rest) = [command, str(work)], name.partition("/")
-    split, system = RUN.fullmatch(rest).groups() if folder == "runs" else (rest, None)  # type: ignore[union-attr]
+    split, system = split_and_system(rest) if folder == "runs" else (rest, "")
     if command == "data":
         words += ["SOURCE", *(["--add", split] if split else [])]
     elif split:
@@ -83,6 +82,22 @@ def again(work: str | Path, name: str, command: str) -> str:
         base, _, reranked = system.partition("-")
         words += ["--with", "bm25,dense,rrf" if base == "rrf" else base, *(["--rerank", "MODEL"] if reranked else [])]
     return " ".join(["python -m workbook", *words])
+
+
+def split_and_system(run: str) -> tuple[str, str]:
+    """The two parts of a run's name; the system is "" for the index.
+
+    >>> split_and_system("dev-rrf-rerank")
+    ('dev', 'rrf-rerank')
+    """
+    found = re.search("-(exact|bm25|rrf|(bm25|dense|rrf)-rerank)$", run)
+    return (run[: found.start()], found[1]) if found else (run, "")
+
+
+def runs_of(work: str | Path, split: str) -> list[str]:
+    """The names of the finished runs of a split."""
+    names = sorted(path.parent.name for path in (Path(work) / "runs").glob(f"*/{MANIFEST}"))
+    return [name for name in names if split_and_system(name)[0] == split]
 
 
 def refuse_damaged(folder: Path, manifest: dict[str, Any], advice: str) -> None:

@@ -24,7 +24,7 @@ from workbook.pipeline.manifests import MANIFEST, STARTED, check, finished, read
 from workbook.support.files import sha256_of, write_json
 from workbook.support.machine import versions
 
-__all__ = ["Job", "at_least", "check", "finished", "stage"]
+__all__ = ["Job", "at_least", "check", "finished", "remove", "stage"]
 
 LIBRARIES = ("faiss-cpu", "numpy", "pyarrow", "tokenizers", "torch")  # which decide the bytes of what a stage writes
 
@@ -117,7 +117,7 @@ def stage(
             work.mkdir(parents=True, exist_ok=True)
             held.enter_context(FileLock(work / f".{name.replace('/', '-')}.lock", timeout=0))
             if anew:
-                _remove(work / name, *([work / aside] if aside else []))
+                remove(work / name, *([work / aside] if aside else []))
             job = Job(work, name, settings, inputs)
             _begin(job, {"settings": settings, "inputs": inputs, "versions": _versions()})
         except Timeout as error:
@@ -158,7 +158,7 @@ def _begin(job: Job, now: dict[str, Any]) -> None:
     write_json(job.folder / STARTED, now)
 
 
-def _remove(folder: Path, *others: Path) -> None:
+def remove(folder: Path, *others: Path) -> None:
     """Remove a stage, the manifest first: a kill in between must not leave a folder that counts as whole."""
     (folder / MANIFEST).unlink(missing_ok=True)
     for each in (*others, folder):
