@@ -19,7 +19,7 @@ from workbook.data.stored.storage import MANIFEST, PART_ROWS, StoredTexts, open_
 from workbook.pipeline.progress import progress
 from workbook.pipeline.sources import Source, from_row, open_judged, open_source
 from workbook.pipeline.stage import Job, at_least, check, finished, stage
-from workbook.pipeline.structure import structural_queries
+from workbook.pipeline.structure import Uncovered, structural_queries
 from workbook.support.files import whole_file
 
 HEADER = "query-id\tcorpus-id\tscore\n"
@@ -107,6 +107,21 @@ def read_texts(work: str | Path, name: str) -> StoredTexts:
     return _open_texts(work, finished(work, "data", "data"), name)
 
 
+def training_corpus(work: str | Path) -> StoredTexts:
+    """The passages as a training reads them: without the queries that were made from them."""
+    corpus = read_texts(work, "corpus")
+    return Uncovered(corpus) if "structural" in finished(work, "data", "data") else corpus
+
+
+def searched_corpus(work: str | Path, split: str) -> StoredTexts:
+    """The passages as the queries of a split search them: where they were made from passages, those without them.
+
+    So it is in dev and test. Of train, from whose run negatives are mined, the passages stay whole.
+    """
+    corpus = read_texts(work, "corpus")
+    return Uncovered(corpus, frozenset(read_qrels(work, split))) if is_covered(work, split) else corpus
+
+
 def read_queries(work: str | Path, split: str) -> StoredTexts:
     """The queries among which those of a split are, as `read_texts` reads them."""
     return _open_texts(work, _home(work, split), "queries")
@@ -144,10 +159,7 @@ def split_inputs(work: str | Path, split: str) -> dict[str, str]:
 
 
 def is_covered(work: str | Path, split: str) -> bool:
-    """Whether passages are searched without the queries that were made from them (`workbook.pipeline.structure`).
-
-    So it is in dev and test. Of train, from whose run negatives are mined, the passages stay whole.
-    """
+    """Whether the queries of a split stand in passages that are searched without them."""
     return "structural" in _home(work, split) and split != "train"
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from workbook.metrics import evaluate_ids
 from workbook.metrics.significance import bootstrap_ci, paired_permutation_test
 from workbook.pipeline.data_stage import is_covered, read_qrels, read_texts, split_inputs
-from workbook.pipeline.manifests import check, finished, runs_of
+from workbook.pipeline.manifests import check, finished, runs_of, split_and_system
 from workbook.pipeline.progress import progress
 from workbook.pipeline.search_stage import read_run
 from workbook.pipeline.stage import stage
@@ -113,10 +113,10 @@ def _measure(
 def _summary(work: Path, split: str, manifests: dict[str, dict[str, Any]], seed: int) -> str:
     """A table of the runs; how many queries have nothing to find; and whether BM25 was beaten."""
     metrics = list(dict.fromkeys(metric for manifest in manifests.values() for metric in manifest["metrics"]))
-    lines = [["run", *metrics, "searched"]]
+    lines = [["system", *metrics, "searched"]]
     for name, manifest in manifests.items():
         cells = [_interval(**found) if (found := manifest["metrics"].get(metric)) else "–" for metric in metrics]
-        lines.append([name, *cells, manifest["searched"]])
+        lines.append([_system(name), *cells, manifest["searched"]])
         if others := manifest.get("mean of the others"):
             count = manifest["queries"] - manifest["queries without a relevant passage"]
             lines.append([f"  of {count:,}", *(f"{others[m]:.3f}" if m in others else "–" for m in metrics), ""])
@@ -146,8 +146,8 @@ def _against_bm25(work: Path, split: str, manifests: dict[str, dict[str, Any]], 
         Q = min(len(ours), len(theirs))
         difference, p = float((ours[:Q] - theirs[:Q]).mean()), paired_permutation_test(ours[:Q], theirs[:Q], seed=seed)
         verdict = "beats BM25" if difference > 0 and p < SURE else "does not beat BM25"
-        sure = "" if p < SURE else ", which may be chance"
-        told.append(f"{name} {verdict}: {shared[0]} {difference:+.3f} (p = {p:.3f}{sure}).")
+        chance = "p < 0.001" if p < 0.001 else f"p = {p:.3f}" + (", which may be chance" if p >= SURE else "")
+        told.append(f"{_system(name)} {verdict}: {shared[0]} {difference:+.3f} ({chance}).")
     return told
 
 
@@ -155,6 +155,10 @@ def _values(work: Path, manifest: dict[str, Any], metric: str) -> np.ndarray:
     path = check(work, manifest, "values.npy", "evaluate")
     values: np.ndarray = np.load(path, allow_pickle=False)[list(manifest["metrics"]).index(metric)]
     return values
+
+
+def _system(run: str) -> str:
+    return split_and_system(run)[1] or "dense"
 
 
 def _interval(mean: float, low: float, high: float) -> str:

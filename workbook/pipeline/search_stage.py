@@ -25,14 +25,13 @@ import numpy as np
 import torch
 
 from workbook.encoder import find_model
-from workbook.pipeline.data_stage import is_covered, read_qrels, read_queries, read_texts, split_inputs
+from workbook.pipeline.data_stage import is_covered, read_qrels, read_queries, read_texts, searched_corpus, split_inputs
 from workbook.pipeline.encode_stage import read_vectors, shard_name
 from workbook.pipeline.encoders import folder_fingerprint, model_of
 from workbook.pipeline.index_stage import graph_shards, open_index
 from workbook.pipeline.manifests import split_and_system
 from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
-from workbook.pipeline.structure import Uncovered
 from workbook.pipeline.systems import Found, build_keywords, by_keywords, fused, read_reranker, reranked
 from workbook.pipeline.workers import run_tasks
 from workbook.similarity import first_k, top_k
@@ -110,7 +109,7 @@ def search(
                 "rrf",
                 {},
                 _fingerprints(runs),
-                {"system": "rrf", "runs": list(runs), "searched": f"{' and '.join(runs)}, fused"},
+                {"system": "rrf", "runs": list(runs), "searched": "bm25 and dense, fused"},
                 min(k, N),
             )
         runs[plan.run_of(split)] = _run(work, plan, **shared)
@@ -163,7 +162,7 @@ def _plan_rerank(model: Path, base: str, found: dict[str, Any], depth: int) -> P
     depth, system = min(depth, found["results"]), split_and_system(base)[1]
     system = "dense" if system in ("", "exact") else system
     how = {"system": "rerank", "runs": [base], "model": str(model), "depth": depth}
-    how["searched"] = f"the first {depth} of {base}, read by {model.name}"
+    how["searched"] = f"the first {depth} of {system}, read by {model.name}"
     inputs = {**_fingerprints({base: found}), "reranker": folder_fingerprint(find_model(model))}
     return Plan(f"{system}-rerank", {"rerank": model.name, "depth": depth}, inputs, how, depth, RERANK_QUERIES)
 
@@ -242,12 +241,10 @@ def search_task(
 
 
 def passage_texts(work: str, rows: np.ndarray, split: str | None = None) -> dict[int, str]:
-    """row -> text of the rows that were found; of a split whose queries stand in passages, without them."""
-    wanted, corpus = np.unique(rows[rows >= 0]), read_texts(work, "corpus")
-    texts = dict(zip(corpus.ids_at(wanted), corpus.texts_at(wanted), strict=True))
-    if split is not None and is_covered(work, split):
-        return dict(zip(wanted.tolist(), Uncovered(texts, frozenset(read_qrels(work, split))).values(), strict=True))
-    return dict(zip(wanted.tolist(), texts.values(), strict=True))
+    """row -> text of the rows that were found; with a split as its queries search them."""
+    corpus = read_texts(work, "corpus") if split is None else searched_corpus(work, split)
+    wanted = np.unique(rows[rows >= 0])
+    return dict(zip(wanted.tolist(), corpus.texts_at(wanted), strict=True))
 
 
 def query_vectors(work: str | Path, split: str) -> np.ndarray:
@@ -277,7 +274,7 @@ def _encode_queries(work: Path, split: str, vectors: dict[str, Any], anew: bool)
                     job.folder / "vectors.npy", encoder.encode_query([queries[id] for id in ids]).astype(np.float16)
                 )
             if covered:
-                rest = Uncovered(read_texts(work, "corpus"))
+                rest = searched_corpus(work, split)
                 write_npy(job.folder / "rest.npy", encoder.encode_document([rest[id] for id in ids]).astype(np.float16))
             job.finish()
         return {job.name: job.manifest["fingerprint"]}

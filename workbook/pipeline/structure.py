@@ -11,8 +11,10 @@ A query stands in its own passage word for word. Whoever trains or measures with
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
 
 from workbook.data.stored.storage import StoredTexts
 from workbook.training_data.structured import MIN_PASSAGE_WORDS, first_sentence_rest
@@ -78,27 +80,32 @@ def structural_queries(corpus: StoredTexts) -> tuple[dict[str, str], dict[str, l
     return queries, splits, counts
 
 
-class Uncovered(Mapping[str, str]):
+class Uncovered(StoredTexts):
     """A corpus whose passages are read without the queries that stand in them.
 
     Args:
-        corpus: passage id -> text.
+        stored: the corpus.
         ids: whose queries are left out; those of all passages by default.
     """
 
-    def __init__(self, corpus: Mapping[str, str], ids: frozenset[str] | None = None):
-        self.corpus, self.ids = corpus, ids
+    def __init__(self, stored: StoredTexts, ids: frozenset[str] | None = None):
+        super().__init__(stored.folder, stored.verify)
+        self.uncovered = ids
 
-    def __getitem__(self, id: str) -> str:
-        text = self.corpus[id]
-        pair = structural_pair(text) if self.ids is None or id in self.ids else None
-        return pair.rest if pair else text
+    def texts(self, start: int = 0, stop: int | None = None) -> list[str]:
+        """The texts of the rows from start to before stop, without queries."""
+        return self._without_queries(self.ids(start, stop), super().texts(start, stop))
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.corpus)
+    def texts_at(self, rows: Sequence[int] | np.ndarray) -> list[str]:
+        """The texts of any rows, in the order asked for, without queries."""
+        return self._without_queries(self.ids_at(rows), super().texts_at(rows))
 
-    def __len__(self) -> int:
-        return len(self.corpus)
+    def _without_queries(self, ids: list[str], texts: list[str]) -> list[str]:
+        pairs = [
+            structural_pair(text) if self.uncovered is None or id in self.uncovered else None
+            for id, text in zip(ids, texts, strict=True)
+        ]
+        return [pair.rest if pair else text for pair, text in zip(pairs, texts, strict=True)]
 
 
 def _key(text: str) -> str:

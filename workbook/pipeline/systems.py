@@ -21,11 +21,10 @@ from workbook.cross_encoder import CrossEncoder
 from workbook.encoder import find_model
 from workbook.encoder.saving import OURS
 from workbook.index.inverted import InvertedIndex
-from workbook.pipeline.data_stage import is_covered, read_qrels, read_texts
+from workbook.pipeline.data_stage import is_covered, read_texts, searched_corpus
 from workbook.pipeline.manifests import MANIFEST, STARTED, read_json
 from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import check, finished, stage
-from workbook.pipeline.structure import Uncovered
 from workbook.rerank import rerank, rrf
 from workbook.support.files import write_json, write_npy
 from workbook.support.types import Reranker
@@ -108,14 +107,14 @@ def _as_dicts(scores: np.ndarray, rows: np.ndarray) -> list[dict[int, float]]:
 
 @functools.lru_cache(maxsize=1)
 def _keywords(work: str, covered: str | None, fingerprint: str) -> tuple[BM25, dict[str, int]]:
-    corpus, bm25 = read_texts(work, "corpus"), BM25()
+    bm25 = BM25()
     if covered:
-        bm25.index(Uncovered(corpus, frozenset(read_qrels(work, covered))))
+        bm25.index(searched_corpus(work, covered))
     else:
         manifest = finished(work, "bm25", "search")
         postings, absent, vocabulary = (
             check(work, manifest, name, "search") for name in ("postings.safetensors", "absent.npy", "vocabulary.json")
         )
         bm25.postings, bm25.absent = InvertedIndex.load(postings), np.load(absent, allow_pickle=False)
-        bm25.vocabulary, bm25.passage_ids = json.loads(vocabulary.read_text("utf-8")), corpus.ids()
+        bm25.vocabulary, bm25.passage_ids = json.loads(vocabulary.read_text("utf-8")), read_texts(work, "corpus").ids()
     return bm25, {id: row for row, id in enumerate(bm25.passage_ids)}
