@@ -81,7 +81,7 @@ def measure(size: int, work: Path, processes: int) -> dict:
         ("data", ["data", work, "planted", "--passages", size], "data"),
         ("train", ["train", work], "model"),
         ("encode", ["encode", work, *many], "vectors"),
-        ("index", ["index", work, *many], "index"),
+        ("index", ["index", work, "--kind", "ivfpq", *many], "index"),
         ("search", ["search", work, "dev", "--limit", QUERIES, *many], "runs/dev"),
         ("search exactly", ["search", work, "dev", "--limit", EXACT, "--exact", "--no-trec"], "runs/dev-exact"),
         ("evaluate", ["evaluate", work, "dev"], "evaluation/dev"),

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.extras is not None:
             python = environment.ensure(options.extras)
             if Path(os.path.abspath(sys.executable)) != Path(os.path.abspath(python)):
-                return subprocess.call([str(python), "-m", "workbook", *arguments], cwd=ROOT)
+                return _with(python, *arguments)
         return int(options.run(options) or 0)
     except SetupError as error:
         print(f"workbook: {error}", file=sys.stderr)
@@ -44,6 +44,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+
+
+def _with(python: Path, *arguments: str) -> int:
+    """The same command with another interpreter, in the same folder, so that relative paths mean what they meant."""
+    # This clone goes before whatever is installed; a folder `workbook` where the caller stands does not (-P).
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    run = [str(python), "-P", "-m", "workbook", *arguments]
+    return subprocess.call(run, env={**os.environ, "PYTHONPATH": paths})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,7 +119,7 @@ def _progress(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     python = environment.venv_python()
     if python.exists() and Path(sys.prefix).resolve() != environment.VENV.resolve():
-        return subprocess.call([str(python), "-m", "workbook", "doctor"], cwd=ROOT)
+        return _with(python, "doctor")
     from workbook.book.doctor import examine
 
     findings = examine(_learn())

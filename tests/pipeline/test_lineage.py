@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from tests.helpers.small import SHARD_ROWS, STAGES, collection, contents
@@ -10,6 +11,7 @@ from workbook import pipeline
 from workbook.encoder.saving import load
 from workbook.pipeline import data_stage
 from workbook.pipeline.manifests import again
+from workbook.pipeline.search_stage import query_vectors
 from workbook.pipeline.train_stage import read_pairs
 
 TRAIN = {"dimensions": 32, "vocab_size": 500, "steps": 24, "batch_size": 16, "save_every": 4, "max_length": 16}
@@ -102,13 +104,13 @@ def test_a_split_without_queries_is_left_out_and_said(tmp_path):
         pipeline.train(tmp_path, split="dev", anew=True)
 
 
-def test_queries_that_were_not_encoded_are_said(whole, tmp_path):
+def test_queries_that_were_not_encoded_are_encoded_by_the_search(whole, tmp_path):
     for name in ("data", "model"):
         shutil.copytree(whole / name, tmp_path / name)
     pipeline.encode(tmp_path, splits=["train"])
     pipeline.index(tmp_path, kind="flat")
-    with pytest.raises(ValueError, match="holds no queries of 'test', only of train"):
-        pipeline.search(tmp_path, "test")
+    pipeline.search(tmp_path, "test", k=20)
+    np.testing.assert_array_equal(query_vectors(tmp_path, "test"), query_vectors(whole, "test"))
 
 
 def test_mined_negatives_train_the_next_model_in_a_work_folder_of_its_own(whole, tmp_path):

@@ -155,7 +155,7 @@ def test_a_disk_without_locks_is_said_and_used(tmp_path, monkeypatch):
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr("fcntl.flock", refuse)
-    with pytest.warns(UserWarning, match="knows no locks; see to it that nobody else is at made"):
+    with pytest.warns(UserWarning, match="falling back to SoftFileLock"):
         make(tmp_path)
 
 

@@ -1,8 +1,9 @@
 """From a collection to a measured search, in stages that stream, can be killed, and go on where they were.
 
     data → train → encode → index → search → evaluate
-             ↑                          └──→ mine
-             └──── the next round ────────────┘
+             ↑                │       └──→ mine
+             │                └→ ask, judge │
+             └──── the next round ──────────┘
 
 Each stage is a function and a command, `python -m workbook STAGE WORK …`. All that it makes lies in the work
 folder, in a folder of its own, beside a manifest that is written last. A later round has a work folder of its own.
@@ -21,55 +22,26 @@ folder, in a folder of its own, beside a manifest that is written last. A later 
     pipeline.train("next", encoder="work/model", negatives="work/negatives/train")
 """
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["data", "encode", "evaluate", "index", "mine", "search", "train"]
+if TYPE_CHECKING:
+    from workbook.pipeline.asking import ask
+    from workbook.pipeline.data_stage import data
+    from workbook.pipeline.encode_stage import encode
+    from workbook.pipeline.evaluate_stage import evaluate
+    from workbook.pipeline.index_stage import index
+    from workbook.pipeline.judging import judge
+    from workbook.pipeline.mine_stage import mine
+    from workbook.pipeline.search_stage import search
+    from workbook.pipeline.train_stage import train
 
-
-def data(work: Any, source: Any, **options: Any) -> dict[str, Any]:
-    """Put a collection on disk. See `workbook.pipeline.data_stage.data`."""
-    from workbook.pipeline.data_stage import data as stage
-
-    return stage(work, source, **options)
-
-
-def train(work: Any, **options: Any) -> dict[str, Any]:
-    """Train an encoder. See `workbook.pipeline.train_stage.train`."""
-    from workbook.pipeline.train_stage import train as stage
-
-    return stage(work, **options)
+__all__ = ["ask", "data", "encode", "evaluate", "index", "judge", "mine", "search", "train"]
 
 
-def encode(work: Any, **options: Any) -> dict[str, Any]:
-    """Encode passages and queries. See `workbook.pipeline.encode_stage.encode`."""
-    from workbook.pipeline.encode_stage import encode as stage
-
-    return stage(work, **options)
-
-
-def index(work: Any, **options: Any) -> dict[str, Any]:
-    """Build an index. See `workbook.pipeline.index_stage.index`."""
-    from workbook.pipeline.index_stage import index as stage
-
-    return stage(work, **options)
-
-
-def search(work: Any, split: str = "test", **options: Any) -> dict[str, Any]:
-    """Search for the queries of a split. See `workbook.pipeline.search_stage.search`."""
-    from workbook.pipeline.search_stage import search as stage
-
-    return stage(work, split, **options)
-
-
-def evaluate(work: Any, split: str = "test", **options: Any) -> dict[str, Any]:
-    """Measure a run. See `workbook.pipeline.evaluate_stage.evaluate`."""
-    from workbook.pipeline.evaluate_stage import evaluate as stage
-
-    return stage(work, split, **options)
-
-
-def mine(work: Any, split: str = "train", **options: Any) -> dict[str, Any]:
-    """Mine hard negatives from a run. See `workbook.pipeline.mine_stage.mine`."""
-    from workbook.pipeline.mine_stage import mine as stage
-
-    return stage(work, split, **options)
+def __getattr__(name: str) -> Any:
+    """A stage, from a module that is imported when it is first asked for: faiss and pyarrow are extras."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = {"ask": "asking", "judge": "judging"}.get(name, f"{name}_stage")
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -1,4 +1,4 @@
-"""The stages as commands: python -m workbook data|train|encode|index|search|evaluate|mine WORK …"""
+"""The stages as commands: python -m workbook data|train|encode|index|search|evaluate|mine|ask|judge WORK …"""
 
 from __future__ import annotations  # an older Python must get as far as the message that it is too old
 
@@ -8,6 +8,8 @@ import sys
 import time
 from importlib.util import find_spec
 from typing import Any
+
+from workbook.support.frontend import is_live
 
 SKIPPED = ("run", "extras", "stage")  # what is no argument of a stage
 
@@ -25,18 +27,22 @@ def add_commands(command: Any) -> None:
         command: called with (name, run, help, extras) -> a parser, as `workbook.__main__` does.
     """
 
-    def stage(name: str, help: str) -> argparse.ArgumentParser:
+    def stage(name: str, help: str, anew: bool = True) -> argparse.ArgumentParser:
         parser = command(name, run_stage, help, extras())
         parser.set_defaults(stage=name)
         parser.add_argument("work", help="the work folder")
-        parser.add_argument("--anew", action="store_true", help="remove what the stage has made before")
+        if anew:
+            parser.add_argument("--anew", action="store_true", help="remove what the stage has made before")
         parser.add_argument("--quiet", dest="show", action="store_const", const=False, help="no progress bars")
         return parser
 
     data = stage("data", "put a collection into a work folder")
     data.add_argument(
         "source",
-        help="pydocs, planted, msmarco-passage, …, a folder in BEIR's or MS MARCO's layout, or another work folder",
+        help="pydocs, planted, msmarco-passage, …, a folder or file of yours, or another work folder",
+    )
+    data.add_argument(
+        "--add", metavar="SPLIT", help="add a split of the source to a work folder whose passages it judges"
     )
     data.add_argument("--strict", action="store_true", help="stop at the first malformed line")
     data.add_argument("--passages", type=int, help="of planted: how many")
@@ -44,7 +50,9 @@ def add_commands(command: Any) -> None:
 
     train = stage("train", "train an encoder on the pairs of a split")
     train.add_argument("--split", help="train by default")
-    train.add_argument("--encoder", help="static (default), transformer, or the folder of an encoder to go on from")
+    train.add_argument(
+        "--encoder", help="static (default), transformer, or an encoder to go on from: all-MiniLM-L6-v2 or a folder"
+    )
     for name, meaning in {
         "dimensions": "of a new encoder, 256 by default",
         "layers": "of a new transformer, 4 by default",
@@ -68,7 +76,7 @@ def add_commands(command: Any) -> None:
     encode.add_argument("--batch-size", type=int, help="texts that a transformer reads together")
 
     index = stage("index", "a faiss index over the vectors")
-    index.add_argument("--kind", choices=["flat", "ivfpq", "hnsw"], help="ivfpq by default")
+    index.add_argument("--kind", choices=["flat", "ivfpq", "hnsw"], help="flat, which is exact, up to 50,000 passages")
     index.add_argument("--lists", type=int, help="of ivfpq; 2 · sqrt(N) by default")
     index.add_argument("--code-bytes", type=int, help="of a passage in ivfpq; D / 8 by default")
     index.add_argument("--seed", type=int, help="of the sample and of k-means, or of the graph")
@@ -79,6 +87,7 @@ def add_commands(command: Any) -> None:
     search.add_argument("--probes", type=int, help="lists to look into, 64 by default")
     search.add_argument("--candidates", type=int, help="that are scored again by their vectors, 4 · k by default")
     search.add_argument("--exact", action="store_true", help="compare with every vector, into runs/SPLIT-exact")
+    search.add_argument("--rerank-depth", type=int, help="how many a cross-encoder reads, 50 by default")
     search.add_argument("--limit", type=int, help="only the first so many queries")
     search.add_argument("--no-trec", dest="trec", action="store_false", help="leave out run.tsv")
 
@@ -102,6 +111,18 @@ def add_commands(command: Any) -> None:
         mine.add_argument(f"--{name}", type=kind, help=meaning)
     mine.add_argument("--sampling-strategy", choices=["top", "random"], help="top by default")
 
+    ask = stage("ask", "the best texts for a question of your own", anew=False)
+    ask.add_argument("questions", nargs="*", metavar="QUESTION", help="in quotation marks; without one you are asked")
+    judge = stage("judge", "judge what is found for your own questions, and measure by it", anew=False)
+    judge.add_argument(
+        "split", nargs="?", default="judged", help="the name of the split that is made, judged by default"
+    )
+    judge.add_argument("--judgements", type=int, help="how many to ask for, 30 by default")
+    for parser in (ask, judge):
+        parser.add_argument("-k", type=int, help="texts for each question, 5 by default")
+    for parser in (search, ask, judge):
+        parser.add_argument("--with", dest="systems", metavar="SYSTEMS", help="of bm25,dense,rrf; dense by default")
+        parser.add_argument("--rerank", metavar="MODEL", help="a cross-encoder that reads the first 50 again")
     for parser in (train, encode):
         parser.add_argument("--device", choices=["cpu", "cuda", "mps"], help="cpu by default")
     for parser in (encode, index, search, mine):
@@ -113,20 +134,23 @@ def add_commands(command: Any) -> None:
 def run_stage(options: argparse.Namespace) -> int:
     """Run one stage and say what it made."""
     from workbook import pipeline
+    from workbook.pipeline.progress import silence_libraries
 
     given = {name: value for name, value in vars(options).items() if name not in SKIPPED and value is not None}
     start = time.perf_counter()
+    if not given.get("show", is_live()):
+        silence_libraries()
     try:
         manifest = getattr(pipeline, options.stage)(**given)
     except (ValueError, KeyError, OSError, RuntimeError, ImportError, ArithmeticError, MemoryError) as error:
         said = error.args[0] if isinstance(error, KeyError) else error
         print(f"workbook: {said}", file=sys.stderr)
         return 1
-    if os.environ.get("RANK", "0") == "0":
+    if manifest and os.environ.get("RANK", "0") == "0":
         told = {name: value for name, value in manifest.items() if name not in UNTOLD and value is not None}
         if "dropped" in told:
             told["dropped"] = told["dropped"]["counts"] or "nothing"
-        print("\n".join(f"{name}: {_tell(value)}" for name, value in told.items()))
+        print(manifest.get("summary") or "\n".join(f"{name}: {_tell(value)}" for name, value in told.items()))
         print(f"{time.perf_counter() - start:.1f} s; {options.work}/{manifest['stage']}/manifest.json")
     return 0
 
@@ -136,7 +160,5 @@ UNTOLD = ("stage", "settings", "inputs", "versions", "files", "fingerprint")
 
 def _tell(value: Any) -> str:
     if isinstance(value, dict):
-        if value.keys() == {"mean", "low", "high"}:
-            return f"{value['mean']:.3f} [{value['low']:.3f}, {value['high']:.3f}]"
         return ", ".join(f"{name} {_tell(one)}" for name, one in value.items())
     return f"{value:,}" if isinstance(value, int) else str(value)

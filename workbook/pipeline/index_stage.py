@@ -26,6 +26,7 @@ from workbook.pipeline.workers import one_thread, run_tasks
 from workbook.support.files import sha256_of, whole_file, write_npy
 
 KINDS = ("flat", "ivfpq", "hnsw")
+EXACT_UP_TO = 50_000  # passages: 1 ms a query in a batch, 30 to 70 ms alone (256 and 384 dimensions, one core)
 POINTS_PER_LIST = 40  # vectors that a list's centroid is trained on; faiss warns below 39
 GRAPH_ROWS = 1_000_000  # of HNSW: passages in a graph
 LINKS, BREADTH = 16, 80  # of HNSW: links of a passage, and how many candidates are kept while it is added
@@ -34,7 +35,7 @@ SHORTLISTS = ("shortlist-groups", "shortlists")  # files that are there while th
 
 def index(
     work: str | Path,
-    kind: str = "ivfpq",
+    kind: str | None = None,
     lists: int | None = None,
     code_bytes: int | None = None,
     seed: int = 0,
@@ -46,7 +47,7 @@ def index(
 
     Args:
         work: the work folder, with vectors.
-        kind: "flat", "ivfpq" or "hnsw".
+        kind: "flat", "ivfpq" or "hnsw"; by default flat, which is exact, up to EXACT_UP_TO passages, and ivfpq above.
         lists: of ivfpq; `default_lists(N)` by default.
         code_bytes: of a passage in ivfpq; D / 8 by default, at least 8.
         seed: of k-means and of the sample, and of the levels in HNSW.
@@ -60,15 +61,18 @@ def index(
         ValueError: the kind is unknown, a number is out of range or belongs to another kind, there are too few passages, or
             a shard is damaged.
     """
-    if kind not in KINDS:
+    if kind is None and (lists, code_bytes) != (None, None):
+        kind = "ivfpq"
+    if kind not in (None, *KINDS):
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
-    if kind != "ivfpq" and (lists, code_bytes) != (None, None):
+    if kind in ("flat", "hnsw") and (lists, code_bytes) != (None, None):
         raise ValueError(f"lists and code_bytes belong to ivfpq, and an index of the kind {kind} has neither")
     at_least(0, seed=seed)
     at_least(1, lists=lists, code_bytes=code_bytes, processes=processes)
     work = Path(work)
     vectors = finished(work, "vectors", "encode")
     N, D, shards = vectors["rows"], vectors["dimensions"], vectors["shards"]
+    kind = kind or ("flat" if N <= EXACT_UP_TO else "ivfpq")
     settings: dict[str, Any] = {"kind": kind, "seed": seed}
     if kind == "ivfpq":
         if N < 256:
@@ -115,7 +119,7 @@ def sample_rows(N: int, size: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng(seed).choice(N, min(size, N), replace=False))
 
 
-def read_index(work: str | Path) -> tuple[dict[str, Any], list[Any]]:
+def open_index(work: str | Path) -> tuple[dict[str, Any], list[Any]]:
     """The manifest of an index, and faiss' objects, memory-mapped; none for "flat".
 
     Raises:

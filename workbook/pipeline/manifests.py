@@ -6,13 +6,20 @@ So neither a damaged file nor one from before the last `--anew` is ever used.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from workbook.support.files import inside, sha256_of
 
 MANIFEST, STARTED = "manifest.json", "started.json"
-FOLDERS = ("index", "vectors", "model", "data")  # inputs that are stages in the same work folder, the last made first
+COMMANDS = {
+    "vectors": "encode",
+    "model": "train",
+    "splits": "data",
+    "data": "data",
+    "index": "index",
+}  # all others: search
 
 
 def finished(work: str | Path, name: str, command: str) -> dict[str, Any]:
@@ -63,15 +70,34 @@ def again(work: str | Path, name: str, command: str) -> str:
     >>> again("work", "runs/dev-exact", "search")
     'python -m workbook search work dev --exact'
     """
-    _, _, split = name.partition("/")
-    words = [command, str(work)]
+    words, (folder, _, rest) = [command, str(work)], name.partition("/")
+    split, system = split_and_system(rest) if folder == "runs" else (rest, "")
     if command == "data":
-        words.append("SOURCE")
-    elif split.endswith("-exact"):
-        words += [split.removesuffix("-exact"), "--exact"]
+        words += ["SOURCE", *(["--add", split] if split else [])]
     elif split:
         words.append(split)
+    if system == "exact":
+        words.append("--exact")
+    elif system:
+        base, _, reranked = system.partition("-")
+        words += ["--with", "bm25,dense,rrf" if base == "rrf" else base, *(["--rerank", "MODEL"] if reranked else [])]
     return " ".join(["python -m workbook", *words])
+
+
+def split_and_system(run: str) -> tuple[str, str]:
+    """The two parts of a run's name; the system is "" for the index.
+
+    >>> split_and_system("dev-rrf-rerank")
+    ('dev', 'rrf-rerank')
+    """
+    found = re.search("-(exact|bm25|rrf|(bm25|dense|rrf)-rerank)$", run)
+    return (run[: found.start()], found[1]) if found else (run, "")
+
+
+def runs_of(work: str | Path, split: str) -> list[str]:
+    """The names of the finished runs of a split."""
+    names = sorted(path.parent.name for path in (Path(work) / "runs").glob(f"*/{MANIFEST}"))
+    return [name for name in names if split_and_system(name)[0] == split]
 
 
 def refuse_damaged(folder: Path, manifest: dict[str, Any], advice: str) -> None:
@@ -102,13 +128,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _refuse_outdated(work: Path, name: str, command: str, manifest: dict[str, Any]) -> None:
     """Follow the inputs down to the data, and name the first stage that is older than what it was made from."""
-    commands = {"data": "data", "model": "train", "vectors": "encode", "index": "index"}
-    for origin in FOLDERS:
+    for origin in reversed(manifest["inputs"]):  # the last made first
         path = work / origin / MANIFEST
-        if origin not in manifest["inputs"] or not path.is_file():  # a folder that was removed to save space
+        if not path.is_file():  # no stage of this work folder, or one that was removed to save space
             continue
         now = read_json(path)
-        _refuse_outdated(work, origin, commands[origin], now)
+        _refuse_outdated(work, origin, COMMANDS.get(origin.split("/")[0], "search"), now)
         if now["fingerprint"] != manifest["inputs"][origin]:
             raise ValueError(
                 f"{work / name} was made from what {work / origin} held before, and that was made anew since; "

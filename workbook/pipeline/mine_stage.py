@@ -22,10 +22,9 @@ from workbook.data.stored.storage import StoredTexts
 from workbook.mining import apply_filters, choose
 from workbook.mining.candidates import Candidates, text_key
 from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
-from workbook.pipeline.encode_stage import read_vectors
 from workbook.pipeline.evaluate_stage import relevant_rows
 from workbook.pipeline.progress import progress
-from workbook.pipeline.search_stage import check_vectors, read_run, score_rows
+from workbook.pipeline.search_stage import check_vectors, query_vectors, read_run, score_rows
 from workbook.pipeline.stage import at_least, finished, stage
 from workbook.pipeline.workers import run_tasks
 from workbook.support.files import write_atomically, write_json
@@ -197,5 +196,5 @@ def _known(work: str, split: str, version: str) -> tuple[Any, ...]:
     rows, scores = read_run(work, split)
     query_ids = list(read_qrels(work, split))[: len(rows)]
     positives, _ = relevant_rows(work, split, len(rows))
-    q = read_vectors(work, f"queries-{split}.npy")
+    q = query_vectors(work, split)
     return query_ids, positives, rows, scores, q, read_texts(work, "corpus"), read_texts(work, "queries")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
+from workbook.pipeline.data_stage import read_qrels, read_texts, training_corpus, with_splits
 from workbook.pipeline.manifests import check, finished
 
 
@@ -16,7 +16,7 @@ def read_pairs(
 
     Of the corpus only these passages are read.
     """
-    queries, corpus = read_texts(work, "queries"), read_texts(work, "corpus")
+    queries, corpus = read_texts(work, "queries"), training_corpus(work)
     found: Sequence[tuple[str, ...]] = (
         list(_read_negatives(Path(negatives)))
         if negatives

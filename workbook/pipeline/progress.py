@@ -1,5 +1,6 @@
 """Progress: how much is done, and how long the rest will take."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,3 +33,12 @@ def progress(
         desc=label, total=total, initial=done, unit="", unit_scale=True, mininterval=pause, file=sys.stderr
     ) as bar:
         yield bar.update
+
+
+def silence_libraries() -> None:
+    """No bars of transformers and of the hub, in this process and in those that it starts."""
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    if "transformers" in sys.modules:  # it has read the variable already
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()

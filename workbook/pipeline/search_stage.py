@@ -1,39 +1,56 @@
-"""search: the best passages for each query of a split, a batch of queries at a time.
+"""search: the best passages for each query of a split, a batch of queries at a time, by one system or several.
 
     WORK/runs/SPLIT/rows.npy     (Q, K) row numbers of the passages, best first; -1 where there is none
     WORK/runs/SPLIT/scores.npy   (Q, K) float32
     WORK/runs/SPLIT/run.tsv      query id, Q0, passage id, rank, score, tag: what trec_eval reads
+    WORK/queries/SPLIT/          vectors of queries that encode did not know
 
-IVF-PQ and HNSW give candidates; their vectors, memory-mapped, give the scores.
+| run | system |
+|---|---|
+| SPLIT | dense: the index. IVF-PQ and HNSW give candidates; their vectors, memory-mapped, give the scores |
+| SPLIT-exact | dense: every vector |
+| SPLIT-bm25 | keywords |
+| SPLIT-rrf | the other two fused |
+| SPLIT-SYSTEM-rerank | the first of a system, read by a cross-encoder |
 
 Letters: Q queries, N passages, D dimensions, K results.
 """
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
+from workbook.encoder import find_model
+from workbook.pipeline.data_stage import is_covered, read_qrels, read_queries, read_texts, searched_corpus, split_inputs
 from workbook.pipeline.encode_stage import read_vectors, shard_name
-from workbook.pipeline.index_stage import graph_shards, read_index
+from workbook.pipeline.encoders import folder_fingerprint, model_of
+from workbook.pipeline.index_stage import graph_shards, open_index
+from workbook.pipeline.manifests import split_and_system
 from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
+from workbook.pipeline.systems import Found, build_keywords, by_keywords, fused, read_reranker, reranked
 from workbook.pipeline.workers import run_tasks
 from workbook.similarity import first_k, top_k
 from workbook.support.files import whole_file, write_npy
 
 BATCH_QUERIES = 1_024
+RERANK_QUERIES = 16  # at a time: a cross-encoder takes seconds for them
 PROBES = 64  # lists
 AT_A_TIME = 64  # queries whose candidates are looked up together
+SYSTEMS = ("bm25", "dense", "rrf")
 
 
 def search(
     work: str | Path,
     split: str = "test",
+    systems: str | Sequence[str] = "dense",
+    rerank: str | Path | None = None,
     k: int = 100,
+    rerank_depth: int = 50,
     probes: int = PROBES,
     candidates: int | None = None,
     exact: bool = False,
@@ -44,15 +61,18 @@ def search(
     anew: bool = False,
     show: bool | None = None,
 ) -> dict[str, Any]:
-    """Search for the queries of a split.
+    """Search for the queries of a split, with one system after another. Each leaves a run of its own.
 
     Args:
-        work: the work folder, with an index.
-        split: whose queries.
+        work: the work folder, with an index; keywords alone need but the data.
+        split: whose queries; those that `encode` did not know are encoded here, alone.
+        systems: of "bm25", "dense" and "rrf", one or several, also as "bm25,dense,rrf"; rrf brings the other two.
+        rerank: a cross-encoder that reads what the last of the systems found: a folder, or a name in the hub's cache.
         k: results of each query.
+        rerank_depth: how many of them are read; the others are dropped.
         probes: lists that IVF-PQ looks into; HNSW keeps twice as many candidates in its walk, at least `candidates`.
         candidates: of the index that are scored again by their vectors, at least k; 4 · k by default.
-        exact: compare with every vector; the result goes to runs/SPLIT-exact.
+        exact: of dense, compare with every vector; the result goes to runs/SPLIT-exact.
         limit: only the first so many queries.
         trec: write run.tsv, too.
         batch_queries: queries in a batch; a killed run goes on at the batch it was at.
@@ -60,71 +80,225 @@ def search(
         anew: remove what is there first.
         show: whether to show progress; by default to a person only.
     Returns:
-        the manifest.
+        the manifest of the last run.
     Raises:
-        FileNotFoundError: vectors or index are not finished.
+        FileNotFoundError: vectors, index or cross-encoder are not there.
         KeyError: there is no such split.
-        ValueError: a number is out of range, the split has no query or its queries are not encoded, or a file is damaged.
+        ValueError: a number is out of range, there is no such system, the split has no query, or a file is damaged.
     """
     work = Path(work)
-    at_least(1, k=k, probes=probes, limit=limit, batch_queries=batch_queries, processes=processes)
+    at_least(
+        1, k=k, rerank_depth=rerank_depth, probes=probes, limit=limit, batch_queries=batch_queries, processes=processes
+    )
     at_least(k, candidates=candidates)
-    facts, vectors = with_splits(work, split), finished(work, "vectors", "encode")
-    if split not in vectors["settings"]["splits"]:
-        raise ValueError(
-            f"{work / 'vectors'} holds no queries of {split!r}, only of {', '.join(vectors['settings']['splits'])}; "
-            f"run `python -m workbook encode {work} --anew` for all splits"
-        )
-    inputs = {"data": facts["fingerprint"], "vectors": vectors["fingerprint"]}
-    settings: dict[str, Any] = {"split": split, "k": k, "limit": limit, "batch_queries": batch_queries, "trec": trec}
-    if not exact:
-        built = finished(work, "index", "index")
-        exact = built["settings"]["kind"] == "flat"
-        inputs["index"] = built["fingerprint"]
-        settings |= {"exact": False, "probes": probes, "candidates": candidates or 4 * k}
-        name = f"runs/{split}"
-    else:
-        settings |= {"exact": True}
-        name = f"runs/{split}-exact"
-    query_ids = list(read_qrels(work, split))[:limit]
-    Q, K = len(query_ids), min(k, vectors["rows"])
-    with stage(work, name, settings, inputs, anew) as run:
-        if run.finished:
-            return run.manifest
-        mode = "exact" if exact else "index"
+    candidates = candidates or 4 * k
+    names, inputs = chosen_systems(systems), split_inputs(work, split)
+    N, Q = finished(work, "data", "data")["passages"], len(list(read_qrels(work, split))[:limit])
+    settings = {"split": split, "k": k, "limit": limit, "batch_queries": batch_queries, "trec": trec}
+    shared: Any = {"settings": settings, "inputs": inputs, "Q": Q, "processes": processes, "anew": anew, "show": show}
+    runs: dict[str, dict[str, Any]] = {}  # name of the run -> its manifest
+    for system in names:
+        if system == "dense":
+            plan = _plan_dense(work, split, min(k, N), exact, probes, candidates, anew)
+        elif system == "bm25":
+            words = build_keywords(work, show)
+            how = {"system": "bm25", "searched": f"the words of all {N:,} passages"}
+            plan = Plan("bm25", {}, {"bm25": words["fingerprint"]}, how, min(k, N))
+        else:
+            plan = Plan(
+                "rrf",
+                {},
+                _fingerprints(runs),
+                {"system": "rrf", "runs": list(runs), "searched": "bm25 and dense, fused"},
+                min(k, N),
+            )
+        runs[plan.run_of(split)] = _run(work, plan, **shared)
+    if rerank is not None:
+        base = list(runs)[-1]
+        plan = _plan_rerank(Path(rerank), base, runs[base], rerank_depth)
+        runs[plan.run_of(split)] = _run(work, plan, **shared)
+    return list(runs.values())[-1]
+
+
+class Plan(NamedTuple):
+    """One run: what the others of the same call do not share.
+
+    Attributes:
+        system: with which its name ends; "" for the index.
+        settings, inputs: as in `stage`.
+        how: what `search_task` needs to know, as JSON.
+        K: results of a query.
+        batch_queries: at most.
+    """
+
+    system: str
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+    how: dict[str, Any]
+    K: int
+    batch_queries: int = 2**31
+
+    def run_of(self, split: str) -> str:
+        """The name of the run."""
+        return f"{split}-{self.system}" if self.system else split
+
+
+def _plan_dense(work: Path, split: str, K: int, exact: bool, probes: int, candidates: int, anew: bool) -> Plan:
+    vectors = finished(work, "vectors", "encode")
+    built = None if exact else finished(work, "index", "index")
+    kind = "flat" if built is None else built["settings"]["kind"]
+    inputs = {"vectors": vectors["fingerprint"], **({"index": built["fingerprint"]} if built else {})}
+    inputs |= _encode_queries(work, split, vectors, anew)
+    settings = {"exact": True} if exact else {"exact": False, "probes": probes, "candidates": candidates}
+    searched = f"all {vectors['rows']:,} vectors, exact"
+    if kind != "flat":
+        where = f"{probes} of {built['settings']['lists']:,} lists, " if built and kind == "ivfpq" else ""
+        searched = f"{kind} of {vectors['rows']:,} vectors, approximate: {where}{candidates} candidates scored again"
+    how = {"system": "exact" if kind == "flat" else "index", "probes": probes, "candidates": candidates}
+    return Plan("exact" if exact else "", settings, inputs, {**how, "searched": searched}, K)
+
+
+def _plan_rerank(model: Path, base: str, found: dict[str, Any], depth: int) -> Plan:
+    depth, system = min(depth, found["results"]), split_and_system(base)[1]
+    system = "dense" if system in ("", "exact") else system
+    how = {"system": "rerank", "runs": [base], "model": str(model), "depth": depth}
+    how["searched"] = f"the first {depth} of {system}, read by {model.name}"
+    inputs = {**_fingerprints({base: found}), "reranker": folder_fingerprint(find_model(model))}
+    return Plan(f"{system}-rerank", {"rerank": model.name, "depth": depth}, inputs, how, depth, RERANK_QUERIES)
+
+
+def _fingerprints(runs: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {f"runs/{name}": manifest["fingerprint"] for name, manifest in runs.items()}
+
+
+def chosen_systems(systems: str | Sequence[str]) -> list[str]:
+    """Systems in the order in which they run; with rrf the two that it fuses.
+
+    Raises:
+        ValueError: there is no system of that name.
+    """
+    asked = systems.split(",") if isinstance(systems, str) else list(systems)
+    if unknown := [name for name in asked if name not in SYSTEMS]:
+        raise ValueError(f"the systems are {', '.join(SYSTEMS)}, got {unknown[0]!r}")
+    return [name for name in SYSTEMS if name in asked or "rrf" in asked]
+
+
+def _run(
+    work: Path, plan: Plan, settings: dict[str, Any], inputs: dict[str, str], Q: int, processes: int, anew: bool,
+    show: bool | None,
+) -> dict[str, Any]:  # fmt: skip
+    """One run as a stage: a part for each batch of queries, put together in the end."""
+    split, how, K = settings["split"], plan.how, plan.K
+    name = f"runs/{plan.run_of(split)}"
+    with stage(work, name, settings | plan.settings, inputs | plan.inputs, anew) as job:
+        if job.finished:
+            return job.manifest
+        batch = min(settings["batch_queries"], plan.batch_queries)
         tasks = [
-            (str(work), name, start // batch_queries, split, start, min(start + batch_queries, Q), K, mode, probes,
-             candidates or 4 * k)
-            for start in range(0, Q, batch_queries)
-        ]  # fmt: skip
-        there = sum(task[5] - task[4] for task in tasks if _part(run.folder, task[2]).is_file())
-        if not (run.folder / "rows.npy").is_file():
-            check_vectors(work, show, with_index=not exact)
-            with progress("searching", Q, there, show) as more:
+            (str(work), name, number, split, start, min(start + batch, Q), K, how)
+            for number, start in enumerate(range(0, Q, batch))
+        ]
+        there = sum(task[5] - task[4] for task in tasks if _part(job.folder, task[2]).is_file())
+        if not (job.folder / "rows.npy").is_file():
+            if how["system"] in ("exact", "index"):
+                check_vectors(work, show, with_index="index" in plan.inputs)
+            with progress(f"searching {plan.run_of(split)}", Q, there, show) as more:
                 for task, fresh in run_tasks(search_task, tasks, processes):
                     more((task[5] - task[4]) if fresh else 0)
-            _join(run.folder, len(tasks), Q, K)
-        if trec and not (run.folder / "run.tsv").is_file():
-            _write_trec(work, run.folder, query_ids)
-        for path in run.folder.glob("part-*.npy"):
+            _join(job.folder, len(tasks), Q, K)
+        if settings["trec"] and not (job.folder / "run.tsv").is_file():
+            _write_trec(work, job.folder, list(read_qrels(work, split))[:Q])
+        for path in job.folder.glob("part-*.npy"):
             path.unlink()
-        return run.finish({"queries": Q, "results": K})
+        return job.finish({"queries": Q, "results": K, "searched": how["searched"]})
 
 
 def search_task(
-    work: str, name: str, number: int, split: str, start: int, stop: int, K: int, mode: str, probes: int, more: int
+    work: str, name: str, number: int, split: str, start: int, stop: int, K: int, how: dict[str, Any]
 ) -> bool:
     """Search for one batch of queries, and write its part unless it is there. Returns whether it was not."""
     path = _part(Path(work) / name, number)
     if path.is_file():
         return False
-    q = _queries(work, split)[start:stop].astype(np.float32)  # (Q, D)
-    scores, rows = _exact(work, q, K) if mode == "exact" else search_index(work, q, K, probes, more)
-    both = np.empty((2, len(q), K), np.float32)
+    part = slice(start, stop)
+    if how["system"] in ("exact", "index"):
+        scores, rows = _by_vectors(work, split, part, K, how)
+    elif how["system"] == "bm25":
+        scores, rows = by_keywords(work, _texts_of(work, split, part), K, split)
+    else:
+        before = [_run_of(work, run, finished(work, f"runs/{run}", "search")["fingerprint"]) for run in how["runs"]]
+        found = [(scores[part], rows[part]) for rows, scores in before]
+        if how["system"] == "rrf":
+            scores, rows = fused(found, K)
+        else:
+            queries, passages = _texts_of(work, split, part), passage_texts(work, found[0][1][:, :K], split)
+            scores, rows = reranked(_reranker(how["model"]), queries, passages, found[0], K)
+    both = np.empty((2, len(rows), K), np.float32)
     both[0] = scores
     both[1] = rows.astype(np.int32).view(np.float32)
     write_npy(path, both)
     return True
+
+
+def passage_texts(work: str, rows: np.ndarray, split: str | None = None) -> dict[int, str]:
+    """row -> text of the rows that were found; with a split as its queries search them."""
+    corpus = read_texts(work, "corpus") if split is None else searched_corpus(work, split)
+    wanted = np.unique(rows[rows >= 0])
+    return dict(zip(wanted.tolist(), corpus.texts_at(wanted), strict=True))
+
+
+def query_vectors(work: str | Path, split: str) -> np.ndarray:
+    """The vectors of a split's queries, (Q, D) float16, from `encode`, or from `search`, which encodes what that left."""
+    manifest = finished(work, "vectors", "encode")
+    if split in manifest["settings"]["splits"]:
+        return read_vectors(work, f"queries-{split}.npy")
+    return _encoded(work, split, "vectors.npy")
+
+
+def _encode_queries(work: Path, split: str, vectors: dict[str, Any], anew: bool) -> dict[str, str]:
+    """Encode the queries of a split that encode did not know, and passages without the queries that stand in them.
+
+    Returns:
+        what a search depends on: nothing, where there was nothing to do.
+    """
+    covered, known = is_covered(work, split), split in vectors["settings"]["splits"]
+    if known and not covered:
+        return {}
+    inputs = {**split_inputs(work, split), "model": finished(work, "model", "train")["fingerprint"]}
+    with stage(work, f"queries/{split}", {}, inputs, anew) as job:
+        if not job.finished:
+            encoder, ids = model_of(work), list(read_qrels(work, split))
+            if not known:
+                queries = read_queries(work, split)
+                write_npy(
+                    job.folder / "vectors.npy", encoder.encode_query([queries[id] for id in ids]).astype(np.float16)
+                )
+            if covered:
+                rest = searched_corpus(work, split)
+                write_npy(job.folder / "rest.npy", encoder.encode_document([rest[id] for id in ids]).astype(np.float16))
+            job.finish()
+        return {job.name: job.manifest["fingerprint"]}
+
+
+def _by_vectors(work: str, split: str, part: slice, K: int, how: dict[str, Any]) -> Found:
+    q = _queries(work, split)[part].astype(np.float32)  # (Q, D)
+    covered = is_covered(work, split)
+    own = (
+        _rows_of(work, split) if covered else np.empty(0, np.int64)
+    )  # (H,), passages that are searched without queries
+    more = min(K + len(own), _vectors_manifest(work)["rows"])
+    if how["system"] == "exact":
+        scores, rows = search_exactly(work, q, more)
+    else:
+        scores, rows = search_index(work, q, more, how["probes"], max(how["candidates"], more))
+    if not covered:
+        return scores, rows
+    scores = np.where(np.isin(rows, own), -np.inf, scores)
+    scores = np.concatenate([scores, q @ _encoded(work, split, "rest.npy").astype(np.float32).T], axis=1)
+    rows = np.concatenate([rows, np.broadcast_to(own, (len(q), len(own)))], axis=1)
+    order = np.lexsort((rows, -scores), axis=1)[:, :K]
+    scores, rows = np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
+    return scores, np.where(np.isfinite(scores), rows, -1)
 
 
 def check_vectors(work: str | Path, show: bool | None = None, with_index: bool = False) -> None:
@@ -208,8 +382,8 @@ def search_index(work: str, q: np.ndarray, K: int, probes: int, more: int) -> tu
     return scores, rows
 
 
-def _exact(work: str, q: np.ndarray, K: int) -> tuple[np.ndarray, np.ndarray]:
-    """Every passage: the shards pass by, and the best so far are kept."""
+def search_exactly(work: str, q: np.ndarray, K: int) -> Found:
+    """Every passage, (Q, D) -> scores and rows (Q, K): the shards pass by, and the best so far are kept."""
     asked = torch.from_numpy(q)
     best, best_rows = asked.new_empty(len(q), 0), torch.empty(len(q), 0, dtype=torch.long)
     first = 0
@@ -273,7 +447,7 @@ def _shard(work: str, number: int) -> np.ndarray:
 
 @functools.lru_cache(maxsize=1)
 def _index_of(work: str, written: int) -> tuple[dict[str, Any], list[Any]]:
-    return read_index(work)
+    return open_index(work)
 
 
 def _index(work: str) -> tuple[dict[str, Any], list[Any]]:
@@ -282,8 +456,34 @@ def _index(work: str) -> tuple[dict[str, Any], list[Any]]:
 
 @functools.lru_cache(maxsize=1)
 def _queries_of(work: str, split: str, fingerprint: str) -> np.ndarray:
-    return read_vectors(work, f"queries-{split}.npy")
+    return query_vectors(work, split)
 
 
 def _queries(work: str, split: str) -> np.ndarray:
     return _queries_of(work, split, _vectors_manifest(work)["fingerprint"])
+
+
+def _encoded(work: str | Path, split: str, name: str) -> np.ndarray:
+    """What `_encode_queries` wrote."""
+    return np.load(check(work, finished(work, f"queries/{split}", "search"), name, "search"), allow_pickle=False)
+
+
+def _rows_of(work: str, split: str) -> np.ndarray:
+    """The row of each query's own passage, whose id a structural query has."""
+    corpus = read_texts(work, "corpus")
+    return np.array([corpus.row(id) for id in read_qrels(work, split)])
+
+
+def _texts_of(work: str, split: str, part: slice) -> list[str]:
+    queries = read_queries(work, split)
+    return [queries[id] for id in list(read_qrels(work, split))[part]]
+
+
+@functools.lru_cache(maxsize=4)
+def _run_of(work: str, name: str, fingerprint: str) -> tuple[np.ndarray, np.ndarray]:
+    return read_run(work, name)
+
+
+@functools.lru_cache(maxsize=1)
+def _reranker(name: str) -> Any:
+    return read_reranker(name)

@@ -2,7 +2,9 @@
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,10 @@ from workbook import data
 from workbook.data import NAMES, PLANTED
 from workbook.data.collection import Collection
 from workbook.data.problems import Problems
+from workbook.data.readers import beir
 from workbook.data.readers.folders import read_folder
-from workbook.data.readers.reading import Texts, once, open_folder, read_judgements
-from workbook.data.stored.storage import StoredTexts, open_texts
-from workbook.pipeline.manifests import MANIFEST, finished
+from workbook.data.readers.reading import Reading, Texts, once, open_folder, read_judgements
+from workbook.data.stored.storage import StoredTexts
 from workbook.support.files import sha256_of
 
 Judgements = Mapping[str, Mapping[str, int]]
@@ -29,7 +31,7 @@ class Source:
         settings, inputs: what tells it from others: arguments, and fingerprints of what is read.
         passages: (row) -> (id, text) pairs from that row on.
         queries: () -> (id, text) pairs.
-        qrels: (work folder, whose corpus and queries are stored) -> split -> query id -> passage id -> grade.
+        qrels: (corpus, queries), as they were stored -> split -> query id -> passage id -> grade.
         num_passages, num_queries: where they are known beforehand, at least about: for the time left.
         licence: under which the texts may be used.
         report: () -> what else the manifest should tell, once everything is read.
@@ -41,7 +43,7 @@ class Source:
     inputs: dict[str, str]
     passages: Callable[[int], Iterable[tuple[str, str]]]
     queries: Callable[[], Iterable[tuple[str, str]]]
-    qrels: Callable[[Path], Mapping[str, Judgements]]
+    qrels: Callable[[Mapping[str, str], Mapping[str, str]], Mapping[str, Judgements]]
     num_passages: int | None = None
     licence: str = "unknown"
     report: Callable[[], dict[str, Any]] = field(default=dict)
@@ -53,7 +55,7 @@ def open_source(source: Any, strict: bool = False, **options: Any) -> Source:
     """Find out what a source is, and open it.
 
     Args:
-        source: as in `workbook.pipeline.data_stage.data`.
+        source: as in `workbook.pipeline.data_stage.data`, but no work folder.
         strict: stop at the first malformed line.
         options: for "planted": passages (how many) and seed.
     Raises:
@@ -68,10 +70,12 @@ def open_source(source: Any, strict: bool = False, **options: Any) -> Source:
     if options:
         raise ValueError(f"only planted takes {', '.join(options)}, {name!r} does not")
     if name not in NAMES and folder.is_dir():
-        if (folder / "data" / MANIFEST).is_file():
-            return _work_folder(folder)
-        stored = open_folder(folder)
-        return _folder(folder, strict) if stored is None else _collection(stored)
+        if stored := open_folder(folder):
+            return _collection(stored)
+        with suppress(
+            FileNotFoundError
+        ):  # in a layout with no lines to stream: `data.load` reads it, or says what it lacks
+            return _folder(folder, strict)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what was dropped stands in the manifest
         loaded = data.load(name, strict=strict)
@@ -80,20 +84,11 @@ def open_source(source: Any, strict: bool = False, **options: Any) -> Source:
             f"{name} holds {type(loaded).__name__}, and no passages to search; expected a collection with queries and "
             "judgements"
         )
-    return _collection(loaded)
+    return replace(_collection(loaded), folder=folder if folder.is_dir() else None)
 
 
 def _collection(collection: Collection) -> Source:
-    corpus = collection.corpus
-
-    def passages(start: int) -> Iterator[tuple[str, str]]:
-        if isinstance(corpus, StoredTexts):
-            for ids, texts in corpus.batches(start=start):
-                yield from zip(ids, texts, strict=True)
-        else:
-            yield from islice(corpus.items(), start, None)
-
-    def qrels(work: Path) -> Mapping[str, Judgements]:
+    def qrels(*stored: Mapping[str, str]) -> Mapping[str, Judgements]:
         return {
             split: {query_id: collection.qrels[query_id] for query_id in ids if query_id in collection.qrels}
             for split, ids in collection.splits.items()
@@ -103,14 +98,23 @@ def _collection(collection: Collection) -> Source:
         collection.name,
         {"source": collection.name},
         {"collection": collection.fingerprint},
-        passages,
+        partial(from_row, collection.corpus),
         lambda: collection.queries.items(),
         qrels,
-        len(corpus),
+        len(collection.corpus),
         collection.licence,
         lambda: {"dropped": collection.problems.to_json()} if collection.problems else {},
         num_queries=len(collection.queries),
     )
+
+
+def from_row(texts: Mapping[str, str], start: int) -> Iterator[tuple[str, str]]:
+    """The (id, text) pairs from a row on."""
+    if isinstance(texts, StoredTexts):
+        for ids, found in texts.batches(start=start):
+            yield from zip(ids, found, strict=True)
+    else:
+        yield from islice(texts.items(), start, None)
 
 
 def _planted(passages: int = 10_000, seed: int = 0, **options: Any) -> Source:
@@ -125,46 +129,33 @@ def _planted(passages: int = 10_000, seed: int = 0, **options: Any) -> Source:
         {"planted": corpus.fingerprint},
         corpus.passages,
         corpus.queries,
-        lambda work: {split: corpus.qrels(split) for split in splits},
+        lambda *stored: {split: corpus.qrels(split) for split in splits},
         passages,
         LICENCE,
         num_queries=corpus.num_queries,
     )
 
 
-def _work_folder(folder: Path) -> Source:
-    """The data of another work folder, byte by byte: for the next model on the same texts."""
-    from workbook.pipeline.data_stage import read_qrels, read_texts
-
-    facts = finished(folder, "data", "data")
-    corpus, queries = read_texts(folder, "corpus"), read_texts(folder, "queries")
-
-    def passages(start: int) -> Iterator[tuple[str, str]]:
-        for ids, texts in corpus.batches(start=start):
-            yield from zip(ids, texts, strict=True)
-
-    return Source(
-        facts["name"],
-        facts["settings"],
-        facts["inputs"],
-        passages,
-        queries.items,
-        lambda work: {split: read_qrels(folder, split) for split in facts["splits"]},
-        len(corpus),
-        facts["licence"],
-        lambda: {"dropped": facts["dropped"]} if "dropped" in facts else {},
-        folder,
-        len(queries),
+def open_judged(folder: Path, strict: bool = False) -> Source:
+    """A folder with queries.jsonl and qrels/SPLIT.tsv in BEIR's layout, for the passages of a work folder."""
+    files = {path.stem: partial(beir.read_qrels, path) for path in sorted((folder / "qrels").glob("*.tsv"))}
+    queries = folder / "queries.jsonl"
+    reading = Reading(
+        folder.name,
+        lambda problems: iter(()),
+        partial(beir.read_texts, queries),
+        files,
+        files=("the corpus", queries.name),
     )
+    return _folder(folder, strict, reading)
 
 
-def _folder(folder: Path, strict: bool) -> Source:
+def _folder(folder: Path, strict: bool, reading: Reading | None = None) -> Source:
     """A folder in any layout that `workbook.data.load` knows, line by line."""
     problems = Problems(strict)
-    reading = read_folder(folder, problems)
+    reading = reading or read_folder(folder, problems)
 
-    def qrels(work: Path) -> Mapping[str, Judgements]:
-        corpus, queries = (open_texts(work / "data" / name) for name in ("corpus", "queries"))
+    def qrels(corpus: Mapping[str, str], queries: Mapping[str, str]) -> Mapping[str, Judgements]:
         judged, splits = read_judgements(reading, corpus, queries, problems)
         return {split: {id: judged[id] for id in ids} for split, ids in splits.items()}
 

@@ -11,12 +11,12 @@ import hashlib
 import json
 import re
 import shutil
-import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from workbook import __version__
 from workbook.pipeline.costs import Clock
@@ -24,13 +24,13 @@ from workbook.pipeline.manifests import MANIFEST, STARTED, check, finished, read
 from workbook.support.files import sha256_of, write_json
 from workbook.support.machine import versions
 
-__all__ = ["Stage", "at_least", "check", "finished", "stage"]
+__all__ = ["Job", "at_least", "check", "finished", "remove", "stage"]
 
 LIBRARIES = ("faiss-cpu", "numpy", "pyarrow", "tokenizers", "torch")  # which decide the bytes of what a stage writes
 
 
-class Stage:
-    """A folder under way. Made by `stage`.
+class Job:
+    """A stage under way. Made by `stage`.
 
     Attributes:
         folder: where the files go.
@@ -89,7 +89,7 @@ def stage(
     inputs: dict[str, str],
     anew: bool = False,
     aside: str | None = None,
-) -> Iterator[Stage]:
+) -> Iterator[Job]:
     """Begin a stage, or go on with it; nobody else can while the block runs.
 
     Args:
@@ -115,11 +115,15 @@ def stage(
     with ExitStack() as held:
         try:
             work.mkdir(parents=True, exist_ok=True)
-            held.enter_context(_lock(work / f".{name.replace('/', '-')}.lock", name))
+            held.enter_context(FileLock(work / f".{name.replace('/', '-')}.lock", timeout=0))
             if anew:
-                _remove(work / name, *([work / aside] if aside else []))
-            run = Stage(work, name, settings, inputs)
-            _begin(run, {"settings": settings, "inputs": inputs, "versions": _versions()})
+                remove(work / name, *([work / aside] if aside else []))
+            job = Job(work, name, settings, inputs)
+            _begin(job, {"settings": settings, "inputs": inputs, "versions": _versions()})
+        except Timeout as error:
+            raise RuntimeError(
+                f"another process is at {name} in {work}; wait for it, or end it and run again"
+            ) from error
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise
@@ -128,33 +132,33 @@ def stage(
                 error.errno, f"cannot write into {folder}: {error.strerror}; give a folder that you may write to"
             ) from error
         try:
-            yield run
+            yield job
         except Exception:
-            _forget(run, aside)
+            _forget(job, aside)
             raise
 
 
-def _begin(run: Stage, now: dict[str, Any]) -> None:
+def _begin(job: Job, now: dict[str, Any]) -> None:
     """Find out what a run before this one has left, and refuse what does not belong to this one."""
-    run.folder.mkdir(parents=True, exist_ok=True)
-    if run.finished:
+    job.folder.mkdir(parents=True, exist_ok=True)
+    if job.finished:
         # Another version of a library does not spoil what is whole.
-        _refuse_other(run.folder, run.manifest, {name: now[name] for name in ("settings", "inputs")})
-        refuse_damaged(run.folder, run.manifest, "run it with --anew")
-        (run.folder / STARTED).unlink(missing_ok=True)  # a kill may have come between the last two steps
+        _refuse_other(job.folder, job.manifest, {name: now[name] for name in ("settings", "inputs")})
+        refuse_damaged(job.folder, job.manifest, "run it with --anew")
+        (job.folder / STARTED).unlink(missing_ok=True)  # a kill may have come between the last two steps
         return
-    if (run.folder / STARTED).is_file():
-        _refuse_other(run.folder, read_json(run.folder / STARTED), now)
-        run.resumed = True
-    elif any(not path.name.startswith(".") for path in run.folder.iterdir()):
+    if (job.folder / STARTED).is_file():
+        _refuse_other(job.folder, read_json(job.folder / STARTED), now)
+        job.resumed = True
+    elif any(not path.name.startswith(".") for path in job.folder.iterdir()):
         raise ValueError(
-            f"{run.folder} holds files that no stage has begun; give another work folder, or --anew to remove them"
+            f"{job.folder} holds files that no stage has begun; give another work folder, or --anew to remove them"
         )
-    _sweep(run.folder)
-    write_json(run.folder / STARTED, now)
+    _sweep(job.folder)
+    write_json(job.folder / STARTED, now)
 
 
-def _remove(folder: Path, *others: Path) -> None:
+def remove(folder: Path, *others: Path) -> None:
     """Remove a stage, the manifest first: a kill in between must not leave a folder that counts as whole."""
     (folder / MANIFEST).unlink(missing_ok=True)
     for each in (*others, folder):
@@ -162,11 +166,11 @@ def _remove(folder: Path, *others: Path) -> None:
             shutil.rmtree(each)
 
 
-def _forget(run: Stage, aside: str | None) -> None:
+def _forget(job: Job, aside: str | None) -> None:
     """A run that failed before it made anything leaves nothing, so that the next may have other settings."""
-    made = [path for name in (run.name, aside) if name for path in (run.work / name).rglob("*") if path.is_file()]
-    if made == [run.folder / STARTED]:
-        shutil.rmtree(run.folder, ignore_errors=True)
+    made = [path for name in (job.name, aside) if name for path in (job.work / name).rglob("*") if path.is_file()]
+    if made == [job.folder / STARTED]:
+        shutil.rmtree(job.folder, ignore_errors=True)
 
 
 def at_least(least: int, **numbers: int | None) -> None:
@@ -211,29 +215,3 @@ def _refuse_other(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> 
 def _short(value: Any) -> str:
     """A setting as it is, and of a fingerprint its beginning."""
     return f"{value[:12]}…" if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) else repr(value)
-
-
-@contextmanager
-def _lock(path: Path, name: str) -> Iterator[None]:
-    """Hold a file so that no other process can; the system lets go of it when this one ends, however it ends."""
-    with path.open("a+b") as file:
-        try:
-            if sys.platform == "win32":
-                import msvcrt
-
-                file.seek(0)
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK):
-                warnings.warn(
-                    f"the disk of {path.parent} knows no locks; see to it that nobody else is at {name}", stacklevel=4
-                )
-            else:
-                raise RuntimeError(
-                    f"another process is at {name} in {path.parent}; wait for it, or end it and run again"
-                ) from error
-        yield

@@ -18,7 +18,7 @@ from workbook.encoder.saving import OURS
 from workbook.pipeline.data_stage import read_texts
 from workbook.pipeline.manifests import read_json
 from workbook.pipeline.pairs import read_mined, read_pairs, refuse_without_pairs
-from workbook.pipeline.stage import Stage, at_least, finished, stage
+from workbook.pipeline.stage import Job, at_least, finished, stage
 from workbook.pipeline.workers import device_of, join, one_thread
 from workbook.support.files import sha256_of, write_json
 from workbook.train import fit
@@ -170,7 +170,7 @@ def new_encoder(work: str | Path, settings: dict[str, Any]) -> TextEncoder:
         torch.set_rng_state(state)
 
 
-def _prepare(run: Stage, settings: dict[str, Any], encoder: str) -> None:
+def _prepare(run: Job, settings: dict[str, Any], encoder: str) -> None:
     """Put the encoder before its first step on disk, for all processes and for a run after a kill."""
     start = run.work / "training" / "start"
     for left in (run.work / "training").glob(".start.*"):
@@ -195,7 +195,7 @@ def _fit(
     return trained, history
 
 
-def _save(run: Stage, trained: TextEncoder, history: list[dict[str, float]]) -> None:
+def _save(run: Job, trained: TextEncoder, history: list[dict[str, float]]) -> None:
     """Write the model into the stage's folder; a kill in between leaves a folder that is unfinished."""
     made = run.work / "training" / "made"
     for left in (made, *(run.work / "training").glob(".made.*")):
