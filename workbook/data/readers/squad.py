@@ -79,11 +79,9 @@ def paragraphs(path: Path, problems: Problems) -> Iterator[Paragraph]:
         line = error.object[: error.start].count(b"\n") + 1
         problems.report("not UTF-8", path, line, "text in UTF-8", f"the byte {error.object[error.start]:#x}")
         return
-    except json.JSONDecodeError as error:
-        problems.report("not JSON", path, error.lineno, f"JSON at column {error.colno}", error.msg)
-        return
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 5,000 brackets
-        problems.report("not JSON", path, 1, "JSON", str(error))
+    except (ValueError, RecursionError) as error:  # RecursionError: 5,000 brackets
+        line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+        problems.report("not JSON", path, line, f"JSON at column {column}", str(error))
         return
     except (KeyError, TypeError) as error:
         problems.report("not SQuAD", path, 1, LAYOUT, repr(error))
