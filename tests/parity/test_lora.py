@@ -9,7 +9,7 @@ from tests.encoder.test_text_encoder import TEXTS, TOKENIZER
 from tests.parity.test_transformer import bert
 from workbook.adapt.lora import add_lora, load_adapter, lora_state, merge, save_adapter, trained_parameters
 from workbook.encoder import TextEncoder
-from workbook.encoder.saving import HuggingFaceBackbone
+from workbook.encoder.hugging_face import HuggingFaceBackbone
 
 pytestmark = pytest.mark.parity
 

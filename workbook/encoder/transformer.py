@@ -37,7 +37,8 @@ class Embeddings(nn.Module):
         """input_ids (B, T), mask (B, T), segment_ids (B, T) or None for all 0 -> hidden (B, T, D)."""
         position = self.position(token_positions(mask))  # (B, T, D)
         segment = self.segment.weight[0] if segment_ids is None else self.segment(segment_ids)
-        return self.dropout(self.norm(self.word(input_ids) + position + segment))
+        hidden: Tensor = self.dropout(self.norm(self.word(input_ids) + position + segment))
+        return hidden
 
 
 class Attention(nn.Module):
@@ -66,7 +67,8 @@ class Attention(nn.Module):
         context = F.scaled_dot_product_attention(
             q, k, v, attn_mask=allowed, dropout_p=self.dropout if self.training else 0.0
         )  # (B, H, T, S)
-        return self.output(context.transpose(1, 2).flatten(2))
+        hidden = self.output(context.transpose(1, 2).flatten(2))  # (B, T, H, S) -> (B, T, D), head beside head
+        return hidden
 
     def split(self, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, one slice of S dimensions per head: three of (B, H, T, S)."""
@@ -100,7 +102,8 @@ class EncoderBlock(nn.Module):
     def forward(self, hidden: Tensor, allowed: Tensor) -> Tensor:
         """hidden (B, T, D) -> (B, T, D)."""
         hidden = self.attention_norm(hidden + self.dropout(self.attention(hidden, allowed)))
-        return self.norm(hidden + self.dropout(self.contract(F.gelu(self.expand(hidden)))))
+        hidden = self.norm(hidden + self.dropout(self.contract(F.gelu(self.expand(hidden)))))
+        return hidden
 
 
 class TransformerEncoder(nn.Module):
@@ -182,7 +185,7 @@ class TransformerEncoder(nn.Module):
                 "truncate when tokenizing"
             )
         allowed = attention_mask(mask, self.causal)
-        hidden = self.embeddings(input_ids, mask, segment_ids)
+        hidden: Tensor = self.embeddings(input_ids, mask, segment_ids)
         for block in self.blocks:
             hidden = block(hidden, allowed)
         return hidden
@@ -272,7 +275,7 @@ def attention_weights(query: Tensor, key: Tensor, allowed: Tensor | None = None)
 
     Source: Vaswani et al. 2017.
     """
-    attn_scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    attn_scores: Tensor = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5  # (..., T, T)
     if allowed is not None:
         attn_scores = attn_scores.masked_fill(~allowed, float("-inf"))
     return attn_scores.softmax(dim=-1)

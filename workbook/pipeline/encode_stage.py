@@ -124,10 +124,9 @@ def encode_task(
             start, stop, prompt = 0, len(ids), encoder.query_prompt
             parts = (ids[first : first + AT_A_TIME] for first in range(0, len(ids), AT_A_TIME))
             batches = ([queries[id] for id in part] for part in parts)
-        D = int(encoder.backbone.hidden_size)  # type: ignore[arg-type]
-        vectors = np.empty((stop - start, D), dtype=np.float16)
+        vectors = np.empty((stop - start, encoder.embedding_size), dtype=np.float16)
         for filled, texts in _runs(batches):
-            vectors[filled : filled + len(texts)] = encoder.encode(texts, prompt=prompt or None, batch_size=batch_size)
+            vectors[filled : filled + len(texts)] = encoder.encode(texts, prompt=prompt, batch_size=batch_size)
         if not np.isfinite(vectors).all():
             row = start + int((~np.isfinite(vectors)).any(axis=1).argmax())
             raise ValueError(f"the vector of row {row} of {what} is not finite in float16; does the model normalize?")

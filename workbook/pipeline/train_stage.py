@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, load, train_tokenizer
-from workbook.encoder.saving import OURS
+from workbook.encoder.saving import SETTINGS_FILE as OURS
 from workbook.pipeline.data_stage import read_texts
 from workbook.pipeline.manifests import read_json
 from workbook.pipeline.pairs import read_mined, read_pairs, refuse_without_pairs
