@@ -11,7 +11,7 @@ import torch
 
 from tests.encoder.test_text_encoder import TEXTS, TOKENIZER, small
 from workbook.encoder import TextEncoder
-from workbook.encoder.saving import HuggingFaceBackbone
+from workbook.encoder.hugging_face import HuggingFaceBackbone
 from workbook.export import SETTINGS, OnnxEncoder, export_onnx, load_onnx
 from workbook.pooling import AttentionPool, cls_pool, last_token_pool, max_pool, mean_pool, weighted_mean_pool
 from workbook.train import fit

@@ -24,10 +24,10 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from workbook.encoder import evaluating, pad_id_of
-from workbook.encoder.model_folder import load_model, save_model
-from workbook.encoder.saving import find_model
+from workbook.encoder.hugging_face import find_model
+from workbook.encoder.saving import load_model, save_model
+from workbook.encoder.tokenizer import rectangle
 from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name
-from workbook.train.batches import rectangle
 from workbook.train.fit import AT_A_TIME, History, check_tuples, fingerprint, loss_name, optimize
 
 Pair = tuple[str, str]

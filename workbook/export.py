@@ -78,7 +78,7 @@ def export_onnx(encoder: TextEncoder, folder: str | Path, int8: bool = False) ->
     }
     settings = {name: getattr(encoder, name) for name in KEPT}
     more = {"pad_id": encoder.pad_id, "add_special_tokens": encoder.add_special_tokens}
-    more |= {"hidden_size": int(encoder.backbone.hidden_size)}  # type: ignore[arg-type]
+    more |= {"hidden_size": encoder.full_size}
     write_json(folder / SETTINGS, {"files": files, "text_encoder": settings, **more})
     for old in [*folder.glob("model-*.onnx"), *folder.glob("tokenizer-*.json"), *folder.glob(".*.tmp")]:
         if old.name not in files.values():

@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbook.encoder import TextEncoder, check_texts, evaluating
-from workbook.encoder.model_folder import load_model, save_model
+from workbook.encoder.saving import load_model, save_model
 from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name
 from workbook.index.inverted import SparseVectors
 from workbook.pretraining import LanguageModelHead

@@ -120,7 +120,7 @@ def test_new_markers_start_as_the_mean_and_old_ones_are_used():
 def test_a_hugging_face_backbone_grows_too_and_leaves_the_random_state(tmp_path):
     from transformers import BertConfig, BertModel
 
-    from workbook.encoder.saving import HuggingFaceBackbone
+    from workbook.encoder.hugging_face import HuggingFaceBackbone
 
     size = TOKENIZER.get_vocab_size()
     config = BertConfig(

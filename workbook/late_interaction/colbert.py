@@ -21,8 +21,7 @@ from tokenizers import AddedToken, Tokenizer
 from torch import Tensor, nn
 
 from workbook.encoder import StaticEncoder, TextEncoder, evaluating
-from workbook.encoder import saving as checkpoint
-from workbook.encoder.saving import HuggingFaceBackbone
+from workbook.encoder.hugging_face import HuggingFaceBackbone
 from workbook.encoder.transformer import TransformerEncoder
 from workbook.late_interaction.maxsim import colbert_loss
 from workbook.similarity import normalize
@@ -208,7 +207,7 @@ def load_colbert(folder: str | Path) -> ColbertEncoder:
     folder = Path(folder)
     if not (folder / OURS).exists():
         raise FileNotFoundError(f"{folder} holds no {OURS}; give a folder that ColbertEncoder.save wrote")
-    documents = checkpoint.load(folder)
+    documents = TextEncoder.load(folder)
     try:
         settings = json.loads((folder / OURS).read_text("utf-8"))
         weight = load_file(folder / "1_Dense" / "model.safetensors")["linear.weight"]

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbook.encoder import TextEncoder, TransformerEncoder
+from workbook.encoder.tokenizer import rectangle
 from workbook.encoder.transformer import start_like_bert
-from workbook.train.batches import rectangle
 from workbook.train.fit import History, fingerprint, optimize
 from workbook.train.gradcache import share
 

@@ -6,7 +6,7 @@ Letters: Q queries, N texts, B texts in a batch, T token positions, D dimensions
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -33,6 +33,15 @@ class Backbone(Protocol):
     hidden_size: int
 
     def __call__(self, input_ids: Tensor, mask: Tensor, /) -> Tensor: ...
+
+
+@runtime_checkable
+class StaticBackbone(Protocol):
+    """A backbone in which a token's vector is always the same, so that a mean needs no padding. `StaticEncoder`."""
+
+    def mean(self, input_ids: Tensor, mask: Tensor, /) -> Tensor: ...
+
+    def mean_of(self, ids: Sequence[Sequence[int]], /) -> Tensor: ...
 
 
 class VectorIndex(Protocol):
