@@ -422,15 +422,16 @@ def take_weights(module: nn.Module, weights: Mapping[str, Tensor], names: Mappin
     shapes = {theirs: module.get_parameter(ours).shape for ours, theirs in names.items()}
     missing = [name for name, shape in shapes.items() if name not in weights or weights[name].shape != shape]
     if missing:
-        raise ValueError(
-            f"missing or of another shape: {listed(missing)}; not expected: {listed(weights.keys() - shapes)}"
-        )
+        raise ValueError(misfit(missing, weights.keys() - shapes))
     for ours, theirs in names.items():
         module.get_parameter(ours).copy_(weights[theirs])
 
 
-def listed(names: Iterable[str], most: int = 8) -> str:
-    """Names for an error message: the first of them, and how many more there are."""
-    names = sorted(names)
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(names[:most]) or "nothing") + rest
+def misfit(missing: Iterable[str], unexpected: Iterable[str], most: int = 8) -> str:
+    """For an error message: which weights are missing and which have no place, each up to a number of names."""
+
+    def listed(names: list[str]) -> str:
+        rest = f" and {len(names) - most} more" if len(names) > most else ""
+        return (", ".join(names[:most]) or "nothing") + rest
+
+    return f"missing or of another shape: {listed(sorted(missing))}; not expected: {listed(sorted(unexpected))}"
