@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from workbook.pooling import (
     AttentionPool,
     attention_pool,
-    attention_weights,
+    attention_pool_weights,
     cls_pool,
     last_token_pool,
     max_pool,
@@ -50,7 +50,7 @@ def test_by_hand(name, expected):
 def test_attention_pool_by_hand():
     query = torch.tensor([1.0, 0.0])
     weight = torch.tensor([1.0, 3.0]).softmax(0)
-    assert torch.allclose(attention_weights(HIDDEN, MASK, query), torch.cat([weight, torch.zeros(1)])[None])
+    assert torch.allclose(attention_pool_weights(HIDDEN, MASK, query), torch.cat([weight, torch.zeros(1)])[None])
     assert torch.allclose(attention_pool(HIDDEN, MASK, query), (weight[:, None] * HIDDEN[0, :2]).sum(0)[None])
 
 

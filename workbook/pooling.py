@@ -126,10 +126,10 @@ def attention_pool(hidden: Tensor, mask: Tensor, query: Tensor) -> Tensor:
 
     Source: Yang et al. 2016 (hierarchical attention networks), with one learned query vector.
     """
-    return _weighted_sum(hidden, attention_weights(hidden, mask, query))
+    return _weighted_sum(hidden, attention_pool_weights(hidden, mask, query))
 
 
-def attention_weights(hidden: Tensor, mask: Tensor, query: Tensor) -> Tensor:
+def attention_pool_weights(hidden: Tensor, mask: Tensor, query: Tensor) -> Tensor:
     """The weight of each token in `attention_pool`: (B, T, D), (B, T), (D,) -> (B, T).
 
     Each row sums to 1, or to 0 where it is all padding.
@@ -146,6 +146,9 @@ def attention_weights(hidden: Tensor, mask: Tensor, query: Tensor) -> Tensor:
     is_token = mask.bool()
     score = (hidden @ query).masked_fill(~is_token, torch.finfo(hidden.dtype).min)  # (B, T)
     return score.softmax(dim=1) * is_token
+
+
+attention_weights = attention_pool_weights  # its name in chapter 02 and in saved notebooks
 
 
 class AttentionPool(nn.Module):

@@ -153,7 +153,8 @@ def test_it_learns_which_passage_belongs_to_a_query_without_a_word_in_common():
 
     ours = encoder(embedding_size=16)
     before = recall(ours)
-    history = fit_colbert(ours, TRANSLATED, steps=150, batch_size=18, lr=0.01, temperature=0.5)
+    # Five seeds and three instruction sets all reached 1.0; at temperature 0.5 some stopped at 0.64.
+    history = fit_colbert(ours, TRANSLATED, steps=200, batch_size=18, lr=0.01, temperature=0.1)
     assert before < 0.2  # chance is 1 in 36
     assert recall(ours) > 0.8
     assert history[-1]["loss"] < 0.3 * history[0]["loss"]

@@ -68,7 +68,7 @@ def test_from_toy_to_the_next_model(command, tmp_path):
     ("words", "said"),
     [
         (["train", "WORK"], r"WORK/data is not there; run `python -m workbook data WORK SOURCE` first"),
-        (["data", "WORK", "nosuch"], r"no collection 'nosuch'; expected toy, pydocs"),
+        (["data", "WORK", "nosuch"], r"no collection and no folder 'nosuch'"),
         (["data", "FILE", "toy"], r"expected a work folder, but FILE is a file; give another name"),
         (["data", "WORK", "toy", "--passages", "3"], r"only planted takes passages, 'toy' does not"),
         (["data", "WORK", "EMPTY"], r"EMPTY is in no layout that is known here"),

@@ -123,7 +123,7 @@ def test_mined_negatives_train_the_next_model_in_a_work_folder_of_its_own(whole,
     mined = whole / "negatives/train"
     manifest = pipeline.train(work, encoder=str(whole / "model"), negatives=mined, **TRAIN)
     assert set(manifest["inputs"]) == {"data", "encoder", "negatives"}
-    assert manifest["settings"]["lr"] == 0.05  # as of a static encoder, which it goes on from
+    assert manifest["settings"]["lr"] == 0.003  # as of a static encoder, which it goes on from
     pairs = read_pairs(work, "train", 10_000, 0, mined)
     assert {len(texts) for texts in pairs} == {2 + 3}
     small = collection()

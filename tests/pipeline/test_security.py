@@ -14,7 +14,7 @@ import torch
 
 from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
 from workbook.encoder import saving as checkpoint
-from workbook.index import FlatIndex, read_index, write_index
+from workbook.index import FlatIndex, load_index, save_index
 from workbook.index.inverted import InvertedIndex
 from workbook.train import resume
 
@@ -141,7 +141,7 @@ def an_encoder(folder: Path) -> Path:
 def an_index(folder: Path) -> Path:
     index = FlatIndex(8)
     index.add(torch.eye(8))
-    write_index(index, folder)
+    save_index(index, folder)
     return next(folder.glob("*.safetensors"))
 
 
@@ -171,7 +171,7 @@ HARMFUL = {
 
 
 @pytest.mark.parametrize("what", HARMFUL)
-@pytest.mark.parametrize(("make", "read"), [(an_encoder, checkpoint.load), (an_index, read_index)])
+@pytest.mark.parametrize(("make", "read"), [(an_encoder, checkpoint.load), (an_index, load_index)])
 def test_harmful_weights_are_refused(tmp_path, make, read, what):
     path = make(tmp_path / "in")
     read(tmp_path / "in")

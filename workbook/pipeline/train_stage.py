@@ -1,29 +1,39 @@
 """train: an encoder from the pairs of a split, with checkpoints, in one process or in those of torchrun.
 
-WORK/training/   the encoder before the first step, and the newest checkpoint; removed in the end
+WORK/training/   the encoder before the first step, the best so far and the newest checkpoint; removed in the end
 WORK/model/      the encoder (`workbook.encoder.saving`), history.json and the manifest
+
+While it trains it is measured on queries that it does not learn from (`workbook.pipeline.validation`), ten times, and
+before the first step. It ends with the weights that were best.
+
+Letters: P pairs.
 """
 
-import hashlib
-import json
+import functools
 import math
 import shutil
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, load, train_tokenizer
-from workbook.encoder.saving import OURS
 from workbook.pipeline.data_stage import read_texts
-from workbook.pipeline.manifests import read_json
-from workbook.pipeline.pairs import read_mined, read_pairs, refuse_without_pairs
+from workbook.pipeline.encoders import find_encoder, folder_fingerprint, read_encoder
+from workbook.pipeline.pairs import count_pairs, read_mined, read_pairs
 from workbook.pipeline.stage import Job, at_least, finished, stage
+from workbook.pipeline.validation import choose_validation, reached
 from workbook.pipeline.workers import device_of, join, one_thread
-from workbook.support.files import sha256_of, write_json
-from workbook.train import fit
+from workbook.support.files import write_json
+from workbook.train import Looks, fit, rank, wait_for_all
 
 KINDS = ("static", "transformer")
+STEPS, EPOCHS = 500, 10  # by default at most so many, whichever is less
+MANY_PAIRS = 10_000  # from where a static encoder learns more in large steps than it forgets
+MANY_EPOCHS = 30  # from where a warning says so
+LOOKS, PATIENCE = 10, 5  # looks at the validation, and how many without a new best end the training
 
 
 def train(
@@ -34,13 +44,14 @@ def train(
     layers: int = 4,
     vocab_size: int = 30_000,
     max_length: int = 128,
-    steps: int = 500,
+    steps: int | None = None,
     batch_size: int = 256,
     lr: float | None = None,
     sample: int = 50_000,
     negatives: str | Path | None = None,
     seed: int = 0,
     save_every: int = 100,
+    validate: bool = True,
     device: str = "cpu",
     anew: bool = False,
     show: bool | None = None,
@@ -53,23 +64,30 @@ def train(
     Args:
         work: the work folder, with data.
         split: whose judgements are the pairs.
-        encoder: "static", "transformer", or the folder of a saved encoder to go on from, such as OTHER_WORK/model.
+        encoder: "static", "transformer", or one to go on from: a folder, such as OTHER_WORK/model, or a name, such as
+            "all-MiniLM-L6-v2" (`workbook.pipeline.encoders`).
         dimensions: D of a new encoder.
         layers: of a new transformer.
         vocab_size: of a new encoder's WordPiece vocabulary.
         max_length: texts are cut to this many tokens.
-        steps, batch_size, lr: as in `workbook.train.fit`; the default lr is 0.05 for a static encoder, else 3e-4.
-            With 0 steps the encoder stays as it is.
+        steps: how many at most; 500 by default, but no more than 10 epochs. With 0 the encoder stays as it is.
+        batch_size: as in `workbook.train.fit`.
+        lr: as there. By default 0.05 for a new static encoder and 10,000 pairs or more, 0.003 for fewer or one to go on
+            from; 3e-4 for a new transformer, and 5e-5 for one to go on from.
         sample: passages that the vocabulary and the idf are learned from.
-        negatives: a folder that `mine` has finished, such as OTHER_WORK/negatives/train: the pairs are its, each
-            with its hard negatives.
+        negatives: a folder that `mine` has finished, such as OTHER_WORK/negatives/train: pairs with hard negatives,
+            which are mixed with the others (`workbook.pipeline.pairs.read_pairs`).
         seed: decides pairs, weights and batches.
         save_every: steps between checkpoints.
+        validate: measure on held-out queries, stop when it no longer helps, and keep the best weights; those before
+            the first step count, too. Otherwise all steps are taken and the last weights kept.
         device: "cpu", "cuda" or "mps"; under torchrun "cpu". Only processors give the same bytes everywhere.
         anew: remove what is there first.
         show: whether to show progress; by default to a person only.
     Returns:
-        the manifest.
+        the manifest: "reached" says how good the encoder is, and whether BM25 is better; "validation" has the looks.
+    Warns:
+        UserWarning: the steps are more than 30 epochs.
     Raises:
         FileNotFoundError: data is not finished, or there is no such encoder.
         KeyError: there is no such split.
@@ -83,26 +101,37 @@ def train(
         sample=sample, save_every=save_every,
     )  # fmt: skip
     facts = finished(work, "data", "data")
-    lr = (0.05 if _is_static(encoder) else 3e-4) if lr is None else lr
+    first = None if encoder in KINDS else read_encoder(encoder)
+    P = count_pairs(work, split)
+    if not P and steps != 0:
+        raise ValueError(f"the split {split!r} of {work} has no judgement above 0 to learn from; choose another one")
+    if steps is None:
+        steps = min(STEPS, math.ceil(EPOCHS * P / batch_size))
+    if lr is None:
+        lr = _learning_rate(encoder if first is None else first, P)
     settings = {
         "split": split, "encoder": Path(encoder).name, "dimensions": dimensions, "layers": layers,
         "vocab_size": vocab_size, "max_length": max_length, "steps": steps, "batch_size": batch_size, "lr": lr,
-        "sample": sample, "seed": seed, "device": device,
+        "sample": sample, "seed": seed, "validate": validate, "device": device,
     }  # fmt: skip
     device_of(device)
     if not 0 < lr < math.inf:
         raise ValueError(f"lr must be a number above 0, got {lr}")
     inputs = {"data": facts["fingerprint"]}
-    if encoder not in KINDS:
-        inputs["encoder"] = _start_from(work, encoder)
+    if first is not None:
+        inputs["encoder"] = _fingerprint_of(work, find_encoder(encoder))
     if negatives is not None:
         inputs["negatives"] = read_mined(Path(negatives), facts["fingerprint"], split)["fingerprint"]
-    elif steps:
-        refuse_without_pairs(work, split)
-    rank, world = join()
+    if (epochs := steps * min(batch_size, P) / max(P, 1)) > MANY_EPOCHS:
+        warnings.warn(
+            f"{steps:,} steps of {batch_size} are {epochs:.0f} epochs of {P:,} pairs, each of them seen so often; "
+            f"{math.ceil(EPOCHS * P / batch_size)} steps are {EPOCHS}",
+            stacklevel=2,
+        )
+    number, world = join()
     if world > 1 and device != "cpu":
         raise ValueError(f"under torchrun this training is for processors, got device {device!r}; leave torchrun out")
-    if rank > 0:  # the first process keeps the books
+    if number > 0:  # the first process keeps the books
         torch.distributed.barrier()
         if not (work / "model" / "manifest.json").is_file():
             _fit(work, settings, negatives, save_every, False)
@@ -110,7 +139,7 @@ def train(
         return finished(work, "model", "train")
     with stage(work, "model", settings, inputs, anew, aside="training") as run:
         if not run.finished:
-            _prepare(run, settings, encoder)
+            _prepare(run, settings, first)
         _wait(world)
         if not run.finished:
             _save(run, *_fit(work, settings, negatives, save_every, show))
@@ -119,26 +148,21 @@ def train(
         return run.manifest
 
 
-def _is_static(encoder: str) -> bool:
-    if encoder in KINDS or not (Path(encoder) / OURS).is_file():
-        return encoder == "static"
-    return read_json(Path(encoder) / OURS)["backbone"].get("kind") == "static"
+def _learning_rate(encoder: str | TextEncoder, P: int) -> float:
+    """The default: a step of AdamW moves a weight by about so much, and few pairs must not undo what is there."""
+    if isinstance(encoder, str):
+        return 3e-4 if encoder == "transformer" else 0.05 if P >= MANY_PAIRS else 0.003
+    return 0.003 if isinstance(encoder.backbone, StaticEncoder) else 5e-5
 
 
-def _start_from(work: Path, encoder: str) -> str:
+def _fingerprint_of(work: Path, folder: Path) -> str:
     """The fingerprint of a saved encoder, which must not lie where the new one is written."""
-    folder = Path(encoder)
-    if not (folder / OURS).is_file():
-        raise FileNotFoundError(
-            f"encoder must be {', '.join(KINDS)} or the folder of a saved encoder, got {encoder!r}, which holds no {OURS}"
-        )
     if folder.resolve().is_relative_to((work / "model").resolve()):
         raise ValueError(
             f"{folder} is where the new encoder will be; begin a new work folder with "
             f"`python -m workbook data NEW {work}`, and train there"
         )
-    files = {path.relative_to(folder).as_posix(): sha256_of(path) for path in folder.rglob("*") if path.is_file()}
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    return folder_fingerprint(folder)
 
 
 def new_encoder(work: str | Path, settings: dict[str, Any]) -> TextEncoder:
@@ -170,32 +194,70 @@ def new_encoder(work: str | Path, settings: dict[str, Any]) -> TextEncoder:
         torch.set_rng_state(state)
 
 
-def _prepare(run: Job, settings: dict[str, Any], encoder: str) -> None:
+def _prepare(run: Job, settings: dict[str, Any], first: TextEncoder | None) -> None:
     """Put the encoder before its first step on disk, for all processes and for a run after a kill."""
     start = run.work / "training" / "start"
     for left in (run.work / "training").glob(".start.*"):
         shutil.rmtree(left, ignore_errors=True)
     if not (start / "workbook.json").is_file():
-        first = new_encoder(run.work, settings) if encoder in KINDS else load(encoder)
-        first.save(start)
+        (first or new_encoder(run.work, settings)).save(start)
 
 
 def _fit(
     work: Path, settings: dict[str, Any], negatives: str | Path | None, save_every: int, show: bool | None
-) -> tuple[TextEncoder, list[dict[str, float]]]:
-    trained = load(work / "training" / "start").to(device_of(settings["device"]))
-    if not settings["steps"]:
-        return trained, []
-    pairs = read_pairs(work, settings["split"], settings["steps"] * settings["batch_size"], settings["seed"], negatives)
+) -> tuple[TextEncoder, dict[str, Any]]:
+    """The trained encoder, and what the manifest tells of it."""
+    trained, steps, batch_size = load(work / "training" / "start"), settings["steps"], settings["batch_size"]
+    trained.to(device_of(settings["device"]))
+    if not steps:
+        return trained, {"history": []}
+    validation = choose_validation(work, settings["split"], trained) if settings["validate"] else None
+    pairs = read_pairs(work, settings["split"], steps * batch_size, settings["seed"], negatives, validation)
+    options = {
+        "steps": steps, "batch_size": batch_size, "lr": settings["lr"], "seed": settings["seed"],
+        "checkpoint": work / "training" / "checkpoint", "save_every": save_every, "show": show,
+    }  # fmt: skip
     with one_thread():
-        history = fit(
-            trained, pairs, steps=settings["steps"], batch_size=settings["batch_size"], lr=settings["lr"],
-            seed=settings["seed"], checkpoint=work / "training" / "checkpoint", save_every=save_every, show=show,
-        )  # fmt: skip
-    return trained, history
+        if validation is None:
+            history, told = fit(trained, pairs, **options), {}
+        else:
+            measure = functools.partial(validation.measure, trained)
+            history, looks = _fit_and_look(trained, pairs, measure, work / "training" / "looks", options)
+            told = reached(validation, looks.curve, looks.best_step()) if rank() == 0 else {}
+    epochs = round(len(history) * min(batch_size, len(pairs)) / len(pairs), 2)
+    return trained, {"history": history, "pairs": len(pairs), "epochs": epochs, **told}
 
 
-def _save(run: Job, trained: TextEncoder, history: list[dict[str, float]]) -> None:
+def _fit_and_look(
+    trained: TextEncoder,
+    pairs: list[tuple[str, ...]],
+    measure: Callable[[], dict[str, float]],
+    folder: Path,
+    options: dict[str, Any],
+) -> tuple[list[dict[str, float]], Looks]:
+    """`fit`, with a look at the validation now and then; the encoder ends with its best weights.
+
+    A look is on disk before the checkpoint of its step. So after a kill the looks may be ahead of the training, never
+    behind it, and what is trained once more comes out the same.
+    """
+    wait_for_all()  # for what the first process may still be writing
+    looks = Looks(trained, measure, math.inf, None, PATIENCE, folder)
+    wait_for_all()  # until all have read, before one writes
+    writes, every = rank() == 0, max(1, options["steps"] // LOOKS)
+    looks.look(0, writes)
+
+    def on_step(record: dict[str, float]) -> bool:
+        step = int(record["step"])
+        return step >= looks.stopped_at() or (step % every == 0 and looks.look(step, writes))
+
+    history = fit(trained, pairs, on_step=on_step, **options)
+    if len(history) <= looks.stopped_at():
+        looks.look(len(history), writes)
+    looks.put_back()
+    return history[: int(min(looks.stopped_at(), len(history)))], looks  # a step after the stop changes nothing
+
+
+def _save(run: Job, trained: TextEncoder, told: dict[str, Any]) -> None:
     """Write the model into the stage's folder; a kill in between leaves a folder that is unfinished."""
     made = run.work / "training" / "made"
     for left in (made, *(run.work / "training").glob(".made.*")):
@@ -206,8 +268,9 @@ def _save(run: Job, trained: TextEncoder, history: list[dict[str, float]]) -> No
             target = run.folder / path.relative_to(made)
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
+    history = told.pop("history")
     write_json(run.folder / "history.json", history)
-    run.finish({"last_loss": history[-1]["loss"] if history else None, "steps_done": len(history)})
+    run.finish({"last_loss": history[-1]["loss"] if history else None, "steps_done": len(history), **told})
 
 
 def _wait(world: int) -> None:

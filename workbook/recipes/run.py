@@ -25,7 +25,7 @@ from workbook.data.collection import Collection, sha256
 from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
 from workbook.encoder.saving import POOLINGS
 from workbook.losses import info_nce
-from workbook.pretraining import MaskedLanguageModel, NextTokenModel, own_start, pretrain
+from workbook.pretraining import MaskedLanguageModel, NextTokenModel, pretrain, seeded_weights
 from workbook.pretraining.retromae import RetroMAE
 from workbook.recipes.families import Recipe, Stage, distilled, within_source
 from workbook.recipes.sources import Pair, Sources, sources
@@ -56,7 +56,7 @@ def build(
         max_length: tokens of a text, prompt included.
         seed: of the first weights; the global random state is left as it was.
     """
-    with own_start(seed):
+    with seeded_weights(seed):
         backbone = TransformerEncoder(
             tokenizer.get_vocab_size(), hidden_size, num_layers, num_heads, max_length=max_length, causal=recipe.causal
         )
@@ -234,7 +234,7 @@ def _read_together(encoder: TextEncoder, tuples: Tuples, options: dict[str, Any]
     from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
 
     backbone: Any = copy.deepcopy(encoder.backbone)
-    with own_start(options["seed"]):
+    with seeded_weights(options["seed"]):
         reader = CrossEncoder(encoder.tokenizer, backbone, max_length=backbone.max_length)
     fit_cross_encoder(
         reader.to(encoder.device), tuples, **{**options, "batch_size": min(16, options["batch_size"])},

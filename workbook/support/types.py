@@ -20,9 +20,11 @@ Run = Mapping[str, Mapping[str, float]]  # query id -> passage id -> score, best
 class Encoder(Protocol):
     """Embeds queries and documents: N texts -> (N, D). `TextEncoder`, `DualEncoder`, sentence-transformers' models."""
 
-    def encode_query(self, texts: Sequence[str], /, **options: Any) -> np.ndarray: ...
+    def encode_query(self, texts: Sequence[str], **options: Any) -> np.ndarray:
+        """N queries -> (N, D)."""
 
-    def encode_document(self, texts: Sequence[str], /, **options: Any) -> np.ndarray: ...
+    def encode_document(self, texts: Sequence[str], **options: Any) -> np.ndarray:
+        """N documents -> (N, D)."""
 
 
 class Backbone(Protocol):
@@ -37,14 +39,18 @@ class VectorIndex(Protocol):
     """Finds the nearest of many vectors, with faiss' calls."""
 
     @property
-    def ntotal(self) -> int: ...
+    def ntotal(self) -> int:
+        """How many vectors it holds."""
 
-    def add(self, x: np.ndarray, /) -> None: ...
+    def add(self, x: np.ndarray, /) -> None:
+        """Take N more vectors, (N, D)."""
 
-    def search(self, q: np.ndarray, k: int, /) -> tuple[np.ndarray, np.ndarray]: ...
+    def search(self, q: np.ndarray, k: int, /) -> tuple[np.ndarray, np.ndarray]:
+        """(Q, D) -> scores or distances (Q, K), best first, and row numbers (Q, K), -1 where there is none."""
 
 
 class Reranker(Protocol):
     """Reads a query and a passage together: N pairs -> (N,) scores. `CrossEncoder`, sentence-transformers' as well."""
 
-    def predict(self, pairs: Sequence[tuple[str, str]], /) -> np.ndarray: ...
+    def predict(self, pairs: Sequence[tuple[str, str]], /) -> np.ndarray:
+        """N pairs of query and passage -> (N,), higher is better."""

@@ -16,10 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from workbook.data.planted.draws import PASSAGE, draws
-from workbook.data.planted.kinds_more import KINDS
+from workbook.data.planted.kinds import FACETS, KINDS
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.values import VALUES
-from workbook.data.planted.world import FACETS, NAMESAKE, PER_FAMILY, family_draws, kinds_of_families, namesake_kinds
+from workbook.data.planted.world import NAMESAKE, PER_FAMILY, family_draws, kinds_of_families, namesake_kinds
 
 # How a passage treats its main fact.
 STATES, ROUGHLY, DENIES, ASKS = range(4)

@@ -16,11 +16,12 @@ Taught in 09.
 from typing import NamedTuple
 
 from workbook.data.content_words import content_words
+from workbook.data.planted.kinds import FACETS
 from workbook.data.planted.passages import BLOCK, FAMILIES, get_family, make_block, passage_text
 from workbook.data.planted.plan import ASKS, DENIES, ROUGHLY
 from workbook.data.planted.queries import Query
 from workbook.data.planted.settings import Settings
-from workbook.data.planted.world import FACETS, NAMESAKE, PER_FAMILY
+from workbook.data.planted.world import NAMESAKE, PER_FAMILY
 
 
 class Truth(NamedTuple):

@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 
 from workbook.data.problems import Problems
-from workbook.data.readers.beir import stated_licence
 from workbook.data.readers.formats import ROW_FILES, files_below, read_rows, unit
 from workbook.data.readers.reading import Judgements, Reading, Texts
+from workbook.data.readers.texts import stated_licence
 
 LAYOUT = "*.jsonl.gz with code, code_tokens, docstring and url (or func_code_string and so on)"
 NAMES = {

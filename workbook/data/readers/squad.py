@@ -13,9 +13,9 @@ from functools import cache, partial
 from pathlib import Path
 
 from workbook.data.problems import Problems
-from workbook.data.readers.beir import stated_licence
 from workbook.data.readers.formats import has_surrogate
 from workbook.data.readers.reading import Judgements, Reading, Texts
+from workbook.data.readers.texts import stated_licence
 
 LAYOUT = 'a .json file {"data": [{"title", "paragraphs": [{"context", "qas"}]}]}'
 
