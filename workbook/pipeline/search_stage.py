@@ -422,12 +422,14 @@ def _index(work: str) -> tuple[dict[str, Any], list[Any]]:
 
 
 @functools.lru_cache(maxsize=1)
-def _queries_of(work: str, split: str, fingerprint: str) -> np.ndarray:
+def _queries_of(work: str, split: str, fingerprints: str) -> np.ndarray:
     return query_vectors(work, split)
 
 
 def _queries(work: str, split: str) -> np.ndarray:
-    return _queries_of(work, split, _vectors_manifest(work)["fingerprint"])
+    # A split that was added later may be made anew while the vectors of the passages stay.
+    fingerprints = [*split_inputs(work, split).values(), _vectors_manifest(work)["fingerprint"]]
+    return _queries_of(work, split, " ".join(fingerprints))
 
 
 def _rows_of(work: str, split: str) -> np.ndarray:
