@@ -372,13 +372,6 @@ def test_what_cannot_be_done_is_said(whole, call, error, message):
     assert contents(whole) == before
 
 
-@pytest.mark.parametrize(("encoder", "rows"), [("static", 100_000), ("transformer", 5_000)])
-def test_the_shards_of_a_transformer_are_small(tmp_path, encoder, rows):
-    pipeline.data(tmp_path, "planted", passages=300)
-    pipeline.train(tmp_path, encoder=encoder, dimensions=16, steps=1, batch_size=8, vocab_size=300)
-    assert pipeline.encode(tmp_path, splits=["test"])["settings"]["shard_rows"] == rows
-
-
 @pytest.mark.parametrize(
     "device",
     [

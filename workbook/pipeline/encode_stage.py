@@ -2,30 +2,37 @@
 
     WORK/vectors/corpus-00000.npy, …   (rows, D) float16, memory-mapped when they are read
     WORK/vectors/queries-SPLIT.npy     (Q, D) float16, in the order of qrels/SPLIT.tsv
+    WORK/queries/SPLIT/vectors.npy     the same of a split that came later: the passages are not encoded again
 
+A transformer reads passages in blocks of a fixed number of rows, so its vectors do not depend on where a shard ends.
 Under torchrun each process takes every W-th shard; nothing is sent from one to another.
 
 Letters: N passages, Q queries, D dimensions, W processes.
 """
 
-import functools
-import json
+import math
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workbook.encoder import TextEncoder, load
-from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
+from workbook.encoder import StaticEncoder
+from workbook.pipeline.data_stage import is_covered, read_qrels, read_queries, read_texts, searched_corpus, split_inputs
+from workbook.pipeline.encoders import model_of
+from workbook.pipeline.manifests import MANIFEST, STARTED, read_json
 from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
-from workbook.pipeline.workers import device_of, join, place, run_tasks
+from workbook.pipeline.workers import device_of, join, one_thread, place, report, run_tasks
 from workbook.support.files import sha256_of, write_npy
 
-SHARD_ROWS = 100_000  # of a bag of vectors: seconds
-SLOW_SHARD_ROWS = 5_000  # of a transformer: a minute or two for a small one
-AT_A_TIME = 16_384  # texts that are read from disk together
+SHARD_ROWS = 100_000  # at most; of a bag of vectors: seconds
+SHARD_SECONDS = 30  # of a transformer, which is timed
+BLOCKS = {"cpu": 256}  # rows that a transformer reads together
+BLOCK = 4_096  # the same on an accelerator
+AT_A_TIME = 16_384  # texts of a bag of vectors that are read from disk together
 
 
 def encode(
@@ -43,9 +50,11 @@ def encode(
 
     Args:
         work: the work folder, with data and a model.
-        splits: whose queries to encode; all that have any by default.
-        shard_rows: passages in a shard; 100,000 by default, and 5,000 with a transformer. Texts of similar length in a
-            shard are encoded together; a killed run loses the shards it was at, and the bar moves when one is done.
+        splits: whose queries to encode; all that came with the passages and have any by default. Where the passages
+            are encoded already, only what is missing is.
+        shard_rows: passages in a shard. By default 100,000; with a transformer, which is timed first, what takes half a
+            minute, and no more than gives every process a shard. A killed run loses the shards it was at, and the next
+            one keeps the number.
         batch_size: as in `TextEncoder.encode`.
         device: "cpu", "cuda" or "mps". Only on processors the vectors have the same bytes on every machine.
         processes: on this machine; with several GPUs, one for each. Under torchrun, of each process of it.
@@ -63,23 +72,91 @@ def encode(
     work = Path(work)
     at_least(1, shard_rows=shard_rows, batch_size=batch_size, processes=processes)
     device_of(device)
-    facts, model = with_splits(work, *(splits or ())), finished(work, "model", "train")
+    facts, model = finished(work, "data", "data"), finished(work, "model", "train")
     filled = (split for split, counts in facts["splits"].items() if counts["queries"])
     chosen = list(dict.fromkeys(filled if splits is None else splits))
-    if shard_rows is None:
-        kind = json.loads((work / "model" / "workbook.json").read_text("utf-8"))["backbone"]["kind"]
-        shard_rows = SHARD_ROWS if kind == "static" else SLOW_SHARD_ROWS
-    settings = {"shard_rows": shard_rows, "batch_size": batch_size, "splits": chosen, "device": device}
+    for split in chosen:
+        split_inputs(work, split)
+    rank, world = join() if place()[1] > 1 else (0, 1)
+    begun = {} if anew else _begun(work)
+    first = begun.get("splits", [split for split in chosen if split in facts["splits"]])
     inputs = {"data": facts["fingerprint"], "model": model["fingerprint"]}
-    tasks = encode_tasks(work, chosen, shard_rows, batch_size, device)
-    if place()[1] > 1:
-        return _encode_with_others(work, settings, inputs, tasks, processes, anew, show)
-    with stage(work, "vectors", settings, inputs, anew) as run:
-        if run.finished:
-            return run.manifest
-        for name, digest in _encode_tasks(tasks, processes, show, runner):
-            run.sha256[name] = digest
-        return run.finish(_sizes(work))
+
+    def tasks_of(settings: dict[str, Any]) -> list[tuple[Any, ...]]:
+        return encode_tasks(work, settings["splits"], settings["shard_rows"], batch_size, device)[rank::world]
+
+    if rank > 0:  # the first process keeps the books
+        _wait(world)
+        if not (work / "vectors" / MANIFEST).is_file():
+            deque(_encode_tasks(tasks_of(_begun(work)), processes, False), maxlen=0)
+        _wait(world)
+        _wait(world)
+        return finished(work, "vectors", "encode")
+    if shard_rows is None:
+        shard_rows = begun.get("shard_rows") or _shard_rows(work, device, processes * world)
+    settings = {"shard_rows": shard_rows, "batch_size": batch_size, "splits": first, "device": device}
+    with stage(work, "vectors", settings, inputs, anew) as job:
+        done = job.finished
+        _wait(world)
+        if not done:
+            for name, digest in _encode_tasks(tasks_of(settings), processes, show, runner):
+                job.sha256[name] = digest
+        _wait(world)  # for all shards
+        if not done:
+            job.finish(_sizes(work))
+        for split in chosen:
+            encode_queries(work, split, anew)
+        _wait(world)
+        return job.manifest
+
+
+def encode_queries(work: Path, split: str, anew: bool = False) -> dict[str, str]:
+    """Encode the queries of a split that encode did not know, and passages without the queries that stand in them.
+
+    Returns:
+        what a search depends on: nothing, where there was nothing to do.
+    """
+    covered, known = is_covered(work, split), split in finished(work, "vectors", "encode")["settings"]["splits"]
+    if known and not covered:
+        return {}
+    inputs = {**split_inputs(work, split), "model": finished(work, "model", "train")["fingerprint"]}
+    with stage(work, f"queries/{split}", {}, inputs, anew) as job:
+        if not job.finished:
+            encoder, ids = model_of(work), list(read_qrels(work, split))
+            if not known:
+                queries = read_queries(work, split)
+                _write(job.folder / "vectors.npy", encoder.encode_query([queries[id] for id in ids]))
+            if covered:
+                rest = searched_corpus(work, split)
+                _write(job.folder / "rest.npy", encoder.encode_document([rest[id] for id in ids]))
+            job.finish()
+        return {job.name: job.manifest["fingerprint"]}
+
+
+def _begun(work: Path) -> dict[str, Any]:
+    """The settings of vectors that are finished or under way."""
+    there = (work / "vectors" / name for name in (MANIFEST, STARTED))
+    return next((read_json(path)["settings"] for path in there if path.is_file()), {})
+
+
+def _shard_rows(work: Path, device: str, processes: int) -> int:
+    """How many rows of this corpus to encode at a time: those of one block are timed, on one thread as in a worker."""
+    encoder, corpus = model_of(work).to(device_of(device)), read_texts(work, "corpus")
+    if isinstance(encoder.backbone, StaticEncoder):
+        return SHARD_ROWS
+    block = BLOCKS.get(device, BLOCK)
+    texts = corpus.texts_at(np.linspace(0, len(corpus) - 1, min(block, len(corpus))).astype(np.int64))
+    with one_thread():
+        encoder.encode_document(texts[:8])  # the first call makes ready what the others find
+        start = time.perf_counter()
+        encoder.encode_document(texts)
+    return rows_in_time(len(corpus), (time.perf_counter() - start) / len(texts), processes, block)
+
+
+def rows_in_time(N: int, seconds: float, processes: int, block: int) -> int:
+    """The rows of a shard: half a minute at so many seconds a row, in whole blocks, and one shard at least for each process."""
+    rows = min(SHARD_SECONDS / seconds, N / processes, SHARD_ROWS)
+    return block * max(1, math.ceil(rows / block))
 
 
 def encode_tasks(
@@ -114,20 +191,21 @@ def encode_task(
     """
     path = Path(work) / "vectors" / name
     if not path.is_file():
-        encoder = _encoder(work, finished(work, "model", "train")["fingerprint"], device)
+        encoder = model_of(work).to(device_of(device))
+        block = AT_A_TIME if isinstance(encoder.backbone, StaticEncoder) else BLOCKS.get(device, BLOCK)
         if what == "corpus":
             corpus = read_texts(work, "corpus")
-            batches: Iterator[list[str]] = (texts for _, texts in corpus.batches(AT_A_TIME, start, stop))
+            batches: Iterator[list[str]] = (texts for _, texts in corpus.batches(block, start, stop))
             prompt = encoder.document_prompt
         else:
             queries, ids = read_texts(work, "queries"), list(read_qrels(work, what))
             start, stop, prompt = 0, len(ids), encoder.query_prompt
-            parts = (ids[first : first + AT_A_TIME] for first in range(0, len(ids), AT_A_TIME))
-            batches = ([queries[id] for id in part] for part in parts)
+            batches = ([queries[id] for id in ids[first : first + block]] for first in range(0, len(ids), block))
         D = int(encoder.backbone.hidden_size)  # type: ignore[arg-type]
         vectors = np.empty((stop - start, D), dtype=np.float16)
         for filled, texts in _runs(batches):
             vectors[filled : filled + len(texts)] = encoder.encode(texts, prompt=prompt or None, batch_size=batch_size)
+            report(len(texts))
         if not np.isfinite(vectors).all():
             row = start + int((~np.isfinite(vectors)).any(axis=1).argmax())
             raise ValueError(f"the vector of row {row} of {what} is not finite in float16; does the model normalize?")
@@ -157,43 +235,47 @@ def read_vectors(work: str | Path, name: str, verify: bool = True) -> np.ndarray
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
+def query_vectors(work: str | Path, split: str) -> np.ndarray:
+    """The vectors of a split's queries, (Q, D) float16, whenever they were encoded."""
+    if split in finished(work, "vectors", "encode")["settings"]["splits"]:
+        return read_vectors(work, f"queries-{split}.npy")
+    return read_later(work, split, "vectors.npy")
+
+
+def read_later(work: str | Path, split: str, name: str) -> np.ndarray:
+    """What `encode_queries` wrote: vectors.npy or rest.npy."""
+    return np.load(check(work, finished(work, f"queries/{split}", "search"), name, "search"), allow_pickle=False)
+
+
 def _encode_tasks(
     tasks: Sequence[tuple[Any, ...]], processes: int, show: bool | None, runner: Callable[..., Any] = run_tasks
 ) -> Iterator[tuple[str, str]]:
-    rows = {task[1]: task[4] - task[3] for task in tasks}
-    there = [task for task in tasks if (Path(task[0]) / "vectors" / task[1]).is_file()]
-    with progress("encoding", sum(rows.values()), sum(rows[task[1]] for task in there), show) as more:
-        for task, digest in runner(encode_task, tasks, processes):
-            more(0 if task in there else rows[task[1]])
+    work = Path(tasks[0][0]) if tasks else Path()
+    rows = {task[1]: task[4] - task[3] or len(read_qrels(work, task[2])) for task in tasks}
+    there = sum(rows[task[1]] for task in tasks if (work / "vectors" / task[1]).is_file())
+    with progress("encoding", sum(rows.values()), there, show) as more:
+        shown, done = there, 0
+
+        def tell(count: int) -> None:
+            nonlocal shown
+            shown += count
+            more(count)
+
+        for task, digest in runner(encode_task, tasks, processes, tell):
+            done += rows[task[1]]
+            tell(max(0, done - shown))  # where nobody reported it, as on other machines
             yield task[1], digest
 
 
-def _encode_with_others(
-    work: Path, settings: dict, inputs: dict, tasks: list, processes: int, anew: bool, show: bool | None
-) -> dict[str, Any]:
-    """The same under torchrun: the first process keeps the books, all encode, and all wait for one another."""
-    from torch import distributed
+def _write(path: Path, vectors: np.ndarray) -> None:
+    write_npy(path, vectors.astype(np.float16))
 
-    rank, world = join()
-    if rank > 0:
+
+def _wait(world: int) -> None:
+    if world > 1:
+        from torch import distributed
+
         distributed.barrier()
-        if not (work / "vectors" / "manifest.json").is_file():
-            for _ in _encode_tasks(tasks[rank::world], processes, False):
-                pass
-        distributed.barrier()
-        distributed.barrier()
-        return finished(work, "vectors", "encode")
-    with stage(work, "vectors", settings, inputs, anew) as run:
-        done = run.finished
-        distributed.barrier()
-        if not done:
-            for name, digest in _encode_tasks(tasks[rank::world], processes, show):
-                run.sha256[name] = digest
-        distributed.barrier()
-        if not done:
-            run.finish(_sizes(work))
-        distributed.barrier()
-        return run.manifest
 
 
 def _runs(batches: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
@@ -207,12 +289,3 @@ def _sizes(work: Path) -> dict[str, Any]:
     shards = sorted((work / "vectors").glob("corpus-*.npy"))
     arrays = [np.load(path, mmap_mode="r", allow_pickle=False) for path in shards]
     return {"rows": sum(len(array) for array in arrays), "dimensions": int(arrays[0].shape[1]), "shards": len(shards)}
-
-
-@functools.lru_cache(maxsize=1)
-def _encoder(work: str, fingerprint: str, device: str) -> TextEncoder:
-    """One model a process, read again only where it is another one."""
-    manifest = finished(work, "model", "train")
-    for file in manifest["files"]:
-        check(work, manifest, file["file"], "train")
-    return load(Path(work) / "model").to(device_of(device))

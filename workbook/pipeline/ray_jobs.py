@@ -49,7 +49,7 @@ def runner(workers: int | None = None) -> Callable[..., Any]:
     except ImportError as error:
         raise ImportError("this needs Ray; install it with: pip install 'embedding-workbook[ray]'") from error
 
-    def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], processes: int = 1) -> Any:
+    def run_tasks(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], *_: Any) -> Any:
         if not ray.is_initialized():
             ray.init(log_to_driver=False, include_dashboard=False)
         context = ray.data.DataContext.get_current()

@@ -26,8 +26,8 @@ import torch
 
 from workbook.encoder import find_model
 from workbook.pipeline.data_stage import is_covered, read_qrels, read_queries, read_texts, searched_corpus, split_inputs
-from workbook.pipeline.encode_stage import read_vectors, shard_name
-from workbook.pipeline.encoders import folder_fingerprint, model_of
+from workbook.pipeline.encode_stage import encode_queries, query_vectors, read_later, read_vectors, shard_name
+from workbook.pipeline.encoders import folder_fingerprint
 from workbook.pipeline.index_stage import graph_shards, open_index
 from workbook.pipeline.manifests import split_and_system
 from workbook.pipeline.progress import progress
@@ -148,7 +148,7 @@ def _plan_dense(work: Path, split: str, K: int, exact: bool, probes: int, candid
     built = None if exact else finished(work, "index", "index")
     kind = "flat" if built is None else built["settings"]["kind"]
     inputs = {"vectors": vectors["fingerprint"], **({"index": built["fingerprint"]} if built else {})}
-    inputs |= _encode_queries(work, split, vectors, anew)
+    inputs |= encode_queries(work, split, anew)
     settings = {"exact": True} if exact else {"exact": False, "probes": probes, "candidates": candidates}
     searched = f"all {vectors['rows']:,} vectors, exact"
     if kind != "flat":
@@ -247,39 +247,6 @@ def passage_texts(work: str, rows: np.ndarray, split: str | None = None) -> dict
     return dict(zip(wanted.tolist(), corpus.texts_at(wanted), strict=True))
 
 
-def query_vectors(work: str | Path, split: str) -> np.ndarray:
-    """The vectors of a split's queries, (Q, D) float16, from `encode`, or from `search`, which encodes what that left."""
-    manifest = finished(work, "vectors", "encode")
-    if split in manifest["settings"]["splits"]:
-        return read_vectors(work, f"queries-{split}.npy")
-    return _encoded(work, split, "vectors.npy")
-
-
-def _encode_queries(work: Path, split: str, vectors: dict[str, Any], anew: bool) -> dict[str, str]:
-    """Encode the queries of a split that encode did not know, and passages without the queries that stand in them.
-
-    Returns:
-        what a search depends on: nothing, where there was nothing to do.
-    """
-    covered, known = is_covered(work, split), split in vectors["settings"]["splits"]
-    if known and not covered:
-        return {}
-    inputs = {**split_inputs(work, split), "model": finished(work, "model", "train")["fingerprint"]}
-    with stage(work, f"queries/{split}", {}, inputs, anew) as job:
-        if not job.finished:
-            encoder, ids = model_of(work), list(read_qrels(work, split))
-            if not known:
-                queries = read_queries(work, split)
-                write_npy(
-                    job.folder / "vectors.npy", encoder.encode_query([queries[id] for id in ids]).astype(np.float16)
-                )
-            if covered:
-                rest = searched_corpus(work, split)
-                write_npy(job.folder / "rest.npy", encoder.encode_document([rest[id] for id in ids]).astype(np.float16))
-            job.finish()
-        return {job.name: job.manifest["fingerprint"]}
-
-
 def _by_vectors(work: str, split: str, part: slice, K: int, how: dict[str, Any]) -> Found:
     q = _queries(work, split)[part].astype(np.float32)  # (Q, D)
     covered = is_covered(work, split)
@@ -294,7 +261,7 @@ def _by_vectors(work: str, split: str, part: slice, K: int, how: dict[str, Any])
     if not covered:
         return scores, rows
     scores = np.where(np.isin(rows, own), -np.inf, scores)
-    scores = np.concatenate([scores, q @ _encoded(work, split, "rest.npy").astype(np.float32).T], axis=1)
+    scores = np.concatenate([scores, q @ read_later(work, split, "rest.npy").astype(np.float32).T], axis=1)
     rows = np.concatenate([rows, np.broadcast_to(own, (len(q), len(own)))], axis=1)
     order = np.lexsort((rows, -scores), axis=1)[:, :K]
     scores, rows = np.take_along_axis(scores, order, axis=1), np.take_along_axis(rows, order, axis=1)
@@ -461,11 +428,6 @@ def _queries_of(work: str, split: str, fingerprint: str) -> np.ndarray:
 
 def _queries(work: str, split: str) -> np.ndarray:
     return _queries_of(work, split, _vectors_manifest(work)["fingerprint"])
-
-
-def _encoded(work: str | Path, split: str, name: str) -> np.ndarray:
-    """What `_encode_queries` wrote."""
-    return np.load(check(work, finished(work, f"queries/{split}", "search"), name, "search"), allow_pickle=False)
 
 
 def _rows_of(work: str, split: str) -> np.ndarray:

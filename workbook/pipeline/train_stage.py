@@ -10,8 +10,6 @@ Letters: P pairs.
 """
 
 import functools
-import hashlib
-import json
 import math
 import shutil
 import warnings
@@ -23,12 +21,12 @@ import torch
 
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, load, train_tokenizer
 from workbook.pipeline.data_stage import read_texts
-from workbook.pipeline.encoders import find_encoder, read_encoder
+from workbook.pipeline.encoders import find_encoder, folder_fingerprint, read_encoder
 from workbook.pipeline.pairs import count_pairs, read_mined, read_pairs
 from workbook.pipeline.stage import Job, at_least, finished, stage
 from workbook.pipeline.validation import choose_validation, reached
 from workbook.pipeline.workers import device_of, join, one_thread
-from workbook.support.files import sha256_of, write_json
+from workbook.support.files import write_json
 from workbook.train import Looks, fit, rank, wait_for_all
 
 KINDS = ("static", "transformer")
@@ -164,8 +162,7 @@ def _fingerprint_of(work: Path, folder: Path) -> str:
             f"{folder} is where the new encoder will be; begin a new work folder with "
             f"`python -m workbook data NEW {work}`, and train there"
         )
-    files = {path.relative_to(folder).as_posix(): sha256_of(path) for path in folder.rglob("*") if path.is_file()}
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+    return folder_fingerprint(folder)
 
 
 def new_encoder(work: str | Path, settings: dict[str, Any]) -> TextEncoder:

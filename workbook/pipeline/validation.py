@@ -9,6 +9,7 @@ Letters: Q queries, N passages, P pairs.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -56,7 +57,8 @@ class Validation:
         """The score of an encoder, as `workbook.train.Looks` asks for it. Under torchrun the first process measures."""
         score = torch.zeros(1, dtype=torch.float64)
         if rank() == 0:
-            score[0] = self._score(dense_search(encoder, self.corpus, self.queries, k=10))
+            with suppress(ValueError):  # NaN: this look is worth nothing, and the next step says what is wrong
+                score[0] = self._score(dense_search(encoder, self.corpus, self.queries, k=10))
         if world_size() > 1:
             torch.distributed.broadcast(score, 0)
         return {"domain": score.item(), "general": score.item()}

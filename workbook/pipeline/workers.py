@@ -11,16 +11,21 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor
+from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from multiprocessing.sharedctypes import Synchronized
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
 WINDOWS = 61  # workers that Python can wait for on Windows at most
+POLL = 0.5  # seconds between two looks at what the workers have reported
+More = Callable[[int], object]
+_more: More = lambda count: None  # noqa: E731, of the task that this process is at
 
 
 def place() -> tuple[int, int]:
@@ -61,8 +66,13 @@ def device_of(name: str) -> "torch.device":
     return torch.device("cuda", int(number) % torch.cuda.device_count())
 
 
+def report(count: int) -> None:
+    """Say from inside a task that so many more are done, to whoever runs it."""
+    _more(count)
+
+
 def run_tasks(
-    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], processes: int = 1
+    function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], processes: int = 1, more: More = _more
 ) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Call function(*task) for each task, in this process or in several.
 
@@ -70,6 +80,7 @@ def run_tasks(
         function: importable by name; its arguments and what it returns are plain data.
         tasks: the arguments of each call.
         processes: how many processes; 1 uses this one.
+        more: called with what the tasks `report`.
     Yields:
         (task, what the function returned), as they are finished.
     Raises:
@@ -80,20 +91,27 @@ def run_tasks(
         raise ValueError(f"processes must be at least 1, got {processes}")
     if processes == 1 or len(tasks) < 2:
         for task in tasks:
-            with one_thread():
+            with one_thread(), _reporting(more):
                 found = function(*task)
             yield task, found
         return
     context = multiprocessing.get_context("spawn")  # on every system the same, and safe beside threads
     ended, alive = context.Pipe(duplex=False)  # nothing is ever sent; the workers end when the other end is closed
+    reported, told = context.Value("q", 0), 0
     most = WINDOWS if sys.platform == "win32" else processes
-    workers = ProcessPoolExecutor(min(processes, most, len(tasks)), context, _begin_worker, (ended,))
+    workers = ProcessPoolExecutor(min(processes, most, len(tasks)), context, _begin_worker, (ended, reported))
     with ended, alive, workers as pool:
         try:
             with _later():
                 futures = {pool.submit(function, *task): task for task in tasks}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
+            left = set(futures)
+            while left:
+                done, left = wait_for(left, POLL, FIRST_COMPLETED)
+                now = reported.value
+                more(now - told)
+                told = now
+                for future in done:
+                    yield futures[future], future.result()
         except BrokenProcessPool as error:
             raise RuntimeError(
                 "a worker process was killed, perhaps because memory ran out; run again with fewer processes: what is "
@@ -104,6 +122,16 @@ def run_tasks(
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _reporting(more: More) -> Iterator[None]:
+    global _more
+    before, _more = _more, more
+    try:
+        yield
+    finally:
+        _more = before
 
 
 @contextmanager
@@ -138,11 +166,18 @@ def _later() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin_worker(ended: Connection) -> None:
-    """One thread, and an end when the parent ends: a killed parent cannot tell its workers to stop.
+def _begin_worker(ended: Connection, reported: "Synchronized[int]") -> None:
+    """One thread, reports into a number that all share, and an end when the parent ends: a killed parent cannot tell its workers to stop.
 
     The parent holds the other end of the pipe. The system closes it when the parent ends, however it ends.
     """
+    global _more
+
+    def add(count: int) -> None:
+        with reported.get_lock():
+            reported.value += count
+
+    _more = add
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent decides
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
