@@ -11,6 +11,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from workbook.data.problems import Problems
 from workbook.data.readers.formats import has_surrogate
@@ -107,7 +108,7 @@ def paragraphs(path: Path, problems: Problems) -> Iterator[Paragraph]:
             yield Paragraph(place, ids.setdefault(body, f"{article.get('title', '')}#{number}"), body, questions)
 
 
-def _objects(value: object, what: str, path: Path, place: int, problems: Problems) -> list[dict]:
+def _objects(value: object, what: str, path: Path, place: int, problems: Problems) -> list[dict[str, Any]]:
     """The objects of a list; what is no list, and what is in it and no object, is reported."""
     entries = value if isinstance(value, list) else [value]
     found = [entry for entry in entries if isinstance(value, list) and isinstance(entry, dict)]
