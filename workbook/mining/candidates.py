@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbook.metrics.ranking import Qrels
 from workbook.similarity import Run, normalize, top_k
+from workbook.support.types import Qrels
 
 QUERIES_AT_A_TIME = 1_024  # that are compared with a chunk of the corpus
 

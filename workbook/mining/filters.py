@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbook.metrics.ranking import Qrels
 from workbook.mining.candidates import Candidates
 from workbook.rerank import score_pairs
 from workbook.similarity import Run
+from workbook.support.types import Qrels
 
 PAIRS_AT_A_TIME = 4_096  # that a cross-encoder is asked about in one call
 

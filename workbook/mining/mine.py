@@ -21,10 +21,10 @@ from typing import Any
 
 from torch import Tensor
 
-from workbook.metrics.ranking import Qrels
 from workbook.mining.candidates import Candidates, Known, know, search, text_key
 from workbook.mining.filters import keeps_absolute_margin, keeps_relative_margin, keeps_within, rescore
 from workbook.similarity import Run
+from workbook.support.types import Qrels
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,10 @@ from typing import Any
 
 import torch
 
-from workbook.metrics.ranking import Qrels, evaluate, ranked_ids
+from workbook.metrics.ranking import evaluate, ranked_ids
 from workbook.rerank.fusion import rrf
 from workbook.similarity import Run
+from workbook.support.types import Qrels
 
 AnyRun = Mapping[str, Mapping[str, float]]
 Retriever = Callable[[Mapping[str, str], int], AnyRun]

@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from workbook.metrics.ranking import Qrels
 from workbook.mining.candidates import candidates
+from workbook.support.types import Qrels
 from workbook.training_data.near_duplicates import MinHashIndex
 
 Key = TypeVar("Key", str, int)

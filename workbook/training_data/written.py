@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbook.metrics.ranking import Qrels
 from workbook.mining import Mined, write_negatives
 from workbook.mining.candidates import know, text_key
 from workbook.support.frontend import track
+from workbook.support.types import Qrels
 
 Generate = Callable[[list[str]], Sequence[str | None]]
 
