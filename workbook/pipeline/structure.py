@@ -55,28 +55,37 @@ def structural_pair(text: str) -> Pair | None:
     )
 
 
-def structural_queries(corpus: StoredTexts) -> tuple[dict[str, str], dict[str, list[str]], Counter[str]]:
-    """Queries from all passages, each with the id of its own passage.
+def structural_queries(
+    corpus: StoredTexts,
+) -> tuple[dict[str, str], dict[str, dict[str, dict[str, int]]], Counter[str]]:
+    """Queries from all passages, each with its own passage; of a long text in pieces, PATH#1 and so on, with them all.
 
     Args:
         corpus: the passages.
     Returns:
-        passage id -> query; split -> passage ids, where equal texts are in the same split on every machine; and how
-        many queries each kind of structure gave. A query that several passages hold is left out, and counted.
+        query id -> query, where the id is that of the first passage; split -> judgements, where equal queries are in
+        the same split whatever else is there; and from how many passages each kind of structure gave a query. A query
+        of several texts is left out, and counted.
     """
     counts: Counter[str] = Counter()
-    asked = Counter(pair.query.lower() for pair in map(structural_pair, corpus.values()) if pair)
-    queries: dict[str, str] = {}
-    share = min(HELD_OUT[0], HELD_OUT[1] / max(1, len(corpus)))
-    splits: dict[str, list[str]] = {"train": [], "dev": [], "test": []}
+    passages: dict[str, list[tuple[str, str, str]]] = {}  # query in small letters -> passage id, kind, query
     for id, text in corpus.items():
-        pair = structural_pair(text)
-        once = pair is not None and asked[pair.query.lower()] == 1
-        counts[(pair.kind if once else "query of several passages") if pair else "too short"] += 1
-        if pair and once:
-            queries[id] = pair.query
-            place = int(_key(text)[:13], 16) / 16**13  # from 0 to 1, by the text alone
-            splits["test" if place < share else "dev" if place < 2 * share else "train"].append(id)
+        if pair := structural_pair(text):
+            passages.setdefault(" ".join(pair.query.lower().split()), []).append((id, pair.kind, pair.query))
+        else:
+            counts["too short"] += 1
+    share = min(HELD_OUT[0], HELD_OUT[1] / max(1, len(passages)))
+    queries: dict[str, str] = {}
+    splits: dict[str, dict[str, dict[str, int]]] = {"train": {}, "dev": {}, "test": {}}
+    for key, found in passages.items():
+        if len({_path(id) for id, _, _ in found}) > 1:
+            counts["query of several texts"] += len(found)
+            continue
+        counts.update(kind for _, kind, _ in found)
+        id, _, queries[id] = found[0]
+        place = int(_key(key)[:13], 16) / 16**13  # from 0 to 1
+        split = "test" if place < share else "dev" if place < 2 * share else "train"
+        splits[split][id] = {own: 1 for own, _, _ in found}
     return queries, splits, counts
 
 
@@ -110,3 +119,8 @@ class Uncovered(StoredTexts):
 
 def _key(text: str) -> str:
     return hashlib.sha256(" ".join(text.lower().split()).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _path(id: str) -> str:
+    """Of PATH#3 the path."""
+    return re.sub(r"#\d+$", "", id)
