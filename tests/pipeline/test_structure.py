@@ -60,6 +60,12 @@ def test_what_stands_first_is_the_query(text, kind, query):
     assert sorted(f"{pair.query} {pair.rest}".split()) == sorted(text.replace("=", "").replace("# ", "").split())
 
 
+def test_the_name_of_a_file_is_no_query():
+    text = f"page-17\nOf dough\n\n{LONG}"  # as a loader puts the name above a text without a heading
+    assert structural_pair(text, "notes/page-17.txt#2") == ("title and body", "Of dough", LONG)
+    assert "page-17" in structural_pair(text, "other.txt").query
+
+
 @pytest.mark.parametrize("text", ["", "\n", "# ", "=====", "Dough", "Dough\n\nIs old.", "???\n\n!!!"])
 def test_what_is_too_short_gives_none(text):
     assert structural_pair(text) is None

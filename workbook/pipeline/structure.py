@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -31,12 +32,20 @@ class Pair(NamedTuple):
     rest: str
 
 
-def structural_pair(text: str) -> Pair | None:
+def structural_pair(text: str, id: str = "") -> Pair | None:
     """The query in a text; None where too little is left without it.
+
+    A file without a title has its name for one, which is no query: what follows it is looked at.
+
+    Args:
+        text: of a passage.
+        id: of the passage; of a file the path.
 
     >>> structural_pair("Dough\\n\\nFlour, water and salt are kneaded for ten minutes.").query
     'Dough'
     """
+    first, _, rest = text.strip().partition("\n")
+    text = rest if id and first == PurePosixPath(_path(id)).stem else text
     lines = [line for line in text.strip().split("\n") if re.search(r"\w", line) or not line.strip()]  # no underlines
     title, body = lines[0].strip("# \t\r") if lines else "", "\n".join(lines[1:]).strip()
     # The first line of a paragraph with breaks is no title: the next one is as long.
@@ -70,7 +79,7 @@ def structural_queries(
     counts: Counter[str] = Counter()
     passages: dict[str, list[tuple[str, str, str]]] = {}  # query in small letters -> passage id, kind, query
     for id, text in corpus.items():
-        if pair := structural_pair(text):
+        if pair := structural_pair(text, id):
             passages.setdefault(" ".join(pair.query.lower().split()), []).append((id, pair.kind, pair.query))
         else:
             counts["too short"] += 1
@@ -111,7 +120,7 @@ class Uncovered(StoredTexts):
 
     def _without_queries(self, ids: list[str], texts: list[str]) -> list[str]:
         pairs = [
-            structural_pair(text) if self.uncovered is None or id in self.uncovered else None
+            structural_pair(text, id) if self.uncovered is None or id in self.uncovered else None
             for id, text in zip(ids, texts, strict=True)
         ]
         return [pair.rest if pair else text for pair, text in zip(pairs, texts, strict=True)]
