@@ -20,7 +20,15 @@ from typing import Any
 import numpy as np
 
 from workbook.encoder import StaticEncoder
-from workbook.pipeline.data_stage import is_covered, read_qrels, read_queries, read_texts, searched_corpus, split_inputs
+from workbook.pipeline.data_stage import (
+    is_covered,
+    own_passages,
+    read_qrels,
+    read_queries,
+    read_texts,
+    searched_corpus,
+    split_inputs,
+)
 from workbook.pipeline.encoders import model_of
 from workbook.pipeline.manifests import MANIFEST, STARTED, read_json
 from workbook.pipeline.progress import progress
@@ -128,7 +136,7 @@ def encode_queries(work: Path, split: str, anew: bool = False) -> dict[str, str]
                 _write(job.folder / "vectors.npy", encoder.encode_query([queries[id] for id in ids]))
             if covered:
                 rest = searched_corpus(work, split)
-                _write(job.folder / "rest.npy", encoder.encode_document([rest[id] for id in ids]))
+                _write(job.folder / "rest.npy", encoder.encode_document([rest[id] for id in own_passages(work, split)]))
             job.finish()
         return {job.name: job.manifest["fingerprint"]}
 

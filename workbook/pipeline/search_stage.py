@@ -25,7 +25,15 @@ import numpy as np
 import torch
 
 from workbook.encoder import find_model
-from workbook.pipeline.data_stage import is_covered, read_qrels, read_queries, read_texts, searched_corpus, split_inputs
+from workbook.pipeline.data_stage import (
+    is_covered,
+    own_passages,
+    read_qrels,
+    read_queries,
+    read_texts,
+    searched_corpus,
+    split_inputs,
+)
 from workbook.pipeline.encode_stage import encode_queries, query_vectors, read_later, read_vectors, shard_name
 from workbook.pipeline.encoders import folder_fingerprint
 from workbook.pipeline.index_stage import graph_shards, open_index
@@ -433,9 +441,9 @@ def _queries(work: str, split: str) -> np.ndarray:
 
 
 def _rows_of(work: str, split: str) -> np.ndarray:
-    """The row of each query's own passage, whose id a structural query has."""
+    """The rows of the passages that the queries of a split were made from."""
     corpus = read_texts(work, "corpus")
-    return np.array([corpus.row(id) for id in read_qrels(work, split)])
+    return np.array([corpus.row(id) for id in own_passages(work, split)])
 
 
 def _texts_of(work: str, split: str, part: slice) -> list[str]:
