@@ -131,6 +131,9 @@ class BM25:
     Raises:
         ValueError: an argument is out of range.
 
+    >>> BM25().index({"a": "cats and dogs", "b": "dogs only"}).search({"q": "a cat, or cats"}, k=1)["q"].keys()
+    dict_keys(['a'])
+
     Equal to bm25s in each method. Source: Robertson and Zaragoza 2009; Kamphuis et al. 2020 for the
     variants; Lù 2024 for scoring ahead of time.
     """

@@ -66,6 +66,10 @@ def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes do not belong together.
 
+    >>> hidden = torch.tensor([[[2.0, 4.0], [4.0, 0.0], [9.0, 9.0]]])  # the third position is padding
+    >>> mean_pool(hidden, mask=torch.tensor([[1, 1, 0]]))
+    tensor([[3., 2.]])
+
     Source: Reimers and Gurevych 2019. Equal to sentence-transformers `Pooling("mean")`.
     """
     _check(hidden, mask)

@@ -58,6 +58,9 @@ def cos_sim(a: Tensor, b: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes do not belong together.
 
+    >>> cos_sim(torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0], [0.0, 3.0]]))
+    tensor([[1., 0.]])
+
     Equal to sentence-transformers `util.cos_sim`.
     """
     a, b = _matrices(a, b)
@@ -97,6 +100,10 @@ def top_k(
     Raises:
         ValueError: k or chunk_size is not positive, the shapes do not belong together, or a score is
             NaN; the message names the row it came from.
+
+    >>> scores, ids = top_k(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [3.0, 0.0], [2.0, 0.0]]), k=2)
+    >>> ids
+    tensor([[1, 2]])
 
     The same results as a faiss flat index.
     """

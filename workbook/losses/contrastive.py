@@ -71,6 +71,10 @@ def info_nce(
         ValueError: shapes do not belong together, the batch is empty, a number is out of range, or a name
             is unknown.
 
+    >>> alike = torch.ones(8, 4)  # every passage looks the same: a guess among eight costs log 8
+    >>> info_nce(alike, alike)
+    tensor(2.0794)
+
     Relations: equal to sentence-transformers `MultipleNegativesRankingLoss` with scale 1 / temperature.
     Masking by id is the loss's share of what its batch sampler NO_DUPLICATES does.
     Source: van den Oord et al. 2018; Li et al. 2023 (GTE); Lan et al. 2025 (hardness).

@@ -51,6 +51,10 @@ def evaluate(
         ValueError: a metric is unknown, there are no queries, ids are of different types, or a grade or a score is
             no number.
 
+    >>> found = evaluate({"q": {"a": 3, "b": 1}}, {"q": {"b": 2.0, "c": 1.5, "a": 1.0}}, ["recall@2", "mrr", "ndcg@3"])
+    >>> {metric: round(value, 3) for metric, value in found.items()}
+    {'recall@2': 0.5, 'mrr': 1.0, 'ndcg@3': 0.689}
+
     Equal to pytrec_eval, and ndcg_exp to ranx' ndcg_burges.
     """
     wanted = {name: parse(name) for name in metrics}
