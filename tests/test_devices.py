@@ -25,7 +25,7 @@ from workbook.late_interaction.plaid import PlaidIndex
 from workbook.late_interaction.residual_codec import ResidualCodec
 from workbook.mining import mine_hard_negatives
 from workbook.pretraining import MaskedLanguageModel, NextTokenModel, pretrain
-from workbook.pretraining.retromae import RetroMAE, attend
+from workbook.pretraining.retromae import RetroMAE
 from workbook.recipes import distilled
 from workbook.similarity import cos_sim, dot_score, euclidean_sim, normalize, top_k
 from workbook.sparse import SpladeEncoder, fit_splade, flops, splade_loss, splade_pool
@@ -218,7 +218,7 @@ def test_a_layer_with_two_streams_stays_on_its_device():
         block = EncoderBlock(D, 2, 8, 0.0)
         stream = torch.ones(B, T, D, device=ELSEWHERE)
         allowed = attention_mask(torch.ones(B, T, device=ELSEWHERE))
-        assert attend(block, stream, stream, allowed).device.type == ELSEWHERE
+        assert block(stream, allowed, stream).device.type == ELSEWHERE
 
 
 def test_mixed_devices_are_noticed():

@@ -43,6 +43,13 @@ def test_environment_yml_names_what_pyproject_names():
     assert found == expected
 
 
+def test_environment_yml_has_the_eight_packages_that_the_book_stands_on():
+    eight = {
+        "faiss-cpu", "ipywidgets", "nbval", "plotly", "pytorch-cpu", "sentence-transformers", "transformers", "umap-learn",
+    }  # fmt: skip
+    assert eight <= conda_requirements().keys()
+
+
 def test_constraints_pin_every_requirement():
     pinned = {
         canonical(name)
@@ -137,7 +144,7 @@ def test_every_public_name_says_what_it_is(path):
 
 def test_the_public_names_are_found():
     found = dict(public_parts(ROOT / "workbook/index/product_quantization.py"))
-    assert {"PQIndex", "PQIndex.ntotal", "PQIndex.search", "check_pieces"} <= found.keys()
+    assert {"PQIndex", "PQIndex.is_trained", "PQIndex.train", "check_pieces"} <= found.keys()
 
 
 REFERENCE = re.compile(r"`(workbook(?:\.\w+)+)(?:\([^`]*\))?`")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from workbook.pooling import (
     AttentionPool,
     attention_pool,
-    attention_weights,
+    attention_pool_weights,
     cls_pool,
     last_token_pool,
     max_pool,
@@ -30,7 +30,7 @@ MASK = torch.tensor([[1, 1, 0]])
 
 def learned_pool(hidden, mask):
     query = torch.randn(hidden.shape[-1], generator=torch.Generator().manual_seed(0))
-    return attention_pool(hidden, mask, query.to(hidden.dtype))
+    return attention_pool(hidden, mask, query)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_by_hand(name, expected):
 def test_attention_pool_by_hand():
     query = torch.tensor([1.0, 0.0])
     weight = torch.tensor([1.0, 3.0]).softmax(0)
-    assert torch.allclose(attention_weights(HIDDEN, MASK, query), torch.cat([weight, torch.zeros(1)])[None])
+    assert torch.allclose(attention_pool_weights(HIDDEN, MASK, query), torch.cat([weight, torch.zeros(1)])[None])
     assert torch.allclose(attention_pool(HIDDEN, MASK, query), (weight[:, None] * HIDDEN[0, :2]).sum(0)[None])
 
 
@@ -120,6 +120,35 @@ def test_masks_of_any_type_and_halves(name, kind):
     pool = POOLINGS.get(name, learned_pool)
     assert pool(HIDDEN.bfloat16(), MASK.to(kind)).dtype == torch.bfloat16
     assert torch.equal(pool(HIDDEN, MASK.to(kind)), pool(HIDDEN, MASK))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", [*POOLINGS, "attention"])
+def test_halves_are_summed_in_float32(name, dtype):
+    """What a half cannot hold on the way: 81,920 in float16, the sum of the token numbers, the number 362 in bfloat16."""
+    pool = POOLINGS.get(name, learned_pool)
+    for T, value in ((4096, 20.0), (362, 1.0), (2, 60_000.0)):
+        hidden = torch.full((1, T, 3), value, dtype=dtype)
+        assert torch.equal(pool(hidden, torch.ones(1, T)), hidden[:, 0])
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(3, 400, 8, generator=generator).to(dtype)
+    mask = torch.arange(400)[None] < torch.tensor([[400], [300], [7]])
+    outcomes = []
+    for x in (hidden.requires_grad_(), hidden.detach().float().requires_grad_()):
+        pooled = pool(x, mask)
+        outcomes.append((pooled.detach().to(dtype), torch.autograd.grad(pooled.sum(), x)[0].to(dtype)))
+    torch.testing.assert_close(*outcomes)
+    with torch.autocast("cpu", torch.bfloat16):  # which would take the product over tokens in bfloat16
+        again = pool(hidden.detach().float(), mask)
+    torch.testing.assert_close(again, pool(hidden.detach().float(), mask), atol=0, rtol=0)
+
+
+def test_attention_weights_of_halves_sum_to_one():
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(2, 500, 4, generator=generator).bfloat16()
+    weights = attention_pool_weights(hidden, torch.ones(2, 500), torch.ones(4).bfloat16())
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(2))
+    assert AttentionPool(4)(hidden, torch.ones(2, 500)).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("name", [*POOLINGS, "attention"])

@@ -8,6 +8,7 @@ from __future__ import annotations  # an older Python must get as far as the mes
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -176,58 +177,35 @@ def _bench(options: argparse.Namespace) -> int:
     return subprocess.call([sys.executable, "-m", "benchmarks", *options.names], cwd=ROOT, env=_one_thread())
 
 
-def _check(options: argparse.Namespace) -> int:
-    return _run_all(
-        [
-            *LINT,
-            [
-                "pytest",
-                "tests",
-                "-m",
-                "not slow and not parity and not browser",
-                "-n",
-                "2",
-                "--ignore=tests/notebooks/test_learner_edition.py",
-            ],
-        ]
-    )
-
-
-def _test(options: argparse.Namespace) -> int:
-    return _run_all(
-        [
-            *LINT,
-            ["pytest", "tests", "-m", "not browser", "-n", "2", "--dist", "loadfile"],
-            [
-                "pytest",
-                "--nbval",
-                "--nbval-current-env",
-                "--nbval-cell-timeout=120",
-                "notebooks",
-                "-n",
-                "2",
-                "--dist",
-                "loadfile",
-            ],
-            ["pytest", "tests/browser", "-m", "browser"],
-        ]
-    )
-
-
-LINT = (
-    ["ruff", "check", "."],
-    ["ruff", "format", "--check", "."],
-    ["mypy"],
+LINT = ("ruff check .", "ruff format --check .", "mypy")
+CHECK = (
+    *LINT,
+    "pytest tests -n 2 -m 'not slow and not parity and not browser' --ignore=tests/notebooks/test_learner_edition.py",
+    "tests.helpers.house",
+)
+TEST = (
+    *LINT,
+    "pytest tests -m 'not browser' -n 2 --dist loadfile --cov --cov-report=term:skip-covered",
+    "pytest notebooks --nbval --nbval-current-env --nbval-cell-timeout=1200 -n 2 --dist loadfile",
+    "pytest tests/browser -m browser",
 )
 
 
-def _run_all(steps: list[list[str]]) -> int:
+def _check(options: argparse.Namespace) -> int:
+    return _run_all(CHECK)
+
+
+def _test(options: argparse.Namespace) -> int:
+    return _run_all(TEST)
+
+
+def _run_all(steps: tuple[str, ...]) -> int:
     """Run every step, also after a failure, and say at the end which ones failed."""
     failed = []
     for step in steps:
-        print(f"→ {' '.join(step)}", flush=True)
-        if subprocess.call([sys.executable, "-m", *step], cwd=ROOT, env=_one_thread()):
-            failed.append(" ".join(step))
+        print(f"→ {step}", flush=True)
+        if subprocess.call([sys.executable, "-m", *shlex.split(step)], cwd=ROOT, env=_one_thread()):
+            failed.append(step)
     for name in failed:
         print(f"workbook: failed: {name}", file=sys.stderr)
     return int(bool(failed))

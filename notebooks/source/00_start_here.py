@@ -24,6 +24,7 @@
 # %%
 import numpy as np
 import torch
+from workbook.frontend import stopwatch
 
 from workbook import data
 
@@ -35,7 +36,6 @@ from workbook import data
 from workbook.bm25 import BM25
 from workbook.exercises import check, predict, quiz
 from workbook.figures import explore
-from workbook.frontend import stopwatch
 
 passages = {
     "1": "Acute myocardial infarction: crushing chest pain that spreads into the left arm, and cold sweat.",

@@ -169,8 +169,11 @@ def test_a_damaged_or_foreign_adapter_is_refused_and_changes_nothing(tmp_path):
         ({"lora_alpha": 4.0}, "belongs to another adapter_model"),  # a kill between the two files
         ({"use_dora": True}, "use_dora"),
         ({"peft_type": "IA3"}, "IA3"),
-        ({"target_modules": ["query"]}, "belongs to another model"),
+        ({"peft_type": "IA3", "r": None, "bias": None, "init_ia3_weights": True}, "peft_type='IA3'"),
+        ({"target_modules": ["query"]}, r"holds .*value.lora_A, which its target_modules \['query'\] leave out"),
         ({"target_modules": ["nothing"]}, "nothing"),
+        ({"rank_pattern": {"query": 2}}, r"belongs to another model: .*lora_A is \(3, 16\) there, and here \(2, 16\)"),
+        ({"a_field_of_tomorrow": 1}, "a_field_of_tomorrow=1"),
     ):
         (tmp_path / CONFIG).write_text(json.dumps(json.loads(config) | change))
         with pytest.raises(ValueError, match=message):
@@ -185,6 +188,17 @@ def test_a_damaged_or_foreign_adapter_is_refused_and_changes_nothing(tmp_path):
             load_adapter(encoder, tmp_path)
     assert torch.equal(weights(encoder), before)
     assert all(p.requires_grad for p in encoder.parameters())
+    for gone in ("peft_type", "r", "lora_alpha", "lora_dropout", "target_modules"):
+        (tmp_path / CONFIG).write_text(json.dumps({k: v for k, v in json.loads(config).items() if k != gone}))
+        with pytest.raises(ValueError, match="damaged"):
+            load_adapter(encoder, tmp_path)
+
+
+def test_loading_leaves_the_global_random_state(tmp_path):
+    save_adapter(add_lora(transformer()), tmp_path)
+    encoder, state = transformer(), torch.get_rng_state()
+    load_adapter(encoder, tmp_path)
+    assert torch.equal(state, torch.get_rng_state())
 
 
 @pytest.mark.parametrize(

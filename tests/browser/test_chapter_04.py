@@ -8,7 +8,7 @@ from tests.helpers.lab import jupyterlab, open_notebook, page, require_chromium,
 from workbook.book.environment import ROOT
 from workbook.book.learner import start
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(3600)]
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_the_temperature_slider_moves_the_figure(learn, tmp_path):
     quick = {"WORKBOOK_STEP_DIVISOR": "20", "WORKBOOK_LEARN": str(learn), "PYTHONPATH": str(ROOT)}
     with jupyterlab(learn, tmp_path / "jupyter", **quick) as address, page() as view:
         open_notebook(view, address, "04_infonce.ipynb")
-        run_all(view, timeout=600)
+        run_all(view, timeout=1800)
         outputs = view.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
         assert outputs.count() == 0
         bars = "() => [...document.querySelectorAll('.js-plotly-plot')][0]._fullData[0].y.map(Number)"
@@ -32,8 +32,8 @@ def test_the_temperature_slider_moves_the_figure(learn, tmp_path):
         before = view.evaluate(bars)
         for value in ("0.02", "0.05", "0.1", "0.2"):
             handle.press("ArrowRight")  # takes the focus, which the last cell of a run may have taken away
-            view.locator(".widget-readout").first.filter(has_text=value).wait_for(timeout=20_000)
-        view.wait_for_function(f"before => JSON.stringify(({bars})()) !== before", arg=_json(before), timeout=20_000)
+            view.locator(".widget-readout").first.filter(has_text=value).wait_for(timeout=200_000)
+        view.wait_for_function(f"before => JSON.stringify(({bars})()) !== before", arg=_json(before), timeout=200_000)
         after = view.evaluate(bars)
         assert after[0] < before[0]  # a higher temperature takes weight from the own passage
         assert "not started" in view.locator(".jp-Notebook").inner_text()

@@ -16,7 +16,7 @@ from tests.helpers.lab import jupyterlab, open_notebook, page, require_chromium,
 from workbook.book.environment import ROOT
 from workbook.figures.plain import spec
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(3600)]
 
 FIGURES = """from tests.browser.test_stored_figures import annotations_and_shapes, more_and_fewer_traces
 from workbook.figures import explore
@@ -54,8 +54,8 @@ def view(tmp_path_factory):
     (folder / "lab/touch.ipynb").write_text(notebook(FIGURES, SEARCH))
     with jupyterlab(folder / "lab", folder / "jupyter", PYTHONPATH=str(ROOT)) as address, page() as view:
         open_notebook(view, address, "touch.ipynb")
-        run_all(view, timeout=300)
-        view.wait_for_selector(".js-plotly-plot .main-svg >> nth=0", timeout=60_000)
+        run_all(view, timeout=1800)
+        view.wait_for_selector(".js-plotly-plot .main-svg >> nth=0", timeout=300_000)
         yield view
 
 
@@ -100,13 +100,13 @@ def test_a_reader_searches_with_both_systems(view):
     assert "diabetes" in results.inner_text().lower()
     box.fill("heart attack")
     box.press("Enter")
-    results.filter(has_text="eart").wait_for(timeout=20_000)
+    results.filter(has_text="eart").wait_for(timeout=200_000)
     words, dense = (results.locator("td").nth(i).locator("p").count() for i in (0, 1))
     assert words >= 1
     assert dense == 4
     box.fill("zzzz")
     view.get_by_role("button", name="Search").click()
-    results.filter(has_text="no passage holds any of these words").wait_for(timeout=20_000)
+    results.filter(has_text="no passage holds any of these words").wait_for(timeout=200_000)
 
 
 def test_the_console_holds_no_error(view):

@@ -1,7 +1,10 @@
 """One type for every collection: what it gives, and what it refuses."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.helpers import published as p
 from workbook import data
 from workbook.data.collection import Collection, fingerprint, sha256
 
@@ -80,13 +83,54 @@ def test_a_lone_surrogate_has_a_fingerprint_too():
     assert len(sha256("\udcff")) == 64
 
 
-def test_load_names_what_there_is_where_a_name_is_wrong():
-    with pytest.raises(
-        FileNotFoundError,
-        match=r"no collection 'pydoc'; expected toy, pydocs, pydocs-code, planted, planted-N, or a folder .* or a public "
-        r"collection: msmarco-p",
-    ):
+def test_a_name_that_is_wrong_is_answered_with_near_ones_or_with_all():
+    with pytest.raises(FileNotFoundError, match=r"^no collection and no folder 'pydoc'; did you mean pydocs or .*\?$"):
         data.load("pydoc")
+    with pytest.raises(FileNotFoundError, match=r"did you mean beir/scifact or "):
+        data.load("beir/scifct")
+    with pytest.raises(FileNotFoundError, match=r"'zzz'; collections are toy, pydocs, .*msmarco-passage, .*planted-N"):
+        data.load("zzz")
+
+
+@pytest.mark.parametrize("given", ["./mydta", "mydta/", "../here/mydta", "here/mydta", Path("mydta"), "{tmp}/mydta"])
+def test_a_path_that_is_wrong_is_answered_with_what_stands_beside_it(tmp_path, monkeypatch, given):
+    (tmp_path / "here/mydata").mkdir(parents=True)
+    (tmp_path / "here/other").mkdir()
+    monkeypatch.chdir(tmp_path if str(given).startswith("here") else tmp_path / "here")
+    given = given.format(tmp=tmp_path / "here") if isinstance(given, str) else given
+    with pytest.raises(FileNotFoundError, match=r"^no such folder or file: \S+mydta; did you mean mydata\?$"):
+        data.load(given)
+
+
+def test_of_a_path_the_first_part_that_is_missing_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"^no such folder or file: \S+nothing$"):
+        data.load(tmp_path / "nothing/of/this")
+
+
+def test_queries_without_a_relevant_passage_are_counted_by_split_and_make_no_fault():
+    """As in WikiQA: a query with grades of 0 alone. A query of another split, or of none, is not meant."""
+    qrels = {"a": {"1": 1}, "b": {"1": 0}, "c": {"2": 2, "1": 0}}
+    splits = {"train": ("a",), "test": ("b", "c")}
+    mixed = Collection("mixed", {"1": "one", "2": "two"}, dict.fromkeys("abcd", "?"), qrels, splits)
+    assert mixed.unjudged_queries == {"test": ("b",)}
+    assert mixed.split("train").unjudged_queries == {}
+
+
+def test_a_folder_with_such_queries_says_so_in_memory_and_from_the_disk(tmp_path):
+    p.write_jsonl(tmp_path / "in/corpus.jsonl", [{"_id": "1", "text": "one"}])
+    p.write_jsonl(tmp_path / "in/queries.jsonl", [{"_id": id, "text": "?"} for id in "abc"])
+    p.write(tmp_path / "in/qrels/train.tsv", "a\t1\t1\n")
+    p.write(tmp_path / "in/qrels/test.tsv", "b\t1\t0\nc\t1\t1\n")
+    note = r"1 of 2 queries of test have no relevant passage; a mean counts each as 0"
+    for place, store in (("in", None), ("in", tmp_path / "stored"), ("stored", None)):
+        with pytest.warns(UserWarning, match=note):
+            docs = data.load(tmp_path / place, store=store)
+        assert not docs.problems
+        assert docs.problems.notes == [note]
+        assert str(docs.problems) == f"nothing was dropped\n{note}"
+        assert docs.unjudged_queries == {"test": ("b",)}
+    with pytest.warns(UserWarning, match=note):
+        data.load(tmp_path / "in", strict=True)  # it is no fault
 
 
 def test_a_named_collection_is_read_once():

@@ -18,7 +18,7 @@ from workbook import data
 from workbook.data import MalformedFile
 from workbook.data.problems import Problems
 from workbook.data.public.archives import UnsafeArchive, unpack
-from workbook.data.readers.beir import is_whole
+from workbook.data.readers.texts import whole_grade
 from workbook.data.stored.storage import open_texts, store_texts
 
 BAD_NUMBER = "9" * 5_000  # more digits than Python reads
@@ -66,18 +66,24 @@ def test_numbers_are_ids_and_an_id_of_many_digits_is_one_too(tmp_path):
     assert set(read.corpus) == {"7", "good", BAD_NUMBER}
 
 
-@pytest.mark.parametrize("text", ["-+5", "++5", "", "-", "٣", "²", BAD_NUMBER, "1.0", "1 ", "1_0", "1234567890"])
+@pytest.mark.parametrize(
+    "text", ["-+5", "++5", "", "-", "٣", "²", BAD_NUMBER, "1.5", "1,0", "1_0", "0x1", "1e1", "nan", "inf", "1234567890"]
+)
 def test_what_is_no_whole_grade(text, tmp_path):
-    assert not is_whole(text)
+    assert whole_grade(text) is None
     folder = small(tmp_path, '{"_id": "good", "text": "text"}\n')
     p.write(folder / "qrels/test.tsv", f"query-id\tcorpus-id\tscore\nq\tgood\t{text}\n")
     with pytest.raises(MalformedFile, match=r"test\.tsv, line 2"):
         data.load(folder, strict=True)
 
 
-@pytest.mark.parametrize("text", ["0", "3", "-1", "+2", "007", "123456789"])
-def test_what_is_a_whole_grade(text):
-    assert is_whole(text)
+@pytest.mark.parametrize(
+    ("text", "grade"),
+    [("0", 0), ("3", 3), ("-1", -1), ("+2", 2), ("007", 7), ("123456789", 123456789), ("1.0", 1), ("2.", 2), ("1 ", 1),
+     ("1.000000000000000000e+00", 1), ("-0.0", 0), (2.0, 2), (3, 3), (True, 1)],
+)  # fmt: skip
+def test_what_is_a_whole_grade(text, grade):
+    assert whole_grade(text) == grade
 
 
 @pytest.mark.parametrize(

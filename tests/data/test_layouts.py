@@ -55,8 +55,8 @@ def test_msmarco_gzipped_in_a_folder_below_gives_the_same(tmp_path):
         ("collection.tsv", "0\tone\n1\t\n", "collection.tsv, line 2: expected id and text"),
         ("collection.tsv", "0\tone\n1\ttwo, but the copy broke o", "collection.tsv, line 2: expected a newline at the end"),
         ("collection.tsv", b"0\tone\n1\tcaf\xe9\n", "collection.tsv, line 2: expected text in UTF-8, got the byte 0xe9"),
-        ("qrels.train.tsv", "121352\t0\t0\n", "qrels.train.tsv, line 1: expected query id, 0 or Q0, passage id and a whole"),
-        ("qrels.train.tsv", "121352\t0\t0\t1.5\n", "qrels.train.tsv, line 1: expected query id, 0 or Q0"),
+        ("qrels.train.tsv", "121352\t0\t0\t1\n121352\t0\t1\n", "qrels.train.tsv, line 2: expected query id, (0 or Q0,) passage id and a whole"),
+        ("qrels.train.tsv", "121352\t0\t0\t1.5\n", "qrels.train.tsv, line 1: expected query id, (0 or Q0,)"),
         ("qrels.train.tsv", "121352\t0\t99\t1\n", "qrels.train.tsv, line 1: expected a passage id of collection.tsv, got '99'"),
         ("2019qrels-pass.txt", "19335 Q0 1 0\n19335 Q0 1 2\n", "2019qrels-pass.txt, line 2: expected each judgement once"),
     ],
@@ -72,6 +72,35 @@ def test_a_broken_line_of_msmarco_is_named_or_skipped_and_counted(tmp_path, name
     assert "0" in docs.corpus
 
 
+@pytest.mark.parametrize("name", ["collection.tsv", "collection.tsv.gz", "queries.train.tsv", "queries.dev.tsv.gz"])
+@pytest.mark.parametrize(
+    "header", ["pid\tpassage", "id\ttext", "_id\tcontents", "Passage ID\tPassage Text", "query_id\tquery", "qid\tText",
+               "DocNo\tdocument", "doc-id\tBody", "\ufeffid\ttext"],
+)  # fmt: skip
+def test_a_header_of_msmarcos_texts_is_reported_and_never_a_text(tmp_path, name, header):
+    folder = p.msmarco(tmp_path)
+    plain = data.load(folder)
+    content = p.MSMARCO[name.removesuffix(".gz")]
+    (folder / name.removesuffix(".gz")).unlink()
+    p.write(folder / name, f"{header}\r\n{content}")
+    with pytest.warns(UserWarning, match=rf"{name}, line 1: expected id and text from the first line on"):
+        docs = data.load(folder)
+    assert docs.problems.counts == {"header": 1}
+    assert (docs.corpus, docs.queries, docs.qrels, docs.splits) == (
+        plain.corpus, plain.queries, plain.qrels, plain.splits,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("line", ["0\ttext", "id7\ttext", "id\tthe text of the first passage", "query\ttext", "\tid"])
+def test_a_first_text_that_is_no_header_stays(tmp_path, line):
+    assert not msmarco.is_header(*line.split("\t"))
+
+
+def test_judgements_of_msmarco_may_have_a_header_and_floating_grades(tmp_path):
+    folder = p.msmarco(tmp_path, **{"qrels.dev.small.tsv": "query_id Q0 doc_id rel\n1048578 0 3 1.0\n"})
+    assert data.load(folder, strict=True).split("dev.small").qrels == {"1048578": {"3": 1}}
+
+
 def test_a_split_that_contradicts_another_is_reported(tmp_path):
     folder = p.msmarco(tmp_path, **{"qrels.dev.small.tsv": "1048578\t0\t3\t0\n"})
     with pytest.raises(
@@ -80,7 +109,7 @@ def test_a_split_that_contradicts_another_is_reported(tmp_path):
         data.load(folder, strict=True)
 
 
-@pytest.mark.parametrize("missing", ["collection.tsv", "queries", "qrels"])
+@pytest.mark.parametrize("missing", ["collection.tsv", "queries"])
 def test_what_is_missing_of_msmarco_is_named(tmp_path, missing):
     p.msmarco(tmp_path)
     for path in list(tmp_path.iterdir()):
@@ -374,7 +403,7 @@ def test_a_language_or_split_that_is_not_there_is_said_with_those_that_are(tmp_p
 
 def test_folders_that_only_look_like_languages_are_none(tmp_path):
     p.write(tmp_path / "my-corpus/notes.txt", "mine")
-    with pytest.raises(FileNotFoundError, match="no collection"):
+    with pytest.raises(FileNotFoundError, match=r"no such folder or file: \S+my$"):
         data.load(tmp_path / "my")
     assert mteb.languages_of({"my-corpus", "de-queries", "en-corpus", "en-queries", "corpus", "queries"}) == ["en"]
 
@@ -429,12 +458,18 @@ def test_data_sets_of_the_library_in_memory():
 
 
 def test_a_folder_in_no_layout_says_what_it_holds_and_what_would_do(tmp_path):
-    p.write(tmp_path / "notes.txt", "hello")
+    p.write(tmp_path / "notes.pdf", "hello")
     (tmp_path / "pictures").mkdir()
     with pytest.raises(FileNotFoundError) as error:
         data.load(tmp_path)
-    assert "It holds notes.txt, pictures/. Expected one of:" in str(error.value)
-    for layout in ("BEIR: corpus.jsonl", "MS MARCO: collection.tsv", "SQuAD", "CodeSearchNet", "Hugging Face"):
+    assert "It holds notes.pdf, pictures/. Expected one of:" in str(error.value)
+    for layout in (
+        "BEIR, Hugging Face: corpus.jsonl",
+        "MS MARCO: collection.tsv",
+        "SQuAD",
+        "CodeSearchNet",
+        "your own",
+    ):
         assert layout in str(error.value)
 
 

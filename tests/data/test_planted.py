@@ -17,7 +17,7 @@ from workbook.data.content_words import content_words
 from workbook.data.planted import names, planted, write_beir, write_msmarco
 from workbook.data.planted.draws import FAMILY, PASSAGE, draw, draws
 from workbook.data.planted.fillers import about, around, boilerplate, introductions
-from workbook.data.planted.kinds_more import KINDS
+from workbook.data.planted.kinds import KINDS
 from workbook.data.planted.passages import BLOCK, get_family, make_block
 from workbook.data.planted.values import VALUES
 from workbook.data.planted.world import NAMESAKE

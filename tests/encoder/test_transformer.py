@@ -126,7 +126,7 @@ def test_attention_maps_are_those_of_the_forward_pass():
     assert (maps[0][1, :, :3, 3:] == 0).all()
     block = encoder.blocks[0]
     hidden = encoder.embeddings(ids, mask)
-    value = block.attention.split(hidden)[2]
+    value = split_heads(block.attention.value(hidden), 4)
     by_hand = block.attention.output((maps[0] @ value).transpose(1, 2).flatten(2))
     torch.testing.assert_close(by_hand, block.attention(hidden, attention_mask(mask)), rtol=0, atol=1e-6)
 

@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from workbook import exercises
+from workbook.exercises import catalogue, checking, quiz
 
 
 @pytest.fixture
@@ -20,8 +20,9 @@ def chapter_99(learn, monkeypatch):
     from tests.helpers import sample
 
     module = types.ModuleType("workbook.exercises.chapter_99")
-    module.EXERCISES, module.QUESTIONS = (sample.EXERCISE,), sample.QUESTIONS
+    module.EXERCISES = (sample.EXERCISE,)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(exercises, "chapters", lambda: ["99"])
-    monkeypatch.setattr(exercises, "_HINTS_SHOWN", {})
+    monkeypatch.setattr(quiz, "FOLDER", sample.FOLDER)
+    monkeypatch.setattr(catalogue, "chapters", lambda: ["99"])
+    monkeypatch.setattr(checking, "_HINTS_SHOWN", {})
     return sample

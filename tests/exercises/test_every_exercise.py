@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from workbook.exercises import EXERCISES, chapters, compare, reveal
+from workbook.exercises import EXERCISES, compare, reveal
+from workbook.exercises.catalogue import chapters
 from workbook.exercises.engine import examine
 from workbook.exercises.quiz import questions
 from workbook.exercises.solution import solution

@@ -112,9 +112,9 @@ def page(width: int = 1400, height: int = 1000) -> Iterator:
 
 def open_notebook(view, address: str, name: str) -> None:
     """Open a notebook and wait until JupyterLab has drawn it."""
-    view.goto(f"{address}/lab/tree/{name}?reset", timeout=120_000)
-    view.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
-    view.wait_for_function("() => window.jupyterapp && window.jupyterapp.shell.currentWidget", timeout=60_000)
+    view.goto(f"{address}/lab/tree/{name}?reset", timeout=600_000)
+    view.wait_for_selector(".jp-Notebook .jp-Cell", timeout=600_000)
+    view.wait_for_function("() => window.jupyterapp && window.jupyterapp.shell.currentWidget", timeout=300_000)
 
 
 def run_all(view, timeout: float) -> None:
@@ -122,7 +122,7 @@ def run_all(view, timeout: float) -> None:
     view.wait_for_function(
         "() => { const s = window.jupyterapp.shell.currentWidget?.sessionContext?.session;"
         " return s && s.kernel && s.kernel.status === 'idle'; }",
-        timeout=120_000,
+        timeout=600_000,
     )
     view.evaluate(
         "() => { window.finished = false; window.jupyterapp.commands.execute('notebook:run-all-cells')"

@@ -5,16 +5,19 @@ show of the real ones (docs/data.md says which). Lines that are quoted there are
 queries.train.tsv and of sts-train.csv, the first ids of SQuAD, SciFact and Natural Questions.
 """
 
+import bz2
 import gzip
 import json
+import lzma
 from pathlib import Path
 
 
 def write(path: Path, content: str | bytes) -> Path:
-    """A file, gzipped where its name says so."""
+    """A file, packed where its name says so."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
-    path.write_bytes(gzip.compress(data) if path.name.endswith(".gz") else data)
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}.get(path.suffix, bytes)
+    path.write_bytes(pack(data))
     return path
 
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from workbook.index.quantize import (
     binary_search,
-    bytes_per_vector,
     dequantize_embeddings,
     hamming_search,
     quantization_ranges,
     quantize_embeddings,
     scalar_search,
+    vector_bytes,
 )
 from workbook.index.rescore import funnel_search, rescore
 
@@ -73,11 +73,11 @@ def test_tensors_and_nothing_are_quantized_too():
     for precision in ("float32", "int8", "uint8", "binary", "ubinary"):
         codes = quantize_embeddings(x, precision)
         assert (quantize_embeddings(torch.from_numpy(x), precision) == codes).all()
-        assert codes.nbytes == len(x) * bytes_per_vector(16, precision)
+        assert codes.nbytes == len(x) * vector_bytes(16, precision)
         nothing = quantize_embeddings(x[:0], precision)
         assert (nothing.shape, nothing.dtype) == ((0, codes.shape[1]), codes.dtype)
-    assert [bytes_per_vector(384, p) for p in ("float32", "int8", "ubinary")] == [1536, 384, 48]
-    assert bytes_per_vector(9, "binary") == 2
+    assert [vector_bytes(384, p) for p in ("float32", "int8", "ubinary")] == [1536, 384, 48]
+    assert vector_bytes(9, "binary") == 2
 
 
 @pytest.mark.parametrize("precision", ["int8", "uint8"])
@@ -185,7 +185,7 @@ NAN = np.array([[0.0, 1.0], [np.nan, 1.0]])
     ("call", "message"),
     [
         (lambda: quantize_embeddings(vectors(3), "int4"), "precision must be one of"),
-        (lambda: bytes_per_vector(8, "half"), "precision must be one of"),
+        (lambda: vector_bytes(8, "half"), "precision must be one of"),
         (lambda: quantize_embeddings(vectors(1), "int8"), "at least two vectors.*got 1.*calibration_embeddings"),
         (lambda: quantize_embeddings(np.zeros((3, 4), np.int8), "int8"), "codes cannot be quantized again"),
         (lambda: quantize_embeddings(vectors(3)[0], "int8"), r"must be \(N, D\) floats, got \(16,\)"),

@@ -108,9 +108,7 @@ def test_new_markers_start_as_the_mean_and_old_ones_are_used():
     ours = ColbertEncoder(TOKENIZER, backbone, 8)
     assert backbone.config["vocab_size"] == len(backbone.word.weight) == size + 2
     assert torch.equal(backbone.word.weight[:size], old)
-    assert torch.allclose(
-        backbone.word.weight[[ours.query_marker, ours.document_marker]], old.mean(dim=0).expand(2, -1)
-    )
+    assert torch.allclose(backbone.word.weight[ours.query_marker + ours.document_marker], old.mean(dim=0).expand(2, -1))
     assert backbone.word.weight.requires_grad
     again = ColbertEncoder(ours.query_tokenizer, backbone, 8)
     assert (again.query_marker, len(backbone.word.weight)) == (ours.query_marker, size + 2)
@@ -120,7 +118,7 @@ def test_new_markers_start_as_the_mean_and_old_ones_are_used():
 def test_a_hugging_face_backbone_grows_too_and_leaves_the_random_state(tmp_path):
     from transformers import BertConfig, BertModel
 
-    from workbook.encoder.saving import HuggingFaceBackbone
+    from workbook.encoder.hugging_face import HuggingFaceBackbone
 
     size = TOKENIZER.get_vocab_size()
     config = BertConfig(
@@ -153,7 +151,8 @@ def test_it_learns_which_passage_belongs_to_a_query_without_a_word_in_common():
 
     ours = encoder(embedding_size=16)
     before = recall(ours)
-    history = fit_colbert(ours, TRANSLATED, steps=150, batch_size=18, lr=0.01, temperature=0.5)
+    # Five seeds and three instruction sets all reached 1.0; at temperature 0.5 some stopped at 0.64.
+    history = fit_colbert(ours, TRANSLATED, steps=200, batch_size=18, lr=0.01, temperature=0.1)
     assert before < 0.2  # chance is 1 in 36
     assert recall(ours) > 0.8
     assert history[-1]["loss"] < 0.3 * history[0]["loss"]

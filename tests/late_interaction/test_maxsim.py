@@ -8,11 +8,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from workbook.late_interaction.maxsim import (
     EMPTY_SCORE,
-    chunks,
     colbert_loss,
     maxsim,
+    maxsim_one,
     maxsim_padded,
     maxsim_search,
+    passage_chunks,
     segment_max,
     token_alignments,
     token_rows,
@@ -122,11 +123,32 @@ def test_more_query_tokens_than_are_scored_together():
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_sums_in_float32(dtype):
+@pytest.mark.parametrize("gradient", [False, True])
+def test_half_precision_is_scored_in_float32(dtype, gradient):
+    query, passages, lengths = ragged(2, [3, 5, 5], D=64, dtype=torch.float32)
+    query, passages = 30 * query.to(dtype), 30 * passages.to(dtype)
+    full, is_token = padded(passages, lengths)
+    expected = maxsim(query.float(), passages.float(), lengths)
+    passages.requires_grad_(gradient)
+    for scores in (maxsim(query, passages, lengths), maxsim_padded(query, full, is_token)):
+        assert scores.dtype == torch.float32
+        torch.testing.assert_close(scores, expected, rtol=1e-6, atol=1e-2)  # scores of 100,000
+    # In bfloat16 257 is 256, and the two passages would tie.
+    query, passages = torch.ones(1, 2, dtype=dtype), torch.tensor([[256, 1], [256, 0]], dtype=dtype)
+    assert maxsim(query, passages, torch.tensor([1, 1])).tolist() == [257, 256]
+    assert maxsim_padded(query[None], passages[:, None]).tolist() == [[257, 256]]
+    assert [maxsim_one(query, passage[None]).item() for passage in passages] == [257, 256]
+    assert token_alignments(query, passages)[1].tolist() == [257]
+    assert segment_max(passages.T, torch.tensor([2])).tolist() == [[256], [1]]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_passages_may_be_stored_in_another_precision(dtype):
     query, passages, lengths = ragged(2, [3, 5], dtype=torch.float32)
-    scores = maxsim(query.to(dtype), passages.to(dtype), lengths)
-    assert scores.dtype == torch.float32
-    assert torch.allclose(scores, maxsim(query, passages, lengths), atol=0.1)
+    stored = passages.to(dtype)
+    scores = maxsim(query, stored, lengths)
+    assert scores.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    torch.testing.assert_close(scores, maxsim(query.to(scores.dtype), stored.to(scores.dtype), lengths))
 
 
 def test_nan_is_not_hidden():
@@ -174,9 +196,9 @@ def test_segment_max_by_hand():
 
 
 def test_chunks_hold_whole_passages_and_all_of_them():
-    found = list(chunks(torch.tensor([3, 3, 0, 10, 1, 1]), 6))
+    found = list(passage_chunks(torch.tensor([3, 3, 0, 10, 1, 1]), 6))
     assert found == [(0, 3, 0, 6), (3, 4, 6, 16), (4, 6, 16, 18)]
-    assert list(chunks(torch.tensor([], dtype=torch.long), 6)) == []
+    assert list(passage_chunks(torch.tensor([], dtype=torch.long), 6)) == []
 
 
 def test_token_rows_by_hand():
@@ -204,8 +226,8 @@ def test_the_loss_by_hand():
     assert torch.isclose(colbert_loss(query[:1], equal, torch.ones(2, 1)), torch.tensor(2.0).log())
 
 
-class Letters:
-    """An encoder without weights: one vector per letter."""
+class OneHot:
+    """An encoder without weights: one vector per character."""
 
     def encode_query(self, texts):
         return torch.stack(
@@ -213,26 +235,26 @@ class Letters:
         ).float()
 
     def encode_document(self, texts):
-        letters = torch.tensor([ord(c) % 32 for t in texts for c in t], dtype=torch.long)
-        return torch.nn.functional.one_hot(letters, 32).float(), torch.tensor([len(t) for t in texts])
+        characters = torch.tensor([ord(c) % 32 for t in texts for c in t], dtype=torch.long)
+        return torch.nn.functional.one_hot(characters, 32).float(), torch.tensor([len(t) for t in texts])
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 100])
 def test_search_ranks_by_score_then_by_the_order_of_the_corpus(chunk_size):
     corpus = {"one": "xyz", "two": "cabs", "three": "bag", "four": "abc"}
-    run = maxsim_search(Letters(), corpus, {"q": "abc", "r": "xyz"}, k=3, chunk_size=chunk_size)
+    run = maxsim_search(OneHot(), corpus, {"q": "abc", "r": "xyz"}, k=3, chunk_size=chunk_size)
     assert list(run["q"].items()) == [("two", 3.0), ("four", 3.0), ("three", 2.0)]
     assert list(run["r"].items()) == [("one", 3.0), ("two", 0.0), ("three", 0.0)]
-    assert len(maxsim_search(Letters(), corpus, {"q": "abc"}, k=99)["q"]) == 4
-    assert maxsim_search(Letters(), {}, {"q": "abc"}) == {"q": {}}
+    assert len(maxsim_search(OneHot(), corpus, {"q": "abc"}, k=99)["q"]) == 4
+    assert maxsim_search(OneHot(), {}, {"q": "abc"}) == {"q": {}}
 
 
 def test_search_takes_the_vectors_of_the_corpus_if_they_are_there():
     corpus, queries = {"one": "xyz", "two": "cabs", "three": "bag", "four": "abc"}, {"q": "abc", "r": "xyz"}
-    known = Letters().encode_document(list(corpus.values()))
-    assert maxsim_search(Letters(), corpus, queries, 3, 2, known) == maxsim_search(Letters(), corpus, queries, 3)
+    known = OneHot().encode_document(list(corpus.values()))
+    assert maxsim_search(OneHot(), corpus, queries, 3, 2, known) == maxsim_search(OneHot(), corpus, queries, 3)
     with pytest.raises(ValueError, match="the vectors of 1 passages, got those of 4"):
-        maxsim_search(Letters(), {"one": "xyz"}, queries, corpus_embeddings=known)
+        maxsim_search(OneHot(), {"one": "xyz"}, queries, corpus_embeddings=known)
 
 
 # --- what does not belong together --------------------------------------------------------------
@@ -254,7 +276,7 @@ def test_search_takes_the_vectors_of_the_corpus_if_they_are_there():
         (lambda q, p, n: token_alignments(q[0], p[:0]), "T ≥ 1"),
         (lambda q, p, n: colbert_loss(q, p[None], torch.ones(1, 5)), "a passage for each query"),
         (lambda q, p, n: colbert_loss(q[:1], p[None], torch.ones(1, 5), temperature=0), "positive temperature"),
-        (lambda q, p, n: maxsim_search(Letters(), {}, {}, k=0), "k and chunk_size"),
+        (lambda q, p, n: maxsim_search(OneHot(), {}, {}, k=0), "k and chunk_size"),
     ],
 )
 def test_errors_say_what_to_do(call, says):

@@ -90,7 +90,7 @@ def server():
 
 
 def asking(server, **options):
-    return OpenAICompatible(server.url, "tiny", **{"backoff": 0.01, "timeout": 5.0, **options})
+    return OpenAICompatible(server.url, "tiny", **{"backoff": 0.01, "timeout": 60.0, **options})
 
 
 # --- a request ------------------------------------------------------------------------------------

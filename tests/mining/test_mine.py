@@ -19,7 +19,6 @@ from workbook.mining import (
     mine_hard_negatives,
     mine_in_rounds,
     training_tuples,
-    write_negatives,
 )
 from workbook.mining.candidates import candidates
 from workbook.mining.filters import (
@@ -27,7 +26,7 @@ from workbook.mining.filters import (
     keeps_absolute_margin,
     keeps_relative_margin,
     keeps_within,
-    rescore,
+    score_with_cross_encoder,
 )
 from workbook.train import fit
 
@@ -126,6 +125,18 @@ def test_labeled_pairs_hold_each_positive_and_each_negative():
         ("0 degrees", "5", 0.0),
         ("0 degrees", "10", 0.0),
     ]
+
+
+def test_vectors_in_half_precision_are_compared_in_float32():
+    class Half(Angles):  # in float16 the cosines of 0.1 and of 0.2 degrees are both 1
+        def encode_query(self, texts):
+            return super().encode_query(texts).astype(np.float16)
+
+        encode_document = encode_query
+
+    mined = mine(corpus={"p": "45", "a": "0.4", "b": "0.2", "c": "0.1"}, source=Half(), num_negatives=3)
+    assert ids(mined) == ["c", "b", "a"]
+    assert len(set(mined.negatives["q"].values())) == 3
 
 
 # --- what is right is never a negative ------------------------------------------------------------
@@ -418,7 +429,7 @@ def test_on_planted_data_each_filter_finds_the_unlabelled_answers_and_what_it_co
     right = {corpus[passage] for passages in truth.values() for passage in passages}
     rng = random.Random(1)
     reader = Reader({text: float((text in right) == (rng.random() < 0.75)) for text in corpus.values()})
-    read = rescore(found, reader, queries, corpus)
+    read = score_with_cross_encoder(found, reader, queries, corpus)
     report = filter_report(found.run(), read.run(keeps_within(read.scores, max_score=0.5)), truth)
     assert 0.6 < report["recall"] < 0.9
     assert 0.1 < report["lost"] < 0.4
@@ -426,47 +437,6 @@ def test_on_planted_data_each_filter_finds_the_unlabelled_answers_and_what_it_co
     mined = mine_hard_negatives(queries, corpus, qrels, Angles(), absolute_margin=0.0, num_negatives=3)
     assert all(name.startswith("trap") for negatives in mined.negatives.values() for name in negatives)
     assert mined.counts["negatives"] == 120
-
-
-# --- written negatives ----------------------------------------------------------------------------
-
-
-def test_written_negatives_leave_out_what_is_empty_repeated_or_right():
-    def write(query, positive):
-        assert (query, positive) == ("0 degrees", "20")
-        return ["170 far away", "", " 20", "0 Degrees", "170 FAR away", "100 not quite", "120 no"]
-
-    mined = write_negatives(QUERIES, CORPUS, QRELS, write, num_negatives=2)
-    assert mined.written == {"q#written1": "170 far away", "q#written2": "100 not quite"}
-    assert training_tuples(mined, QUERIES, CORPUS) == [("0 degrees", "20", "170 far away", "100 not quite")]
-    assert mined.counts == {
-        "queries": 1,
-        "queries without a positive": 0,
-        "texts written": 7,
-        "texts left out": 4,
-        "queries with too few negatives": 0,
-        "negatives": 2,
-    }
-    few = write_negatives(QUERIES, CORPUS, QRELS, lambda q, p: [], num_negatives=1)
-    assert few.negatives == {}
-    assert few.counts["queries dropped"] == 1
-    assert len(write_negatives(QUERIES, CORPUS, QRELS, write, num_negatives=9, too_few="keep").negatives["q"]) == 3
-    assert write_negatives(QUERIES, CORPUS, QRELS, lambda q, p: [], too_few="keep").negatives == {}
-
-
-def test_written_negatives_can_be_filtered_like_any_other():
-    written = write_negatives(QUERIES, CORPUS, QRELS, lambda q, p: ["1 an answer after all", "60 wrong"], 2)
-    corpus = {**CORPUS, **written.written}
-    reader = Reader({"20": 0.9, "1 an answer after all": 0.95, "60 wrong": 0.2})
-    mined = mine(corpus=corpus, source=written.negatives, cross_encoder=reader, absolute_margin=0.1, num_negatives=1)
-    assert ids(mined) == ["q#written2"]
-
-
-def test_a_writer_that_returns_a_string_is_refused():
-    with pytest.raises(TypeError, match="write must return a list of texts, got one string"):
-        write_negatives(QUERIES, CORPUS, QRELS, lambda q, p: "one")
-    with pytest.raises(ValueError, match="expected num_negatives ≥ 1"):
-        write_negatives(QUERIES, CORPUS, QRELS, lambda q, p: [], num_negatives=0)
 
 
 # --- rounds ---------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def test_json_lines_as_the_library_datasets_reads_them(tmp_path):
     rows = [{"_id": str(i), "text": text, "title": ""} for i, text in enumerate(texts)]
     path = p.write_jsonl(tmp_path / "corpus.jsonl", rows)
     theirs = datasets.load_dataset("json", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache"))
-    from workbook.data.readers.beir import read_texts
+    from workbook.data.readers.texts import read_texts
 
     assert [text for _, _, _, text in read_texts(path, Problems(strict=True))] == theirs["text"][:] == texts
 

@@ -113,7 +113,7 @@ def serve(folder, tmp_path_factory):
 
 
 def served(serve, folder, **options):
-    return OpenAICompatible(serve.url, str(folder), **{"max_tokens": TOKENS, "retries": 0, "timeout": 60.0, **options})
+    return OpenAICompatible(serve.url, str(folder), **{"max_tokens": TOKENS, "retries": 0, "timeout": 600.0, **options})
 
 
 # --- the chat protocol, against `transformers serve` ----------------------------------------------
@@ -195,7 +195,7 @@ def requests(serve: Serve) -> int:
 def official(server, monkeypatch):  # noqa: F811
     monkeypatch.setenv("MY_KEY", KEY)
     openai = pytest.importorskip("openai")
-    with openai.OpenAI(base_url=server.url, api_key=KEY, max_retries=0, timeout=5.0) as client:
+    with openai.OpenAI(base_url=server.url, api_key=KEY, max_retries=0, timeout=60.0) as client:
         yield client
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, train_tokenizer
-from workbook.mining import labeled_pairs, mine_hard_negatives, training_tuples
+from workbook.mining import labeled_pairs, mine_hard_negatives, paraphrase_mining, training_tuples
 from workbook.mining.filters import keeps_absolute_margin, keeps_relative_margin
 
 pytestmark = [pytest.mark.parity, pytest.mark.slow]
@@ -226,3 +226,17 @@ def test_margins_in_float64_are_the_formulas_of_the_papers():
                 keeps_relative_margin(scores, positives, margin)[q], scores[q].tolist(), strict=True
             ):
                 assert kept == (not score > p - abs(p) * margin)
+
+
+@pytest.mark.parametrize("options", [{}, {"max_pairs": 40}, {"top_k": 2}, {"top_k": 3, "max_pairs": 7}])
+def test_paraphrases_are_those_of_sentence_transformers(encoders, options):
+    from sentence_transformers.util import paraphrase_mining as theirs
+
+    texts = list(world(9, num_queries=1, num_passages=70)[1].values())
+    encoder, peer = encoders["static"]
+    expected = theirs(peer, texts, query_chunk_size=20, corpus_chunk_size=30, **options)
+    ours = {"num_neighbours" if name == "top_k" else name: value for name, value in options.items()}
+    for chunk_size in (9, 4_096):
+        found = paraphrase_mining(encoder, texts, chunk_size=chunk_size, **ours)
+        assert [tuple(pair[1:]) for pair in found] == [tuple(pair[1:]) for pair in expected]
+        np.testing.assert_allclose([pair[0] for pair in found], [pair[0] for pair in expected], rtol=0, atol=1e-6)

@@ -1,5 +1,6 @@
 """The stages as commands: what they print, when they show progress, and one line for each mistake."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.small import collection
 from workbook import pipeline
 from workbook.__main__ import main
+from workbook.pipeline.encoders import read_encoder
+from workbook.zoo import minilm_from_wheel
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,14 +61,14 @@ def test_from_toy_to_the_next_model(command, tmp_path):
         assert (status, err) == (0, "")  # nothing but what was made: no bar where nobody looks
         assert re.search(r"\d\.\d s; .*manifest\.json\n$", out)
         if words[0] == "evaluate":
-            assert re.search(r"ndcg@10 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]", out)
+            assert re.search(r"exact +0\.\d{3} \[0\.\d{3}, 0\.\d{3}\].*vectors, exact\n", out)
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["train", "WORK"], r"WORK/data is not there; run `python -m workbook data WORK SOURCE` first"),
-        (["data", "WORK", "nosuch"], r"no collection 'nosuch'; expected toy, pydocs"),
+        (["data", "WORK", "nosuch"], r"no collection and no folder 'nosuch'"),
         (["data", "FILE", "toy"], r"expected a work folder, but FILE is a file; give another name"),
         (["data", "WORK", "toy", "--passages", "3"], r"only planted takes passages, 'toy' does not"),
         (["data", "WORK", "EMPTY"], r"EMPTY is in no layout that is known here"),
@@ -134,3 +138,83 @@ def test_a_terminal_sees_one_bar_with_the_time_left(tmp_path):
     assert re.search(r"training: +\d+%\|.*\d+/40 \[\d\d:\d\d<\d\d:\d\d", shown)
     assert "\x1b[A" not in shown  # a second bar below the first
     assert "training" not in seen([*words, "--quiet"])
+
+
+PATHS = {
+    "data": ["work", "texts", "--add", "real"],
+    "train": ["work", "--encoder", "model", "--negatives", "other/negatives/train"],
+    "encode": ["work"],
+    "index": ["work"],
+    "search": ["work", "--rerank", "model"],
+    "evaluate": ["work"],
+    "mine": ["work"],
+    "ask": ["work", "a question", "--rerank", "model"],
+    "judge": ["work", "--rerank", "model"],
+}
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A folder of the caller's, with one of the package's name in it; and an environment with another interpreter."""
+    wrapper = tmp_path / "python"
+    wrapper.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    wrapper.chmod(0o755)
+    (tmp_path / "here/workbook").mkdir(parents=True)
+    (tmp_path / "here/workbook/__init__.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("workbook.pipeline.commands.extras", lambda: ("lab", "scale"))
+    monkeypatch.setattr("workbook.book.environment.ensure", lambda extras: wrapper)
+    return tmp_path / "here"
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_command_that_begins_again_stays_in_the_callers_folder(elsewhere, monkeypatch, name):
+    begun = []
+    monkeypatch.setattr(subprocess, "call", lambda run, **how: begun.append((run, how)) or 0)
+    assert main([name, *PATHS[name]]) == 0
+    ((run, how),) = begun
+    assert run[-len(PATHS[name]) - 1 :] == [name, *PATHS[name]]
+    assert "cwd" not in how
+    assert how["env"]["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a script of the shell as interpreter")
+def test_relative_paths_are_those_of_the_caller(command, elsewhere):
+    small = collection(60)
+    (elsewhere / "texts/qrels").mkdir(parents=True)
+    for name, texts in (("corpus", small.corpus), ("queries", small.queries)):
+        lines = [json.dumps({"_id": id, "text": text}) for id, text in texts.items()]
+        (elsewhere / f"texts/{name}.jsonl").write_text("\n".join(lines))
+    judged = [f"{id}\t{passage}\t1" for id in small.queries for passage in small.qrels[id]]
+    (elsewhere / "texts/qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\n" + "\n".join(judged))
+    (elsewhere / "texts/qrels/real.tsv").write_text("query-id\tcorpus-id\tscore\n" + "\n".join(judged[:5]))
+    pipeline.data("start", "texts")
+    pipeline.train("start", split="test", dimensions=16, vocab_size=300, steps=2, batch_size=8)
+    for words in (
+        ["data", "work", "texts"],
+        ["train", "work", "--encoder", "start/model", "--steps", "0"],
+        ["encode", "work", "--processes", "1"],
+        ["index", "work"],
+        ["ask", "work", small.corpus["p7"], "-k", "1"],
+    ):
+        status, out, err = command(*words)
+        assert (status, err) == (0, "")
+    assert "1. p7" in out
+    assert (elsewhere / "work/index/manifest.json").is_file()
+    assert not (ROOT / "work").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(minilm_from_wheel() is None, reason="the extra offline is not installed")
+@pytest.mark.parametrize(("live", "words"), [("0", []), ("1", ["--quiet"])], ids=["pipe", "quiet"])
+def test_no_bar_of_transformers_is_seen_where_ours_are_not(tmp_path, live, words):
+    """Theirs is of the weights that are loaded."""
+    pipeline.data(tmp_path / "work", collection(40))
+    read_encoder("all-MiniLM-L6-v2").save(tmp_path / "minilm")
+    pipeline.train(tmp_path / "work", encoder=str(tmp_path / "minilm"), steps=0)
+    run = [sys.executable, "-m", "workbook", "encode", str(tmp_path / "work"), "--processes", "2", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "WORKBOOK_LIVE": live}
+    done = subprocess.run(run, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "%" not in done.stdout + done.stderr

@@ -71,7 +71,7 @@ def lost_once(function, mark, when):
     return call
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_encoding_and_mining_survive_the_loss_of_a_worker(tmp_path, cluster, monkeypatch):
     from workbook.pipeline import encode_stage, mine_stage, ray_jobs
 

@@ -60,6 +60,12 @@ def test_what_stands_first_is_the_query(text, kind, query):
     assert sorted(f"{pair.query} {pair.rest}".split()) == sorted(text.replace("=", "").replace("# ", "").split())
 
 
+def test_the_name_of_a_file_is_no_query():
+    text = f"page-17\nOf dough\n\n{LONG}"  # as a loader puts the name above a text without a heading
+    assert structural_pair(text, "notes/page-17.txt#2") == ("title and body", "Of dough", LONG)
+    assert "page-17" in structural_pair(text, "other.txt").query
+
+
 @pytest.mark.parametrize("text", ["", "\n", "# ", "=====", "Dough", "Dough\n\nIs old.", "???\n\n!!!"])
 def test_what_is_too_short_gives_none(text):
     assert structural_pair(text) is None
@@ -76,17 +82,19 @@ def test_all_pairs_are_counted_and_split_by_their_text(work):
 
 
 def test_the_splits_do_not_depend_on_what_else_is_there(work, tmp_path):
-    few = texts()
-    corpus = dict(list(few.corpus.items())[:150])
+    corpus = dict(list(texts().corpus.items())[:150])
     pipeline.data(tmp_path, Collection("few", corpus, {}, {}, {}, "made up", "few"))
     for split in ("train", "dev", "test"):
         assert set(read_qrels(tmp_path, split)) == set(read_qrels(work, split)) & corpus.keys()
 
 
-def test_a_query_of_several_passages_is_none(tmp_path):
-    corpus = {f"t{i}": f"Introduction\n\n{LONG} {i}" for i in range(3)} | {"t3": f"Dough\n\n{LONG}"}
+def test_a_query_of_several_texts_is_none_and_one_of_several_pieces_has_them_all(tmp_path):
+    corpus = {f"t{i}": f"Introduction\n\n{LONG} {i}" for i in range(3)}
+    corpus |= {f"bread.md#{i}": f"Dough\n{LONG} {i}" for i in range(1, 3)}
     made = pipeline.data(tmp_path, Collection("same", corpus, {}, {}, {}, "made up", "same"))
-    assert made["structural"] == {"query of several passages": 3, "title and body": 1}
+    assert made["structural"] == {"query of several texts": 3, "title and body": 2}
+    judged = [read_qrels(tmp_path, split) for split, counts in made["splits"].items() if counts["queries"]]
+    assert judged == [{"bread.md#1": {"bread.md#1": 1, "bread.md#2": 1}}]
 
 
 def test_training_reads_passages_without_their_queries_and_the_corpus_stays_whole(work):
@@ -134,3 +142,26 @@ def test_evaluate_says_that_nobody_asked_them(work):
     told = pipeline.evaluate(work, "dev")
     assert "nobody asked them" in told["summary"]
     assert told["searched"] == "all 241 vectors, exact"
+
+
+def test_a_folder_of_text_files_becomes_a_measured_search(tmp_path, capsys):
+    """From nothing, by the functions that the commands call; no file but the texts."""
+    folder = tmp_path / "texts"
+    (folder / "more").mkdir(parents=True)
+    for number, text in enumerate(texts().corpus.values()):
+        (folder / ("more" if number % 2 else ".") / f"{number}.txt").write_text(text)
+    work = tmp_path / "work"
+    made = pipeline.data(work, folder)
+    assert made["passages"] == 241
+    assert min(made["splits"][split]["queries"] for split in ("train", "dev", "test")) > 5
+    pipeline.train(work, **SMALL)
+    pipeline.encode(work)
+    pipeline.index(work)
+    pipeline.search(work, "test", "bm25,dense,rrf")
+    told = pipeline.evaluate(work, "test")["summary"]
+    assert "nobody asked them" in told
+    assert "BM25" in told
+    capsys.readouterr()
+    title = texts().corpus["t1"].split("\n")[0]
+    pipeline.ask(work, [title], k=1, systems="bm25,dense,rrf")
+    assert "1. more/1.txt" in capsys.readouterr().out

@@ -36,7 +36,7 @@ from workbook.pretraining.pairs import (
     split_sentences,
     title_body_pairs,
 )
-from workbook.pretraining.retromae import RetroMAE, attend, decoding_mask
+from workbook.pretraining.retromae import RetroMAE, decoding_mask
 from workbook.train import fit
 
 TEXTS = [passage for _, passage in PAIRS]
@@ -222,7 +222,7 @@ def test_one_stream_on_both_sides_is_the_layer_itself():
     block = transformer().backbone.blocks[0].eval()
     hidden, mask = torch.randn(2, 5, 16), torch.tensor([[1, 1, 1, 1, 1], [1, 1, 0, 0, 0]])
     allowed = attention_mask(mask)
-    assert torch.equal(attend(block, hidden, hidden, allowed), block(hidden, allowed))
+    assert torch.equal(block(hidden, allowed, hidden), block(hidden, allowed))
 
 
 def test_enhanced_decoding_is_the_formula_of_the_paper():
@@ -363,10 +363,39 @@ def test_the_loss_falls_on_texts_with_a_pattern(make):
         ('He said "stop." She did.', ['He said "stop."', "She did."]),
         ("Version 3.11 is out.\nUse `x.y` now.", ["Version 3.11 is out.", "Use `x.y` now."]),
         ("A line\nthat goes on. 2 more", ["A line\nthat goes on.", "2 more"]),
+        (
+            "See Dr. Who and J. Doe, cf. Smith. (It ends.) Yes",
+            ["See Dr. Who and J. Doe, cf. Smith.", "(It ends.)", "Yes"],
+        ),
+        ("A heading\n\nthen a text", ["A heading", "then a text"]),
+        ("It is torch.add. it adds", ["It is torch.add. it adds"]),  # capitals mark its sentences
+        ("Émile a fini. Été ou hiver?", ["Émile a fini.", "Été ou hiver?"]),
+        ("これは文です。長い文章です。", ["これは文です。", "長い文章です。"]),
     ],
 )
 def test_sentences(text, expected):
     assert split_sentences(text) == expected
+
+
+CASED = (
+    'The cells were stained (see Fig. 2, e.g. the nucleus). They grew for 3.5 hours. Was it enough? "Yes," said '
+    "Dr. A. Smith. DNA was found!"
+)
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper], ids=["lower", "upper"])
+def test_a_text_without_small_letters_or_without_capitals_has_the_same_sentences(change):
+    assert len(split_sentences(CASED)) == 5
+    assert split_sentences(change(CASED)) == [change(sentence) for sentence in split_sentences(CASED)]
+
+
+def test_one_acronym_does_not_make_a_lower_cased_text_a_cased_one():
+    assert split_sentences("it was found. DNA is here. it grew. nothing else") == [
+        "it was found.",
+        "DNA is here.",
+        "it grew.",
+        "nothing else",
+    ]
 
 
 @given(st.text(alphabet='ab. !?\n"A1(', max_size=60))
@@ -404,6 +433,21 @@ def test_a_single_sentence_gives_no_pair():
         [("One here.", "Two here.")],
         [("Two here.", "One here.")],
     )
+
+
+def test_texts_that_give_no_pair_are_counted_and_many_of_them_warned_of():
+    texts = ["one here. two here.", "ONE HERE. TWO HERE.", "Only one here."]
+    pairs = inverse_cloze_pairs(texts, per_text=2)
+    assert len(pairs) == 4
+    assert pairs.counts == {"gave a pair": 2, "of a single sentence": 1}
+    with pytest.warns(UserWarning, match=r"only 1 of 4 texts gave a pair: of a single sentence 3; span_pairs"):
+        inverse_cloze_pairs(["one. two.", "no stop at all", "", "one"])
+    assert span_pairs(["a b", "c d", "e"]).counts == {"gave a pair": 2, "of fewer than two words": 1}
+    assert title_body_pairs([("a", "b"), ("c", "d"), ("", "e"), ("f", "f")]).counts == {
+        "gave a pair": 2,
+        "without a title": 1,
+        "without a body": 1,
+    }
 
 
 # --- spans ----------------------------------------------------------------------------------------

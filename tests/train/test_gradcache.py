@@ -254,7 +254,7 @@ def runs(tmp_path_factory):
     surroundings = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     if sys.platform == "linux":
         surroundings["GLOO_SOCKET_IFNAME"] = "lo"
-    result = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=280)
+    result = subprocess.run(command, cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=1100)
     assert result.returncode == 0, result.stderr
     two = [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in (0, 1)]
     return two, everything(tmp_path_factory.mktemp("one"))

@@ -1,9 +1,13 @@
 """Pairs from structure: what is cut where, and what is no pair."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbook.pretraining.pairs import inverse_cloze_pairs, pairs_from
 from workbook.training_data.structured import (
     first_sentence_rest,
     heading_sections,
@@ -126,3 +130,40 @@ def test_first_sentence_rest(text, first):
 def test_no_pair_without_a_rest():
     for text in ("", "One sentence.", "One. Too short.", "no end at all " * 20):
         assert first_sentence_rest(text) == []
+
+
+@pytest.mark.parametrize("change", [str, str.lower, str.upper], ids=["as it is", "lower", "upper"])
+def test_texts_that_give_no_pair_are_counted(change):
+    texts = [f"One sentence, e.g. this. {LONG}", f"Another one. {LONG}", "One. Too short.", "no stop at all", " "]
+    texts = [change(text) for text in texts]
+    with pytest.warns(UserWarning, match=r"only 2 of 5 texts gave a pair: "):
+        pairs = pairs_from(texts, first_sentence_rest)
+    assert pairs == [(change("One sentence, e.g. this."), change(LONG)), (change("Another one."), change(LONG))]
+    assert pairs.counts == {
+        "gave a pair": 2,
+        "with a passage of fewer than 8 words": 1,
+        "of a single sentence": 1,
+        "empty": 1,
+    }
+    found = pairs_from([f"# A\n{LONG}\n## B\n{LONG}", f"# C\n{LONG}", "# D"], heading_sections)
+    assert (len(found), found.counts) == (3, {"gave a pair": 2, "nothing found": 1})
+
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the real collections are not at hand")
+def test_real_abstracts_give_as_many_pairs_in_lower_case_and_texts_without_stops_are_counted():
+    def texts(name):
+        lines = (SHARED / name / "corpus.jsonl").read_text("utf-8").splitlines()
+        return [text for line in lines if (text := json.loads(line)["text"])]
+
+    abstracts = texts("cacm")
+    assert len(abstracts) == 1_596
+    gave = pairs_from(abstracts, first_sentence_rest).counts["gave a pair"]
+    for change in (str.lower, str.upper):
+        changed = pairs_from(map(change, abstracts), first_sentence_rest).counts["gave a pair"]
+        assert gave > 1_300
+        assert abs(changed - gave) < 0.05 * gave
+    with pytest.warns(UserWarning, match="only 0 of 11,429 texts gave a pair: of a single sentence 11,429"):
+        inverse_cloze_pairs(texts("vaswani_npl"))  # it has no punctuation

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbook.mining import training_tuples
+from tests.mining.test_mine import Reader
+from workbook.mining import mine_hard_negatives, training_tuples
 from workbook.training_data import written as written_data
 from workbook.training_data.written import (
     generate_negatives,
@@ -16,6 +17,7 @@ from workbook.training_data.written import (
     paraphrase_prompt,
     parse_texts,
     query_prompt,
+    write_negatives,
 )
 
 CORPUS = {"sort": "sort a list of numbers", "socket": "open a network socket", "file": "read a file"}
@@ -196,6 +198,11 @@ def test_paraphrases_differ_from_the_query_and_from_each_other():
     }
 
 
+def test_of_equal_paraphrases_the_first_stays_in_its_place():
+    found, _ = generate_paraphrases({"a": "sort"}, answers("order it\nput in order\nORDER it\narrange"), 3)
+    assert found == {"a": ["order it", "put in order", "arrange"]}
+
+
 def test_negatives_are_asked_for_in_one_call_and_checked_as_any_written_ones():
     queries = {"q": "how to sort", "r": "how to read", "none": "nothing"}
     qrels = {"q": {"sort": 1}, "r": {"file": 1}}
@@ -212,3 +219,46 @@ def test_negatives_are_asked_for_in_one_call_and_checked_as_any_written_ones():
     assert mined.counts["without a usable reply"] == mined.counts["queries dropped"] == 1
     assert mined.counts["texts left out"] == 1
     assert mined.counts["queries without a positive"] == 1
+
+
+ASKED, ANGLES, QRELS = {"q": "0 degrees"}, {"p": "20", "a": "5", "b": "10"}, {"q": {"p": 1}}
+
+
+def test_written_negatives_leave_out_what_is_empty_repeated_or_right():
+    def write(query, positive):
+        assert (query, positive) == ("0 degrees", "20")
+        return ["170 far away", "", " 20", "0 Degrees", "170 FAR away", "100 not quite", "120 no"]
+
+    mined = write_negatives(ASKED, ANGLES, QRELS, write, num_negatives=2)
+    assert mined.written == {"q#written1": "170 far away", "q#written2": "100 not quite"}
+    assert training_tuples(mined, ASKED, ANGLES) == [("0 degrees", "20", "170 far away", "100 not quite")]
+    assert mined.counts == {
+        "queries": 1,
+        "queries without a positive": 0,
+        "texts written": 7,
+        "texts left out": 4,
+        "queries with too few negatives": 0,
+        "negatives": 2,
+    }
+    few = write_negatives(ASKED, ANGLES, QRELS, lambda q, p: [], num_negatives=1)
+    assert few.negatives == {}
+    assert few.counts["queries dropped"] == 1
+    assert len(write_negatives(ASKED, ANGLES, QRELS, write, num_negatives=9, too_few="keep").negatives["q"]) == 3
+    assert write_negatives(ASKED, ANGLES, QRELS, lambda q, p: [], too_few="keep").negatives == {}
+
+
+def test_written_negatives_can_be_filtered_like_any_other():
+    written = write_negatives(ASKED, ANGLES, QRELS, lambda q, p: ["1 an answer after all", "60 wrong"], 2)
+    corpus = {**ANGLES, **written.written}
+    reader = Reader({"20": 0.9, "1 an answer after all": 0.95, "60 wrong": 0.2})
+    mined = mine_hard_negatives(
+        ASKED, corpus, QRELS, written.negatives, cross_encoder=reader, absolute_margin=0.1, num_negatives=1
+    )
+    assert list(mined.negatives["q"]) == ["q#written2"]
+
+
+def test_a_writer_that_returns_a_string_is_refused():
+    with pytest.raises(TypeError, match="write must return a list of texts, got one string"):
+        write_negatives(ASKED, ANGLES, QRELS, lambda q, p: "one")
+    with pytest.raises(ValueError, match="expected num_negatives ≥ 1"):
+        write_negatives(ASKED, ANGLES, QRELS, lambda q, p: [], num_negatives=0)

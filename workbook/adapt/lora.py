@@ -15,7 +15,8 @@ Taught in 18.
 
 import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,14 +110,9 @@ def add_lora(
     _check_numbers(r, alpha, dropout)
     if _lora_layers(model):
         raise ValueError("the model has LoRA already; merge it first, or load_adapter into it")
-    found = _find(model, target_modules)
+    layers = _find(model, target_modules)
     generator = torch.Generator().manual_seed(seed)
-    model.requires_grad_(False)
-    wrapped: dict[int, LoRALinear] = {}
-    for name, layer in found.items():
-        if id(layer) not in wrapped:  # a layer that stands in two places is one layer, and gets one update
-            wrapped[id(layer)] = LoRALinear(layer, r, alpha, dropout, generator).train(layer.training)
-        _put(model, name, wrapped[id(layer)])
+    _wrap(model, layers, lambda name, layer: LoRALinear(layer, r, alpha, dropout, generator))
     return model
 
 
@@ -184,16 +180,9 @@ def save_adapter(model: nn.Module, folder: str | Path) -> None:
     ((r, alpha, dropout),) = settings
     tensors = {f"{PREFIX}{name}.weight": value.cpu().contiguous().clone() for name, value in lora_state(model).items()}
     config = {
-        "peft_type": "LORA",
-        "task_type": None,
-        "base_model_name_or_path": None,
-        "inference_mode": True,
-        "bias": "none",
-        "r": r,
-        "lora_alpha": alpha,
-        "lora_dropout": dropout,
-        "target_modules": list(layers),
-    }
+        "peft_type": "LORA", "task_type": None, "base_model_name_or_path": None, "inference_mode": True, "bias": "none",
+        "r": r, "lora_alpha": alpha, "lora_dropout": dropout, "target_modules": list(layers),
+    }  # fmt: skip
     # The settings stand beside the tensors too: a kill between the two files is noticed when they are read.
     written = save(tensors, metadata={"r": str(r), "alpha": str(alpha), "format": "pt"})
     write_atomically(Path(folder) / WEIGHTS, written)
@@ -203,23 +192,25 @@ def save_adapter(model: nn.Module, folder: str | Path) -> None:
 def load_adapter(model: nn.Module, folder: str | Path) -> nn.Module:
     """Read an adapter into a model: one without LoRA gets it, one with the same LoRA gets other numbers.
 
+    The names of the saved matrices say which layers have an update, however target_modules, exclude_modules or
+    layers_to_transform once chose them. rank_pattern, alpha_pattern and use_rslora are taken over as r and alpha.
+
     Args:
         model: of the shapes of the one that was saved; changed in place.
         folder: what `save_adapter` or peft wrote.
     Returns:
-        the model.
+        the model, which computes what peft computes with that adapter.
     Raises:
         FileNotFoundError: the folder holds no adapter.
-        ValueError: a file is damaged, or the adapter belongs to another model. Nothing is changed then.
+        ValueError: a file is damaged, the adapter belongs to another model, or it is not plain LoRA: then the
+            message names the field of peft's LoraConfig. Nothing is changed then.
     """
     config, tensors = _read(Path(folder))
-    r, alpha, dropout = config["r"], config["lora_alpha"], config["lora_dropout"]
-    _check_numbers(r, alpha, dropout)
-    targets = config["target_modules"]
-    found = _find(model, targets, (nn.Linear, LoRALinear))
-    expected = {f"{name}.lora_A": (r, layer.in_features) for name, layer in found.items()}
-    expected |= {f"{name}.lora_B": (layer.out_features, r) for name, layer in found.items()}
     saved = {name: tuple(value.shape) for name, value in tensors.items()}
+    layers = {name: layer for name, layer in _linear_layers(model).items() if f"{name}.lora_A" in saved}
+    numbers = {name: _numbers(config, name) for name in layers}
+    expected = {f"{name}.lora_A": (numbers[name][0], layer.in_features) for name, layer in layers.items()}
+    expected |= {f"{name}.lora_B": (layer.out_features, numbers[name][0]) for name, layer in layers.items()}
     if saved != expected:
         name, *_ = sorted(name for name, _ in saved.items() ^ expected.items())
         raise ValueError(
@@ -228,13 +219,31 @@ def load_adapter(model: nn.Module, folder: str | Path) -> nn.Module:
         )
     present = _lora_layers(model)
     if not present:
-        add_lora(model, r, alpha, targets, dropout)
-    elif present.keys() != found.keys() or any((layer.r, layer.alpha) != (r, alpha) for layer in present.values()):
+        generator = torch.Generator()  # for numbers that are replaced below
+        _wrap(model, layers, lambda name, layer: LoRALinear(layer, *numbers[name], config["lora_dropout"], generator))
+    elif {name: (layer.r, layer.alpha) for name, layer in present.items()} != numbers:
         raise ValueError("the model has another LoRA than the adapter; merge it first, or load into a model without")
     with torch.no_grad():
         for name, value in lora_state(model).items():
             value.copy_(tensors[name])
     return model
+
+
+# Every field of peft's LoraConfig is read, without effect on what is computed from saved matrices, or refused.
+READ = {
+    "r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "use_rslora",
+    "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
+}  # fmt: skip
+WITHOUT_EFFECT = {
+    "peft_version", "base_model_name_or_path", "revision", "task_type", "auto_mapping", "inference_mode",
+    "megatron_core", "qalora_group_size", "eva_config", "runtime_config",
+    "fan_in_fan_out",  # peft takes it back for nn.Linear, the only layer here
+}  # fmt: skip
+PLAIN: dict[str, tuple[Any, ...]] = {
+    "peft_type": ("LORA",),
+    "bias": ("none",),
+    "init_lora_weights": (True, False, "gaussian", "orthogonal", "eva", "mica"),  # others change W itself
+}
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -246,42 +255,75 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         data = (folder / WEIGHTS).read_bytes()
         tensors = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
-        kind, bias, r, alpha = (config[name] for name in ("peft_type", "bias", "r", "lora_alpha"))
-        config["lora_dropout"], config["target_modules"]
-    except (json.JSONDecodeError, SafetensorError, KeyError, ValueError) as error:
+        _refuse_what_is_not_plain(config, folder)
+        r, alpha, targets = (config[name] for name in ("r", "lora_alpha", "target_modules"))
+        config["peft_type"], config["lora_dropout"]
+    except (json.JSONDecodeError, SafetensorError, KeyError, UnicodeDecodeError) as error:
         raise ValueError(f"the adapter in {folder} is damaged ({error}); save it again") from error
-    if (header.get("r", str(r)), header.get("alpha", str(alpha))) != (str(r), str(alpha)):
+    if not tensors or (header.get("r", str(r)), header.get("alpha", str(alpha))) != (str(r), str(alpha)):
         raise ValueError(f"the adapter in {folder} is damaged ({CONFIG} belongs to another {WEIGHTS}); save it again")
-    variants = [name for name in ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern") if config.get(name)]
-    if kind != "LORA" or bias != "none" or variants:
-        raise ValueError(
-            f"the adapter in {folder} is of kind {kind} with bias {bias!r} and {variants or 'no variant'}; this module "
-            "reads plain LoRA without biases, so load it with peft"
-        )
-    return config, {name.removeprefix(PREFIX).removesuffix(".weight"): value for name, value in tensors.items()}
+    tensors = {name.removeprefix(PREFIX).removesuffix(".weight"): value for name, value in tensors.items()}
+    for name in sorted(tensors):
+        if not _fits(name.rpartition(".")[0], targets):
+            raise ValueError(f"the adapter in {folder} holds {name}, which its target_modules {targets!r} leave out")
+    return config, tensors
 
 
-def _find(
-    model: nn.Module, target_modules: Sequence[str], kinds: tuple[type[nn.Module], ...] = (nn.Linear,)
-) -> dict[str, Any]:
+def _refuse_what_is_not_plain(config: dict[str, Any], folder: Path) -> None:
+    rest = {field: value for field, value in config.items() if field not in READ | WITHOUT_EFFECT | PLAIN.keys()}
+    others = {field: config[field] for field, plain in PLAIN.items() if config.get(field, plain[0]) not in plain}
+    others |= {field: value for field, value in rest.items() if value}
+    if others:
+        said = ", ".join(f"{field}={value!r}" for field, value in others.items())
+        raise ValueError(f"the adapter in {folder} is not plain LoRA: {said}; load it with peft, and merge it there")
+
+
+def _numbers(config: dict[str, Any], name: str) -> tuple[int, float]:
+    """r and alpha of a layer."""
+
+    def of_layer(patterns: dict[str, Any] | None, default: Any) -> Any:
+        return next((n for key, n in (patterns or {}).items() if re.match(rf"(.*\.)?({key})$", name)), default)
+
+    r = of_layer(config.get("rank_pattern"), config["r"])
+    alpha = of_layer(config.get("alpha_pattern"), config["lora_alpha"])
+    _check_numbers(r, alpha, config["lora_dropout"])
+    # rsLoRA counts the update alpha / √r times, which is LoRA with a larger alpha.
+    return r, alpha * math.sqrt(r) if config.get("use_rslora") else alpha
+
+
+def _linear_layers(model: nn.Module) -> dict[str, nn.Linear | LoRALinear]:
+    """name -> layer; one that stands in two places has two names. The insides of a LoRALinear are not looked at."""
+    modules = model.named_modules(remove_duplicate=False)
+    return {n: m for n, m in modules if isinstance(m, nn.Linear | LoRALinear) and n and not n.endswith(".base")}
+
+
+def _find(model: nn.Module, target_modules: Sequence[str]) -> dict[str, Any]:
     """The linear layers whose names end in one of the targets: name -> layer."""
     if isinstance(target_modules, str) or not target_modules:
         raise ValueError(f"target_modules must be names such as ('query', 'value'), got {target_modules!r}")
-    # A layer that stands in two places has two names; the insides of a LoRALinear are not looked at.
-    layers = {
-        name: module
-        for name, module in model.named_modules(remove_duplicate=False)
-        if isinstance(module, kinds) and name and not name.endswith(".base")
-    }
+    layers = _linear_layers(model)
     for target in target_modules:
-        if not any(_fits(name, target) for name in layers):
+        if not any(_fits(name, [target]) for name in layers):
             last = sorted({name.rsplit(".", 1)[-1] for name in layers})
             raise ValueError(f"no linear layer is called {target!r}; this model has {', '.join(last) or 'none'}")
-    return {name: layer for name, layer in layers.items() if any(_fits(name, target) for target in target_modules)}
+    return {name: layer for name, layer in layers.items() if _fits(name, target_modules)}
 
 
-def _fits(name: str, target: str) -> bool:
-    return name == target or name.endswith(f".{target}")
+def _fits(name: str, targets: str | Sequence[str]) -> bool:
+    """Whether a layer is meant: by the end of its name, or, as in peft, by a regular expression for all of it."""
+    if isinstance(targets, str):
+        return targets.lower() == "all-linear" or re.fullmatch(targets, name) is not None
+    return any(name == target or name.endswith(f".{target}") for target in targets)
+
+
+def _wrap(model: nn.Module, layers: Mapping[str, Any], update: Callable[[str, nn.Linear], LoRALinear]) -> None:
+    """Freeze a model and put an update around some of its layers."""
+    model.requires_grad_(False)
+    wrapped: dict[int, LoRALinear] = {}
+    for name, layer in layers.items():
+        if id(layer) not in wrapped:  # a layer that stands in two places is one layer, and gets one update
+            wrapped[id(layer)] = update(name, layer).train(layer.training)
+        _put(model, name, wrapped[id(layer)])
 
 
 def _lora_layers(model: nn.Module) -> dict[str, LoRALinear]:

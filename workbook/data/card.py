@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from workbook.bm25 import BM25, words
-from workbook.data.collection import Collection
+from workbook.data.collection import NO_JUDGEMENTS, Collection
 from workbook.data.content_words import content_words
 from workbook.metrics import evaluate
 from workbook.similarity import dense_search
@@ -92,7 +92,11 @@ def card(
         qrels: judgements to use instead of the collection's own.
     Returns:
         name -> number. The names ending in "ndcg@10" and "recall@100" are difficulties: high is easy.
+    Raises:
+        ValueError: the collection has no judgements.
     """
+    if not collection.splits:
+        raise ValueError(f"{collection.name}: {NO_JUDGEMENTS}")
     split = split or ("test" if "test" in collection.splits else list(collection.splits)[-1])
     part = collection.split(split)
     judged = {query: found for query, found in (qrels or part.qrels).items() if query in part.queries}

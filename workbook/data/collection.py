@@ -6,10 +6,16 @@ Taught in 03.
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from workbook.data.problems import Problems
+
+NO_JUDGEMENTS = "a collection without judgements cannot be measured on"
+TEXTS_ALONE = (
+    "texts alone: they can be searched, and make training pairs out of their own structure "
+    "(title_body and first_sentence_rest of workbook.training_data); to measure takes queries and judgements"
+)
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,15 @@ class Collection:
     problems: Problems = field(default_factory=Problems, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        sizes = ", ".join(f"{name} {len(queries):,}" for name, queries in self.splits.items())
+        if not self.queries:
+            return f"{self.name}: {len(self.corpus):,} passages, {TEXTS_ALONE}; {self.licence}"
+        sizes = ", ".join(f"{name} {len(queries):,}" for name, queries in self.splits.items()) or "none judged"
         return f"{self.name}: {len(self.corpus):,} passages, {len(self.queries):,} queries ({sizes}); {self.licence}"
+
+    @property
+    def unjudged_queries(self) -> dict[str, tuple[str, ...]]:
+        """Split -> its queries without a relevant passage, for splits that have some: a mean counts each as 0."""
+        return without_relevant(self.splits, self.qrels)
 
     def pairs(self, split: str = "train") -> list[tuple[str, str]]:
         """The (query, positive passage) texts of a split, one for each judgement above 0.
@@ -103,7 +116,10 @@ class Collection:
 
     def _split_ids(self, name: str) -> tuple[str, ...]:
         if name not in self.splits:
-            raise KeyError(f"{self.name} has no split {name!r}; it has {', '.join(self.splits)}")
+            has = ", ".join(self.splits) or (
+                f"{len(self.queries):,} queries, none judged" if self.queries else TEXTS_ALONE
+            )
+            raise KeyError(f"{self.name} has no split {name!r}; it has {has}")
         return self.splits[name]
 
     def _only(self, query_ids: tuple[str, ...], split: str) -> "Collection":
@@ -113,6 +129,17 @@ class Collection:
             qrels={query_id: self.qrels[query_id] for query_id in query_ids if query_id in self.qrels},
             splits={split: query_ids},
         )
+
+
+def without_relevant(
+    splits: Mapping[str, Iterable[str]], qrels: Mapping[str, Mapping[str, int]]
+) -> dict[str, tuple[str, ...]]:
+    """Split -> its queries for which no passage has a grade above 0; splits without such queries are left out."""
+    found = {
+        split: tuple(id for id in ids if not any(grade > 0 for grade in qrels.get(id, {}).values()))
+        for split, ids in splits.items()
+    }
+    return {split: ids for split, ids in found.items() if ids}
 
 
 def sha256(*parts: object) -> str:

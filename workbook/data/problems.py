@@ -8,6 +8,7 @@ Taught in 03.
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 EXAMPLES = 3  # of each kind, with file and line
 
@@ -28,14 +29,16 @@ class Problems:
     Attributes:
         counts: kind -> how many lines were dropped because of it.
         examples: kind -> the first few, as "file, line n: expected …, got …".
+        notes: what is no fault, and yet should be known before anything is measured.
 
-    It is true when there are problems; printed, it is a summary.
+    It is true when there are problems, notes aside; printed, it is a summary.
     """
 
     def __init__(self, strict: bool = False):
         self.strict = strict
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, list[str]] = {}
+        self.notes: list[str] = []
         self._seen: dict[tuple[str, str], Seen] = {}  # (file, kind) -> lines; a bit for each
 
     def report(self, kind: str, path: Path, line: int, expected: str, came: str, unit: str = "line") -> None:
@@ -63,28 +66,30 @@ class Problems:
 
     def __str__(self) -> str:
         if not self:
-            return "nothing was dropped"
+            return "\n".join(["nothing was dropped", *self.notes])
         lines = [f"{self.counts.total():,} lines dropped or cut short; strict=True stops at the first"]
         for kind, count in self.counts.most_common():
             lines.append(f"  {count:,} × {kind}")
             lines += [f"      {example}" for example in self.examples[kind]]
             if count > len(self.examples[kind]):
                 lines.append(f"      and {count - len(self.examples[kind]):,} more")
-        return "\n".join(lines)
+        return "\n".join(lines + self.notes)
 
     def __repr__(self) -> str:
         return f"Problems({dict(self.counts)})"
 
-    def to_json(self) -> dict:
-        """Counts and examples, ready for a manifest."""
-        return {"counts": dict(self.counts), "examples": self.examples}
+    def to_json(self) -> dict[str, Any]:
+        """Counts, examples and notes, ready for a manifest."""
+        notes = {"notes": self.notes} if self.notes else {}
+        return {"counts": dict(self.counts), "examples": self.examples, **notes}
 
     @classmethod
-    def from_json(cls, value: dict) -> "Problems":
+    def from_json(cls, value: dict[str, Any]) -> "Problems":
         """What `to_json` wrote."""
         problems = cls()
         problems.counts.update(value["counts"])
         problems.examples = {kind: list(examples) for kind, examples in value["examples"].items()}
+        problems.notes = list(value.get("notes", []))
         return problems
 
 

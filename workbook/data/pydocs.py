@@ -29,52 +29,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workbook.data.collection import Collection, sha256
 from workbook.support.files import write_atomically
 from workbook.support.frontend import track
-from workbook.training_data.near_duplicates import find, join, near_duplicates
 
 FORMAT = 2  # raise it when what is read or how it is split changes: old caches are then rebuilt
-PACKAGES = {  # package -> distribution that holds it
-    "numpy": "numpy",
-    "scipy": "scipy",
-    "pandas": "pandas",
-    "sklearn": "scikit-learn",
-    "torch": "torch",
-    "transformers": "transformers",
-    "sentence_transformers": "sentence-transformers",
-    "sympy": "sympy",
-    "networkx": "networkx",
-    "IPython": "ipython",
-    "plotly": "plotly",
-    "ipywidgets": "ipywidgets",
-    "huggingface_hub": "huggingface-hub",
-    "safetensors": "safetensors",
-    "umap": "umap-learn",
-    "numba": "numba",
-    "joblib": "joblib",
-    "tqdm": "tqdm",
-    "jupyterlab": "jupyterlab",
-    "jupyter_server": "jupyter-server",
-    "nbformat": "nbformat",
-    "tornado": "tornado",
-    "jinja2": "jinja2",
-    "requests": "requests",
-    "setuptools": "setuptools",
-}
+READ = """numpy scipy pandas sklearn torch transformers sentence_transformers sympy networkx IPython plotly ipywidgets
+huggingface_hub safetensors umap numba joblib tqdm jupyterlab jupyter_server nbformat tornado jinja2 requests setuptools"""
+OTHERWISE_NAMED = {"sklearn": "scikit-learn", "IPython": "ipython", "umap": "umap-learn"}
+PACKAGES = {name: OTHERWISE_NAMED.get(name, name.replace("_", "-")) for name in READ.split()}  # -> the distribution
 HELD_OUT = ("networkx", "IPython")  # the second domain: no training pair comes from these
-SKIPPED_FOLDERS = {
-    "tests",
-    "test",
-    "testing",
-    "_vendor",
-    "vendored",
-    "site-packages",
-    "__pycache__",
-    "idlelib",
-    "lib2to3",
-}
+SKIPPED_FOLDERS = frozenset(
+    ["tests", "test", "testing", "_vendor", "vendored", "site-packages", "__pycache__", "idlelib", "lib2to3"]
+)
 MAX_FILE_BYTES = 2_000_000
 TEST_QUERIES, DEV_QUERIES = 2_000, 1_000
 MIN_QUERY_WORDS, MAX_QUERY_WORDS = 3, 40
@@ -114,7 +83,8 @@ def load_pydocs(code: bool = False) -> Collection:
 
 def report() -> dict[str, int]:
     """What was read and what was passed over, with counts: broken, empty, huge files and so on."""
-    return _contents()["report"]
+    counts: dict[str, int] = _contents()["report"]
+    return counts
 
 
 def is_cached() -> bool:
@@ -154,7 +124,7 @@ def sources() -> dict[str, Path]:
     return found
 
 
-def build(packages: dict[str, Path]) -> dict:
+def build(packages: dict[str, Path]) -> dict[str, Any]:
     """Read packages and make the collection's contents: JSON, ready for the cache.
 
     Args:
@@ -312,6 +282,8 @@ def split_queries(
     A test passage that stands in the training data with one word changed measures memory. So
     queries whose passages are near-duplicates go to the same split.
     """
+    from workbook.training_data.near_duplicates import find, join, near_duplicates
+
     with_body = {query for query, passages in qrels.items() if any(p in body for p in passages)}
     num_test, num_dev = min(TEST_QUERIES, len(with_body) // 5), min(DEV_QUERIES, len(with_body) // 10)
     parent: dict[str, str] = {}
@@ -360,7 +332,7 @@ def _without_garbage_collection() -> Iterator[None]:
 # --- the cache: one line of checksum, one of JSON ------------------------------------------------
 
 
-def _contents() -> dict:
+def _contents() -> dict[str, Any]:
     path = cache_path()
     contents = _read_cache(path)
     if contents is None:
@@ -376,12 +348,12 @@ def _contents() -> dict:
     return contents
 
 
-def _write_cache(path: Path, contents: dict) -> None:
+def _write_cache(path: Path, contents: dict[str, Any]) -> None:
     payload = json.dumps(contents, ensure_ascii=False).encode("utf-8", "replace")
     write_atomically(path, hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
 
 
-def _read_cache(path: Path) -> dict | None:
+def _read_cache(path: Path) -> dict[str, Any] | None:
     """The cached contents; None where there are none, or where they are damaged."""
     try:
         checksum, _, payload = path.read_bytes().partition(b"\n")

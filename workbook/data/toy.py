@@ -11,8 +11,8 @@ from pathlib import Path
 
 from workbook.data.collection import Collection
 from workbook.data.problems import MalformedFile, Problems
-from workbook.data.readers.beir import load_folder, read_jsonl
-from workbook.data.readers.formats import read_lines, read_tsv
+from workbook.data.readers.folders import load_folder
+from workbook.data.readers.formats import read_json_objects, read_lines, read_tsv
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "datasets" / "toy"
 STRICT = Problems(strict=True)  # what the workbook ships is whole, or the reader is told at once
@@ -34,12 +34,12 @@ def load_toy() -> Collection:
 
 def subjects() -> dict[str, str]:
     """Passage id -> subject."""
-    return {str(row["_id"]): str(row["subject"]) for _, row in read_jsonl(FOLDER / "corpus.jsonl", STRICT)}
+    return {str(row["_id"]): str(row["subject"]) for _, row in read_json_objects(FOLDER / "corpus.jsonl", STRICT)}
 
 
 def query_types() -> dict[str, str]:
     """Query id -> type: keyword, question, paraphrase and so on."""
-    return {str(row["_id"]): str(row["type"]) for _, row in read_jsonl(FOLDER / "queries.jsonl", STRICT)}
+    return {str(row["_id"]): str(row["type"]) for _, row in read_json_objects(FOLDER / "queries.jsonl", STRICT)}
 
 
 def hard_negatives() -> dict[str, dict[str, str]]:

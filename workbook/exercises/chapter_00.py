@@ -5,7 +5,6 @@ from torch import Tensor
 
 from workbook import similarity
 from workbook.exercises.exercise import Case, Exercise, Mistake
-from workbook.exercises.quiz import Choice, Question
 
 # --- 00.1 shared words -----------------------------------------------------------------------
 
@@ -185,65 +184,3 @@ RECALL = Exercise(
 )
 
 EXERCISES = (SHARED, COSINE, RECALL)
-
-QUESTIONS = (
-    Question(
-        "00.p1",
-        "An encoder starts from random numbers and trains for less than a minute, on your laptop, on nothing but documentation. It meets a keyword search that was refined for thirty years. Who finds more of the right passages among its first hundred?",
-        (
-            Choice(
-                "Keyword search, clearly.",
-                "It is a strong baseline, and where the words of a text are new to the encoder it does win. Not on these queries.",
-            ),
-            Choice(
-                "The encoder.",
-                "Its training pairs come from the same packages as the queries. “Train it” shows by how much, with an interval.",
-                correct=True,
-            ),
-            Choice(
-                "Neither: they find the same.", "They find quite different passages, which is why people combine them."
-            ),
-        ),
-    ),
-    Question(
-        "00.q1",
-        "Why does keyword search not find “myocardial infarction” for “heart attack”?",
-        (
-            Choice("The words are too rare.", "Rare words are the best thing that can happen to keyword search."),
-            Choice("The two share no word.", "Yes. It compares words, not meanings.", correct=True),
-            Choice("It does not know medicine.", "It knows no subject at all. It compares strings."),
-        ),
-    ),
-    Question(
-        "00.q2",
-        "What did the encoder learn from?",
-        (
-            Choice(
-                "From labels that people wrote for this task.",
-                "Nobody labelled anything. The authors of the documentation wrote titles and texts.",
-            ),
-            Choice(
-                "From pairs that belong together: a title and its text.",
-                "Yes. Structure that is already there is the cheapest supervision.",
-                correct=True,
-            ),
-            Choice("From the test queries.", "Then its score would mean nothing. They were held out."),
-        ),
-    ),
-    Question(
-        "00.q3",
-        "Recall@10 is 0.56 for one system and 0.58 for another. What do you need before you call the second one better?",
-        (
-            Choice("A third decimal.", "More digits of one estimate do not make it more certain."),
-            Choice(
-                "An interval around the difference.",
-                "Yes. If it holds 0, other queries might have said the opposite.",
-                correct=True,
-            ),
-            Choice(
-                "The same test on a larger corpus.",
-                "A larger corpus makes the task harder for both. How sure the difference is depends on the number of queries.",
-            ),
-        ),
-    ),
-)

@@ -7,7 +7,6 @@ from workbook import cost
 from workbook.encoder import transformer
 from workbook.encoder.wordpiece import wordpiece
 from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
-from workbook.exercises.quiz import Choice, Question
 
 # --- 01.1 WordPiece --------------------------------------------------------------------------
 
@@ -511,95 +510,3 @@ COST = Exercise(
 )
 
 EXERCISES = (WORDPIECE, POSITIONS, WEIGHTS, MASKS, HEADS, COST)
-
-
-# --- questions -------------------------------------------------------------------------------
-
-QUESTIONS = (
-    Question(
-        "01.p1",
-        "An encoder has attention and feed-forward layers, but no positions. How do its embeddings of “dog bites man” and “man bites dog” compare?",
-        (
-            Choice("They are opposite.", "Nothing in the model knows that the two sentences contradict each other."),
-            Choice(
-                "They are the same.",
-                "Yes. Attention adds up over a set of tokens, and a sum has no order.",
-                correct=True,
-            ),
-            Choice(
-                "They are a little different.", "They are equal up to rounding: the same tokens meet the same tokens."
-            ),
-        ),
-    ),
-    Question(
-        "01.p2",
-        "You double the length of a text. How much more does one attention layer's score matrix cost, and how much more its feed-forward?",
-        (
-            Choice(
-                "Twice and twice.", "The feed-forward sees each token alone, so twice. But scores are between pairs."
-            ),
-            Choice("Four times and twice.", "Yes. Pairs grow with the square, tokens do not.", correct=True),
-            Choice("Four times and four times.", "The feed-forward never looks at a pair of tokens."),
-        ),
-    ),
-    Question(
-        "01.q1",
-        "Your attention code sets forbidden scores to 0 before the softmax. What happens?",
-        (
-            Choice("Forbidden tokens get weight 0.", "The softmax of 0 is e⁰ divided by the sum, which is not 0."),
-            Choice(
-                "Forbidden tokens keep some weight.",
-                "Yes. e⁰ = 1 may even be more than an allowed token with a negative score gets.",
-                correct=True,
-            ),
-            Choice("The softmax becomes NaN.", "That happens when a whole row is minus infinity."),
-        ),
-    ),
-    Question(
-        "01.q2",
-        "Why are the scores divided by √S?",
-        (
-            Choice("So that the weights sum to 1.", "The softmax does that, whatever the scores are."),
-            Choice(
-                "A dot product of S independent terms spreads like √S; undivided, the softmax picks one token.",
-                "Yes. With one token taking all the weight, no gradient tells the others apart.",
-                correct=True,
-            ),
-            Choice("To save multiplications.", "It costs one more for each score."),
-        ),
-    ),
-    Question(
-        "01.q3",
-        "A model was trained with right padding and counts positions from the left edge of the batch. You pad on the left. What changes?",
-        (
-            Choice(
-                "Nothing, padding is masked.",
-                "The mask hides padding from attention. It does not move the positions back.",
-            ),
-            Choice(
-                "Every text shorter than the longest starts at a position above 0.",
-                "Yes, and its embedding depends on its batch-mates. Count tokens instead of places.",
-                correct=True,
-            ),
-            Choice("The causal mask is reversed.", "The triangle stays as it is; the text moves under it."),
-        ),
-    ),
-    Question(
-        "01.q4",
-        "In a model with hidden size 384, from which length on do the pairs of tokens cost more than everything else in a block?",
-        (
-            Choice("About 128 tokens.", "There, attention's pairs take about a twentieth of the work."),
-            Choice("About 512 tokens.", "There, still less than a fifth."),
-            Choice("About 2,300 tokens.", "Yes. 2 T² D exceeds 12 T D² when T exceeds 6 D.", correct=True),
-        ),
-    ),
-    Question(
-        "01.q5",
-        "Under a causal mask, which token's vector can depend on the last word of the text?",
-        (
-            Choice("All of them.", "That is an encoder without the mask."),
-            Choice("Only the last one.", "Yes. Chapter 02 draws the conclusion for pooling.", correct=True),
-            Choice("Only the first one.", "The first token sees itself alone."),
-        ),
-    ),
-)

@@ -6,7 +6,6 @@ from functools import partial
 import numpy as np
 
 from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
-from workbook.exercises.quiz import Choice, Question
 from workbook.metrics import ranking as metrics
 
 Ranking = list[str]
@@ -485,93 +484,3 @@ INTERVAL = Exercise(
 )
 
 EXERCISES = (RECALL, MRR, NDCG, AP, BM25_WEIGHT, INTERVAL)
-
-QUESTIONS = (
-    Question(
-        "03.p1",
-        "Two systems were compared on 50 queries. A has nDCG@10 0.42, B has 0.44. What do you know?",
-        (
-            Choice("B is better.", "On these 50 queries. On 50 others it may be the other way round."),
-            Choice(
-                "Nothing yet.",
-                "Yes. With 50 queries a difference of 0.02 is well inside the noise, unless the two agree on nearly all.",
-                correct=True,
-            ),
-            Choice("They are equal.", "No difference seen is not the same as no difference."),
-        ),
-    ),
-    Question(
-        "03.q1",
-        "An evaluation reports nDCG of 1.08. What happened?",
-        (
-            Choice(
-                "The system beats the judges.",
-                "nDCG is divided by the best possible ranking. Nothing is better than that.",
-            ),
-            Choice(
-                "A passage stands twice in the ranking, or the ideal is wrong.",
-                "Yes. Both were seen in public libraries.",
-                correct=True,
-            ),
-            Choice("Rounding.", "Rounding moves the seventh decimal."),
-        ),
-    ),
-    Question(
-        "03.q2",
-        "The query itself is a passage of the corpus. What does the evaluation show?",
-        (
-            Choice(
-                "Every system finds it first, and scores are wrong in a way that hides differences.",
-                "Yes. Leave the query's own text out before you measure.",
-                correct=True,
-            ),
-            Choice("Nothing unusual.", "A text is most similar to itself: rank 1 is taken, for every query."),
-            Choice("An error.", "No error. It is only wrong."),
-        ),
-    ),
-    Question(
-        "03.q3",
-        "A model leaves 10 % of the queries without any result, and the tool averages over the queries in the run. What does that do?",
-        (
-            Choice("It punishes the model.", "The queries it failed on are not in the mean at all."),
-            Choice(
-                "It rewards silence.",
-                "Yes. A missing query must count as 0. Here it does, with a warning.",
-                correct=True,
-            ),
-            Choice(
-                "Nothing, if the other queries are typical.",
-                "A system stays silent on the hard ones. The rest is not typical.",
-            ),
-        ),
-    ),
-    Question(
-        "03.q4",
-        "First-stage Recall@100 is 0.72. You add the best reranker there is. What is the highest Recall@10 you can reach?",
-        (
-            Choice("0.72", "Yes. A reranker only reorders what the first stage found.", correct=True),
-            Choice("1.0", "It cannot show what was never retrieved."),
-            Choice("It depends on the reranker.", "How close you come depends on it. The ceiling does not."),
-        ),
-    ),
-    Question(
-        "03.q5",
-        "On a similarity test one model gives every pair a cosine between 0.70 and 0.95, another one between 0.1 and 0.9. "
-        "Which has the higher Spearman's correlation?",
-        (
-            Choice(
-                "The second; to the first everything is similar.",
-                "The level of the cosines is not asked for. Only the order of the pairs counts.",
-            ),
-            Choice(
-                "That cannot be told from the ranges.",
-                "Yes. Either may have the pairs in the better order.",
-                correct=True,
-            ),
-            Choice(
-                "The first; its cosines are closer to the grades of people.",
-                "Grades from 0 to 5 and cosines share no scale, so no cosine is close to a grade.",
-            ),
-        ),
-    ),
-)

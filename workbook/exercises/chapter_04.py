@@ -6,7 +6,6 @@ from torch.nn import functional as F
 
 from workbook import geometry, losses
 from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
-from workbook.exercises.quiz import Choice, Question
 from workbook.similarity import cos_sim, normalize
 
 
@@ -498,93 +497,3 @@ UNIFORMITY = Exercise(
 )
 
 EXERCISES = (INFO_NCE, NEGATIVES, SYMMETRIC, NT_XENT, GRADIENT, UNIFORMITY)
-
-QUESTIONS = (
-    Question(
-        "04.p1",
-        "You train with the pull alone: bring every query close to its passage, and nothing else. Where does training end?",
-        (
-            Choice("Every pair close, different pairs apart.", "Nothing in this loss asks for the second half."),
-            Choice(
-                "All texts at one point.",
-                "Yes. One point for all has a perfect score, and knows nothing. It is called collapse.",
-                correct=True,
-            ),
-            Choice("It diverges.", "Cosines are bounded by 1; the loss reaches its floor and stays there."),
-        ),
-    ),
-    Question(
-        "04.p2",
-        "A query has one confusing passage at cosine 0.75 and ninety-eight easy ones near 0.1; its own is at 0.8. You lower the temperature from 0.5 to 0.02. Which passages feel the gradient?",
-        (
-            Choice(
-                "All alike, only more strongly.",
-                "The softmax sharpens: the differences are divided by the temperature as well.",
-            ),
-            Choice(
-                "Almost only the confusing one and its own.",
-                "Yes. A lower temperature looks at the hardest negatives only.",
-                correct=True,
-            ),
-            Choice(
-                "Mostly the easy ones, because there are so many.",
-                "That is so at a high temperature, where the many share the weight.",
-            ),
-        ),
-    ),
-    Question(
-        "04.q1",
-        "sentence-transformers says scale=20. Which temperature is that?",
-        (
-            Choice("20", "Then similarities of at most 1 would be divided by 20, and the softmax would be flat."),
-            Choice("0.05", "Yes: temperature = 1 / scale.", correct=True),
-            Choice("0.2", "One over twenty is 0.05."),
-        ),
-    ),
-    Question(
-        "04.q2",
-        "The InfoNCE loss of an untrained model with 1,024 pairs in a batch is about 6.93. Why?",
-        (
-            Choice(
-                "It is log 1024: all passages look alike to it.",
-                "Yes, that is what a guess costs. At a low temperature the start may lie above it: accidents are taken for certainty.",
-                correct=True,
-            ),
-            Choice(
-                "It depends on the number of dimensions.", "For near-equal cosines only the number of choices matters."
-            ),
-            Choice("It is 1 / temperature.", "That would be 20 at temperature 0.05."),
-        ),
-    ),
-    Question(
-        "04.q3",
-        "A colleague doubts that negatives affect the loss, “because cross-entropy only looks at the right class”. What do you answer?",
-        (
-            Choice(
-                "True: only the logit of the positive appears.",
-                "It appears as a share of a sum, and the negatives are in that sum.",
-            ),
-            Choice(
-                "The negatives are in the denominator, so each one has a gradient.",
-                "Yes: its softmax weight times its vector.",
-                correct=True,
-            ),
-            Choice(
-                "They matter only with a margin.",
-                "That is the triplet loss. In InfoNCE every negative counts, if only a little.",
-            ),
-        ),
-    ),
-    Question(
-        "04.q4",
-        "Your uniformity rises towards 0 during training while alignment falls. What is going on?",
-        (
-            Choice("The space is collapsing.", "Yes. Pairs come together because everything does.", correct=True),
-            Choice("Training goes well: alignment falls.", "Alignment alone is perfect for a collapsed space, too."),
-            Choice(
-                "The batch is too large.",
-                "More negatives push more, and that lowers uniformity. They do not draw everything together.",
-            ),
-        ),
-    ),
-)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from workbook.exercises import compare, example, limits
-from workbook.exercises.exercise import Answer, Case, Exercise, Mistake
+from workbook.exercises.exercise import Answer, Call, Case, Exercise, Mistake
 from workbook.exercises.trace import where_it_broke
 
 SECONDS = 10.0
@@ -34,18 +34,6 @@ class Finding:
     mistake: Mistake | None = None
     example: tuple[str, ...] = ()
     printed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call and what came of it: a result or an error, the arguments it changed, what it printed."""
-
-    case: Case
-    args: tuple
-    result: Any = None
-    error: BaseException | None = None
-    changed: tuple[int, ...] = ()
-    printed: str = ""
 
 
 @dataclass(frozen=True)

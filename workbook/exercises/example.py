@@ -1,16 +1,13 @@
 """The smallest failing example, in ten lines at most: the call, and yours beside what is expected."""
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from workbook.exercises import compare
-from workbook.exercises.exercise import Exercise
-
-if TYPE_CHECKING:
-    from workbook.exercises.engine import Call
+from workbook.exercises.exercise import Call, Exercise
 
 LINES = 10
 WIDTH = 88
@@ -29,7 +26,7 @@ def names(answer: Any, exercise: Exercise, args: tuple) -> list[str]:
     return [f"argument {i + 1}" for i in range(len(args))]
 
 
-def call_only(answer: Any, exercise: Exercise, call: "Call") -> list[str]:
+def call_only(answer: Any, exercise: Exercise, call: Call) -> list[str]:
     """The name of the case and its arguments."""
     told = [f"{name} = {_short(arg)}" for name, arg in zip(names(answer, exercise, call.args), call.args, strict=True)]
     if len(told) > 5:
@@ -37,7 +34,7 @@ def call_only(answer: Any, exercise: Exercise, call: "Call") -> list[str]:
     return [call.case.name, *(f"  {line}" for line in told)]
 
 
-def beside(answer: Any, exercise: Exercise, call: "Call", right: "Call") -> list[str]:
+def beside(answer: Any, exercise: Exercise, call: Call, right: Call) -> list[str]:
     """The call, and then both results in two columns, or one below the other where they are wide."""
     head = call_only(answer, exercise, call)
     yours: Any = call.error if call.error is not None else call.result

@@ -22,6 +22,18 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Call:
+    """One call and what came of it: a result or an error, the arguments it changed, what it printed."""
+
+    case: Case
+    args: tuple
+    result: Any = None
+    error: BaseException | None = None
+    changed: tuple[int, ...] = ()
+    printed: str = ""
+
+
+@dataclass(frozen=True)
 class Property:
     """Something that must hold for every right answer, such as "padding changes nothing".
 

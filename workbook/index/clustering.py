@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbook.index.vectors import as_vectors, check_positive, score
-from workbook.similarity import normalize
+from workbook.index.vectors import as_vectors, check_positive, score, squared_norm
+from workbook.similarity import first_k, normalize
 
 SPLIT = 1 / 1024  # how far the halves of a split cluster are moved apart, relative to the centroid
 
@@ -101,6 +101,28 @@ def assign(x: Tensor, centroids: Tensor, metric: str = "l2", chunk_size: int = 1
     for start in range(0, len(x), chunk_size):
         labels[start : start + chunk_size] = argmax(score(x[start : start + chunk_size], centroids, metric))
     return labels
+
+
+def nearest_lists(x: Tensor, centroids: Tensor, metric: str, n: int, chunk_size: int = 1_024) -> Tensor:
+    """The n nearest centroids of every vector, the first ones of equally near ones: (N, D), (k, D) -> (N, n).
+
+    A vector is put into a list and looked for by this one rule. Equal centroids can differ in their scores by a
+    rounding error, another one for each number of vectors that are multiplied at a time; so whatever differs by
+    no more counts as equal.
+    """
+    chosen = torch.empty(len(x), n, dtype=torch.long, device=x.device)
+    for start in range(0, len(x), chunk_size):
+        part = x[start : start + chunk_size]
+        scores = score(part, centroids, metric)
+        values, lists = scores.topk(min(n + 1, len(centroids)), dim=1)
+        last = values[:, n - 1 : n]
+        slack = 1e-6 * last.abs() + 1e-14 * squared_norm(part)[:, None]  # float32's error, and float64's of distances
+        torn = (last - values[:, n:] <= slack).any(dim=1)
+        if torn.any():
+            tied = scores.where((scores - last).abs() > slack, last)
+            lists[torn, :n] = first_k(tied[torn], n)[1]
+        chosen[start : start + chunk_size] = lists[:, :n]
+    return chosen
 
 
 def argmax(scores: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The flat index: all vectors as they are, every one compared with every query.
 
 Exact, nothing to train, and the yardstick for the others: their recall is the share of its results
-that they find too. It costs 4 D bytes and D multiply-adds for each passage (and 4 bytes for |x|² under "l2").
+that they find too. It costs 4 D bytes and D multiply-adds for each passage.
 
 Letters: Q queries, N passages, D dimensions, K results.
 
@@ -11,23 +11,19 @@ Taught in 17.
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from workbook.index.vectors import (
-    answer,
-    as_vectors,
-    check_metric,
-    check_positive,
-    chunks,
-    exhaustive,
-    kept_norms,
-    score,
-)
-
-QUERIES = 256  # queries that are searched at a time
+from workbook.index.base import Index
+from workbook.index.vectors import CHUNK, chunks, closeness, exhaustive, score
 
 
-class FlatIndex:
-    """Exact search.
+def flat_search(query: Tensor, x: Tensor, k: int, metric: str = "inner_product") -> list[int]:
+    """Exact search, plainly: the k rows of x that are nearest to a query, (D,), (N, D) -> at most k row numbers."""
+    return sorted(range(len(x)), key=lambda i: -closeness(query, x[i], metric))[:k]
+
+
+class FlatIndex(Index):
+    """Exact search: `flat_search` for many queries at once, in bounded memory, equal scores by id.
 
     Args:
         d: dimensions of a vector.
@@ -39,64 +35,26 @@ class FlatIndex:
     """
 
     ARGUMENTS = ("d", "metric")
-    TENSORS = ("vectors", "norms")
+    TENSORS = ("vectors", "ids")
+    ROWS = "vectors"
 
     def __init__(self, d: int, metric: str = "inner_product"):
-        check_positive(d=d)
-        check_metric(metric)
-        self.d, self.metric = d, metric
-        self.is_trained = True
+        super().__init__(d, metric)
         self.vectors = torch.empty(0, d)  # (N, D)
-        self.norms = kept_norms(self.vectors, metric)
 
-    @property
-    def ntotal(self) -> int:
-        """N, how many vectors it holds."""
-        return len(self.vectors)
-
-    def train(self, x: Any) -> None:
-        """Nothing to learn; the call is there so that every index is used alike."""
-        for _ in chunks(x, self.d):  # a wrong input is refused all the same
-            pass
-
-    def add(self, x: Any) -> None:
-        """Store vectors; their ids go on from `ntotal`. Read 4,096 at a time.
-
-        Args:
-            x: (N, D), numpy or torch. Each call copies what is there, so add many at a time.
-        Raises:
-            ValueError: another D, or values that are not finite.
-        """
+    def _add(self, x: Any) -> None:
         new = list(chunks(x, self.d))
         self.vectors = torch.cat([self.vectors.to(new[0].device), *new])
-        self.norms = torch.cat([self.norms.to(new[0].device), *(kept_norms(part, self.metric) for part in new)])
 
-    def search(self, q: Any, k: int) -> tuple[Any, Any]:
-        """The k nearest passages of each query.
-
-        Passages are scored 4,096 at a time for 256 queries, so memory does not grow with N.
-
-        Args:
-            q: (Q, D), numpy or torch.
-            k: results per query.
-        Returns:
-            scores, or squared distances under "l2", (Q, K), and ids (Q, K), best first, equal scores by
-            id; id -1 and -inf (inf under "l2") where there are fewer than k passages. Numpy if q was.
-        Raises:
-            ValueError: k is not positive, another D, or values that are not finite.
-        """
-        check_positive(k=k)
-        queries = as_vectors(q, self.d, "q").to(self.vectors.device)
-        best, ids = exhaustive(
+    def _search(self, queries: Tensor, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
+        return exhaustive(
             queries,
             self.ntotal,
             k,
-            lambda block: lambda rows: score(block, self.vectors[rows], self.metric, self.norms[rows]),
-            block=QUERIES,
-            most=2**20,
+            lambda block: lambda rows: score(block, self.vectors[rows], self.metric),
+            most=CHUNK if self.metric == "l2" else 2**20,
+            allowed=allowed,
         )
-        return answer(best, ids, k, queries, self.metric, q)
 
-    def reset(self) -> None:
-        """Forget all vectors."""
-        self.vectors, self.norms = self.vectors[:0].clone(), self.norms[:0].clone()
+    def _vectors(self, rows: Tensor) -> Tensor:
+        return self.vectors[rows]

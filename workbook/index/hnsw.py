@@ -23,13 +23,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from workbook.index.vectors import answer, as_vectors, check_metric, check_positive, chunks
+from workbook.index.base import Index
+from workbook.index.vectors import check_positive, chunks, distances_of_one
 
 Found = list[tuple[float, int]]  # distance and vector number
 
 
-class HNSWIndex:
+class HNSWIndex(Index):
     """Search by walking a graph. Nothing to train; adding is the expensive part.
 
     Args:
@@ -48,7 +50,8 @@ class HNSWIndex:
     """
 
     ARGUMENTS = ("d", "M", "ef_construction", "ef_search", "metric", "seed")
-    TENSORS = ("vectors", "levels", "start", "links")
+    TENSORS = ("vectors", "levels", "start", "links", "ids")
+    ROWS = "vectors"
 
     def __init__(
         self,
@@ -59,40 +62,22 @@ class HNSWIndex:
         metric: str = "inner_product",
         seed: int = 0,
     ):
-        check_positive(d=d, ef_construction=ef_construction, ef_search=ef_search)
-        check_metric(metric)
+        super().__init__(d, metric)
+        check_positive(ef_construction=ef_construction, ef_search=ef_search)
         if M < 2:
             raise ValueError(f"M must be at least 2, so that levels get smaller, got {M}")
-        self.d, self.M, self.metric, self.seed = d, M, metric, seed
-        self.ef_construction, self.ef_search = ef_construction, ef_search
-        self.is_trained = True
+        self.M, self.seed, self.ef_construction, self.ef_search = M, seed, ef_construction, ef_search
         self.reset()
 
     def reset(self) -> None:
         """Forget all vectors."""
-        self.vectors = torch.empty(0, self.d)  # (N, D)
+        self.vectors, self.ids = torch.empty(0, self.d), self.ids[:0]  # (N, D), (N,)
         self.levels = torch.empty(0, dtype=torch.int32)  # (N,), the highest level of each
         self.start = torch.zeros(1, dtype=torch.long)  # vector i owns links[start[i] : start[i + 1]]
         self.links = torch.empty(0, dtype=torch.int32)  # 2 M places on level 0, M on each above; -1 is empty
 
-    @property
-    def ntotal(self) -> int:
-        """N, how many vectors it holds."""
-        return len(self.vectors)
-
-    def train(self, x: Any) -> None:
-        """Nothing to learn; the call is there so that every index is used alike."""
-        for _ in chunks(x, self.d):  # a wrong input is refused all the same
-            pass
-
-    def add(self, x: Any) -> None:
-        """Link vectors into the graph, those with many levels first; their ids go on from `ntotal`.
-
-        Args:
-            x: (N, D), numpy or torch; kept on the CPU.
-        Raises:
-            ValueError: another D, or values that are not finite.
-        """
+    def _add(self, x: Any) -> None:
+        """Link vectors into the graph, those with many levels first; all are kept on the CPU."""
         before = self.ntotal
         entry = int(self.levels.argmax()) if before else -1
         self.vectors = torch.cat([self.vectors, *(chunk.cpu() for chunk in chunks(x, self.d))])
@@ -111,28 +96,31 @@ class HNSWIndex:
             if entry < 0 or self.levels[i] > self.levels[entry]:
                 entry = i
 
-    def search(self, q: Any, k: int) -> tuple[Any, Any]:
-        """The k nearest passages that the walk meets; arguments and results as in `FlatIndex.search`.
-
-        max(ef_search, k) vectors are kept, as in faiss. Memory is one mark for each passage.
-
-        Raises:
-            ValueError: k or ef_search is not positive, another D, or values that are not finite.
-        """
-        check_positive(k=k, ef_search=self.ef_search)
-        queries = as_vectors(q, self.d, "q").cpu()
-        closeness = np.full((len(queries), k), -np.inf, dtype=np.float32)
-        ids = np.full((len(queries), k), -1, dtype=np.int64)
+    def _search(self, queries: Tensor, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
+        """max(ef_search, k) vectors are kept, as in faiss. Memory is one mark for each passage."""
+        if allowed is not None:
+            raise NotImplementedError(
+                "HNSWIndex cannot search a part of its vectors, for its paths lead through the others; search a FlatIndex "
+                "or an IVFIndex, or ask for more and leave out what is not allowed"
+            )
+        check_positive(ef_search=self.ef_search)
+        scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
+        rows = np.full((len(queries), k), -1, dtype=np.int64)
         if self.ntotal:
             walk, entry = _Walk(self), int(self.levels.argmax())
-            for row, query in enumerate(queries.numpy()):
+            for number, query in enumerate(queries.numpy()):
                 found = sorted(walk.search(query, entry, max(self.ef_search, k)))[:k]
-                ids[row, : len(found)] = [i for _, i in found]
-                closeness[row, : len(found)] = [-distance for distance, _ in found]
-        scores = torch.from_numpy(closeness)
-        if self.metric == "l2":
-            scores += queries.square().sum(dim=1, keepdim=True)  # as `answer` expects them
-        return answer(scores, torch.from_numpy(ids), k, queries, self.metric, q)
+                rows[number, : len(found)] = [i for _, i in found]
+                scores[number, : len(found)] = [-distance for distance, _ in found]
+        return torch.from_numpy(scores), torch.from_numpy(rows)
+
+    def _vectors(self, rows: Tensor) -> Tensor:
+        return self.vectors[rows]
+
+    def _keep(self, keep: Tensor) -> None:
+        raise NotImplementedError(
+            "HNSWIndex cannot forget some of its vectors, for its paths lead through them; reset() it"
+        )
 
 
 class _Walk:
@@ -142,7 +130,6 @@ class _Walk:
         self.M, self.l2 = index.M, index.metric == "l2"
         self.x, self.links = index.vectors.numpy(), index.links.numpy()
         self.start, self.levels = index.start.tolist(), index.levels.tolist()
-        self.norms = np.einsum("nd,nd->n", self.x, self.x) if self.l2 else np.zeros(len(self.x), np.float32)
         self.seen = np.zeros(len(self.x), dtype=bool)
 
     def places(self, i: int, level: int) -> np.ndarray:
@@ -155,32 +142,31 @@ class _Walk:
         places = self.places(i, level)
         return places[: np.count_nonzero(places >= 0)]  # the empty ones stand at the end
 
-    def distances(self, query: np.ndarray, norm: float, ids: np.ndarray) -> np.ndarray:
-        """From a query with squared norm `norm` to vectors: (n,)."""
-        products = self.x[ids] @ query
-        return self.norms[ids] - 2 * products + norm if self.l2 else -products
+    def distances(self, query: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """From a query to vectors: (n,)."""
+        x = self.x[ids]
+        return distances_of_one(query, x) if self.l2 else -(x @ query)
 
     def search(self, query: np.ndarray, entry: int, ef: int) -> Found:
         """The ef nearest vectors on level 0, in no order."""
-        norm = float(query @ query) if self.l2 else 0.0
-        here = (float(self.distances(query, norm, np.array([entry]))[0]), entry)
+        here = (float(self.distances(query, np.array([entry]))[0]), entry)
         for level in range(self.levels[entry], 0, -1):
-            here = self.descend(query, norm, here, level)
-        return self.beam(query, norm, here, 0, ef)
+            here = self.descend(query, here, level)
+        return self.beam(query, here, 0, ef)
 
-    def descend(self, query: np.ndarray, norm: float, here: tuple[float, int], level: int) -> tuple[float, int]:
+    def descend(self, query: np.ndarray, here: tuple[float, int], level: int) -> tuple[float, int]:
         """Step to the nearest neighbour until none is nearer."""
         while True:
             ids = self.neighbours(here[1], level)
             if not len(ids):
                 return here
-            distances = self.distances(query, norm, ids)
+            distances = self.distances(query, ids)
             best = int(distances.argmin())
             if not distances[best] < here[0]:
                 return here
             here = (float(distances[best]), int(ids[best]))
 
-    def beam(self, query: np.ndarray, norm: float, here: tuple[float, int], level: int, ef: int) -> Found:
+    def beam(self, query: np.ndarray, here: tuple[float, int], level: int, ef: int) -> Found:
         """Keep the ef nearest vectors seen, and look at the neighbours of each, nearest first."""
         seen = self.seen
         touched = [np.array([here[1]])]
@@ -197,7 +183,7 @@ class _Walk:
                 continue
             seen[ids] = True
             touched.append(ids)
-            for distance, j in zip(self.distances(query, norm, ids).tolist(), ids.tolist(), strict=True):
+            for distance, j in zip(self.distances(query, ids).tolist(), ids.tolist(), strict=True):
                 if len(kept) < ef:
                     heappush(kept, (-distance, j))
                     heappush(todo, (distance, j))
@@ -211,15 +197,14 @@ class _Walk:
     def insert(self, i: int, entry: int, ef: int) -> None:
         """Find neighbours for vector i on each of its levels, from the top, and link both ways."""
         query = self.x[i]
-        norm = float(self.norms[i])
-        here = (float(self.distances(query, norm, np.array([entry]))[0]), entry)
+        here = (float(self.distances(query, np.array([entry]))[0]), entry)
         for level in range(self.levels[entry], -1, -1):
-            here = self.descend(query, norm, here, level)
+            here = self.descend(query, here, level)
             if level > self.levels[i]:
                 continue
-            found = sorted(self.beam(query, norm, here, level, ef))
+            found = sorted(self.beam(query, here, level, ef))
             places = self.places(i, level)
-            kept = self.choose(found, len(places))
+            kept = self.choose(query, found, len(places))
             places[: len(kept)] = kept
             for j in kept:
                 self.link(j, i, level)
@@ -232,23 +217,26 @@ class _Walk:
             places[used] = new
             return
         ids = np.append(places, np.int32(new))
-        distances = self.distances(self.x[i], float(self.norms[i]), ids)
-        kept = self.choose(sorted(zip(distances.tolist(), ids.tolist(), strict=True)), len(places))
+        distances = self.distances(self.x[i], ids)
+        kept = self.choose(self.x[i], sorted(zip(distances.tolist(), ids.tolist(), strict=True)), len(places))
         places[: len(kept)] = kept
         places[len(kept) :] = -1
 
-    def choose(self, candidates: Found, most: int) -> list[int]:
+    def choose(self, query: np.ndarray, candidates: Found, most: int) -> list[int]:
         """Which candidates to link to: nearest first, without those that are nearer to one chosen before.
 
         Fewer candidates than places are all taken.
         """
-        ids = np.array([i for _, i in candidates])
+        ids = [i for _, i in candidates]
         if len(ids) < most:
-            return ids.tolist()
+            return ids
         x = self.x[ids]
-        between = -(x @ x.T)  # (n, n)
-        if self.l2:
-            between = 2 * between + self.norms[ids] + self.norms[ids][:, None]
+        if self.l2:  # seen from the query: the numbers are as small as the distances, and keep their digits
+            x = x - query
+            norms = np.vecdot(x, x)
+            between = norms + norms[:, None] - 2 * (x @ x.T)  # (n, n)
+        else:
+            between = -(x @ x.T)
         # nearest[n]: the distance from candidate n to the nearest one chosen so far.
         nearest = np.full(len(ids), np.inf, dtype=np.float32)
         chosen = []

@@ -22,32 +22,40 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbook.index.clustering import assign, kmeans, sample
-from workbook.index.product_quantization import (
-    add_up_one,
-    check_empty,
-    check_pieces,
-    check_trained,
-    decode,
-    encode,
-    train_codebooks,
-)
-from workbook.index.vectors import (
-    answer,
-    as_vectors,
-    check_metric,
-    check_positive,
-    chunks,
-    kept_norms,
-    score,
-)
+from workbook.index.base import Index
+from workbook.index.clustering import kmeans, nearest_lists, sample
+from workbook.index.product_quantization import add_up_one, check_pieces, decode, encode, train_codebooks
+from workbook.index.vectors import as_vectors, check_positive, chunks, closeness, score, scores_of_one
 
-QUERIES = 1_024  # queries that are searched at a time
+GROUPED = 1_024  # queries that are grouped by list at a time
 SCORES = 2**22  # scores that a list is given at a time: 16 MB
 
 
-class IVFIndex:
-    """Search in the nearest lists, vectors stored whole.
+def ivf_search(
+    query: Tensor, x: Tensor, centroids: Tensor, k: int, nprobe: int = 1, metric: str = "inner_product"
+) -> list[int]:
+    """Search in the nearest lists, plainly.
+
+    Args:
+        query: (D,).
+        x: (N, D).
+        centroids: (nlist, D).
+        k, nprobe, metric: as in `IVFIndex`.
+    Returns:
+        at most k row numbers of x, best first.
+    """
+
+    def nearest(vector: Tensor, among: Tensor, n: int) -> list[int]:
+        return sorted(range(len(among)), key=lambda i: -closeness(vector, among[i], metric))[:n]
+
+    list_of = [nearest(vector, centroids, 1)[0] for vector in x]  # when they are added
+    opened = nearest(query, centroids, nprobe)  # when a query comes
+    candidates = [i for i in range(len(x)) if list_of[i] in opened]
+    return [candidates[i] for i in nearest(query, x[candidates], k)]
+
+
+class IVFIndex(Index):
+    """Search in the nearest lists, vectors stored whole: `ivf_search` for many queries.
 
     Args:
         d: dimensions of a vector.
@@ -62,16 +70,15 @@ class IVFIndex:
     """
 
     ARGUMENTS: tuple[str, ...] = ("d", "nlist", "metric", "nprobe", "seed")
-    TENSORS: tuple[str, ...] = ("centroids", "start", "ids", "rows", "norms")
+    TENSORS: tuple[str, ...] = ("centroids", "start", "ids", "rows")
+    ROWS = "rows"
     start: Tensor  # (nlist + 1,), list i owns start[i] : start[i + 1]
-    ids: Tensor  # (N,), by list
     rows: Tensor  # (N, D) vectors, or (N, m) codes, by list
-    norms: Tensor  # (N, 1), |x|² under "l2"; (N, 0) otherwise
 
     def __init__(self, d: int, nlist: int, metric: str = "inner_product", nprobe: int = 1, seed: int = 0):
-        check_positive(d=d, nlist=nlist, nprobe=nprobe)
-        check_metric(metric)
-        self.d, self.nlist, self.metric, self.nprobe, self.seed = d, nlist, metric, nprobe, seed
+        super().__init__(d, metric)
+        check_positive(nlist=nlist, nprobe=nprobe)
+        self.nlist, self.nprobe, self.seed = nlist, nprobe, seed
         self.centroids = torch.empty(0, d)  # (nlist, D)
         self.reset()
 
@@ -79,11 +86,6 @@ class IVFIndex:
     def is_trained(self) -> bool:
         """Whether it has centroids."""
         return len(self.centroids) > 0
-
-    @property
-    def ntotal(self) -> int:
-        """N, how many vectors it holds."""
-        return len(self.ids)
 
     def train(self, x: Any) -> None:
         """Learn the centroids from vectors like those to come: nlist of them at least, better 40 times as many.
@@ -95,129 +97,114 @@ class IVFIndex:
             ValueError: too few vectors, another D, or values that are not finite.
         """
         x = as_vectors(sample(x, 256 * self.nlist, self.seed), self.d)
-        check_empty(self)
+        self._check_empty()
         self.centroids = kmeans(x, self.nlist, 10, self.seed, spherical=self.metric == "inner_product")
         self.reset()  # to the device of the centroids
 
-    def add(self, x: Any) -> None:
-        """Put vectors into their lists; their ids go on from `ntotal`. Read 4,096 at a time.
-
-        Memory beside the new index is the old one and a few numbers for each vector.
-
-        Args:
-            x: (N, D), numpy or torch. Each call lays out all lists anew, so add many at a time.
-        Raises:
-            RuntimeError: the index is not trained.
-            ValueError: another D, or values that are not finite.
-        """
-        check_trained(self)
-        before, nlist = self.ntotal, self.nlist
-        lists = [torch.arange(nlist, device=self.centroids.device).repeat_interleave(self.start.diff())]
-        rows, norms = [self.rows], [self.norms]
+    def _add(self, x: Any) -> Tensor:
+        """Lay out all lists anew; memory beside the new index is the old one and a few numbers for each vector."""
+        lists, rows = [self._list_of_rows()], [self.rows]
         for chunk in chunks(x, self.d):
             chunk = chunk.to(self.centroids.device)
-            lists.append(assign(chunk, self.centroids, self.metric))
-            stored, meant = self._encode(chunk, lists[-1])
-            rows.append(stored)
-            norms.append(kept_norms(meant, self.metric))
+            lists.append(nearest_lists(chunk, self.centroids, self.metric, 1)[:, 0])
+            rows.append(self._encode(chunk, lists[-1]))
         list_of = torch.cat(lists)
-        order = list_of.argsort(stable=True)  # by list, then by id
+        order = list_of.argsort(stable=True)  # by list, then in the order of adding
         place = torch.empty_like(order).scatter_(0, order, torch.arange(len(order), device=order.device))
-        self.rows, self.norms = _placed(rows, place), _placed(norms, place)
-        self.ids = torch.cat([self.ids, torch.arange(before, len(order), device=order.device)])[order]
-        self.start = torch.cat([order.new_zeros(1), torch.bincount(list_of, minlength=nlist).cumsum(0)])
+        self.rows = _placed(rows, place)
+        self.start = self._starts(list_of)
+        return order
 
-    def search(self, q: Any, k: int) -> tuple[Any, Any]:
-        """The k nearest passages in the nprobe nearest lists; arguments and results as in `FlatIndex.search`.
-
-        1,024 queries are searched at a time; memory is 1,024 · nprobe · k results and 4 million scores,
-        or the scores and ids (and codes, where vectors are compressed) of the lists that one query opens, where that
-        is more.
-
-        Raises:
-            RuntimeError: the index is not trained.
-            ValueError: k or nprobe is not positive, another D, or values that are not finite.
+    def _search(self, queries: Tensor, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Of 1,024 queries at a time; memory is 1,024 · nprobe · k results and 4 million scores, or the scores
+        (and vectors, where they are compressed) of the lists that one query opens, where that is more.
         """
-        check_trained(self)
-        check_positive(k=k, nprobe=self.nprobe)
-        queries = as_vectors(q, self.d, "q").to(self.centroids.device)
+        check_positive(nprobe=self.nprobe)
         nprobe = min(self.nprobe, self.nlist)
         # With fewer pairs of query and list than lists, hardly any list is opened twice.
-        if 0 < len(queries) <= min(self.nlist // nprobe, QUERIES) and queries.device.type == "cpu":
-            best, ids = self._query_by_query(queries, nprobe, k)
+        if 0 < len(queries) <= min(self.nlist // nprobe, GROUPED) and queries.device.type == "cpu":
+            best, rows = self._query_by_query(queries, nprobe, k, allowed)
         else:
-            each = [self._list_by_list(block, nprobe, k) for block in queries.split(QUERIES)]
-            best, ids = (torch.cat(part) for part in zip(*each, strict=True))
-        return answer(best, ids, k, queries, self.metric, q)
+            blocks = [queries[i : i + GROUPED] for i in range(0, max(len(queries), 1), GROUPED)]
+            each = [self._list_by_list(block, nprobe, k, allowed) for block in blocks]
+            best, rows = (torch.cat(part) for part in zip(*each, strict=True))
+        return best, rows.masked_fill(best == float("-inf"), -1)
 
-    def _opened(self, queries: Tensor, nprobe: int) -> Tensor:
-        """The lists (Q, nprobe) whose centroids are nearest to each query."""
-        return score(queries, self.centroids, self.metric).topk(nprobe, dim=1).indices
-
-    def _query_by_query(self, queries: Tensor, nprobe: int, k: int) -> tuple[Tensor, Tensor]:
-        """Score all rows of the lists that a query opens, one query after another: (Q, K) scores and ids.
+    def _query_by_query(self, queries: Tensor, nprobe: int, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Score all rows of the lists that a query opens, one query after another: (Q, K) scores and rows.
 
         In numpy, because for so little work the calls themselves are what takes time, and numpy's are cheaper.
         """
         best, found = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), -1)
-        start, ids, norms = self.start.numpy(), self.ids.numpy(), self.norms.numpy()
-        opened = self._opened(queries, nprobe).numpy()
+        start, opened = self.start.numpy(), nearest_lists(queries, self.centroids, self.metric, nprobe).numpy()
         for i, (query, lists) in enumerate(zip(queries.numpy(), opened, strict=True)):
             owned = [slice(a, b) for a, b in zip(start[lists].tolist(), start[lists + 1].tolist(), strict=True)]
             scores = self._scores_of_lists(query, lists, owned)
-            if self.metric == "l2":
-                scores = 2 * scores - np.concatenate([norms[own, 0] for own in owned])
+            rows = np.concatenate([np.arange(own.start, own.stop) for own in owned])
+            if allowed is not None:
+                scores[~allowed.numpy()[rows]] = -np.inf
             K = min(k, len(scores))
             order = torch.from_numpy(scores).topk(K).indices.numpy()
-            best[i, :K], found[i, :K] = scores[order], np.concatenate([ids[own] for own in owned])[order]
+            best[i, :K], found[i, :K] = scores[order], rows[order]
         return torch.from_numpy(best), torch.from_numpy(found)
 
     def _scores_of_lists(self, query: np.ndarray, lists: np.ndarray, owned: list[slice]) -> np.ndarray:
-        """Products of a query with the rows of these lists, one list after another. A list is a view, not a copy."""
+        """Scores of a query with the rows of these lists, one list after another. A list is a view, not a copy."""
         rows = self.rows.numpy()
-        return np.concatenate([np.vecdot(rows[own], query) for own in owned])
+        return np.concatenate([scores_of_one(query, rows[own], self.metric) for own in owned])
 
-    def _list_by_list(self, queries: Tensor, nprobe: int, k: int) -> tuple[Tensor, Tensor]:
-        """Score each list for all queries that open it: (Q, K) scores and ids."""
-        Q, opened = len(queries), self._opened(queries, nprobe)
+    def _list_by_list(self, queries: Tensor, nprobe: int, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Score each list for all queries that open it: (Q, K) scores and rows."""
+        Q, opened = len(queries), nearest_lists(queries, self.centroids, self.metric, nprobe)
         pair = opened.flatten().argsort()  # pairs of a query and a list it opens, sorted by list
         query_of, back = pair // nprobe, pair.argsort()
         last = torch.bincount(opened.flatten(), minlength=self.nlist).cumsum(0).tolist()
         start = self.start.tolist()
         best = queries.new_full((Q * nprobe, k), float("-inf"))
-        place = torch.zeros(Q * nprobe, k, dtype=torch.long, device=queries.device)
+        rows = torch.zeros(Q * nprobe, k, dtype=torch.long, device=queries.device)
         for number, (first, end) in enumerate(zip([0, *last], last, strict=False)):
             a, b = start[number], start[number + 1]
             step = max(1, SCORES // max(b - a, 1))
             for i in range(first, end if b > a else first, step):
                 j, width = min(i + step, end), min(k, b - a)
-                scores = self._scores(queries.index_select(0, query_of[i:j]), number, slice(a, b))  # (j - i, b - a)
-                best[i:j, :width], positions = scores.topk(width, dim=1, sorted=False)
-                place[i:j, :width] = positions + a
+                stored = self._decode(self.rows[a:b], self.centroids[number])
+                scores = score(queries.index_select(0, query_of[i:j]), stored, self.metric)  # (j - i, b - a)
+                if allowed is not None:
+                    scores = scores.masked_fill(~allowed[a:b], float("-inf"))
+                best[i:j, :width], places = scores.topk(width, dim=1, sorted=False)
+                rows[i:j, :width] = places + a
         best, order = best[back].view(Q, nprobe * k).topk(k, dim=1)
-        place = place[back].view(Q, nprobe * k).gather(1, order)
-        return best, (self.ids[place] if self.ntotal else place).masked_fill(best == float("-inf"), -1)
+        return best, rows[back].view(Q, nprobe * k).gather(1, order)
 
-    def _scores(self, queries: Tensor, number: int, rows: slice) -> Tensor:
-        """Inside scores of rows of one list: (Q, D) -> (Q, rows)."""
-        return score(queries, self._decode(number, self.rows[rows]), self.metric, self.norms[rows])
+    def _encode(self, x: Tensor, lists: Tensor) -> Tensor:
+        """What is stored of vectors (N, D) that go into these lists (N,)."""
+        return x
 
-    def _encode(self, x: Tensor, lists: Tensor) -> tuple[Tensor, Tensor]:
-        """For vectors (N, D) that go into these lists (N,): what is stored, and the vectors (N, D) it stands for."""
-        return x, x
-
-    def _decode(self, number: int, stored: Tensor) -> Tensor:
-        """The vectors (rows, D) that stored rows of one list stand for."""
+    def _decode(self, stored: Tensor, centroids: Tensor) -> Tensor:
+        """The vectors (n, D) that stored rows stand for; centroids: (D,) of their list, or (n, D) of theirs."""
         return stored
+
+    def _vectors(self, rows: Tensor) -> Tensor:
+        return self._decode(self.rows[rows], self.centroids[self._list_of_rows()[rows]])
+
+    def _keep(self, keep: Tensor) -> None:
+        self.start = self._starts(self._list_of_rows()[keep])
+        super()._keep(keep)
 
     def reset(self) -> None:
         """Forget all vectors, keep the centroids."""
         device = self.centroids.device
-        nothing = torch.empty(0, self.d, device=device)
         self.start = torch.zeros(self.nlist + 1, dtype=torch.long, device=device)
         self.ids = torch.empty(0, dtype=torch.long, device=device)
-        self.rows = self._encode(nothing, self.ids)[0]
-        self.norms = kept_norms(nothing, self.metric)
+        self.rows = self._encode(torch.empty(0, self.d, device=device), self.ids)
+
+    def _list_of_rows(self) -> Tensor:
+        """The list in which each row stands: (N,)."""
+        return torch.arange(self.nlist, device=self.start.device).repeat_interleave(self.start.diff())
+
+    def _starts(self, list_of: Tensor) -> Tensor:
+        """Where each list starts, and the last one ends, when these rows stand list by list: (N,) -> (nlist + 1,)."""
+        return torch.cat([list_of.new_zeros(1), torch.bincount(list_of, minlength=self.nlist).cumsum(0)])
 
 
 class IVFPQIndex(IVFIndex):
@@ -226,8 +213,7 @@ class IVFPQIndex(IVFIndex):
         x  ≈  c + r̂
 
     Where a list is read once for many queries, its rows are turned back into vectors and scored with one
-    matrix product; a single query adds up tables, as faiss always does. Under "l2" the norm |c + r̂|² is stored,
-    4 bytes more for each passage, where faiss keeps a table for each list.
+    matrix product; a single query adds up tables, as faiss always does.
 
     Args:
         d: dimensions of a vector.
@@ -278,28 +264,32 @@ class IVFPQIndex(IVFIndex):
         super().train(x)
         x = sample(x, 256 * 2**self.nbits, self.seed)  # what the k-means of a piece would take at most
         x = as_vectors(x, self.d).to(self.centroids.device)
-        rest = x - self.centroids[assign(x, self.centroids, self.metric)]
+        rest = x - self.centroids[nearest_lists(x, self.centroids, self.metric, 1)[:, 0]]
         self.codebooks = train_codebooks(rest, self.m, self.nbits, seed=self.seed)
 
-    def _encode(self, x: Tensor, lists: Tensor) -> tuple[Tensor, Tensor]:
-        c = self.centroids[lists]
-        codes = encode(x - c, self.codebooks)
-        return codes, c + decode(codes, self.codebooks)
+    def _encode(self, x: Tensor, lists: Tensor) -> Tensor:
+        return encode(x - self.centroids[lists], self.codebooks)
 
-    def _decode(self, number: int, stored: Tensor) -> Tensor:
-        return decode(stored, self.codebooks) + self.centroids[number]
+    def _decode(self, stored: Tensor, centroids: Tensor) -> Tensor:
+        return decode(stored, self.codebooks) + centroids
 
     def _scores_of_lists(self, query: np.ndarray, lists: np.ndarray, owned: list[slice]) -> np.ndarray:
         """q · (c + r̂) = q · c + what the tables say: for one query they are cheaper than the vectors."""
+        if self.metric == "l2":  # each list would need tables of its own, for q - c
+            vectors = [self._decode(self.rows[own], self.centroids[i]) for i, own in zip(lists, owned, strict=True)]
+            return np.concatenate([scores_of_one(query, x.numpy(), "l2") for x in vectors])
         codes, centroids, codebooks = self.rows.numpy(), self.centroids.numpy(), self.codebooks.numpy()
         table = codebooks @ query.reshape(self.m, -1, 1)  # (m, ksub, 1)
-        rest = add_up_one(np.concatenate([codes[own] for own in owned]), table[:, :, 0])
-        return rest + (centroids[lists] @ query).repeat([own.stop - own.start for own in owned])
+        rest: np.ndarray = add_up_one(np.concatenate([codes[own] for own in owned]), table[:, :, 0])
+        rest += (centroids[lists] @ query).repeat([own.stop - own.start for own in owned])
+        return rest
 
 
 def _placed(parts: list[Tensor], place: Tensor) -> Tensor:
     """The rows of all parts, (n, C) each, every one at its place (N,); joined first they would be there twice."""
     whole = parts[0].new_empty(len(place), parts[0].shape[1])
-    for part, where in zip(parts, place.split([len(part) for part in parts]), strict=True):
-        whole[where] = part
+    start = 0
+    for part in parts:
+        whole[place[start : start + len(part)]] = part
+        start += len(part)
     return whole

@@ -10,7 +10,7 @@ pieces as well,
 so all products of q_j with the centroids of piece j are put into a table once, and a passage costs m
 lookups and m - 1 additions instead of D multiply-adds.
 
-The tables of many queries stand side by side, so that one code fetches a whole row of them: this is
+Under "l2" the table holds -|q_j - c_j|² instead. The tables of many queries stand side by side, so that one code fetches a whole row of them: this is
 the sum of embeddings that `torch.nn.functional.embedding_bag` computes, and it is what makes it fast.
 
 Letters: N passages, D dimensions, Q queries, K results, m pieces, ksub = 2^nbits centroids of a piece,
@@ -27,11 +27,30 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from workbook.index.base import Index
 from workbook.index.clustering import argmax, kmeans, sample
-from workbook.index.vectors import answer, as_vectors, check_metric, check_positive, chunks, exhaustive
+from workbook.index.vectors import as_vectors, check_positive, chunks, closeness, exhaustive, wide
 
-QUERIES = 64  # queries whose tables are used at a time: m · ksub · 64 floats, 1 MB for 16 bytes a vector
+TABLES = 64  # queries whose tables are used at a time: m · ksub · 64 floats, 1 MB for 16 bytes a vector
 FEW = 4  # below this many queries single lookups are faster than sums of rows
+
+
+def pq_search(query: Tensor, codes: Tensor, codebooks: Tensor, k: int, metric: str = "inner_product") -> list[int]:
+    """Search among codes, plainly: a table for each piece, then m lookups for each passage.
+
+    Args:
+        query: (D,).
+        codes: (N, m).
+        codebooks: (m, ksub, dsub).
+        k: how many.
+        metric: "inner_product" or "l2".
+    Returns:
+        at most k row numbers, best first.
+    """
+    pieces = query.view(len(codebooks), -1)  # (m, dsub)
+    table = [[closeness(piece, c, metric) for c in book] for piece, book in zip(pieces, codebooks, strict=True)]
+    scores = [sum(table[j][code] for j, code in enumerate(row)) for row in codes.tolist()]
+    return sorted(range(len(codes)), key=lambda i: -scores[i])[:k]
 
 
 def train_codebooks(x: Any, m: int, nbits: int = 8, iterations: int = 25, seed: int = 0) -> Tensor:
@@ -54,18 +73,20 @@ def train_codebooks(x: Any, m: int, nbits: int = 8, iterations: int = 25, seed: 
     return torch.stack([kmeans(piece, 2**nbits, iterations, seed) for piece in pieces])
 
 
-def encode(x: Tensor, codebooks: Tensor, chunk_size: int = 512) -> Tensor:
+def encode(x: Tensor, codebooks: Tensor, chunk_size: int = 128) -> Tensor:
     """The nearest centroid of every piece: (N, D), (m, ksub, dsub) -> codes (N, m) uint8.
 
-    Memory is chunk_size · m · ksub scores.
+    |x - c|² without |x|², which is the same for all centroids; in float64, see `squared_distances`. Memory is
+    chunk_size · m · ksub scores.
     """
     m, _, dsub = codebooks.shape
-    bias = -codebooks.square().sum(dim=2)[:, None, :]  # (m, 1, ksub)
+    books = wide(codebooks)
+    bias = -books.square().sum(dim=2)[:, None, :]  # (m, 1, ksub)
     codes = torch.empty(len(x), m, dtype=torch.uint8, device=x.device)
     for start in range(0, len(x), chunk_size):
-        pieces = x[start : start + chunk_size].view(-1, m, dsub).transpose(0, 1)  # (m, chunk, dsub)
-        closeness = torch.baddbmm(bias, pieces, codebooks.transpose(1, 2), alpha=2)  # (m, chunk, ksub)
-        codes[start : start + chunk_size] = argmax(closeness).T.to(torch.uint8)
+        pieces = wide(x[start : start + chunk_size]).view(-1, m, dsub).transpose(0, 1)  # (m, chunk, dsub)
+        closest = torch.baddbmm(bias, pieces, books.transpose(1, 2), alpha=2)  # (m, chunk, ksub)
+        codes[start : start + chunk_size] = argmax(closest).T.to(torch.uint8)
     return codes
 
 
@@ -81,7 +102,7 @@ def lookup_tables(queries: Tensor, codebooks: Tensor, metric: str) -> Tensor:
     Args:
         queries: (Q, D).
         codebooks: (m, ksub, dsub).
-        metric: "inner_product" for q_j · c_j, "l2" for 2 q_j · c_j - |c_j|².
+        metric: "inner_product" for q_j · c_j, "l2" for -|q_j - c_j|².
     Returns:
         (m, ksub, Q).
     """
@@ -89,7 +110,9 @@ def lookup_tables(queries: Tensor, codebooks: Tensor, metric: str) -> Tensor:
     pieces = queries.view(len(queries), m, dsub).permute(1, 2, 0)  # (m, dsub, Q)
     if metric == "inner_product":
         return torch.bmm(codebooks, pieces)
-    return torch.baddbmm(-codebooks.square().sum(dim=2, keepdim=True), codebooks, pieces, alpha=2)
+    books, pieces = wide(codebooks), wide(pieces)
+    norms = books.square().sum(dim=2, keepdim=True) + pieces.square().sum(dim=1, keepdim=True)  # (m, ksub, Q)
+    return torch.baddbmm(-norms, books, pieces, alpha=2).float()
 
 
 def add_up(codes: Tensor, tables: Tensor) -> Tensor:
@@ -123,8 +146,8 @@ def _rows(codes: Tensor, ksub: int) -> Tensor:
     return codes.int() + ksub * torch.arange(codes.shape[1], dtype=torch.int32, device=codes.device)
 
 
-class PQIndex:
-    """Exhaustive search over compressed vectors: m bytes for each instead of 4 D.
+class PQIndex(Index):
+    """Exhaustive search over compressed vectors: m bytes for each instead of 4 D. `pq_search` for many queries.
 
     Args:
         d: dimensions of a vector.
@@ -139,12 +162,13 @@ class PQIndex:
     """
 
     ARGUMENTS = ("d", "m", "nbits", "metric", "seed")
-    TENSORS = ("codebooks", "codes")
+    TENSORS = ("codebooks", "codes", "ids")
+    ROWS = "codes"
 
     def __init__(self, d: int, m: int, nbits: int = 8, metric: str = "inner_product", seed: int = 0):
         check_pieces(d, m, nbits)
-        check_metric(metric)
-        self.d, self.m, self.nbits, self.metric, self.seed = d, m, nbits, metric, seed
+        super().__init__(d, metric)
+        self.m, self.nbits, self.seed = m, nbits, seed
         self.codebooks = torch.empty(0)  # (m, ksub, dsub)
         self.codes = torch.empty(0, m, dtype=torch.uint8)  # (N, m)
 
@@ -152,11 +176,6 @@ class PQIndex:
     def is_trained(self) -> bool:
         """Whether it has codebooks."""
         return len(self.codebooks) > 0
-
-    @property
-    def ntotal(self) -> int:
-        """N, how many vectors it holds."""
-        return len(self.codes)
 
     def train(self, x: Any) -> None:
         """Learn the codebooks from vectors like those to come: 2^nbits of them at least, better 40 times as many.
@@ -168,45 +187,22 @@ class PQIndex:
             ValueError: too few vectors, another D, or values that are not finite.
         """
         x = as_vectors(sample(x, 256 * 2**self.nbits, self.seed), self.d)
-        check_empty(self)
+        self._check_empty()
         self.codebooks = train_codebooks(x, self.m, self.nbits, seed=self.seed)
 
-    def add(self, x: Any) -> None:
-        """Store the codes of vectors; their ids go on from `ntotal`. Read 4,096 at a time.
-
-        Args:
-            x: (N, D), numpy or torch. Each call copies the codes that are there, so add many at a time.
-        Raises:
-            RuntimeError: the index is not trained.
-            ValueError: another D, or values that are not finite.
-        """
-        check_trained(self)
+    def _add(self, x: Any) -> None:
         new = [encode(chunk.to(self.codebooks.device), self.codebooks) for chunk in chunks(x, self.d)]
         self.codes = torch.cat([self.codes.to(new[0].device), *new])
 
-    def search(self, q: Any, k: int) -> tuple[Any, Any]:
-        """The k nearest reconstructions for each query; arguments and results as in `FlatIndex.search`.
-
-        4,096 passages are scored at a time for 64 queries, so memory does not grow with N.
-
-        Raises:
-            RuntimeError: the index is not trained.
-            ValueError: k is not positive, another D, or values that are not finite.
-        """
-        check_trained(self)
-        check_positive(k=k)
-        queries = as_vectors(q, self.d, "q").to(self.codes.device)
-
-        def prepare(block: Tensor) -> Callable[[slice], Tensor]:
+    def _search(self, queries: Tensor, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
+        def prepare(block: Tensor) -> Callable[[Any], Tensor]:
             tables = lookup_tables(block, self.codebooks, self.metric)
             return lambda rows: add_up(self.codes[rows], tables).T.contiguous()
 
-        best, ids = exhaustive(queries, self.ntotal, k, prepare, block=QUERIES, most=2**18)
-        return answer(best, ids, k, queries, self.metric, q)
+        return exhaustive(queries, self.ntotal, k, prepare, block=TABLES, most=2**18, allowed=allowed)
 
-    def reset(self) -> None:
-        """Forget all vectors, keep the codebooks."""
-        self.codes = self.codes[:0].clone()
+    def _vectors(self, rows: Tensor) -> Tensor:
+        return decode(self.codes[rows], self.codebooks)
 
 
 def check_pieces(d: int, m: int, nbits: int) -> None:
@@ -221,25 +217,3 @@ def check_pieces(d: int, m: int, nbits: int) -> None:
         raise ValueError(f"m must divide the dimensions, got d={d} and m={m}; m can be one of {near}")
     if not 1 <= nbits <= 8:
         raise ValueError(f"nbits must be between 1 and 8, so that a code fits a byte, got {nbits}")
-
-
-def check_trained(index: Any) -> None:
-    """Refuse an index that has not been trained.
-
-    Raises:
-        RuntimeError: it has learned nothing yet.
-    """
-    if not index.is_trained:
-        raise RuntimeError(f"this {type(index).__name__} is not trained; call train(x) with typical vectors first")
-
-
-def check_empty(index: Any) -> None:
-    """Refuse to train an index that holds vectors: their codes would no longer mean what they did.
-
-    Raises:
-        RuntimeError: it holds some.
-    """
-    if index.ntotal:
-        raise RuntimeError(
-            f"train before add: {index.ntotal} vectors are stored by what was learned; call reset() first"
-        )

@@ -22,15 +22,13 @@ import torch
 from torch import Tensor
 
 from workbook.index.rescore import rescore
-from workbook.index.vectors import answer, as_vectors, check_positive, exhaustive
+from workbook.index.vectors import CHUNK, answer, as_vectors, check_positive, exhaustive
 
 PRECISIONS = ("float32", "int8", "uint8", "binary", "ubinary")
 STEPS = 255  # between the least and the largest value
-CHUNK = 4_096  # rows that are quantized at a time
-QUERIES = 256  # queries that are searched at a time
 
 
-def bytes_per_vector(D: int, precision: str) -> int:
+def vector_bytes(D: int, precision: str) -> int:
     """How many bytes a vector of D dimensions takes: 4 D, D, or D / 8 rounded up."""
     _check_precision(precision)
     return {"float32": 4 * D, "int8": D, "uint8": D}.get(precision, (D + 7) // 8)
@@ -154,13 +152,13 @@ def scalar_search(
         raise ValueError(f'expected precision "int8" or "uint8" and codes of it, got {precision!r} and {codes.dtype}')
     least, step = (torch.as_tensor(part, dtype=torch.float32) for part in _least_and_step(ranges, codes.shape[1]))
 
-    def prepare(block: Tensor) -> Callable[[slice], Tensor]:
+    def prepare(block: Tensor) -> Callable[[Any], Tensor]:
         stretched = block * step
         fixed = block @ least + 128 * (precision == "int8") * stretched.sum(dim=1)
         return lambda rows: torch.addmm(fixed[:, None], stretched, torch.from_numpy(codes[rows].astype(np.float32)).T)
 
-    scores, ids = exhaustive(queries, len(codes), k, prepare, block=QUERIES)
-    return answer(scores, ids, k, queries, "inner_product", query_embeddings)
+    scores, ids = exhaustive(queries, len(codes), k, prepare)
+    return answer(scores, ids, k, "inner_product", query_embeddings)
 
 
 def hamming_search(
@@ -267,8 +265,8 @@ def _least_and_step(ranges: np.ndarray, D: int) -> tuple[np.ndarray, np.ndarray]
     return ranges[0], np.where(step == 0, np.float32(1), step)
 
 
-def _floats(x: Any, name: str) -> np.ndarray:
-    x = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+def _floats(given: Any, name: str) -> np.ndarray:
+    x: np.ndarray = given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
     if x.ndim != 2 or not np.issubdtype(x.dtype, np.floating):
         raise ValueError(f"{name} must be (N, D) floats, got {x.shape} {x.dtype}; codes cannot be quantized again")
     return x

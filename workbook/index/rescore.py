@@ -18,8 +18,6 @@ from torch import Tensor
 from workbook.index.vectors import answer, as_vectors, check_positive, exhaustive
 from workbook.similarity import first_k, normalize
 
-QUERIES = 256  # queries that are searched at a time
-
 
 def rescore(query_embeddings: Any, candidates: Any, vectors_of: Callable[[Any], Any], k: int) -> tuple[Any, Any]:
     """Rank each query's candidates by the product with the float query, and keep the k best.
@@ -46,7 +44,7 @@ def rescore(query_embeddings: Any, candidates: Any, vectors_of: Callable[[Any], 
         x = as_vectors(vectors_of(ids[row, real].numpy()), len(query), "vectors_of(ids)").cpu()
         scores[row, real] = x @ query
     best, order = first_k(scores, k)
-    return answer(best, ids.gather(1, order), k, queries, "inner_product", query_embeddings)
+    return answer(best, ids.gather(1, order), k, "inner_product", query_embeddings)
 
 
 def funnel_search(
@@ -89,10 +87,10 @@ def funnel_search(
 
     kept = [k * rescore_multiplier**stage for stage in reversed(range(len(dims)))]
 
-    def prepare(block: Tensor) -> Callable[[slice], Tensor]:
+    def prepare(block: Tensor) -> Callable[[Any], Tensor]:
         return lambda rows: block @ prefix(rows, dims[0]).T
 
-    scores, ids = exhaustive(normalize(queries[:, : dims[0]]), len(corpus), kept[0], prepare, block=QUERIES)
+    scores, ids = exhaustive(normalize(queries[:, : dims[0]]), len(corpus), kept[0], prepare)
     for size, most in zip(dims[1:], kept[1:], strict=True):
         scores, ids = rescore(normalize(queries[:, :size]), ids, partial(prefix, size=size), most)
-    return answer(scores, ids, k, queries, "inner_product", query_embeddings)
+    return answer(scores, ids, k, "inner_product", query_embeddings)

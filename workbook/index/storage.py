@@ -6,22 +6,22 @@ Taught in 17.
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from workbook.index.base import Index
 from workbook.index.flat import FlatIndex
 from workbook.index.hnsw import HNSWIndex
 from workbook.index.ivf import IVFIndex, IVFPQIndex
 from workbook.index.product_quantization import PQIndex
 from workbook.support.files import write_json, write_safetensors
 
-KINDS = {kind.__name__: kind for kind in (FlatIndex, IVFIndex, PQIndex, IVFPQIndex, HNSWIndex)}
+KINDS: dict[str, type[Index]] = {kind.__name__: kind for kind in (FlatIndex, IVFIndex, PQIndex, IVFPQIndex, HNSWIndex)}
 ARRAYS, ARGUMENTS = "index.safetensors", "index.json"
 
 
-def write_index(index: Any, folder: str | Path) -> None:
+def save_index(index: Index, folder: str | Path) -> None:
     """Write an index into a folder, over the one that is there.
 
     The arguments are written last, so that a folder with `index.json` is whole.
@@ -29,7 +29,7 @@ def write_index(index: Any, folder: str | Path) -> None:
     Raises:
         OSError: the folder cannot be written.
 
-    The name is faiss'; its files are not read here, nor ours there.
+    faiss calls it `write_index`; its files are not read here, nor ours there.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,8 +44,8 @@ def write_index(index: Any, folder: str | Path) -> None:
     )
 
 
-def read_index(folder: str | Path) -> Any:
-    """Read an index that `write_index` wrote.
+def load_index(folder: str | Path) -> Index:
+    """Read an index that `save_index` wrote.
 
     The arrays are mapped, not read: a page of the file comes into memory when a search first touches it.
 
@@ -57,12 +57,10 @@ def read_index(folder: str | Path) -> Any:
     """
     folder = Path(folder)
     if not (folder / ARGUMENTS).is_file() or not (folder / ARRAYS).is_file():
-        raise FileNotFoundError(
-            f"{folder} holds no index, expected {ARGUMENTS} and {ARRAYS}; write it with write_index"
-        )
+        raise FileNotFoundError(f"{folder} holds no index, expected {ARGUMENTS} and {ARRAYS}; write it with save_index")
     try:
         saved = json.loads((folder / ARGUMENTS).read_text("utf-8"))
-        index = KINDS[saved["kind"]](**saved["arguments"])
+        index: Index = KINDS[saved["kind"]](**saved["arguments"])
         arrays = load_file(folder / ARRAYS)
         for name in index.TENSORS:
             setattr(index, name, arrays[name])
@@ -71,8 +69,8 @@ def read_index(folder: str | Path) -> Any:
     return index
 
 
-def bytes_per_vector(index: Any) -> float:
+def bytes_per_vector(index: Index) -> float:
     """What a vector takes: all arrays of the index but the trained ones, divided by N."""
     trained = ("centroids", "codebooks", "start")
     held = [getattr(index, name) for name in index.TENSORS if name not in trained]
-    return sum(array.numel() * array.element_size() for array in held) / max(index.ntotal, 1)
+    return sum(int(array.nbytes) for array in held) / max(index.ntotal, 1)

@@ -1,12 +1,9 @@
 """What every index shares: how vectors come in, how closeness is computed, how answers go out.
 
-Inside an index larger always means closer. With s for the score of query q and passage x:
+Inside an index larger always means closer. The score of query q and passage x is
 
-    inner product   s = q · x
-    squared L2      s = 2 q · x - |x|²  =  |q|² - |q - x|²
-
-The second ranks like minus the distance, because |q|² is the same for every passage; it is put back
-when the answer goes out. Both are a matrix product, which is what a processor does fastest.
+    inner product   q · x
+    squared L2      -|q - x|²
 
 Letters: Q queries, N passages, D dimensions (faiss writes d), K results.
 
@@ -22,10 +19,63 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.similarity import first_k
+from workbook.similarity import dot_score_of_one, first_k
 
 METRICS = ("inner_product", "l2")
 CHUNK = 4_096  # passages that are read, scored or encoded at a time
+QUERY_BLOCK = 256  # queries that are searched at a time
+BY_DIFFERENCE = 8  # with fewer queries than this, distances are differences that are squared, else a product
+CACHED = 512  # rows of differences at a time, few enough to stay in the cache
+
+
+def closeness(a: Tensor, b: Tensor, metric: str) -> float:
+    """How close two vectors are, larger is closer: (D,), (D,) -> one number. `score` is the same for many."""
+    return float(a @ b) if metric == "inner_product" else -float((a - b).square().sum())
+
+
+def score(queries: Tensor, x: Tensor, metric: str) -> Tensor:
+    """How close, larger is closer: (Q, D), (N, D) -> (Q, N). `closeness` of all pairs."""
+    if metric == "l2":
+        return -squared_distances(queries, x)
+    return dot_score_of_one(queries, x) if len(queries) == 1 else queries @ x.T
+
+
+def squared_distances(queries: Tensor, x: Tensor) -> Tensor:
+    """|q - x|² of all pairs: (Q, D), (N, D) -> (Q, N) float32.
+
+        |q - x|² = |q|² - 2 q · x + |x|²
+
+    The right side is a matrix product, which is what a processor does fastest. But it takes large numbers from
+    one another: of (1000.4 - 1000.1)² = 0.09, float32 keeps no digit beside 1000². So it is computed in float64.
+    """
+    if 0 < len(queries) < BY_DIFFERENCE and x.device.type == "cpu":
+        return torch.from_numpy(np.stack([distances_of_one(q, x.numpy()) for q in queries.numpy()]))
+    q, x = wide(queries), wide(x)
+    return torch.addmm(squared_norm(x), q, x.T, alpha=-2).add_(squared_norm(q)[:, None]).clamp_(min=0).float()
+
+
+def distances_of_one(query: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """|q - x|² of one query, difference by difference: (D,), (N, D) -> (N,)."""
+    found = np.empty(len(x), x.dtype)
+    for start in range(0, len(x), CACHED):
+        difference = x[start : start + CACHED] - query
+        np.vecdot(difference, difference, out=found[start : start + CACHED])
+    return found
+
+
+def scores_of_one(query: np.ndarray, x: np.ndarray, metric: str) -> np.ndarray:
+    """`score` of one query in numpy, whose calls are cheaper than torch's: (D,), (N, D) -> (N,)."""
+    return np.vecdot(x, query) if metric == "inner_product" else -distances_of_one(query, x)
+
+
+def wide(x: Tensor) -> Tensor:
+    """The same numbers in float64, where the device has it."""
+    return x if x.device.type == "mps" else x.double()
+
+
+def squared_norm(x: Tensor) -> Tensor:
+    """|x|² of every row: (N, D) -> (N,)."""
+    return x.square().sum(dim=1)
 
 
 def as_vectors(x: Any, D: int | None = None, name: str = "x") -> Tensor:
@@ -57,6 +107,38 @@ def as_vectors(x: Any, D: int | None = None, name: str = "x") -> Tensor:
     return vectors
 
 
+def as_ids(ids: Any, name: str = "ids") -> Tensor:
+    """Read ids, a list, a set or an array of whole numbers: (n,) int64.
+
+    Raises:
+        ValueError: something else.
+    """
+    given = np.asarray(ids.cpu() if isinstance(ids, Tensor) else list(ids) if isinstance(ids, set | frozenset) else ids)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise ValueError(
+            f"{name} must be (n,) whole numbers, got {given.shape} {given.dtype}; keep names in a list beside"
+        )
+    return torch.from_numpy(given.astype(np.int64))
+
+
+def allowed_rows(allowed: Any, ids: Tensor) -> Tensor:
+    """Which rows a search may return: (N,) booleans.
+
+    Args:
+        allowed: ids, as a set, a list or an array; or a mask of booleans, in which place i speaks for id i.
+        ids: (N,), the id of each row.
+    Raises:
+        ValueError: a mask that is too short, or neither of the two.
+    """
+    dtype = getattr(allowed, "dtype", None)
+    if dtype in (torch.bool, np.dtype(bool)) or (isinstance(allowed, list) and set(map(type, allowed)) == {bool}):
+        mask, most = torch.as_tensor(allowed, device=ids.device), int(ids.max()) if len(ids) else -1
+        if mask.ndim != 1 or len(mask) <= most:
+            raise ValueError(f"the mask must have a place for each id up to {most}, got shape {tuple(mask.shape)}")
+        return mask[ids]
+    return torch.isin(ids, as_ids(allowed, "allowed").to(ids.device))
+
+
 def chunks(x: Any, D: int, name: str = "x", size: int = CHUNK) -> Iterator[Tensor]:
     """Read vectors `size` rows at a time, so that a memory-mapped corpus is never in memory at once.
 
@@ -67,35 +149,14 @@ def chunks(x: Any, D: int, name: str = "x", size: int = CHUNK) -> Iterator[Tenso
         yield as_vectors(x[start : start + size] if x.ndim else x, D, name)
 
 
-def score(queries: Tensor, x: Tensor, metric: str, norms: Tensor | None = None) -> Tensor:
-    """How close, larger is closer: (Q, D), (N, D) -> (Q, N). See the formulas above.
-
-    `norms`, |x|² as (N,) or (N, 1), saves computing them.
-    """
-    norms = None if metric == "inner_product" else squared_norm(x) if norms is None else norms.flatten()
-    if len(queries) == 1 and queries.device.type == "cpu":  # see `dot_score_of_one`
-        products = torch.from_numpy(np.vecdot(x.numpy(), queries.numpy())[None])
-        return products if norms is None else 2 * products - norms
-    return queries @ x.T if norms is None else torch.addmm(-norms, queries, x.T, alpha=2)
-
-
-def squared_norm(x: Tensor) -> Tensor:
-    """|x|² of every row: (N, D) -> (N,)."""
-    return x.square().sum(dim=1)
-
-
-def kept_norms(x: Tensor, metric: str) -> Tensor:
-    """What an index keeps of the norms: |x|² as (N, 1) under "l2", nothing, (N, 0), under "inner_product"."""
-    return squared_norm(x)[:, None] if metric == "l2" else x[:, :0]
-
-
 def exhaustive(
     queries: Tensor,
     N: int,
     k: int,
-    prepare: Callable[[Tensor], Callable[[slice], Tensor]],
-    block: int,
+    prepare: Callable[[Tensor], Callable[[Any], Tensor]],
+    block: int = QUERY_BLOCK,
     most: int = CHUNK,
+    allowed: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Score every passage for every query and keep the k best, in bounded memory.
 
@@ -103,39 +164,43 @@ def exhaustive(
         queries: (Q, D).
         N: how many passages there are.
         k: how many are kept.
-        prepare: takes a block of queries (B, D) and returns a function from a slice of the passages to
+        prepare: takes a block of queries (B, D) and returns a function from rows, a slice or numbers, to
             their scores (B, chunk).
         block: queries at a time. Memory is block · (CHUNK + 2 k) scores.
         most: with fewer queries, up to this many passages are taken at a time, to the same number of
             scores; more than CHUNK only where scoring copies no vectors.
+        allowed: (N,) booleans; only these rows are read. None reads all.
     Returns:
-        scores (Q, K) and ids (Q, K), best first, equal scores by id; K = min(k, N).
+        scores (Q, K) and rows (Q, K), best first, equal scores by row; K = min(k, N).
     """
+    among = None if allowed is None else allowed.nonzero()[:, 0]
+    if among is not None:
+        N, most = len(among), CHUNK
     results = []
     for begin in range(0, max(len(queries), 1), block):
         part = queries[begin : begin + block]
         scores_of = prepare(part)
         best = part.new_empty(len(part), 0)
-        ids = torch.empty(len(part), 0, dtype=torch.long, device=part.device)
+        rows = torch.empty(len(part), 0, dtype=torch.long, device=part.device)
         chunk = min(CHUNK * block // max(len(part), 1), max(most, CHUNK))
         for start in range(0, N, chunk):
-            scores, found = first_k(scores_of(slice(start, start + chunk)), k)
-            if start:  # earlier chunks hold smaller ids
+            rows_here = slice(start, start + chunk)
+            scores, found = first_k(scores_of(rows_here if among is None else among[rows_here]), k)
+            if start:  # earlier chunks hold smaller rows
                 scores, order = first_k(torch.cat([best, scores], dim=1), k)
-                found = torch.cat([ids, found + start], dim=1).gather(1, order)
-            best, ids = scores, found
-        results.append((best, ids))
-    return torch.cat([best for best, _ in results]), torch.cat([ids for _, ids in results])
+                found = torch.cat([rows, found + start], dim=1).gather(1, order)
+            best, rows = scores, found
+        results.append((best, rows if among is None else among[rows]))
+    return torch.cat([best for best, _ in results]), torch.cat([rows for _, rows in results])
 
 
-def answer(scores: Tensor, ids: Tensor, k: int, queries: Tensor, metric: str, like: Any) -> tuple[Any, Any]:
+def answer(scores: Tensor, ids: Tensor, k: int, metric: str, like: Any) -> tuple[Any, Any]:
     """What `search` returns: distances for L2, -1 where fewer than k were found, numpy if the queries were.
 
     Args:
-        scores: (Q, K) inside scores, best first; -inf where nothing was found.
+        scores: (Q, K), best first; -inf where nothing was found.
         ids: (Q, K); -1 where nothing was found.
         k: how many columns go out; missing ones are filled up.
-        queries: (Q, D), for the |q|² that the scores leave out.
         metric: "inner_product" or "l2".
         like: the queries as they came in.
     Returns:
@@ -143,8 +208,7 @@ def answer(scores: Tensor, ids: Tensor, k: int, queries: Tensor, metric: str, li
     """
     if (missing := k - scores.shape[1]) > 0:
         scores, ids = F.pad(scores, (0, missing), value=float("-inf")), F.pad(ids, (0, missing), value=-1)
-    if metric == "l2":
-        scores = (squared_norm(queries)[:, None] - scores).clamp(min=0)  # rounding can go below zero
+    scores = scores.neg() if metric == "l2" else scores
     return (scores, ids) if isinstance(like, Tensor) else (scores.cpu().numpy(), ids.cpu().numpy())
 
 

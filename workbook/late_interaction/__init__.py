@@ -5,20 +5,28 @@ Taught in 14.
 
 from workbook.late_interaction.colbert import ColbertEncoder, fit_colbert, load_colbert
 from workbook.late_interaction.maxsim import (
-    chunks,
+    TokenEncoder,
     colbert_loss,
     maxsim,
+    maxsim_one,
     maxsim_padded,
     maxsim_search,
+    passage_chunks,
     segment_max,
     token_alignments,
     token_rows,
 )
-from workbook.late_interaction.plaid import PlaidIndex, plaid_search
-from workbook.late_interaction.residual_codec import ResidualCodec, default_num_centroids, quantile
+from workbook.late_interaction.plaid import PlaidIndex, plaid_one, plaid_search
+from workbook.late_interaction.residual_codec import (
+    ResidualCodec,
+    compress_one,
+    decompress_one,
+    default_num_centroids,
+    quantile,
+)
 
 __all__ = [
-    "ColbertEncoder", "PlaidIndex", "ResidualCodec", "chunks", "colbert_loss", "default_num_centroids",
-    "fit_colbert", "load_colbert", "maxsim", "maxsim_padded", "maxsim_search", "plaid_search", "quantile",
-    "segment_max", "token_alignments", "token_rows",
+    "ColbertEncoder", "PlaidIndex", "ResidualCodec", "TokenEncoder", "colbert_loss", "compress_one", "decompress_one",
+    "default_num_centroids", "fit_colbert", "load_colbert", "maxsim", "maxsim_one", "maxsim_padded", "maxsim_search",
+    "passage_chunks", "plaid_one", "plaid_search", "quantile", "segment_max", "token_alignments", "token_rows",
 ]  # fmt: skip

@@ -5,7 +5,11 @@ token of the passage that answers it best, and the passage's score is the sum of
 
     score(q, d) = sum_s  max_t  q_s · d_t
 
-Passages have different lengths. They are kept *ragged*: the tokens of all passages one below another in
+`maxsim_one` is these three operations for one query and one passage, `maxsim_padded` for a batch of both with
+masks, as in training, and `maxsim` is the fast one for search. Similarities and sums are float32 or more,
+whatever the vectors are stored in.
+
+For search, passages of different lengths are kept *ragged*: the tokens of all passages one below another in
 one matrix, and a list of lengths that says where each passage ends.
 
 Letters: Q queries of S tokens, N passages of T tokens (L tokens in all), D dimensions, B pairs in a batch.
@@ -13,67 +17,52 @@ Letters: Q queries of S tokens, N passages of T tokens (L tokens in all), D dime
 Taught in 14.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.similarity import Run, as_run
+from workbook.similarity import as_run
+from workbook.support.types import Corpus, Queries, Run
 
 EMPTY_SCORE = -1e9  # of a passage without tokens: below any real one, and finite, so that a loss survives it
 QUERY_TOKENS = 256  # scored together; with `chunk_size` passage tokens the similarities fit a processor's cache
 
 
-def maxsim(
-    query: Tensor, passages: Tensor, lengths: Tensor, query_mask: Tensor | None = None, chunk_size: int = 1024
-) -> Tensor:
-    """Score every passage for every query: the sum, over the query's tokens, of the best match in the passage.
+class TokenEncoder(Protocol):
+    """Embeds each token: `workbook.late_interaction.colbert.ColbertEncoder`, or anything with its two calls."""
 
-        score_qn = sum_s  query_mask_qs · max_{t in passage n}  query_qs · passages_t
+    def encode_query(self, texts: Sequence[str], /) -> Tensor: ...  # (Q, S, D)
 
-    One matrix product compares all tokens, then each passage takes the maximum of its own segment. There is
-    no padding, so nothing is spent on it and it cannot win: a row of zeros has similarity 0, and 0 beats
-    every negative similarity.
+    def encode_document(self, texts: Sequence[str], /) -> tuple[Tensor, Tensor]: ...  # (L, D) and lengths (N,)
+
+
+def maxsim_one(query: Tensor, passage: Tensor) -> Tensor:
+    """Score one passage for one query: compare all tokens, keep each query token's best match, add these up.
+
+        score = sum_s  max_t  query_s · passage_t
 
     Args:
-        query: (Q, S, D), or (S, D) for one query.
-        passages: (L, D), the tokens of all passages one below another.
-        lengths: (N,) integers that sum to L.
-        query_mask: (Q, S), or (S,) for one query; 1 = token, 0 = padding. None: all are tokens.
-        chunk_size: how many passage tokens are compared at a time; a longer passage is taken whole. Memory
-            is QUERY_TOKENS · chunk_size similarities beside the result, whatever L is.
+        query: (S, D).
+        passage: (T, D), one token at least.
     Returns:
-        (Q, N), or (N,) for one query; float32 or more. A passage without tokens scores EMPTY_SCORE.
-    Raises:
-        ValueError: the shapes do not belong together.
+        a scalar.
 
-    Relations: equal to sentence-transformers `util.maxsim` on a list of passages. colbert-ai's own segmented
-    maximum on a processor starts at 0 instead of -∞, so it never counts a negative similarity: a hidden ReLU.
     Source: Khattab and Zaharia 2020 (ColBERT).
     """
-    queries = query[None] if query.ndim == 2 else query
-    mask = query_mask[None] if query_mask is not None and query.ndim == 2 else query_mask
-    _check(queries, passages, lengths, mask)
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
-    at_a_time = max(1, QUERY_TOKENS // max(1, queries.shape[1]))
-    rows = []
-    for start in range(0, len(queries), at_a_time):
-        some = queries[start : start + at_a_time]
-        some_mask = None if mask is None else mask[start : start + at_a_time]
-        rows.append(_score_chunks(some, passages, lengths, some_mask, chunk_size))
-    dtype = torch.promote_types(query.dtype, torch.float32)
-    scores = torch.cat(rows) if rows else query.new_empty(0, len(lengths), dtype=dtype)
-    return scores[0] if query.ndim == 2 else scores
+    dtype = _score_dtype(query, passage)
+    similarity = torch.einsum("sd,td->st", query.to(dtype), passage.to(dtype))
+    best = similarity.max(dim=1).values  # (S,)
+    return best.sum()
 
 
 def maxsim_padded(
     query: Tensor, passages: Tensor, mask: Tensor | None = None, query_mask: Tensor | None = None
 ) -> Tensor:
-    """`maxsim` for passages that are filled up to the same length: how a batch is scored in training.
+    """`maxsim_one` for every query and passage of a batch, filled up to the same lengths: the form of training.
 
         score_qn = sum_s  query_mask_qs · max_{t: mask_nt = 1}  query_qs · passages_nt
 
@@ -97,36 +86,117 @@ def maxsim_padded(
         )
     N, T = passages.shape[:2]
     _check(query, passages.flatten(0, 1), torch.full((N,), T), query_mask)
+    dtype = _score_dtype(query, passages)
     if T == 0:
-        return query.new_full((len(query), N), EMPTY_SCORE, dtype=torch.promote_types(query.dtype, torch.float32))
-    similarity = torch.einsum("qsd,ntd->qnst", query, passages)
-    if mask is not None:
-        similarity = similarity.masked_fill(~mask.bool()[None, :, None], float("-inf"))
-    best = _at_least_float32(similarity.max(dim=3).values)  # (Q, N, S)
-    if query_mask is not None:
-        best = torch.where(query_mask.bool()[:, None], best, 0.0)
-    empty = torch.zeros(N, dtype=torch.bool, device=query.device) if mask is None else ~mask.bool().any(dim=1)
-    return best.sum(dim=2).masked_fill(empty, EMPTY_SCORE)
+        return query.new_full((len(query), N), EMPTY_SCORE, dtype=dtype)
+    is_token = torch.ones(N, T) if mask is None else mask
+    is_asked = torch.ones(query.shape[:2]) if query_mask is None else query_mask
+    is_token, is_asked = is_token.to(query.device).bool(), is_asked.to(query.device).bool()
+
+    similarity = torch.einsum("qsd,ntd->qnst", query.to(dtype), passages.to(dtype))
+    similarity = similarity.masked_fill(~is_token[:, None], float("-inf"))  # padding of a passage never wins
+    best = similarity.max(dim=3).values  # (Q, N, S)
+    best = best.masked_fill(~is_asked[:, None], 0.0)  # padding of a query adds nothing
+    return best.sum(dim=2).masked_fill(~is_token.any(dim=1), EMPTY_SCORE)
+
+
+def maxsim(
+    query: Tensor, passages: Tensor, lengths: Tensor, query_mask: Tensor | None = None, chunk_size: int = 1024
+) -> Tensor:
+    """`maxsim_one` for every query and every passage of a corpus, without padding.
+
+        score_qn = sum_s  query_mask_qs · max_{t in passage n}  query_qs · passages_t
+
+    One matrix product compares all tokens, then each passage takes the maximum of its own segment. Nothing is
+    spent on padding, and it cannot win: a row of zeros has similarity 0, and 0 beats every negative similarity.
+
+    Args:
+        query: (Q, S, D), or (S, D) for one query.
+        passages: (L, D), the tokens of all passages one below another.
+        lengths: (N,) integers that sum to L.
+        query_mask: (Q, S), or (S,) for one query; 1 = token, 0 = padding. None: all are tokens.
+        chunk_size: how many passage tokens are compared at a time; a longer passage is taken whole. Memory
+            is QUERY_TOKENS · chunk_size similarities beside the result, whatever L is.
+    Returns:
+        (Q, N), or (N,) for one query; float32 or more. A passage without tokens scores EMPTY_SCORE.
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Relations: equal to sentence-transformers `util.maxsim` on a list of passages. colbert-ai's own segmented
+    maximum on a processor starts at 0 instead of -∞, so it never counts a negative similarity: a hidden ReLU.
+    """
+    queries = query[None] if query.ndim == 2 else query  # (Q, S, D)
+    is_asked = torch.ones(queries.shape[:2]) if query_mask is None else query_mask
+    is_asked = is_asked[None] if is_asked.ndim == 1 else is_asked  # (Q, S)
+    _check(queries, passages, lengths, is_asked)
+    if chunk_size < 1:
+        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    queries, is_asked = queries.to(_score_dtype(queries, passages)), is_asked.to(query.device).bool()
+    Q, at_a_time = len(queries), max(1, QUERY_TOKENS // max(1, queries.shape[1]))
+    blocks = [slice(start, start + at_a_time) for start in range(0, max(1, Q), at_a_time)]
+    scores = [_score_chunks(queries[block], is_asked[block], passages, lengths, chunk_size) for block in blocks]
+    return scores[0][0] if query.ndim == 2 else torch.cat(scores)
+
+
+def _score_chunks(queries: Tensor, is_asked: Tensor, passages: Tensor, lengths: Tensor, chunk_size: int) -> Tensor:
+    Q, S, D = queries.shape
+    rows = queries.reshape(Q * S, D)
+    pieces = list(passage_chunks(lengths, chunk_size))
+    # All chunks write to the same memory: new memory for each costs a quarter of the product's time again. Where
+    # there is a gradient each product has to be kept.
+    has_gradient = torch.is_grad_enabled() and (queries.requires_grad or passages.requires_grad)
+    largest = max((end - start for *_, start, end in pieces), default=0)
+    memory = None if has_gradient else rows.new_empty(Q * S * largest)
+    scores = [rows.new_empty(Q, 0)]
+    for first, last, start, end in pieces:
+        out = None if memory is None else memory[: Q * S * (end - start)].view(Q * S, end - start)
+        similarity = torch.mm(rows, passages[start:end].to(rows.dtype).T, out=out)  # (Q·S, tokens)
+        best = segment_max(similarity, lengths[first:last]).view(Q, S, last - first)
+        scores.append(torch.where(is_asked[:, :, None], best, 0.0).sum(dim=1))
+    return torch.cat(scores, dim=1).masked_fill((lengths == 0).to(queries.device), EMPTY_SCORE)
 
 
 def segment_max(values: Tensor, lengths: Tensor) -> Tensor:
     """The maximum of each segment of a row: (R, L) and N lengths that sum to L -> (R, N).
 
-    An empty segment has the maximum -∞. Where no gradient is wanted, a processor walks each row once.
+        torch.stack([segment.max(dim=1).values for segment in values.split(lengths.tolist(), dim=1)], dim=1)
+
+    in one operation, and an empty segment has the maximum -∞.
     """
-    if values.device.type != "cpu" or values.requires_grad:
+    result = values.new_full((len(values), len(lengths)), float("-inf"))
+    if values.device.type != "cpu" or values.requires_grad or values.dtype == torch.bfloat16:  # numpy has none
         owner = torch.repeat_interleave(lengths.to(values.device))  # (L,), the segment of each column
-        start = values.new_full((len(values), len(lengths)), float("-inf"))
-        return start.scatter_reduce(1, owner.expand(len(values), -1), values, "amax")
-    if not values.numel():
-        return values.new_full((len(values), len(lengths)), float("-inf"))
-    rows, length = _at_least_float32(values).numpy(), lengths.numpy()
-    starts = length.cumsum() - length
-    if length.all():
-        return torch.from_numpy(np.maximum.reduceat(rows, starts, axis=1))
-    best = np.full((len(rows), len(length)), float("-inf"), dtype=rows.dtype)  # reduceat knows no empty segments
-    best[:, length > 0] = np.maximum.reduceat(rows, starts[length > 0], axis=1)
-    return torch.from_numpy(best)
+        return result.scatter_reduce(1, owner.expand(len(values), -1), values, "amax")
+    starts = (lengths.cumsum(0) - lengths).numpy()
+    filled = lengths.numpy() > 0  # reduceat, which walks each row once, knows no empty segments
+    if filled.any():
+        best = np.maximum.reduceat(values.numpy(), starts[filled], axis=1)
+        result[:, torch.from_numpy(filled)] = torch.from_numpy(best)
+    return result
+
+
+def passage_chunks(lengths: Tensor, chunk_size: int) -> Iterator[tuple[int, int, int, int]]:
+    """Cut ragged passages into runs of at most `chunk_size` tokens, one passage at least.
+
+    Yields (first passage, last passage + 1, first token, last token + 1).
+    """
+    ends = np.concatenate([[0], lengths.cpu().numpy().cumsum()])
+    first = 0
+    while first < len(lengths):
+        last = max(first + 1, int(np.searchsorted(ends, ends[first] + chunk_size, side="right")) - 1)
+        yield first, last, int(ends[first]), int(ends[last])
+        first = last
+
+
+def token_rows(lengths: Tensor, passages: Tensor) -> Tensor:
+    """Where the tokens of some passages stand among all tokens: lengths (N,), passages (n,) -> row numbers.
+
+    passage n owns the rows  sum_{i < n} lengths_i, …, of which there are lengths_n
+    """
+    counts = lengths[passages]
+    first = (lengths.cumsum(0) - lengths)[passages]
+    step = torch.arange(int(counts.sum()), device=lengths.device)
+    return step + torch.repeat_interleave(first - (counts.cumsum(0) - counts), counts)
 
 
 def token_alignments(query: Tensor, passage: Tensor) -> tuple[Tensor, Tensor]:
@@ -150,7 +220,8 @@ def token_alignments(query: Tensor, passage: Tensor) -> tuple[Tensor, Tensor]:
             f"expected (S, D) and (T, D) with the same D and T ≥ 1, got {tuple(query.shape)} and {tuple(passage.shape)}; "
             "give one query and one passage, as flat.split(lengths.tolist())[n]"
         )
-    similarity, matched = (query @ passage.T).max(dim=1)
+    dtype = _score_dtype(query, passage)
+    similarity, matched = (query.to(dtype) @ passage.to(dtype).T).max(dim=1)
     return matched, similarity
 
 
@@ -184,9 +255,9 @@ def colbert_loss(query: Tensor, passages: Tensor, mask: Tensor, temperature: flo
 
 
 def maxsim_search(
-    encoder: Any,
-    corpus: Mapping[str, str],
-    queries: Mapping[str, str],
+    encoder: TokenEncoder,
+    corpus: Corpus,
+    queries: Queries,
     k: int = 100,
     chunk_size: int = 1024,
     corpus_embeddings: tuple[Tensor, Tensor] | None = None,
@@ -197,7 +268,7 @@ def maxsim_search(
     Q · N scores and the vectors of one chunk. To keep the vectors, see `workbook.late_interaction.plaid`.
 
     Args:
-        encoder: a `workbook.late_interaction.colbert.ColbertEncoder`, or anything with its `encode_query` and `encode_document`.
+        encoder: a `workbook.late_interaction.colbert.ColbertEncoder`, or another `TokenEncoder`.
         corpus: passage id -> text.
         queries: query id -> text.
         k: results per query; when k > N, all N are returned.
@@ -213,64 +284,20 @@ def maxsim_search(
         raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
     ids, texts = list(corpus), list(corpus.values())
     asked = encoder.encode_query(list(queries.values()))
-    parts = [torch.zeros(len(queries), 0)]
+    starts = range(0, len(texts), chunk_size)
+    parts: Iterable[tuple[Tensor, Tensor]] = (encoder.encode_document(texts[i : i + chunk_size]) for i in starts)
     if corpus_embeddings is not None:
+        parts = [corpus_embeddings]
         if len(corpus_embeddings[1]) != len(texts):
             raise ValueError(f"expected the vectors of {len(texts)} passages, got those of {len(corpus_embeddings[1])}")
-        parts.append(maxsim(asked, *corpus_embeddings))
-    else:
-        for start in range(0, len(texts), chunk_size):
-            parts.append(maxsim(asked, *encoder.encode_document(texts[start : start + chunk_size])))
-    scores, order = torch.cat(parts, dim=1).sort(dim=1, descending=True, stable=True)
+    scores = torch.cat([asked.new_empty(len(queries), 0), *(maxsim(asked, *part) for part in parts)], dim=1)
+    scores, order = scores.sort(dim=1, descending=True, stable=True)
     return as_run(queries, ids, scores[:, :k], order[:, :k])
 
 
-def token_rows(lengths: Tensor, passages: Tensor) -> Tensor:
-    """Where the tokens of some passages stand among all tokens: lengths (N,), passages (n,) -> row numbers.
-
-    passage n owns the rows  sum_{i < n} lengths_i, …, of which there are lengths_n
-    """
-    counts = lengths[passages]
-    first = (lengths.cumsum(0) - lengths)[passages]
-    step = torch.arange(int(counts.sum()), device=lengths.device)
-    return step + torch.repeat_interleave(first - (counts.cumsum(0) - counts), counts)
-
-
-def chunks(lengths: Tensor, chunk_size: int) -> Iterator[tuple[int, int, int, int]]:
-    """Cut ragged passages into runs of at most `chunk_size` tokens, one passage at least.
-
-    Yields (first passage, last passage + 1, first token, last token + 1).
-    """
-    ends = np.concatenate([[0], lengths.cpu().numpy().cumsum()])
-    first = 0
-    while first < len(lengths):
-        last = max(first + 1, int(np.searchsorted(ends, ends[first] + chunk_size, side="right")) - 1)
-        yield first, last, int(ends[first]), int(ends[last])
-        first = last
-
-
-def _score_chunks(queries: Tensor, passages: Tensor, lengths: Tensor, mask: Tensor | None, chunk_size: int) -> Tensor:
-    Q, S, D = queries.shape
-    rows = queries.reshape(Q * S, D)
-    pieces = list(chunks(lengths, chunk_size))
-    # All chunks write to the same memory: new memory for each costs a quarter of the product's time again.
-    has_gradient = torch.is_grad_enabled() and (queries.requires_grad or passages.requires_grad)
-    memory = (
-        None if has_gradient else rows.new_empty(Q * S * max((end - start for *_, start, end in pieces), default=0))
-    )
-    scores = [queries.new_empty(Q, 0, dtype=torch.promote_types(queries.dtype, torch.float32))]
-    for first, last, start, end in pieces:
-        out = None if memory is None else memory[: Q * S * (end - start)].view(Q * S, end - start)
-        similarity = torch.mm(rows, passages[start:end].T, out=out)  # (Q·S, tokens)
-        best = _at_least_float32(segment_max(similarity, lengths[first:last])).view(Q, S, last - first)
-        if mask is not None:
-            best = torch.where(mask.bool()[:, :, None], best, 0.0)
-        scores.append(best.sum(dim=1))
-    return torch.cat(scores, dim=1).masked_fill((lengths == 0).to(queries.device), EMPTY_SCORE)
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+def _score_dtype(a: Tensor, b: Tensor) -> torch.dtype:
+    """float32, or more where either side has more: in half precision a sum of products loses whole units."""
+    return torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
 
 
 def _check(queries: Tensor, passages: Tensor, lengths: Tensor, mask: Tensor | None) -> None:
@@ -279,12 +306,8 @@ def _check(queries: Tensor, passages: Tensor, lengths: Tensor, mask: Tensor | No
             f"expected queries (Q, S, D) and passages (L, D) with the same D, got {tuple(queries.shape)} and "
             f"{tuple(passages.shape)}; encode both sides with the same model, and join passages with torch.cat"
         )
-    if (
-        lengths.ndim != 1
-        or lengths.dtype.is_floating_point
-        or int(lengths.sum()) != len(passages)
-        or (lengths < 0).any()
-    ):
+    whole = lengths.ndim == 1 and not lengths.dtype.is_floating_point and not (lengths < 0).any()
+    if not whole or int(lengths.sum()) != len(passages):
         raise ValueError(
             f"lengths must be (N,) integers that sum to L = {len(passages)}, got {tuple(lengths.shape)} of "
             f"{lengths.dtype} that sum to {lengths.sum().item()}; do they belong to other passages?"

@@ -8,24 +8,61 @@ to, and there are few centroids: compare the query with those alone, and most pa
     3. by centroids  score again with all their centroids; keep ndocs / 4
     4. exact         decompress those, MaxSim, keep k
 
-The index holds, for every token, a code and a residual, and for every centroid the passages it occurs in.
+`plaid_one` is the four stages for one query, passage by passage. `PlaidIndex` does the same for all tokens at
+once: it holds, for every token, a code and a residual, and for every centroid the passages it occurs in.
 
 Letters: Q queries of S tokens, N passages, L tokens in all, D dimensions, C centroids, K results.
 
 Taught in 14.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from workbook.late_interaction.maxsim import chunks, maxsim, segment_max, token_rows
+from workbook.late_interaction.maxsim import TokenEncoder, maxsim, maxsim_one, passage_chunks, segment_max, token_rows
 from workbook.late_interaction.residual_codec import ResidualCodec
-from workbook.similarity import Run, as_run
+from workbook.similarity import as_run
+from workbook.support.types import Corpus, Queries, Run
 
 TOKENS_AT_A_TIME = 1 << 16  # of candidates; with S = 32 their similarities take 8 MB
+
+
+def plaid_one(
+    query: Tensor,
+    codec: ResidualCodec,
+    compressed: Sequence[tuple[Tensor, Tensor]],
+    k: int,
+    nprobe: int,
+    centroid_score_threshold: float,
+    ndocs: int,
+) -> dict[int, float]:
+    """The four stages for one query, one passage at a time.
+
+    Args:
+        query: (S, D).
+        codec: what compressed the passages.
+        compressed: for each of N passages the codes (T,) and residuals (T, W) of its tokens.
+        k, nprobe, centroid_score_threshold, ndocs: as in `PlaidIndex.search`.
+    Returns:
+        passage number -> score, the k best of those that survive, best first.
+    """
+    codes = [code.tolist() for code, _ in compressed]
+    centroid_scores = query @ codec.centroids.T  # (S, C)
+    probed = set(centroid_scores.topk(nprobe, dim=1).indices.flatten().tolist())
+    close = set((centroid_scores.amax(dim=0) >= centroid_score_threshold).nonzero().flatten().tolist())
+
+    def by_centroids(n: int, allowed: set[int]) -> float:  # MaxSim with every token replaced by its centroid
+        used = [code for code in codes[n] if code in allowed]
+        return float(centroid_scores[:, used].amax(dim=1).sum()) if used else float("-inf")
+
+    left = [n for n in range(len(codes)) if probed.intersection(codes[n])]
+    left = sorted(left, key=lambda n: by_centroids(n, close), reverse=True)[:ndocs]
+    left = sorted(left, key=lambda n: by_centroids(n, set(codes[n])), reverse=True)[: ndocs // 4]
+    exact = {n: float(maxsim_one(query, codec.decompress(*compressed[n]))) for n in left}
+    return dict(sorted(exact.items(), key=lambda item: -item[1])[:k])
 
 
 class PlaidIndex:
@@ -61,13 +98,13 @@ class PlaidIndex:
 
     def build(self) -> "PlaidIndex":
         """Join what was added and write the inverted lists; `search` does it when something is new."""
-        if self._new:
-            old = (self.lengths, self.codes, self.residuals)
-            self.lengths, self.codes, self.residuals = (torch.cat(parts) for parts in zip(old, *self._new, strict=True))
-            self._new = []
+        old = (self.lengths, self.codes, self.residuals)
+        self.lengths, self.codes, self.residuals = (torch.cat(parts) for parts in zip(old, *self._new, strict=True))
+        self._new = []
         N, C = len(self.lengths), len(self.codec.centroids)
         owner = torch.repeat_interleave(self.lengths)  # (L,), the passage of each token
-        pair = torch.unique(self.codes.long() * max(N, 1) + owner)  # each (centroid, passage) once, in that order
+        # One number for each (centroid, passage), so that unique keeps each once and in the order of the centroids.
+        pair = torch.unique(self.codes.long() * max(N, 1) + owner)
         self.inverted = (pair % max(N, 1)).int()
         self.list_lengths = torch.bincount(pair // max(N, 1), minlength=C)  # (C,)
         return self
@@ -89,8 +126,9 @@ class PlaidIndex:
             (n,) passage numbers.
         """
         best = centroid_scores.topk(min(nprobe, centroid_scores.shape[1]), dim=1).indices
-        rows = token_rows(self.list_lengths, best.unique())
-        return self.inverted[rows].long().unique()
+        near = self.inverted[token_rows(self.list_lengths, torch.unique(best))]
+        found: Tensor = torch.unique(near.long())
+        return found
 
     def by_centroids(self, centroid_scores: Tensor, passages: Tensor, keep: Tensor | None = None) -> Tensor:
         """Stages 2 and 3: MaxSim with every token replaced by its centroid, in chunks of TOKENS_AT_A_TIME.
@@ -103,7 +141,7 @@ class PlaidIndex:
             (n,); a passage of which nothing is left scores -∞.
         """
         scores = []
-        for first, last, _, _ in chunks(self.lengths[passages], TOKENS_AT_A_TIME):
+        for first, last, _, _ in passage_chunks(self.lengths[passages], TOKENS_AT_A_TIME):
             some = passages[first:last]
             code, lengths = self.codes[token_rows(self.lengths, some)].long(), self.lengths[some]
             if keep is not None:
@@ -179,7 +217,7 @@ class PlaidIndex:
 
 
 def plaid_search(
-    encoder: Any, corpus: Mapping[str, str], queries: Mapping[str, str], k: int = 10, chunk_size: int = 1024,
+    encoder: TokenEncoder, corpus: Corpus, queries: Queries, k: int = 10, chunk_size: int = 1024,
     sample_size: int = 4096, nbits: int = 2, num_centroids: int | None = None, seed: int = 0, **options: Any
 ) -> Run:  # fmt: skip
     """Train a codec, index a corpus, and search it: `maxsim_search` with every token compressed.

@@ -8,6 +8,9 @@ all dimensions. So each dimension of the residual is told by the number of one o
     bucket_j = how many bucket_cutoffs lie below (x - centroid_code)_j
     x̂        = normalize(centroid_code + bucket_weights[bucket])
 
+`compress_one` and `decompress_one` are these lines for one vector; `ResidualCodec` packs buckets into bytes and
+works on all vectors at once.
+
 The cut-offs are quantiles of residuals, so all buckets are equally full, and a bucket's weight is the median of
 what falls into it. At D = 128 and 2 bits a vector takes 4 + 32 bytes instead of 512.
 
@@ -23,6 +26,18 @@ from workbook.index.clustering import assign, kmeans
 from workbook.similarity import normalize
 
 AT_A_TIME = 1 << 22  # similarities to centroids that are held together: 16 MB
+
+
+def compress_one(x: Tensor, centroids: Tensor, bucket_cutoffs: Tensor) -> tuple[int, list[int]]:
+    """One vector (D,) as the number of its centroid and a bucket for each dimension."""
+    code = int((centroids @ x).argmax())
+    residual = x - centroids[code]
+    return code, [int((bucket_cutoffs < value).sum()) for value in residual]
+
+
+def decompress_one(code: int, buckets: list[int], centroids: Tensor, bucket_weights: Tensor) -> Tensor:
+    """The vector of length 1, (D,), that a centroid and the buckets stand for."""
+    return normalize(centroids[code] + bucket_weights[buckets])
 
 
 class ResidualCodec:

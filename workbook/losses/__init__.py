@@ -12,12 +12,12 @@ Every name can be imported from `workbook.losses`. Taught in 04, 05, 09, 12, 13 
 
 from workbook.losses.contrastive import DIRECTIONS, info_nce, info_nce_gradient, nt_xent, triplet_loss
 from workbook.losses.cosent import cosent
-from workbook.losses.cross_encoder import lambda_loss, listwise_loss, pairwise_loss, pointwise_loss
+from workbook.losses.cross_encoder import lambda_loss, listwise_loss, margin_loss, pairwise_loss, pointwise_loss
 from workbook.losses.distillation import distill_kl, margin_mse
 from workbook.losses.guided import gist_loss
 from workbook.losses.matryoshka import matryoshka_loss
 
 __all__ = [
     "DIRECTIONS", "cosent", "distill_kl", "gist_loss", "info_nce", "info_nce_gradient", "lambda_loss",
-    "listwise_loss", "margin_mse", "matryoshka_loss", "nt_xent", "pairwise_loss", "pointwise_loss", "triplet_loss",
+    "listwise_loss", "margin_loss", "margin_mse", "matryoshka_loss", "nt_xent", "pairwise_loss", "pointwise_loss", "triplet_loss",
 ]  # fmt: skip

@@ -127,6 +127,31 @@ def lambda_loss(logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> T
     return -(weight[better] * F.logsigmoid(difference[better])).sum() / better.sum().clamp(min=1)
 
 
+def margin_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """MarginMSE: the margins between the first passage and the others shall be those that a teacher gave.
+
+        loss = mean_{q, n > 0}  ( (logit_q0 - logit_qn) - (label_q0 - label_qn) )²
+
+    Only differences count, so a teacher whose scores have another zero does no harm.
+
+    Args:
+        logits: (Q, N), the scores of a positive and then of N - 1 negatives for each query.
+        labels: (Q, N), the teacher's scores of the same passages.
+    Returns:
+        the mean over all Q · (N - 1) margins, a scalar.
+    Raises:
+        ValueError: shapes differ, the batch is empty, or there is no negative.
+
+    Relations: `margin_mse` is the same for embeddings. Equal to sentence-transformers' cross-encoder `MarginMSELoss`.
+    Source: Hofstätter et al. 2020.
+    """
+    labels = check_labels(logits, labels, ndim=2)
+    if logits.shape[1] < 2:
+        raise ValueError(f"expected a positive and at least one negative, got {tuple(logits.shape)}; one has no margin")
+    student, teacher = (scores[:, :1] - scores[:, 1:] for scores in (logits, labels))  # (Q, N - 1), both
+    return (student - teacher).square().mean()
+
+
 def _comparisons(logits: Tensor, labels: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
     """logit_i - logit_j, and whether i should be above j: both (Q, N, N)."""
     labels, passage = check_labels(logits, labels, ndim=2), check_mask(logits, mask)

@@ -3,21 +3,30 @@
 Taught in 08 and 09.
 """
 
-from workbook.mining.candidates import Candidates, Known, candidates, know, search, text_key
-from workbook.mining.filters import filter_report, keeps_absolute_margin, keeps_relative_margin, keeps_within, rescore
+from workbook.mining.candidates import Candidates, MiningTask, candidates, mining_task, search_task, text_key
+from workbook.mining.filters import (
+    apply_filters,
+    filter_report,
+    is_kept,
+    keeps_absolute_margin,
+    keeps_relative_margin,
+    keeps_within,
+    score_with_cross_encoder,
+)
 from workbook.mining.mine import (
     Mined,
     choose,
     labeled_pairs,
     mine_hard_negatives,
     mine_in_rounds,
-    sift,
+    negatives_of_one_query,
     training_tuples,
-    write_negatives,
 )
+from workbook.mining.paraphrases import closest_pairs, closest_pairs_plain, paraphrase_mining
 
 __all__ = [
-    "Candidates", "Known", "Mined", "candidates", "choose", "filter_report", "keeps_absolute_margin",
-    "keeps_relative_margin", "keeps_within", "know", "labeled_pairs", "mine_hard_negatives", "mine_in_rounds",
-    "rescore", "search", "sift", "text_key", "training_tuples", "write_negatives",
+    "Candidates", "Mined", "MiningTask", "apply_filters", "candidates", "choose", "closest_pairs",
+    "closest_pairs_plain", "filter_report", "is_kept", "keeps_absolute_margin", "keeps_relative_margin", "keeps_within",
+    "labeled_pairs", "mine_hard_negatives", "mine_in_rounds", "mining_task", "negatives_of_one_query",
+    "paraphrase_mining", "score_with_cross_encoder", "search_task", "text_key", "training_tuples",
 ]  # fmt: skip

@@ -12,15 +12,30 @@ Taught in 08.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from workbook.metrics.ranking import Qrels
-from workbook.similarity import Run, normalize, top_k
+from workbook.similarity import normalize, top_k
+from workbook.support.types import Corpus, Encoder, Qrels, Queries, Run
 
 QUERIES_AT_A_TIME = 1_024  # that are compared with a chunk of the corpus
+
+
+@runtime_checkable
+class KeywordIndex(Protocol):
+    """Searches by words; `workbook.bm25.BM25` is one."""
+
+    def index(self, corpus: Corpus, /) -> Any: ...
+
+    def search(self, queries: Queries, k: int, /) -> Run: ...
+
+    def scores(self, query: str, /) -> np.ndarray: ...
+
+
+Source = Encoder | KeywordIndex | Run
 
 
 @dataclass(frozen=True)
@@ -65,34 +80,14 @@ class Candidates:
         }
 
 
-def candidates(
-    queries: Mapping[str, str],
-    corpus: Mapping[str, str],
-    qrels: Qrels,
-    source: Any,
-    k: int = 100,
-    chunk_size: int = 4_096,
-) -> Candidates:
-    """Search for each query, with room for what cannot be a negative.
-
-    Args:
-        queries, corpus, qrels: as in `mine_hard_negatives`.
-        source: an encoder with `encode_query` and `encode_document`, whose score is the cosine; a
-            `workbook.bm25.BM25`, which is indexed here; or a run, query id -> passage id -> score.
-        k: candidates of each query, at least. K is k plus the most that any query has to exclude.
-        chunk_size: passages that are encoded and scored at a time.
-    Returns:
-        what was found, best first; equal scores in the order of the corpus.
-    Raises:
-        ValueError: k is not positive, qrels or the run names a passage that the corpus lacks, or a score is NaN.
-        TypeError: the source is neither of the three.
-    """
-    return search(know(queries, corpus, qrels), corpus, source, k, chunk_size)
+def text_key(text: str) -> bytes:
+    """16 bytes that are equal for texts which differ in case and white space only."""
+    return blake2b(" ".join(text.split()).casefold().encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known before any search.
+class MiningTask:
+    """Queries, corpus and judgements by row numbers: what is known before any search.
 
     Attributes:
         queries: query id -> text, of the Q queries that have a positive.
@@ -114,7 +109,7 @@ class Known:
         return max(map(len, self.excluded), default=0)
 
 
-def know(queries: Mapping[str, str], corpus: Mapping[str, str], qrels: Qrels) -> Known:
+def mining_task(queries: Queries, corpus: Corpus, qrels: Qrels) -> MiningTask:
     """Number the different texts of a corpus, and look up which of them cannot be a query's negatives.
 
     Args:
@@ -129,9 +124,9 @@ def know(queries: Mapping[str, str], corpus: Mapping[str, str], qrels: Qrels) ->
     passage_ids: list[str] = []
     for passage_id, text in corpus.items():
         row = row_of[passage_id] = row_of_text.setdefault(text_key(text), len(row_of_text))
-        if row == len(passage_ids):
+        if row == len(passage_ids):  # a text that has not been seen before
             passage_ids.append(passage_id)
-    known = Known({}, passage_ids, row_of, [], [])
+    task = MiningTask({}, passage_ids, row_of, [], [])
     for query_id, text in queries.items():
         judged = [passage_id for passage_id, grade in qrels.get(query_id, {}).items() if grade > 0]
         if not judged:
@@ -142,54 +137,70 @@ def know(queries: Mapping[str, str], corpus: Mapping[str, str], qrels: Qrels) ->
                 f"qrels name passage {missing[0]!r} for query {query_id!r}, but the corpus lacks it; "
                 "give the whole corpus, or drop the judgement"
             )
-        known.queries[query_id] = text
-        known.positives.append(list(dict.fromkeys(row_of[passage_id] for passage_id in judged)))
+        positives = list(dict.fromkeys(row_of[passage_id] for passage_id in judged))
         own = row_of_text.get(text_key(text))
-        known.excluded.append(list(dict.fromkeys([*known.positives[-1], *([] if own is None else [own])])))
-    return known
+        task.queries[query_id] = text
+        task.positives.append(positives)
+        task.excluded.append(positives if own is None or own in positives else [*positives, own])
+    return task
 
 
-def text_key(text: str) -> bytes:
-    """16 bytes that are equal for texts which differ in case and white space only."""
-    return blake2b(" ".join(text.split()).casefold().encode("utf-8", "surrogatepass"), digest_size=16).digest()
+def candidates(
+    queries: Queries, corpus: Corpus, qrels: Qrels, source: Source, k: int = 100, chunk_size: int = 4_096
+) -> Candidates:
+    """Search for each query, with room for what cannot be a negative.
+
+    Args:
+        queries, corpus, qrels: as in `mine_hard_negatives`.
+        source: an encoder, whose score is the cosine; a keyword index such as `workbook.bm25.BM25`, which is
+            filled here; or a run, query id -> passage id -> score.
+        k: candidates of each query, at least. K is k plus the most that any query has to exclude.
+        chunk_size: passages that are encoded and scored at a time.
+    Returns:
+        what was found, best first; equal scores in the order of the corpus.
+    Raises:
+        ValueError: k is not positive, qrels or the run names a passage that the corpus lacks, or a score is NaN.
+        TypeError: the source is neither of the three.
+    """
+    return search_task(mining_task(queries, corpus, qrels), corpus, source, k, chunk_size)
 
 
-def search(known: Known, corpus: Mapping[str, str], source: Any, k: int, chunk_size: int = 4_096) -> Candidates:
-    """`candidates` for what `know` returned."""
+def search_task(task: MiningTask, corpus: Corpus, source: Source, k: int, chunk_size: int = 4_096) -> Candidates:
+    """`candidates` for what `mining_task` returned."""
     if k < 1 or chunk_size < 1:
         raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
-    k += known.most_excluded
-    if hasattr(source, "encode_query") and hasattr(source, "encode_document"):
-        rows, scores, positive_scores = _dense(source, known, corpus, k, chunk_size)
-    elif hasattr(source, "index") and hasattr(source, "scores"):
-        rows, scores, positive_scores = _keyword(source, known, corpus, k)
+    k += task.most_excluded
+    if isinstance(source, KeywordIndex):
+        rows, scores, positive_scores = _from_keywords(source, task, corpus, k)
+    elif hasattr(source, "encode_query") and hasattr(source, "encode_document"):
+        rows, scores, positive_scores = _from_encoder(source, task, corpus, k, chunk_size)
     elif isinstance(source, Mapping):
-        rows, scores, positive_scores = _finished(source, known, k)
+        rows, scores, positive_scores = _from_run(source, task, k)
     else:
         raise TypeError(
             "source must be an encoder (encode_query, encode_document), a BM25 (index, search, scores) or a run "
             f"(query id -> passage id -> score), got {type(source).__name__}"
         )
     possible = rows >= 0
-    for column in _rectangle(known.excluded, -1).to(rows.device).T:
+    for column in _padded(task.excluded, -1).to(rows.device).T:
         possible &= rows != column[:, None]
-    return Candidates(list(known.queries), known.passage_ids, rows, scores, possible, known.positives, positive_scores)
+    return Candidates(list(task.queries), task.passage_ids, rows, scores, possible, task.positives, positive_scores)
 
 
-def _dense(
-    encoder: Any, known: Known, corpus: Mapping[str, str], k: int, chunk_size: int
+def _from_encoder(
+    encoder: Encoder, task: MiningTask, corpus: Corpus, k: int, chunk_size: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """rows and scores (Q, K), positive_scores (Q, P), by cosine; the corpus passes by in chunks."""
-    Q, N = len(known.queries), len(known.passage_ids)
+    Q, N = len(task.queries), len(task.passage_ids)
     K = min(k, N)
-    q = _unit(encoder.encode_query(list(known.queries.values()))) if Q else torch.empty(0, 1)  # (Q, D)
+    q = _unit_vectors(encoder.encode_query(list(task.queries.values()))) if Q else torch.empty(0, 1)  # (Q, D)
     rows = torch.full((Q, K), -1, device=q.device)
     scores = q.new_full((Q, K), float("-inf"))
-    positives = _rectangle(known.positives, -1).to(q.device)  # (Q, P)
+    positives = _padded(task.positives, -1).to(q.device)  # (Q, P)
     positive_scores = q.new_full(positives.shape, float("inf"))
     for start in range(0, N if Q else 0, chunk_size):
-        chunk_ids = known.passage_ids[start : start + chunk_size]
-        d = _unit(encoder.encode_document([corpus[passage_id] for passage_id in chunk_ids]))  # (chunk, D)
+        chunk_ids = task.passage_ids[start : start + chunk_size]
+        d = _unit_vectors(encoder.encode_document([corpus[passage_id] for passage_id in chunk_ids]))  # (chunk, D)
         for first in range(0, Q, QUERIES_AT_A_TIME):
             block = slice(first, first + QUERIES_AT_A_TIME)
             found, found_rows = top_k(q[block], d, K, chunk_size)
@@ -202,41 +213,42 @@ def _dense(
     return rows, scores, positive_scores
 
 
-def _keyword(bm25: Any, known: Known, corpus: Mapping[str, str], k: int) -> tuple[Tensor, Tensor, Tensor]:
+def _from_keywords(keywords: KeywordIndex, task: MiningTask, corpus: Corpus, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """The same from an inverted index, which holds the whole corpus in memory. No word in common scores 0."""
-    bm25.index({passage_id: corpus[passage_id] for passage_id in known.passage_ids})
-    rows, scores, _ = _finished(bm25.search(known.queries, k), known, k)
-    positive_scores = torch.full(_rectangle(known.positives, -1).shape, float("inf"), dtype=scores.dtype)
-    for i, (text, positives) in enumerate(zip(known.queries.values(), known.positives, strict=True)):
-        positive_scores[i, : len(positives)] = torch.from_numpy(bm25.scores(text)[positives])
+    keywords.index({passage_id: corpus[passage_id] for passage_id in task.passage_ids})
+    rows, scores, _ = _from_run(keywords.search(task.queries, k), task, k)
+    positive_scores = torch.full(_padded(task.positives, -1).shape, float("inf"), dtype=scores.dtype)
+    for i, (text, positives) in enumerate(zip(task.queries.values(), task.positives, strict=True)):
+        positive_scores[i, : len(positives)] = torch.from_numpy(keywords.scores(text)[positives])
     return rows, scores, positive_scores
 
 
-def _finished(run: Mapping[str, Mapping[str, float]], known: Known, k: int) -> tuple[Tensor, Tensor, Tensor]:
+def _from_run(run: Run, task: MiningTask, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """The same from a run; the score of a positive that it does not hold is NaN, for it is unknown."""
     rows, scores, positive_scores = [], [], []
-    for query_id, positives in zip(known.queries, known.positives, strict=True):
+    for query_id, positives in zip(task.queries, task.positives, strict=True):
         best: dict[int, float] = {}
         for passage_id, score in sorted(run.get(query_id, {}).items(), key=lambda item: -item[1]):
-            if passage_id not in known.row_of:
+            if passage_id not in task.row_of:
                 raise ValueError(
                     f"the run names passage {passage_id!r} for query {query_id!r}, but the corpus lacks it"
                 )
-            best.setdefault(known.row_of[passage_id], score)
+            best.setdefault(task.row_of[passage_id], score)
         rows.append(list(best)[:k])
         scores.append(list(best.values())[:k])
         positive_scores.append([best.get(row, float("nan")) for row in positives])
-    found = _rectangle(scores, float("-inf"), torch.float64)
+    found = _padded(scores, float("-inf"), torch.float64)
     if found.isnan().any():
         raise ValueError("a run must not hold NaN scores; a NaN has no rank, so find where it arose")
-    return _rectangle(rows, -1), found, _rectangle(positive_scores, float("inf"), torch.float64)
+    return _padded(rows, -1), found, _padded(positive_scores, float("inf"), torch.float64)
 
 
-def _unit(vectors: Any) -> Tensor:
-    return normalize(torch.as_tensor(vectors))
+def _unit_vectors(vectors: np.ndarray) -> Tensor:
+    x = torch.as_tensor(vectors)
+    return normalize(x.to(torch.promote_types(x.dtype, torch.float32)))
 
 
-def _rectangle(lines: Sequence[Sequence[float]], fill: float, dtype: torch.dtype = torch.long) -> Tensor:
+def _padded(lines: Sequence[Sequence[float]], fill: float, dtype: torch.dtype = torch.long) -> Tensor:
     """Lists of different lengths as one tensor, (Q, longest), at least one wide."""
     width = max([1, *map(len, lines)])
     filled = [[*line, *[fill] * (width - len(line))] for line in lines]

@@ -2,28 +2,48 @@
 
 The better a retriever, the more of what it ranks first is right. To train against a right answer
 teaches a mistake, so candidates are judged before they are used: against the score of the positive
-(margins), against fixed bounds, or by a better reader (a cross-encoder, a language model). Each
-filter is one line; `filter_report` counts its mistakes where the truth is known.
+(margins), against fixed bounds, or by a better reader (a cross-encoder, a language model).
+`is_kept` is all the filters for one candidate; below it each is one line for all candidates of all
+queries. `filter_report` counts the mistakes of a filter where the truth is known.
 
 Letters: Q queries, K candidates of a query.
 
 Taught in 09.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import islice
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from workbook.metrics.ranking import Qrels
 from workbook.mining.candidates import Candidates
-from workbook.rerank import score_pairs
-from workbook.similarity import Run
+from workbook.rerank.pipeline import score_pairs
+from workbook.support.types import Corpus, Qrels, Queries, Reranker, Run
 
-PAIRS_AT_A_TIME = 4_096  # that a cross-encoder is asked about in one call
+
+def is_kept(
+    score: float,
+    positive_score: float,
+    absolute_margin: float | None = None,
+    relative_margin: float | None = None,
+    max_score: float | None = None,
+    min_score: float | None = None,
+) -> bool:
+    """All filters for one candidate: is it far enough below the positive, and within the bounds?
+
+    Args:
+        score: of the candidate.
+        positive_score: of the hardest positive of its query.
+        absolute_margin, relative_margin: see `keeps_absolute_margin` and `keeps_relative_margin`; None for none.
+        max_score, min_score: see `keeps_within`.
+    """
+    return (
+        (absolute_margin is None or score + absolute_margin <= positive_score)
+        and (relative_margin is None or score <= positive_score - abs(positive_score) * relative_margin)
+        and (max_score is None or score <= max_score)
+        and (min_score is None or score >= min_score)
+    )
 
 
 def keeps_absolute_margin(scores: Tensor, positive_scores: Tensor, margin: float) -> Tensor:
@@ -81,15 +101,45 @@ def keeps_within(scores: Tensor, min_score: float | None = None, max_score: floa
     Returns:
         (Q, K) bool, True where the candidate is kept.
     """
-    kept = torch.ones_like(scores, dtype=torch.bool)
-    if min_score is not None:
-        kept &= scores >= min_score
-    if max_score is not None:
-        kept &= scores <= max_score
-    return kept
+    lowest = float("-inf") if min_score is None else min_score
+    highest = float("inf") if max_score is None else max_score
+    return (lowest <= scores) & (scores <= highest)
 
 
-def rescore(found: Candidates, cross_encoder: Any, queries: Mapping[str, str], corpus: Mapping[str, str]) -> Candidates:
+FILTERS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {  # name -> (scores, positive_scores, setting)
+    "absolute_margin": keeps_absolute_margin,
+    "relative_margin": keeps_relative_margin,
+    "max_score": lambda scores, _, bound: keeps_within(scores, max_score=bound),
+    "min_score": lambda scores, _, bound: keeps_within(scores, min_score=bound),
+}
+
+
+def apply_filters(found: Candidates, **settings: float | None) -> tuple[Tensor, dict[str, int]]:
+    """Which candidates pass the filters of `mine_hard_negatives`, and how many each removed.
+
+    Args:
+        found: the candidates.
+        settings: any of `FILTERS`, which work in that order; None leaves one out.
+    Returns:
+        kept (Q, K) bool, and a count for each filter.
+    Raises:
+        TypeError: there is no such filter.
+    """
+    if unknown := settings.keys() - FILTERS.keys():
+        raise TypeError(f"there is no filter {', '.join(sorted(unknown))}; expected {', '.join(FILTERS)}")
+    kept, counts = found.possible, {}
+    for name, keeps in FILTERS.items():
+        setting = settings.get(name)
+        if setting is not None:
+            still = kept & keeps(found.scores, found.hardest_positive, setting)
+            counts[f"removed by {name}"] = int(kept.sum() - still.sum())
+            kept = still
+    return kept, counts
+
+
+def score_with_cross_encoder(
+    found: Candidates, cross_encoder: Reranker, queries: Queries, corpus: Corpus
+) -> Candidates:
     """Score candidates and positives anew with a model that reads query and passage together.
 
     Every filter then judges by a better reader than the one that searched: cross-encoder verification.
@@ -107,21 +157,19 @@ def rescore(found: Candidates, cross_encoder: Any, queries: Mapping[str, str], c
 
     Source: Qu et al. 2021 (RocketQA, denoised hard negatives).
     """
-    asked = [queries[query_id] for query_id in found.query_ids]
+    positives = [row for rows in found.positives for row in rows]
 
-    def text(row: int) -> str:
-        return corpus[found.passage_ids[row]]
+    def read(places: Tensor, rows: list[int]) -> Tensor:  # the new scores of the places (Q, …) that hold a passage
+        asked = (queries[found.query_ids[i]] for i in places.nonzero()[:, 0].tolist())
+        passages = (corpus[found.passage_ids[row]] for row in rows)
+        return torch.tensor(score_pairs(cross_encoder, zip(asked, passages, strict=True))).to(found.scores)
 
     scores = torch.full_like(found.scores, float("-inf"))
-    pairs = (
-        (asked[i], text(row))
-        for i, row in zip(found.possible.nonzero()[:, 0].tolist(), found.rows[found.possible].tolist(), strict=True)
-    )
-    scores[found.possible] = _predict(cross_encoder, pairs).to(scores)
-    positive_scores = torch.full_like(found.positive_scores, float("inf"))
-    own = ((query, text(row)) for query, positives in zip(asked, found.positives, strict=True) for row in positives)
-    there = torch.arange(positive_scores.shape[1]) < torch.tensor([len(x) for x in found.positives])[:, None]
-    positive_scores[there.to(scores.device)] = _predict(cross_encoder, own).to(scores)
+    scores[found.possible] = read(found.possible, found.rows[found.possible].tolist())
+    positive_scores = found.positive_scores.clone()
+    counts = torch.tensor([len(rows) for rows in found.positives])
+    filled = (torch.arange(positive_scores.shape[1]) < counts[:, None]).to(scores.device)  # (Q, P)
+    positive_scores[filled] = read(filled, positives).to(positive_scores)
     scores, order = scores.sort(dim=1, descending=True, stable=True)
     return replace(
         found,
@@ -130,13 +178,6 @@ def rescore(found: Candidates, cross_encoder: Any, queries: Mapping[str, str], c
         possible=found.possible.gather(1, order),
         positive_scores=positive_scores,
     )
-
-
-def _predict(cross_encoder: Any, pairs: Iterator[tuple[str, str]]) -> Tensor:
-    scores: list[float] = []
-    while some := list(islice(pairs, PAIRS_AT_A_TIME)):
-        scores += score_pairs(cross_encoder, some)
-    return torch.tensor(scores)
 
 
 def filter_report(candidates: Run, kept: Run, truth: Qrels) -> dict[str, float]:

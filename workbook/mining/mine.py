@@ -4,9 +4,11 @@ They are found in five steps, always in this order:
 
     search      a source gives each query its best passages          `workbook.mining.candidates`
     exclude     known positives, and the query's own text
-    rescore     a cross-encoder reads query and passage together     `workbook.mining.filters`
+    read        a cross-encoder reads query and passage together     `workbook.mining.filters`
     filter      margins below the positive, a highest and a lowest score
     choose      ranks range_min to range_max, then the first ones, or random ones
+
+`negatives_of_one_query` is the whole idea; `mine_hard_negatives` does it for many queries at once.
 
 Letters: Q queries, N passages, K candidates of a query.
 
@@ -14,17 +16,39 @@ Taught in 08 (sources, rounds) and 09 (filters).
 """
 
 import random
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
 
-from workbook.metrics.ranking import Qrels
-from workbook.mining.candidates import Candidates, Known, know, search, text_key
-from workbook.mining.filters import keeps_absolute_margin, keeps_relative_margin, keeps_within, rescore
-from workbook.similarity import Run
+from workbook.mining.candidates import Candidates, MiningTask, Source, mining_task, search_task
+from workbook.mining.filters import apply_filters, is_kept, score_with_cross_encoder
+from workbook.support.types import Corpus, Encoder, Qrels, Queries, Reranker, Run
+
+
+def negatives_of_one_query(
+    ranking: Mapping[str, float],
+    positives: Mapping[str, float],
+    num_negatives: int = 3,
+    range_min: int = 0,
+    range_max: int | None = None,
+    **settings: float | None,
+) -> list[str]:
+    """Hard negatives of one query, from what was found for it: the rule of `mine_hard_negatives` in three lines.
+
+    Args:
+        ranking: passage id -> score.
+        positives: passage id -> score on the same scale, one at least.
+        num_negatives, range_min, range_max: as in `mine_hard_negatives`.
+        settings: margins and bounds, as in `workbook.mining.filters.is_kept`.
+    Returns:
+        passage ids, hardest first.
+    """
+    best_first = sorted(ranking, key=lambda passage: -ranking[passage])
+    hardest = min(positives.values())  # of several positives the one with the lowest score
+    kept = [p for p in best_first if p not in positives and is_kept(ranking[p], hardest, **settings)]
+    return kept[range_min:range_max][:num_negatives]
 
 
 @dataclass(frozen=True)
@@ -45,11 +69,11 @@ class Mined:
 
 
 def mine_hard_negatives(
-    queries: Mapping[str, str],
-    corpus: Mapping[str, str],
+    queries: Queries,
+    corpus: Corpus,
     qrels: Qrels,
-    source: Any,
-    cross_encoder: Any = None,
+    source: Source,
+    cross_encoder: Reranker | None = None,
     range_min: int = 0,
     range_max: int | None = None,
     max_score: float | None = None,
@@ -62,7 +86,7 @@ def mine_hard_negatives(
     seed: int = 0,
     chunk_size: int = 4_096,
 ) -> Mined:
-    """Find passages that are hard to tell from each query's positive.
+    """Find passages that are hard to tell from each query's positive: `negatives_of_one_query` for all of them.
 
     Args:
         queries: query id -> text. Those without a positive are passed over, and counted.
@@ -97,135 +121,48 @@ def mine_hard_negatives(
     Source: Karpukhin et al. 2020 (BM25 negatives); Xiong et al. 2021 (ANCE); Moreira et al. 2024
     (NV-Retriever, positive-aware margins).
     """
-    known = know(queries, corpus, qrels)
-    filtered = any(x is not None for x in (absolute_margin, relative_margin, max_score))
+    task = mining_task(queries, corpus, qrels)
     if range_max is None:
-        factor = 10 if filtered or (cross_encoder is not None and min_score is not None) else 1
-        range_max = range_min + factor * num_negatives + known.most_excluded
+        thins_out = (absolute_margin, relative_margin, max_score, min_score if cross_encoder is not None else None)
+        factor = 1 if all(setting is None for setting in thins_out) else 10
+        range_max = range_min + factor * num_negatives + task.most_excluded
     _check_ranges(range_min, range_max, num_negatives, sampling_strategy, too_few)
-    found = search(known, corpus, source, range_max, chunk_size)
+    found = search_task(task, corpus, source, range_max, chunk_size)
     if cross_encoder is not None:
-        found = rescore(found, cross_encoder, queries, corpus)
+        found = score_with_cross_encoder(found, cross_encoder, queries, corpus)
+    kept, removed = apply_filters(
+        found,
+        absolute_margin=absolute_margin,
+        relative_margin=relative_margin,
+        max_score=max_score,
+        min_score=min_score,
+    )
+    chosen = choose(found, kept, range_min, range_max, num_negatives, sampling_strategy, random.Random(seed))
+    short = sum(len(rows) < num_negatives for rows in chosen)
+    if too_few == "pad":
+        _pad(task, chosen, num_negatives, random.Random(seed))
 
+    needed = 1 if too_few == "keep" else num_negatives
+    negatives: dict[str, dict[str, float]] = {}
+    positives: dict[str, dict[str, float]] = {}
+    ids, scores = found.passage_ids, found.positive_scores.tolist()
+    for i, query_id in enumerate(found.query_ids):
+        if len(chosen[i]) >= needed:
+            negatives[query_id] = {ids[row]: score for row, score in chosen[i].items()}
+            positives[query_id] = {ids[row]: scores[i][p] for p, row in enumerate(found.positives[i])}
     counts = {
         "queries": len(queries),
         "queries without a positive": len(queries) - len(found.query_ids),
         "candidates": int(found.possible.sum()),
+        **removed,
+        "queries with too few negatives": short,
+        "queries dropped": len(found.query_ids) - len(negatives),
+        "negatives": sum(map(len, negatives.values())),
     }
-    kept, removed = sift(found, max_score, min_score, absolute_margin, relative_margin)
-    counts |= removed
-
-    negatives = choose(found, kept, range_min, range_max, num_negatives, sampling_strategy, random.Random(seed))
-    short = [i for i, chosen in enumerate(negatives) if len(chosen) < num_negatives]
-    counts["queries with too few negatives"] = len(short)
-    if too_few == "pad":
-        _pad(known, negatives, num_negatives, random.Random(seed))
-    needed = 1 if too_few == "keep" else num_negatives
-    dropped = {i for i in short if len(negatives[i]) < needed}
-    counts["queries dropped"] = len(dropped)
-    counts["negatives"] = sum(len(chosen) for i, chosen in enumerate(negatives) if i not in dropped)
-    left = [(i, query_id) for i, query_id in enumerate(found.query_ids) if i not in dropped]
-    ids, scores = found.passage_ids, found.positive_scores.tolist()
-    return Mined(
-        negatives={query_id: {ids[row]: score for row, score in negatives[i].items()} for i, query_id in left},
-        positives={
-            query_id: {ids[row]: scores[i][p] for p, row in enumerate(found.positives[i])} for i, query_id in left
-        },
-        counts=counts,
-    )
+    return Mined(negatives, positives, counts)
 
 
-def sift(
-    found: Candidates,
-    max_score: float | None = None,
-    min_score: float | None = None,
-    absolute_margin: float | None = None,
-    relative_margin: float | None = None,
-) -> tuple[Tensor, dict[str, int]]:
-    """Which candidates pass the filters of `mine_hard_negatives`, and how many each removed.
-
-    Args:
-        found: the candidates.
-        max_score, min_score, absolute_margin, relative_margin: as in `mine_hard_negatives`; None leaves it out.
-    Returns:
-        kept (Q, K) bool, and a count for each filter.
-    """
-    positive, kept, counts = found.hardest_positive, found.possible, {}
-    filters: dict[str, tuple[float | None, Callable[[float], Tensor]]] = {
-        "absolute_margin": (absolute_margin, lambda margin: keeps_absolute_margin(found.scores, positive, margin)),
-        "relative_margin": (relative_margin, lambda margin: keeps_relative_margin(found.scores, positive, margin)),
-        "max_score": (max_score, lambda bound: keeps_within(found.scores, max_score=bound)),
-        "min_score": (min_score, lambda bound: keeps_within(found.scores, min_score=bound)),
-    }
-    for name, (setting, keeps) in filters.items():
-        if setting is not None:
-            still = kept & keeps(setting)
-            counts[f"removed by {name}"] = int(kept.sum() - still.sum())
-            kept = still
-    return kept, counts
-
-
-def write_negatives(
-    queries: Mapping[str, str],
-    corpus: Mapping[str, str],
-    qrels: Qrels,
-    write: Callable[[str, str], Sequence[str]],
-    num_negatives: int = 1,
-    too_few: str = "drop",
-) -> Mined:
-    """Have negatives written: texts on the topic of the query that do not answer it.
-
-    What is empty, stands there twice, or repeats the query or a positive is left out, and counted. A
-    language model may write an answer all the same. To filter: mine once more, with
-    {**corpus, **mined.written} as the corpus, mined.negatives as the source, and a cross-encoder.
-
-    Args:
-        queries, corpus, qrels: as in `mine_hard_negatives`.
-        write: (query, positive) -> texts, such as a language model asked with
-            `workbook.training_data.written.negative_prompt`. It is asked once for each query, with its first positive.
-        num_negatives: how many each query gets.
-        too_few: leave out a query with fewer ("drop"), or keep those it has, if any ("keep").
-    Returns:
-        the negatives, all with score 0, for nothing has scored them; their texts are in `written`.
-    Raises:
-        TypeError: `write` returned a single string.
-        ValueError: num_negatives or too_few is out of range, or qrels name an unknown passage.
-
-    Source: Wang et al. 2024 (E5-mistral: written hard negatives).
-    """
-    if num_negatives < 1 or too_few not in ("drop", "keep"):
-        raise ValueError(f'expected num_negatives ≥ 1 and too_few "drop" or "keep", got {num_negatives}, {too_few!r}')
-    known = know(queries, corpus, qrels)
-    counts = Counter({"queries": len(queries), "queries without a positive": len(queries) - len(known.queries)})
-    negatives: Run = {}
-    positives: Run = {}
-    written: dict[str, str] = {}
-    for query_id, rows in zip(known.queries, known.positives, strict=True):
-        ids = [known.passage_ids[row] for row in rows]
-        texts = write(queries[query_id], corpus[ids[0]])
-        if isinstance(texts, str):
-            raise TypeError("write must return a list of texts, got one string; put it into a list")
-        seen = {text_key(""), text_key(queries[query_id]), *(text_key(corpus[passage_id]) for passage_id in ids)}
-        usable: list[str] = []
-        for text in texts:
-            counts["texts written"] += 1
-            counts["texts left out"] += text_key(text) in seen
-            if text_key(text) not in seen:
-                seen.add(text_key(text))
-                usable.append(text)
-        counts["queries with too few negatives"] += len(usable) < num_negatives
-        if len(usable) < (1 if too_few == "keep" else num_negatives):
-            counts["queries dropped"] += 1
-            continue
-        named = {f"{query_id}#written{n}": text for n, text in enumerate(usable[:num_negatives], start=1)}
-        counts["negatives"] += len(named)
-        written |= named
-        negatives[query_id] = dict.fromkeys(named, 0.0)
-        positives[query_id] = dict.fromkeys(ids, 0.0)
-    return Mined(negatives, positives, dict(counts), written)
-
-
-def training_tuples(mined: Mined, queries: Mapping[str, str], corpus: Mapping[str, str]) -> list[tuple[str, ...]]:
+def training_tuples(mined: Mined, queries: Queries, corpus: Corpus) -> list[tuple[str, ...]]:
     """(query, positive, negative, …) for `workbook.train.fit`, one tuple for each positive.
 
     Raises:
@@ -244,7 +181,7 @@ def training_tuples(mined: Mined, queries: Mapping[str, str], corpus: Mapping[st
     ]
 
 
-def labeled_pairs(mined: Mined, queries: Mapping[str, str], corpus: Mapping[str, str]) -> list[tuple[str, str, float]]:
+def labeled_pairs(mined: Mined, queries: Queries, corpus: Corpus) -> list[tuple[str, str, float]]:
     """(query, passage, label), positives with label 1 and negatives with label 0, for a cross-encoder."""
     return [
         (queries[query_id], _text(mined, corpus, passage_id), label)
@@ -255,13 +192,13 @@ def labeled_pairs(mined: Mined, queries: Mapping[str, str], corpus: Mapping[str,
 
 
 def mine_in_rounds(
-    encoder: Any,
+    encoder: Encoder,
     train: Callable[[list[tuple[str, ...]]], Any],
-    queries: Mapping[str, str],
-    corpus: Mapping[str, str],
+    queries: Queries,
+    corpus: Corpus,
     qrels: Qrels,
     rounds: int = 2,
-    first: Any = None,
+    first: Source | None = None,
     **options: Any,
 ) -> list[Mined]:
     """Mine, train, mine again: what was hard for the last round's encoder is no longer hard for this one.
@@ -294,7 +231,7 @@ def mine_in_rounds(
     return history
 
 
-def _text(mined: Mined, corpus: Mapping[str, str], passage_id: str) -> str:
+def _text(mined: Mined, corpus: Corpus, passage_id: str) -> str:
     return mined.written[passage_id] if passage_id in mined.written else corpus[passage_id]
 
 
@@ -310,7 +247,7 @@ def choose(
     """The negatives of each query, row -> score, hardest first.
 
     Args:
-        found, kept: the candidates, and those that `sift` left, (Q, K) bool.
+        found, kept: the candidates, and those that `apply_filters` left, (Q, K) bool.
         range_min, range_max, num_negatives, sampling_strategy: as in `mine_hard_negatives`.
         rng: decides what is random.
     """
@@ -325,10 +262,10 @@ def choose(
     return negatives
 
 
-def _pad(known: Known, negatives: list[dict[int, float]], num_negatives: int, rng: random.Random) -> None:
+def _pad(task: MiningTask, negatives: list[dict[int, float]], num_negatives: int, rng: random.Random) -> None:
     """Fill up with random passages, where the corpus holds enough that are allowed."""
-    N = len(known.passage_ids)
-    for chosen, excluded in zip(negatives, known.excluded, strict=True):
+    N = len(task.passage_ids)
+    for chosen, excluded in zip(negatives, task.excluded, strict=True):
         missing, taken = num_negatives - len(chosen), {*chosen, *excluded}
         if missing > 0:
             drawn = rng.sample(range(N), min(N, missing + len(taken)))  # enough, even if all that is taken is drawn

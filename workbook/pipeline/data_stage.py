@@ -119,7 +119,7 @@ def searched_corpus(work: str | Path, split: str) -> StoredTexts:
     So it is in dev and test. Of train, from whose run negatives are mined, the passages stay whole.
     """
     corpus = read_texts(work, "corpus")
-    return Uncovered(corpus, frozenset(read_qrels(work, split))) if is_covered(work, split) else corpus
+    return Uncovered(corpus, frozenset(own_passages(work, split))) if is_covered(work, split) else corpus
 
 
 def read_queries(work: str | Path, split: str) -> StoredTexts:
@@ -156,6 +156,11 @@ def split_inputs(work: str | Path, split: str) -> dict[str, str]:
     if home["stage"] == "data":
         return {"data": with_splits(work, split)["fingerprint"]}
     return {"data": home["inputs"]["data"], home["stage"]: home["fingerprint"]}
+
+
+def own_passages(work: str | Path, split: str) -> list[str]:
+    """The ids of the passages that are judged for the queries of a split, each once."""
+    return list(dict.fromkeys(id for judged in read_qrels(work, split).values() for id in judged))
 
 
 def is_covered(work: str | Path, split: str) -> bool:
@@ -222,12 +227,12 @@ def _add(work: Path, split: str, opened: Source, anew: bool) -> dict[str, Any]:
 
 
 def _with_structure(opened: Source, corpus: StoredTexts) -> Source:
-    """The same source with queries from its passages; the id of a query is that of its passage."""
+    """The same source with queries from its passages."""
     queries, splits, counts = structural_queries(corpus)
     return replace(
         opened,
         queries=queries.items,
-        qrels=lambda *stored: {split: {id: {id: 1} for id in ids} for split, ids in splits.items()},
+        qrels=lambda *stored: splits,
         num_queries=len(queries),
         report=lambda: {**opened.report(), "structural": dict(counts)},
     )

@@ -20,7 +20,15 @@ from typing import Any
 import numpy as np
 
 from workbook.encoder import StaticEncoder
-from workbook.pipeline.data_stage import is_covered, read_qrels, read_queries, read_texts, searched_corpus, split_inputs
+from workbook.pipeline.data_stage import (
+    is_covered,
+    own_passages,
+    read_qrels,
+    read_queries,
+    read_texts,
+    searched_corpus,
+    split_inputs,
+)
 from workbook.pipeline.encoders import model_of
 from workbook.pipeline.manifests import MANIFEST, STARTED, read_json
 from workbook.pipeline.progress import progress
@@ -128,7 +136,7 @@ def encode_queries(work: Path, split: str, anew: bool = False) -> dict[str, str]
                 _write(job.folder / "vectors.npy", encoder.encode_query([queries[id] for id in ids]))
             if covered:
                 rest = searched_corpus(work, split)
-                _write(job.folder / "rest.npy", encoder.encode_document([rest[id] for id in ids]))
+                _write(job.folder / "rest.npy", encoder.encode_document([rest[id] for id in own_passages(work, split)]))
             job.finish()
         return {job.name: job.manifest["fingerprint"]}
 
@@ -201,10 +209,9 @@ def encode_task(
             queries, ids = read_texts(work, "queries"), list(read_qrels(work, what))
             start, stop, prompt = 0, len(ids), encoder.query_prompt
             batches = ([queries[id] for id in ids[first : first + block]] for first in range(0, len(ids), block))
-        D = int(encoder.backbone.hidden_size)  # type: ignore[arg-type]
-        vectors = np.empty((stop - start, D), dtype=np.float16)
+        vectors = np.empty((stop - start, encoder.embedding_size), dtype=np.float16)
         for filled, texts in _runs(batches):
-            vectors[filled : filled + len(texts)] = encoder.encode(texts, prompt=prompt or None, batch_size=batch_size)
+            vectors[filled : filled + len(texts)] = encoder.encode(texts, prompt=prompt, batch_size=batch_size)
             report(len(texts))
         if not np.isfinite(vectors).all():
             row = start + int((~np.isfinite(vectors)).any(axis=1).argmax())

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from workbook.data.stored.storage import StoredTexts
-from workbook.mining import choose, sift
+from workbook.mining import apply_filters, choose
 from workbook.mining.candidates import Candidates, text_key
 from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.encode_stage import query_vectors
@@ -163,7 +163,7 @@ def mine_task(work: str, split: str, number: int, start: int, stop: int, options
         torch.from_numpy(np.where(positives[start:stop] >= 0, of_positives, np.inf)),
     )
     filters = ("max_score", "min_score", "absolute_margin", "relative_margin")
-    kept, counts = sift(found, **{name: wanted[name] for name in filters})
+    kept, counts = apply_filters(found, **{name: wanted[name] for name in filters})
     counts = {"queries": len(ids), "candidates": int(found.possible.sum()), **counts}
     M = wanted["num_negatives"]
     rng = random.Random(f"{wanted['seed']} {number}")

@@ -25,7 +25,15 @@ import numpy as np
 import torch
 
 from workbook.encoder import find_model
-from workbook.pipeline.data_stage import is_covered, read_qrels, read_queries, read_texts, searched_corpus, split_inputs
+from workbook.pipeline.data_stage import (
+    is_covered,
+    own_passages,
+    read_qrels,
+    read_queries,
+    read_texts,
+    searched_corpus,
+    split_inputs,
+)
 from workbook.pipeline.encode_stage import encode_queries, query_vectors, read_later, read_vectors, shard_name
 from workbook.pipeline.encoders import folder_fingerprint
 from workbook.pipeline.index_stage import graph_shards, open_index
@@ -422,18 +430,20 @@ def _index(work: str) -> tuple[dict[str, Any], list[Any]]:
 
 
 @functools.lru_cache(maxsize=1)
-def _queries_of(work: str, split: str, fingerprint: str) -> np.ndarray:
+def _queries_of(work: str, split: str, fingerprints: str) -> np.ndarray:
     return query_vectors(work, split)
 
 
 def _queries(work: str, split: str) -> np.ndarray:
-    return _queries_of(work, split, _vectors_manifest(work)["fingerprint"])
+    # A split that was added later may be made anew while the vectors of the passages stay.
+    fingerprints = [*split_inputs(work, split).values(), _vectors_manifest(work)["fingerprint"]]
+    return _queries_of(work, split, " ".join(fingerprints))
 
 
 def _rows_of(work: str, split: str) -> np.ndarray:
-    """The row of each query's own passage, whose id a structural query has."""
+    """The rows of the passages that the queries of a split were made from."""
     corpus = read_texts(work, "corpus")
-    return np.array([corpus.row(id) for id in read_qrels(work, split)])
+    return np.array([corpus.row(id) for id in own_passages(work, split)])
 
 
 def _texts_of(work: str, split: str, part: slice) -> list[str]:

@@ -13,7 +13,7 @@ from workbook import data
 from workbook.data import NAMES, PLANTED
 from workbook.data.collection import Collection
 from workbook.data.problems import Problems
-from workbook.data.readers import beir
+from workbook.data.readers import texts
 from workbook.data.readers.folders import read_folder
 from workbook.data.readers.reading import Reading, Texts, once, open_folder, read_judgements
 from workbook.data.stored.storage import StoredTexts
@@ -138,12 +138,12 @@ def _planted(passages: int = 10_000, seed: int = 0, **options: Any) -> Source:
 
 def open_judged(folder: Path, strict: bool = False) -> Source:
     """A folder with queries.jsonl and qrels/SPLIT.tsv in BEIR's layout, for the passages of a work folder."""
-    files = {path.stem: partial(beir.read_qrels, path) for path in sorted((folder / "qrels").glob("*.tsv"))}
+    files = {path.stem: partial(texts.read_qrels, path) for path in sorted((folder / "qrels").glob("*.tsv"))}
     queries = folder / "queries.jsonl"
     reading = Reading(
         folder.name,
         lambda problems: iter(()),
-        partial(beir.read_texts, queries),
+        partial(texts.read_texts, queries),
         files,
         files=("the corpus", queries.name),
     )

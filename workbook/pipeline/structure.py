@@ -12,6 +12,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -31,12 +32,20 @@ class Pair(NamedTuple):
     rest: str
 
 
-def structural_pair(text: str) -> Pair | None:
+def structural_pair(text: str, id: str = "") -> Pair | None:
     """The query in a text; None where too little is left without it.
+
+    A file without a title has its name for one, which is no query: what follows it is looked at.
+
+    Args:
+        text: of a passage.
+        id: of the passage; of a file the path.
 
     >>> structural_pair("Dough\\n\\nFlour, water and salt are kneaded for ten minutes.").query
     'Dough'
     """
+    first, _, rest = text.strip().partition("\n")
+    text = rest if id and first == PurePosixPath(_path(id)).stem else text
     lines = [line for line in text.strip().split("\n") if re.search(r"\w", line) or not line.strip()]  # no underlines
     title, body = lines[0].strip("# \t\r") if lines else "", "\n".join(lines[1:]).strip()
     # The first line of a paragraph with breaks is no title: the next one is as long.
@@ -55,28 +64,37 @@ def structural_pair(text: str) -> Pair | None:
     )
 
 
-def structural_queries(corpus: StoredTexts) -> tuple[dict[str, str], dict[str, list[str]], Counter[str]]:
-    """Queries from all passages, each with the id of its own passage.
+def structural_queries(
+    corpus: StoredTexts,
+) -> tuple[dict[str, str], dict[str, dict[str, dict[str, int]]], Counter[str]]:
+    """Queries from all passages, each with its own passage; of a long text in pieces, PATH#1 and so on, with them all.
 
     Args:
         corpus: the passages.
     Returns:
-        passage id -> query; split -> passage ids, where equal texts are in the same split on every machine; and how
-        many queries each kind of structure gave. A query that several passages hold is left out, and counted.
+        query id -> query, where the id is that of the first passage; split -> judgements, where equal queries are in
+        the same split whatever else is there; and from how many passages each kind of structure gave a query. A query
+        of several texts is left out, and counted.
     """
     counts: Counter[str] = Counter()
-    asked = Counter(pair.query.lower() for pair in map(structural_pair, corpus.values()) if pair)
-    queries: dict[str, str] = {}
-    share = min(HELD_OUT[0], HELD_OUT[1] / max(1, len(corpus)))
-    splits: dict[str, list[str]] = {"train": [], "dev": [], "test": []}
+    passages: dict[str, list[tuple[str, str, str]]] = {}  # query in small letters -> passage id, kind, query
     for id, text in corpus.items():
-        pair = structural_pair(text)
-        once = pair is not None and asked[pair.query.lower()] == 1
-        counts[(pair.kind if once else "query of several passages") if pair else "too short"] += 1
-        if pair and once:
-            queries[id] = pair.query
-            place = int(_key(text)[:13], 16) / 16**13  # from 0 to 1, by the text alone
-            splits["test" if place < share else "dev" if place < 2 * share else "train"].append(id)
+        if pair := structural_pair(text, id):
+            passages.setdefault(" ".join(pair.query.lower().split()), []).append((id, pair.kind, pair.query))
+        else:
+            counts["too short"] += 1
+    share = min(HELD_OUT[0], HELD_OUT[1] / max(1, len(passages)))
+    queries: dict[str, str] = {}
+    splits: dict[str, dict[str, dict[str, int]]] = {"train": {}, "dev": {}, "test": {}}
+    for key, found in passages.items():
+        if len({_path(id) for id, _, _ in found}) > 1:
+            counts["query of several texts"] += len(found)
+            continue
+        counts.update(kind for _, kind, _ in found)
+        id, _, queries[id] = found[0]
+        place = int(_key(key)[:13], 16) / 16**13  # from 0 to 1
+        split = "test" if place < share else "dev" if place < 2 * share else "train"
+        splits[split][id] = {own: 1 for own, _, _ in found}
     return queries, splits, counts
 
 
@@ -102,7 +120,7 @@ class Uncovered(StoredTexts):
 
     def _without_queries(self, ids: list[str], texts: list[str]) -> list[str]:
         pairs = [
-            structural_pair(text) if self.uncovered is None or id in self.uncovered else None
+            structural_pair(text, id) if self.uncovered is None or id in self.uncovered else None
             for id, text in zip(ids, texts, strict=True)
         ]
         return [pair.rest if pair else text for pair, text in zip(pairs, texts, strict=True)]
@@ -110,3 +128,8 @@ class Uncovered(StoredTexts):
 
 def _key(text: str) -> str:
     return hashlib.sha256(" ".join(text.lower().split()).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _path(id: str) -> str:
+    """Of PATH#3 the path."""
+    return re.sub(r"#\d+$", "", id)

@@ -19,7 +19,7 @@ import numpy as np
 from workbook.bm25 import BM25
 from workbook.cross_encoder import CrossEncoder
 from workbook.encoder import find_model
-from workbook.encoder.saving import OURS
+from workbook.encoder.saving import SETTINGS_FILE
 from workbook.index.inverted import InvertedIndex
 from workbook.pipeline.data_stage import is_covered, read_texts, searched_corpus
 from workbook.pipeline.manifests import MANIFEST, STARTED, read_json
@@ -88,7 +88,7 @@ def read_reranker(name_or_folder: str | Path) -> CrossEncoder:
         ValueError: it is damaged, or no BERT with one label.
     """
     folder = find_model(name_or_folder)
-    return CrossEncoder.load(folder) if (folder / OURS).is_file() else CrossEncoder.from_pretrained(folder)
+    return CrossEncoder.load(folder) if (folder / SETTINGS_FILE).is_file() else CrossEncoder.from_pretrained(folder)
 
 
 def as_arrays(run: Sequence[Mapping[int, float]], K: int) -> Found:

@@ -12,26 +12,29 @@ from workbook.pretraining.objectives import (
     mask_id,
     mask_tokens,
     mean_cross_entropy,
-    own_start,
     pretrain,
+    seeded_weights,
     special_ids,
     transformer_of,
 )
 from workbook.pretraining.pairs import (
+    Pairs,
     draw_spans,
     drop_words,
     inverse_cloze,
     inverse_cloze_pairs,
+    pairs_from,
+    sentence_starts,
     span_pair,
     span_pairs,
     split_sentences,
     title_body_pairs,
 )
-from workbook.pretraining.retromae import RetroMAE, attend, decoding_mask
+from workbook.pretraining.retromae import RetroMAE, decoding_mask
 
 __all__ = [
-    "LanguageModelHead", "MaskedLanguageModel", "NextTokenModel", "RetroMAE", "attend", "decoding_mask",
+    "LanguageModelHead", "MaskedLanguageModel", "NextTokenModel", "Pairs", "RetroMAE", "decoding_mask",
     "draw_spans", "drop_words", "guess_loss", "hide_special", "inverse_cloze", "inverse_cloze_pairs", "mask_id",
-    "mask_tokens", "mean_cross_entropy", "own_start", "pretrain", "span_pair", "span_pairs", "special_ids",
-    "split_sentences", "title_body_pairs", "transformer_of",
+    "mask_tokens", "mean_cross_entropy", "pairs_from", "pretrain", "seeded_weights", "sentence_starts", "span_pair",
+    "span_pairs", "special_ids", "split_sentences", "title_body_pairs", "transformer_of",
 ]  # fmt: skip

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbook.encoder import TextEncoder, TransformerEncoder
-from workbook.train.batches import rectangle
+from workbook.encoder.tokenizer import rectangle
+from workbook.encoder.transformer import start_like_bert
 from workbook.train.fit import History, fingerprint, optimize
 from workbook.train.gradcache import share
 
@@ -68,10 +69,10 @@ def mask_tokens(
             f"got {rate} and {tuple(mask.shape)}; 15 % is 0.15"
         )
     may_be_chosen = mask.bool() & ~torch.isin(input_ids, input_ids.new_tensor(list(special_ids)))
-    chosen = _heads(rate * may_be_chosen.float(), generator)  # (B, T)
+    chosen = _drawn(rate * may_be_chosen.float(), generator)  # (B, T)
     labels = input_ids.masked_fill(~chosen, IGNORED)
-    hidden = chosen & _heads(torch.full_like(chosen, 0.8, dtype=torch.float32), generator)
-    swapped = chosen & ~hidden & _heads(torch.full_like(chosen, 0.5, dtype=torch.float32), generator)
+    hidden = chosen & _drawn(torch.full_like(chosen, 0.8, dtype=torch.float32), generator)
+    swapped = chosen & ~hidden & _drawn(torch.full_like(chosen, 0.5, dtype=torch.float32), generator)
     any_token = torch.randint(vocab_size, input_ids.shape, generator=generator, device=input_ids.device)
     return torch.where(swapped, any_token, input_ids.masked_fill(hidden, mask_id)), labels
 
@@ -87,17 +88,17 @@ class LanguageModelHead(nn.Module):
     Args:
         hidden_size: D.
         vocab_size: V.
+        layer_norm_eps: as in `TransformerEncoder`.
 
     Source: Press and Wolf 2017 (tying); Devlin et al. 2019.
     """
 
-    def __init__(self, hidden_size: int, vocab_size: int):
+    def __init__(self, hidden_size: int, vocab_size: int, layer_norm_eps: float = 1e-12):
         super().__init__()
         self.dense = nn.Linear(hidden_size, hidden_size)
-        self.norm = nn.LayerNorm(hidden_size, eps=1e-12)
+        self.norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
-        nn.init.normal_(self.dense.weight, std=0.02)
-        nn.init.zeros_(self.dense.bias)
+        self.dense.apply(start_like_bert)
 
     def forward(self, hidden: Tensor, word: Tensor) -> Tensor:
         """hidden (..., D), word (V, D) -> logits (..., V)."""
@@ -125,8 +126,8 @@ class MaskedLanguageModel(nn.Module):
         self.mask_id = mask_id(encoder.tokenizer)
         self.settings: dict[str, Any] = {"objective": "mlm", "rate": rate}
         V, D = self.word.shape
-        with own_start(seed):
-            self.head = LanguageModelHead(D, V).to(self.word)
+        with seeded_weights(seed):
+            self.head = LanguageModelHead(D, V, self.backbone.config["layer_norm_eps"]).to(self.word)
 
     @property
     def backbone(self) -> TransformerEncoder:
@@ -288,12 +289,12 @@ def transformer_of(encoder: TextEncoder, causal: bool) -> TransformerEncoder:
 
 
 @contextmanager
-def own_start(seed: int) -> Iterator[None]:
+def seeded_weights(seed: int) -> Iterator[None]:
     """Draw first weights from `seed`; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
 
 
-def _heads(probability: Tensor, generator: torch.Generator | None) -> Tensor:
+def _drawn(probability: Tensor, generator: torch.Generator | None) -> Tensor:
     return torch.bernoulli(probability, generator=generator).bool()

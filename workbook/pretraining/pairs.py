@@ -8,9 +8,9 @@ Nothing but texts is needed, and the pairs go to the same trainer and the same l
     spans             two pieces of a text, cut out at random                Izacard et al. 2022
     title and body    what the author wrote above, and below                 Chang et al. 2020
 
-Every maker returns plain pairs, drawn once from a seed; `per_text` draws more than one from each text.
-Two pairs of one text in one batch would be each other's false negatives, which is rare as long as a
-batch is small beside the number of texts.
+Every maker returns `Pairs`, drawn once from a seed: a list that also says of how many texts it was made, and why
+the others gave nothing. `per_text` draws more than one from each text. Two pairs of one text in one batch would be
+each other's false negatives, which is rare as long as a batch is small beside the number of texts.
 
 Letters: N texts, L words of a text.
 
@@ -18,29 +18,96 @@ Taught in 10.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
 Pair = tuple[str, str]
 FORMS = ("independent", "disjoint", "adjacent")
+# What may end a sentence, with the blanks after it: a stop (1), one of scripts without blanks, an empty line; and
+# the character that comes then (2), behind quotes and brackets.
+STOP = r"""(?:([.!?])["'”’)\]`]*\s+|[。！？][”’」』）]*\s*|\n\s*\n\s*)(?=["'“‘(\[`]*(\w?))"""
+ABBREVIATION = r"(cf|vs|approx|al|figs?|eqs?|dr|mrs?|ms|st|prof|([a-z]\.)*[a-z])\."  # and "e.g.", and initials
+
+
+class Pairs(list[Pair]):
+    """Pairs, and what became of the texts in which they were looked for.
+
+    Attributes:
+        counts: "gave a pair", or why there was none -> number of texts.
+    """
+
+    def __init__(self, pairs: Iterable[Pair] = (), counts: Mapping[str, int] | None = None):
+        super().__init__(pairs)
+        self.counts = Counter(counts or {})
+
+    def warn_of_losses(self) -> "Pairs":
+        """The pairs themselves, with a warning where most of the texts gave none."""
+        gave, texts = self.counts["gave a pair"], self.counts.total()
+        if 2 * gave < texts:
+            reasons = ", ".join(f"{why} {n:,}" for why, n in self.counts.most_common() if why != "gave a pair")
+            message = (
+                f"only {gave:,} of {texts:,} texts gave a pair: {reasons}; span_pairs needs only two words of a text"
+            )
+            warnings.warn(message, stacklevel=3)
+        return self
+
+
+def pairs_from(texts: Iterable[str], make: Callable[[str], Pairs]) -> Pairs:
+    """Look for pairs in many texts, with one of the makers of `workbook.training_data.structured`.
+
+    Args:
+        texts: N texts.
+        make: text -> pairs.
+    Returns:
+        all pairs, with counts; a warning says if most of the texts gave none, and why.
+    """
+    found = Pairs()
+    for text in texts:
+        some = make(text)
+        found += some
+        found.counts.update({"gave a pair": 1} if some else some.counts or {"nothing found": 1})
+    return found.warn_of_losses()
+
+
+def sentence_starts(text: str) -> Iterator[int]:
+    """The places where a sentence begins, except the first.
+
+    One ends with a paragraph, with 。！？, or with . ! or ? before blanks. It does not end with an abbreviation or
+    an initial, nor before lower case. The last holds only if capitals mark the sentences of this text, if as many
+    of its sentences begin with one as not: in a text that was lower-cased none does.
+    """
+    text = text.rstrip()
+    ends = []
+    for stop in re.finditer(STOP, text):
+        before = text[max(0, stop.start() - 15) : stop.start() + 1].split()
+        abbreviated = stop[1] == "." and re.fullmatch(ABBREVIATION, before[-1].lstrip("(\"'[").lower())
+        is_paragraph = stop[0].count("\n") > 1
+        if stop.end() < len(text) and (is_paragraph or not abbreviated):
+            ends.append((stop.end(), stop[2], is_paragraph or not stop[1]))
+    begins = (re.findall(r"\w", text[:10])[:1] or [""]) + [character for _, character, _ in ends]
+    marked = sum(map(str.isupper, begins)) >= sum(map(str.islower, begins))
+    yield from (place for place, character, certain in ends if certain or not (marked and character.islower()))
 
 
 def split_sentences(text: str) -> list[str]:
-    """Cut a text into sentences, by punctuation alone.
+    """Cut a text into sentences, by the rules of `sentence_starts`.
 
-    A sentence ends at ".", "!" or "?", closing quotes and brackets included, where blanks follow and then
-    anything but a lower-case letter. So "e.g. the" stays whole and "Dr. Who" does not: for pairs out of
-    running text, a wrong cut now and then costs little.
+    So "e.g. the" and "Dr. Who" stay whole, and "vitamin C. Then" does too: for pairs out of running text, a wrong
+    cut now and then costs little.
 
     Args:
-        text: any text.
+        text: any text, also one in lower case or in capitals throughout.
     Returns:
         the sentences without blanks around them; none for an empty text.
     """
-    pieces = re.split(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]`]))\s+(?![a-z\s])", text)
-    return [piece.strip() for piece in pieces if piece.strip()]
+    text = text.strip()
+    places = [0, *sentence_starts(text), len(text)]
+    return [text[start:end].strip() for start, end in pairwise(places) if text[start:end].strip()]
 
 
 def inverse_cloze(text: str, rng: np.random.Generator, removal: float = 0.9) -> Pair | None:
@@ -158,7 +225,7 @@ def span_pair(
     return " ".join(first), " ".join(second)
 
 
-def inverse_cloze_pairs(texts: Sequence[str], seed: int = 0, removal: float = 0.9, per_text: int = 1) -> list[Pair]:
+def inverse_cloze_pairs(texts: Sequence[str], seed: int = 0, removal: float = 0.9, per_text: int = 1) -> Pairs:
     """`inverse_cloze` over many texts; those of a single sentence give no pair.
 
     Args:
@@ -167,13 +234,15 @@ def inverse_cloze_pairs(texts: Sequence[str], seed: int = 0, removal: float = 0.
         removal: probability that a sentence is taken out of its passage.
         per_text: pairs from each text.
     Returns:
-        up to N · per_text pairs (sentence, passage), the texts in their order.
+        up to N · per_text pairs (sentence, passage), the texts in their order, with counts; a warning says if most
+        of the texts gave none.
     Raises:
         ValueError: removal is not a probability or per_text not positive.
     """
     if not 0 <= removal <= 1:
         raise ValueError(f"removal must lie between 0 and 1, got {removal}; Lee et al. take 0.9")
-    return _from_each(texts, partial(inverse_cloze, removal=removal), seed, per_text)
+    make = partial(inverse_cloze, removal=removal)
+    return _from_each(texts, make, seed, per_text, "of a single sentence").warn_of_losses()
 
 
 def span_pairs(
@@ -183,7 +252,7 @@ def span_pairs(
     shares: tuple[float, float] = (0.05, 0.5),
     deletion: float = 0.1,
     per_text: int = 1,
-) -> list[Pair]:
+) -> Pairs:
     """`span_pair` over many texts; those of fewer than two words give no pair.
 
     Args:
@@ -194,7 +263,7 @@ def span_pairs(
         deletion: share of the words to drop from each span.
         per_text: pairs from each text.
     Returns:
-        up to N · per_text pairs (span, span), the texts in their order.
+        up to N · per_text pairs (span, span), the texts in their order, with counts.
     Raises:
         ValueError: the form is unknown or a number out of range.
 
@@ -204,10 +273,11 @@ def span_pairs(
     if not 0 <= deletion < 1:
         raise ValueError(f"deletion must be at least 0 and below 1, got {deletion}; a tenth is 0.1")
     draw_spans(2, np.random.default_rng(0), form, shares)  # says what is wrong before any text is read
-    return _from_each(texts, partial(span_pair, form=form, shares=shares, deletion=deletion), seed, per_text)
+    make = partial(span_pair, form=form, shares=shares, deletion=deletion)
+    return _from_each(texts, make, seed, per_text, "of fewer than two words").warn_of_losses()
 
 
-def title_body_pairs(items: Iterable[Pair]) -> list[Pair]:
+def title_body_pairs(items: Iterable[Pair]) -> Pairs:
     """Clean pairs of title and body, such as `collection.pairs("train")`.
 
     A body that begins with its title would teach copying, so that beginning is cut off. A pair without
@@ -216,30 +286,36 @@ def title_body_pairs(items: Iterable[Pair]) -> list[Pair]:
     Args:
         items: (title, body) texts.
     Returns:
-        the pairs that are left, in their order.
+        the pairs that are left, in their order, with counts.
 
     Source: title and body are the most common weak pairs: Chang et al. 2020 (body first selection);
     Wang et al. 2022 (E5); Li et al. 2023 (GTE).
     """
-    pairs = []
+    pairs = Pairs()
     for title, body in items:
         title, body = title.strip(), body.strip()
         if title and body.lower().startswith(title.lower()):
             body = body[len(title) :].lstrip(" \t\r\n.:;,-–—")
         if title and body:
             pairs.append((title, body))
-    return pairs
+        pairs.counts["without a body" if title and not body else "gave a pair" if title else "without a title"] += 1
+    return pairs.warn_of_losses()
 
 
 def _from_each(
-    texts: Sequence[str], make: Callable[[str, np.random.Generator], Pair | None], seed: int, per_text: int
-) -> list[Pair]:
-    """Draw pairs text by text; what one text gives depends on no other."""
+    texts: Sequence[str],
+    make: Callable[[str, np.random.Generator], Pair | None],
+    seed: int,
+    per_text: int,
+    without: str,
+) -> Pairs:
+    """Draw pairs text by text; what one text gives depends on no other. `without` says why it gives none."""
     if isinstance(texts, str) or per_text < 1:
         raise ValueError(f"expected a list of texts and per_text of at least 1, got {type(texts).__name__}, {per_text}")
-    drawn = (
-        make(text, np.random.default_rng([seed, number, again]))
-        for number, text in enumerate(texts)
-        for again in range(per_text)
-    )
-    return [pair for pair in drawn if pair is not None]
+    found = Pairs()
+    for number, text in enumerate(texts):
+        drawn = (make(text, np.random.default_rng([seed, number, again])) for again in range(per_text))
+        some = [pair for pair in drawn if pair is not None]
+        found += some
+        found.counts["gave a pair" if some else without] += 1
+    return found

@@ -25,12 +25,11 @@ Taught in 10.
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from workbook.encoder import TextEncoder
-from workbook.encoder.transformer import EncoderBlock, attention_mask, split_heads, token_positions
+from workbook.encoder.transformer import EncoderBlock, attention_mask, start_like_bert, token_positions
 from workbook.pooling import cls_pool
-from workbook.pretraining.objectives import MaskedLanguageModel, guess_loss, hide_special, own_start
+from workbook.pretraining.objectives import MaskedLanguageModel, guess_loss, hide_special, seeded_weights
 
 
 class RetroMAE(MaskedLanguageModel):
@@ -70,10 +69,11 @@ class RetroMAE(MaskedLanguageModel):
         self.decoder_rate, self.enhanced = decoder_rate, enhanced
         self.settings |= {"objective": "retromae", "decoder_rate": decoder_rate, "enhanced": enhanced}
         config = self.backbone.config
-        D, num_heads, width = (int(config[name]) for name in ("hidden_size", "num_heads", "intermediate_size"))
-        with own_start(seed + 1):
-            self.decoder = EncoderBlock(D, num_heads, width, float(config["dropout"]))
-            self.decoder.apply(_like_bert)
+        sizes = {name: config[name] for name in ("hidden_size", "num_heads", "intermediate_size")}
+        habits = {name: config[name] for name in ("dropout", "attention_dropout", "layer_norm_eps")}
+        with seeded_weights(seed + 1):
+            self.decoder = EncoderBlock(**sizes, **habits)
+            self.decoder.apply(start_like_bert)
         self.decoder.to(self.word)
 
     def loss(self, input_ids: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor:
@@ -100,11 +100,11 @@ class RetroMAE(MaskedLanguageModel):
         if not self.enhanced:
             seen_ids, labels = self.hide(input_ids, mask, self.decoder_rate, generator)
             seen = self._under(sentence, seen_ids, mask)
-            return attend(self.decoder, seen, seen, attention_mask(mask)), labels
+            return self.decoder(seen, attention_mask(mask)), labels
         H1 = sentence[:, None] + self.backbone.embeddings.position(token_positions(mask))  # (B, T, D)
         H2 = self._under(sentence, input_ids, mask)
         M = decoding_mask(mask, self.decoder_rate, generator)
-        return attend(self.decoder, H1, H2, M), hide_special(input_ids, mask, self.special)
+        return self.decoder(H1, M, H2), hide_special(input_ids, mask, self.special)
 
     def _under(self, sentence: Tensor, input_ids: Tensor, mask: Tensor) -> Tensor:
         """The embeddings of a text, with h in the place of [CLS]: (B, T, D)."""
@@ -133,36 +133,3 @@ def decoding_mask(mask: Tensor, rate: float, generator: torch.Generator | None =
     M = drawn & ~itself & mask.bool()[:, None, :]
     M[:, :, 0] = True
     return M[:, None]
-
-
-def attend(block: EncoderBlock, query: Tensor, context: Tensor, allowed: Tensor) -> Tensor:
-    """A transformer layer whose questions come from one stream and whose answers from another.
-
-        hidden = LayerNorm(query + Attention(query, context))
-        hidden = LayerNorm(hidden + W₂ GELU(W₁ hidden))
-
-    Args:
-        block: the layer.
-        query: (B, T, D), H1; it is the residual too.
-        context: (B, T, D), H2; keys and values.
-        allowed: (B, 1, T or 1, T), True where a row may look at a column.
-    Returns:
-        (B, T, D); with one stream on both sides, what the layer itself computes.
-
-    Source: Xiao et al. 2022.
-    """
-    attention = block.attention
-    q = split_heads(attention.query(query), attention.num_heads)  # (B, H, T, S)
-    k, v = (split_heads(project(context), attention.num_heads) for project in (attention.key, attention.value))
-    gathered = F.scaled_dot_product_attention(
-        q, k, v, attn_mask=allowed, dropout_p=attention.dropout if block.training else 0.0
-    )
-    hidden = block.attention_norm(query + block.dropout(attention.output(gathered.transpose(1, 2).flatten(2))))
-    return block.norm(hidden + block.dropout(block.contract(F.gelu(block.expand(hidden)))))
-
-
-def _like_bert(module: torch.nn.Module) -> None:
-    """BERT's start, as the blocks of the encoder have it."""
-    if isinstance(module, torch.nn.Linear):
-        torch.nn.init.normal_(module.weight, std=0.02)
-        torch.nn.init.zeros_(module.bias)

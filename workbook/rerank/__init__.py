@@ -5,9 +5,9 @@ Taught in 15 and 16.
 
 from workbook.rerank.distillation import distill, teacher_scores
 from workbook.rerank.fusion import hybrid_scores, rrf, score_fusion
-from workbook.rerank.pipeline import Stage, ceiling, rerank, score_pairs, search_in_stages
+from workbook.rerank.pipeline import SearchStep, ceiling, rerank, score_pairs, search_in_stages
 
 __all__ = [
-    "Stage", "ceiling", "distill", "hybrid_scores", "rerank", "rrf", "score_fusion", "score_pairs",
+    "SearchStep", "ceiling", "distill", "hybrid_scores", "rerank", "rrf", "score_fusion", "score_pairs",
     "search_in_stages", "teacher_scores",
 ]  # fmt: skip

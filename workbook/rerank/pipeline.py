@@ -16,28 +16,42 @@ Taught in 16.
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
 
-from workbook.metrics.ranking import Qrels, evaluate, ranked_ids
+from workbook.metrics.ranking import evaluate, ranked_ids
 from workbook.rerank.fusion import rrf
-from workbook.similarity import Run
+from workbook.support.types import Corpus, Qrels, Queries, Reranker, Run
 
-AnyRun = Mapping[str, Mapping[str, float]]
-Retriever = Callable[[Mapping[str, str], int], AnyRun]
+Retriever = Callable[[Queries, int], Run]
+
+
+def score_pairs(model: Reranker, pairs: Iterable[tuple[str, str]], chunk_size: int = 4096) -> list[float]:
+    """One score for each (query, passage), asked for `chunk_size` at a time.
+
+    Raises:
+        ValueError: the answer is not one finite score for each pair.
+    """
+    pairs, found = iter(pairs), list[float]()
+    while chunk := list(islice(pairs, chunk_size)):
+        scores = [float(score) for score in torch.as_tensor(model.predict(chunk)).reshape(-1)]
+        finite = sum(map(math.isfinite, scores))
+        if not len(chunk) == len(scores) == finite:
+            raise ValueError(
+                f"the model must give one finite score for each of {len(chunk)} pairs, got {len(scores)}, "
+                f"{finite} of them finite; has it more than one label?"
+            )
+        found += scores
+    return found
 
 
 def rerank(
-    model: Any,
-    run: AnyRun,
-    queries: Mapping[str, str],
-    corpus: Mapping[str, str],
-    depth: int = 100,
-    chunk_size: int = 4096,
-) -> Run:
+    model: Reranker, run: Run, queries: Queries, corpus: Corpus, depth: int = 100, chunk_size: int = 4096
+) -> dict[str, dict[str, float]]:
     """Score the first passages of a run again, and order them by the new scores.
 
     Args:
@@ -60,31 +74,14 @@ def rerank(
     if depth < 1 or chunk_size < 1:
         raise ValueError(f"depth and chunk_size must be at least 1, got {depth} and {chunk_size}")
     asked = [(query, passage) for query, scores in run.items() for passage in ranked_ids(scores, depth)]
-    new: Run = {query: {} for query in run}
-    for start in range(0, len(asked), chunk_size):
-        chunk = asked[start : start + chunk_size]
-        scores = score_pairs(model, [_texts(queries, corpus, *ids) for ids in chunk])
-        for (query, passage), score in zip(chunk, scores, strict=True):
-            new[query][passage] = score
-    return {query: dict(sorted(scores.items(), key=lambda item: -item[1])) for query, scores in new.items()}
+    scores = score_pairs(model, (_texts(queries, corpus, *ids) for ids in asked), chunk_size)
+    new: dict[str, dict[str, float]] = {query: {} for query in run}
+    for (query, passage), score in sorted(zip(asked, scores, strict=True), key=lambda item: -item[1]):
+        new[query][passage] = score  # best first, so each query's passages are in order too
+    return new
 
 
-def score_pairs(model: Any, pairs: Sequence[tuple[str, str]]) -> list[float]:
-    """Ask anything with predict(pairs), a cross-encoder of ours or another's, for one score per pair.
-
-    Raises:
-        ValueError: the answer is not one finite score for each pair.
-    """
-    scores = [float(score) for score in torch.as_tensor(model.predict(pairs)).reshape(-1)]
-    if len(scores) != len(pairs) or not all(map(math.isfinite, scores)):
-        raise ValueError(
-            f"the model must give one finite score for each of {len(pairs)} pairs, got {len(scores)}, "
-            f"{sum(map(math.isfinite, scores))} of them finite; has it more than one label?"
-        )
-    return scores
-
-
-def ceiling(qrels: Qrels, run: AnyRun, depth: int, metric: str = "ndcg@10") -> float:
+def ceiling(qrels: Qrels, run: Run, depth: int, metric: str = "ndcg@10") -> float:
     """What a perfect reranker would reach at a depth: it orders by the judgements, and knows no other passages.
 
     Args:
@@ -107,8 +104,8 @@ def ceiling(qrels: Qrels, run: AnyRun, depth: int, metric: str = "ndcg@10") -> f
 
 
 @dataclass(frozen=True)
-class Stage:
-    """What one stage did.
+class SearchStep:
+    """What one step of a search did.
 
     Attributes:
         name: "retrieve: bm25", "fuse" or "rerank".
@@ -118,7 +115,7 @@ class Stage:
     """
 
     name: str
-    run: AnyRun
+    run: Run
     seconds: float
     read: float | None = None
 
@@ -131,15 +128,15 @@ class Stage:
 
 def search_in_stages(
     retrievers: Mapping[str, Retriever],
-    queries: Mapping[str, str],
-    corpus: Mapping[str, str],
-    model: Any = None,
+    queries: Queries,
+    corpus: Corpus,
+    model: Reranker | None = None,
     retrieve_depth: int = 100,
     rerank_depth: int = 50,
-    fuse: Callable[[Sequence[AnyRun]], AnyRun] = rrf,
+    fuse: Callable[[Sequence[Run]], Run] = rrf,
     clock: Callable[[], float] = time.perf_counter,
-) -> tuple[AnyRun, list[Stage]]:
-    """Retrieve in several ways, fuse, rerank, and say what each stage cost.
+) -> tuple[Run, list[SearchStep]]:
+    """Retrieve in several ways, fuse, rerank, and say what each step cost.
 
     Args:
         retrievers: name -> (queries, k) -> run; `BM25.search` is one, and
@@ -152,7 +149,7 @@ def search_in_stages(
         fuse: runs -> run; left out where there is one retriever.
         clock: what tells the time, in seconds.
     Returns:
-        the last run, and a record of every stage in order.
+        the last run, and a record of every step in order.
     Raises:
         ValueError: there is no retriever, or a depth is not positive.
     """
@@ -160,32 +157,28 @@ def search_in_stages(
         raise ValueError(
             f"expected a retriever and a positive retrieve_depth, got {len(retrievers)} and {retrieve_depth}"
         )
-    stages: list[Stage] = []
+    steps: list[SearchStep] = []
 
-    def timed(name: str, work: Callable[[], AnyRun], read: float | None = None) -> AnyRun:
+    def timed(name: str, read: float | None, work: Callable[..., Run], *args: Any) -> Run:
         start = clock()
-        run = work()
-        stages.append(Stage(name, run, clock() - start, read))
+        run = work(*args)
+        steps.append(SearchStep(name, run, clock() - start, read))
         return run
 
-    runs = [
-        timed(f"retrieve: {name}", lambda search=search: search(queries, retrieve_depth))  # type: ignore[misc]
-        for name, search in retrievers.items()
-    ]
+    runs = [timed(f"retrieve: {name}", None, search, queries, retrieve_depth) for name, search in retrievers.items()]
     run = runs[0]
     if len(runs) > 1:
-        run = timed("fuse", lambda: fuse(runs), sum(map(_mean_size, runs)))
+        run = timed("fuse", sum(map(_mean_size, runs)), fuse, runs)
     if model is not None:
-        read = _mean_size({query: ranked_ids(scores, rerank_depth) for query, scores in run.items()})
-        run = timed("rerank", lambda: rerank(model, run, queries, corpus, rerank_depth), read)
-    return run, stages
+        run = timed("rerank", _mean_size(run, rerank_depth), rerank, model, run, queries, corpus, rerank_depth)
+    return run, steps
 
 
-def _mean_size(run: Mapping[str, Any]) -> float:
-    return sum(map(len, run.values())) / max(len(run), 1)
+def _mean_size(run: Run, most: float = math.inf) -> float:
+    return sum(min(len(scores), most) for scores in run.values()) / max(len(run), 1)
 
 
-def _texts(queries: Mapping[str, str], corpus: Mapping[str, str], query: str, passage: str) -> tuple[str, str]:
+def _texts(queries: Queries, corpus: Corpus, query: str, passage: str) -> tuple[str, str]:
     if query not in queries or passage not in corpus:
         raise KeyError(
             f"the run holds query {query!r} and passage {passage!r}, one of which has no text; is it of other data?"

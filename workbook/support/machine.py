@@ -12,15 +12,8 @@ from pathlib import Path
 from typing import Any
 
 REPORTED = (
-    "torch",
-    "numpy",
-    "tokenizers",
-    "transformers",
-    "sentence-transformers",
-    "faiss-cpu",
-    "bm25s",
-    "scikit-learn",
-)
+    "torch", "numpy", "tokenizers", "transformers", "sentence-transformers", "faiss-cpu", "bm25s", "scikit-learn",
+)  # fmt: skip
 
 
 def describe() -> dict[str, Any]:

@@ -5,8 +5,8 @@ A Protocol asks for methods, not for a class: whatever has them fits, ours or an
 Letters: Q queries, N texts, B texts in a batch, T token positions, D dimensions, K results.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -20,9 +20,13 @@ Run = Mapping[str, Mapping[str, float]]  # query id -> passage id -> score, best
 class Encoder(Protocol):
     """Embeds queries and documents: N texts -> (N, D). `TextEncoder`, `DualEncoder`, sentence-transformers' models."""
 
-    def encode_query(self, texts: Sequence[str], /, **options: Any) -> np.ndarray: ...
+    @property  # read as a Callable: libraries name the texts differently, and take options of their own
+    def encode_query(self) -> Callable[..., np.ndarray]:
+        """N queries -> (N, D)."""
 
-    def encode_document(self, texts: Sequence[str], /, **options: Any) -> np.ndarray: ...
+    @property
+    def encode_document(self) -> Callable[..., np.ndarray]:
+        """N documents -> (N, D)."""
 
 
 class Backbone(Protocol):
@@ -33,18 +37,31 @@ class Backbone(Protocol):
     def __call__(self, input_ids: Tensor, mask: Tensor, /) -> Tensor: ...
 
 
+@runtime_checkable
+class StaticBackbone(Protocol):
+    """A backbone in which a token's vector is always the same, so that a mean needs no padding. `StaticEncoder`."""
+
+    def mean(self, input_ids: Tensor, mask: Tensor, /) -> Tensor: ...
+
+    def mean_of(self, ids: Sequence[Sequence[int]], /) -> Tensor: ...
+
+
 class VectorIndex(Protocol):
     """Finds the nearest of many vectors, with faiss' calls."""
 
     @property
-    def ntotal(self) -> int: ...
+    def ntotal(self) -> int:
+        """How many vectors it holds."""
 
-    def add(self, x: np.ndarray, /) -> None: ...
+    def add(self, x: np.ndarray, /) -> None:
+        """Take N more vectors, (N, D)."""
 
-    def search(self, q: np.ndarray, k: int, /) -> tuple[np.ndarray, np.ndarray]: ...
+    def search(self, q: np.ndarray, k: int, /) -> tuple[np.ndarray, np.ndarray]:
+        """(Q, D) -> scores or distances (Q, K), best first, and row numbers (Q, K), -1 where there is none."""
 
 
 class Reranker(Protocol):
     """Reads a query and a passage together: N pairs -> (N,) scores. `CrossEncoder`, sentence-transformers' as well."""
 
-    def predict(self, pairs: Sequence[tuple[str, str]], /) -> np.ndarray: ...
+    def predict(self, pairs: Sequence[tuple[str, str]], /) -> np.ndarray:
+        """N pairs of query and passage -> (N,), higher is better."""

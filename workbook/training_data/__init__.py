@@ -38,6 +38,7 @@ from workbook.training_data.written import (
     paraphrase_prompt,
     parse_texts,
     query_prompt,
+    write_negatives,
 )
 
 __all__ = [
@@ -45,5 +46,5 @@ __all__ = [
     "first_sentence_rest", "generate_negatives", "generate_paraphrases", "generate_queries", "heading_sections",
     "jaccard", "join", "minhash", "near_duplicates", "negative_prompt", "paraphrase_prompt", "parse_texts",
     "query_prompt", "question_answers", "refuse_evaluation_texts", "remove_near_duplicates", "round_trip",
-    "sections", "shingles", "title_body",
+    "sections", "shingles", "title_body", "write_negatives",
 ]  # fmt: skip

@@ -4,16 +4,19 @@ A title says what the body is about, a heading what its section is about, a ques
 a first sentence what the rest tells. Nobody has judged such pairs, so they pass the sieves of
 `workbook.training_data.sieves` before a model may see them.
 
+Each maker takes one text; `workbook.pretraining.pairs.pairs_from` takes many, and counts those that give nothing:
+
+    pairs_from(texts, first_sentence_rest).counts
+
 Taught in 12.
 """
 
 import re
 from typing import NamedTuple
 
-Pairs = list[tuple[str, str]]
+from workbook.pretraining.pairs import Pairs, sentence_starts
 
 MIN_PASSAGE_WORDS = 8  # a passage with fewer says too little
-ABBREVIATION = r"(e\.g|i\.e|cf|vs|approx|fig|eq|dr|mr|mrs|ms|st|prof|[a-z])\."  # or an initial
 
 
 class Section(NamedTuple):
@@ -96,7 +99,7 @@ def title_body(markdown: str) -> Pairs:
         below = [text for section in cut[first + 1 :] for text in (section.heading, section.text) if text]
         return _worth(cut[first].heading, "\n\n".join([cut[first].text, *below]).strip())
     title, gap, body = markdown.strip().partition("\n\n")
-    return _worth(title.strip(), body.strip()) if gap and "\n" not in title.strip() else []
+    return _worth(title.strip() if gap and "\n" not in title.strip() else "", body.strip(), "without a title")
 
 
 def heading_sections(markdown: str, path: bool = False) -> Pairs:
@@ -108,7 +111,7 @@ def heading_sections(markdown: str, path: bool = False) -> Pairs:
     Returns:
         one pair for each section of eight words or more, in order.
     """
-    pairs: Pairs = []
+    pairs = Pairs()
     above: list[tuple[int, str]] = []
     for level, heading, text in sections(markdown):
         if not heading:
@@ -128,41 +131,41 @@ def question_answers(text: str) -> Pairs:
 
     Source: Lewis et al. 2021 (PAQ: questions and answers as training data).
     """
-    pairs = [(heading, body) for _, heading, body in sections(text) if heading.endswith(("?", "？")) and body]
+    pairs = Pairs((head, body) for _, head, body in sections(text) if head.endswith(("?", "？")) and body)
     mark = r"^[ \t>*_#-]*(?:{0})[ \t]*\d*[ \t]*[*_]*[:.)][*_]*[ \t]+"
     question, answer = mark.format("q|question"), mark.format("a|answer")
     blocks = re.split(question, text, flags=re.MULTILINE | re.IGNORECASE)[1:]
     for block in blocks:
-        asked, *answers = re.split(answer, block, maxsplit=1, flags=re.MULTILINE | re.IGNORECASE)
-        said = re.split(r"\n[ \t]*#{1,6}[ \t]", answers[0])[0].strip() if answers else ""
-        asked = " ".join(asked.split()).strip("*_ ")
-        if asked and said:
-            pairs.append((asked, said))
+        question_text, *rest = re.split(answer, block, maxsplit=1, flags=re.MULTILINE | re.IGNORECASE)
+        answer_text = re.split(r"\n[ \t]*#{1,6}[ \t]", rest[0])[0].strip() if rest else ""  # up to a heading
+        question_text = " ".join(question_text.split()).strip("*_ ")
+        if question_text and answer_text:
+            pairs.append((question_text, answer_text))
     return pairs
 
 
 def first_sentence_rest(text: str) -> Pairs:
     """(first sentence, rest) of a text.
 
-    A sentence ends with . ! or ? before a space and a capital, not after an abbreviation or an initial, with
-    the paragraph, or with 。！？.
-
     Args:
-        text: prose.
+        text: prose; `workbook.pretraining.pairs.sentence_starts` says where a sentence ends.
     Returns:
-        one pair, or none where the rest is shorter than eight words.
+        one pair, or none where there is no rest or it is shorter than eight words.
 
     Relations: the inverse cloze task with the first sentence instead of a random one.
     """
     text = text.strip()
-    for end in re.finditer(r"[.!?][\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z\d])|[。！？]|\n\s*\n", text):
-        last_word = text[: end.start() + 1].split()[-1].lstrip("(\"'").lower()
-        if text[end.start()] != "." or not re.fullmatch(ABBREVIATION, last_word):
-            return _worth(" ".join(text[: end.end()].split()), text[end.end() :].strip())
-    return []
+    cut = next(sentence_starts(text), 0)
+    return _worth(" ".join(text[:cut].split()), text[cut:], "of a single sentence")
 
 
-def _worth(query: str, passage: str) -> Pairs:
-    # In scripts without spaces a word is a letter or two.
-    long_enough = len(passage.split()) >= MIN_PASSAGE_WORDS or len(passage) >= 8 * MIN_PASSAGE_WORDS
-    return [(query, passage)] if query and long_enough else []
+def _worth(query: str, passage: str, without: str = "") -> Pairs:
+    """A pair, or none and the reason: `without` where there is no query."""
+    if not passage:
+        return Pairs((), {"empty": 1})
+    if not query:
+        return Pairs((), {without: 1})
+    # In scripts without blanks a word is a character or two.
+    if len(passage.split()) < MIN_PASSAGE_WORDS and len(passage) < 8 * MIN_PASSAGE_WORDS:
+        return Pairs((), {f"with a passage of fewer than {MIN_PASSAGE_WORDS} words": 1})
+    return Pairs([(query, passage)], {"gave a pair": 1})

@@ -15,14 +15,15 @@ Taught in 12.
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
-from workbook.metrics.ranking import Qrels
-from workbook.mining import Mined, write_negatives
-from workbook.mining.candidates import know, text_key
+from workbook.mining.candidates import mining_task, text_key
+from workbook.mining.mine import Mined
 from workbook.support.frontend import track
+from workbook.support.types import Corpus, Qrels, Queries
 
 Generate = Callable[[list[str]], Sequence[str | None]]
 
@@ -168,7 +169,7 @@ class Written:
 
 
 def generate_queries(
-    corpus: Mapping[str, str],
+    corpus: Corpus,
     generate: Generate,
     num_queries: int = 1,
     examples: Sequence[tuple[str, str]] = (),
@@ -226,7 +227,7 @@ def generate_queries(
 
 
 def generate_paraphrases(
-    queries: Mapping[str, str], generate: Generate, num_paraphrases: int = 1
+    queries: Queries, generate: Generate, num_paraphrases: int = 1
 ) -> tuple[dict[str, list[str]], dict[str, int]]:
     """Have each query said in other words.
 
@@ -246,10 +247,9 @@ def generate_paraphrases(
     for (query_id, query), texts in zip(
         queries.items(), _replies(generate, prompts, len(queries), counts), strict=True
     ):
-        different = {text_key(text): text for text in reversed(texts)}  # of equal ones the first stays
-        different.pop(text_key(query), None)
+        different = _different(texts, query)
+        kept = different[:num_paraphrases]
         counts["repeated"] += len(texts) - len(different)
-        kept = list(reversed(different.values()))[:num_paraphrases]
         counts["more than were asked for"] += len(different) - len(kept)
         counts["kept"] += len(kept)
         if kept:
@@ -257,15 +257,69 @@ def generate_paraphrases(
     return found, dict(counts)
 
 
+def write_negatives(
+    queries: Queries,
+    corpus: Corpus,
+    qrels: Qrels,
+    write: Callable[[str, str], Sequence[str]],
+    num_negatives: int = 1,
+    too_few: str = "drop",
+) -> Mined:
+    """Have negatives written: texts on the topic of the query that do not answer it.
+
+    What is empty, stands there twice, or repeats the query or a positive is left out, and counted. A
+    language model may write an answer all the same. To filter: mine once more, with
+    {**corpus, **mined.written} as the corpus, mined.negatives as the source, and a cross-encoder.
+
+    Args:
+        queries, corpus, qrels: as in `workbook.mining.mine_hard_negatives`.
+        write: (query, positive) -> texts. It is asked once for each query, with its first positive.
+        num_negatives: how many each query gets.
+        too_few: leave out a query with fewer ("drop"), or keep those it has, if any ("keep").
+    Returns:
+        the negatives, all with score 0, for nothing has scored them; their texts are in `written`.
+    Raises:
+        TypeError: `write` returned a single string.
+        ValueError: num_negatives or too_few is out of range, or qrels name an unknown passage.
+
+    Source: Wang et al. 2024 (E5-mistral: written hard negatives).
+    """
+    if num_negatives < 1 or too_few not in ("drop", "keep"):
+        raise ValueError(f'expected num_negatives ≥ 1 and too_few "drop" or "keep", got {num_negatives}, {too_few!r}')
+    task = mining_task(queries, corpus, qrels)
+    counts = Counter({"queries": len(queries), "queries without a positive": len(queries) - len(task.queries)})
+    negatives: dict[str, dict[str, float]] = {}
+    positives: dict[str, dict[str, float]] = {}
+    written: dict[str, str] = {}
+    for (query_id, query), rows in zip(task.queries.items(), task.positives, strict=True):
+        ids = [task.passage_ids[row] for row in rows]
+        texts = write(query, corpus[ids[0]])
+        if isinstance(texts, str):
+            raise TypeError("write must return a list of texts, got one string; put it into a list")
+        usable = _different(texts, query, *(corpus[passage_id] for passage_id in ids))
+        counts["texts written"] += len(texts)
+        counts["texts left out"] += len(texts) - len(usable)
+        counts["queries with too few negatives"] += len(usable) < num_negatives
+        if len(usable) < (1 if too_few == "keep" else num_negatives):
+            counts["queries dropped"] += 1
+            continue
+        named = {f"{query_id}#written{n}": text for n, text in enumerate(usable[:num_negatives], start=1)}
+        counts["negatives"] += len(named)
+        written |= named
+        negatives[query_id] = dict.fromkeys(named, 0.0)
+        positives[query_id] = dict.fromkeys(ids, 0.0)
+    return Mined(negatives, positives, dict(counts), written)
+
+
 def generate_negatives(
-    queries: Mapping[str, str],
-    corpus: Mapping[str, str],
+    queries: Queries,
+    corpus: Corpus,
     qrels: Qrels,
     generate: Generate,
     num_negatives: int = 1,
     too_few: str = "drop",
 ) -> Mined:
-    """Have negatives written, many queries in one call: `workbook.mining.write_negatives` in batches.
+    """Have negatives written, many queries in one call: `write_negatives` in batches.
 
     Args:
         queries, corpus, qrels, num_negatives, too_few: as there.
@@ -276,31 +330,38 @@ def generate_negatives(
         ValueError: generate did not return one reply for each prompt, or as there.
     """
     counts: Counter[str] = Counter()
-    known = know(queries, corpus, qrels)
-    wanted = [
-        (query, corpus[known.passage_ids[rows[0]]])
-        for query, rows in zip(known.queries.values(), known.positives, strict=True)
-    ]
-    prompts = (negative_prompt(query, positive, num_negatives) for query, positive in wanted)
-    written = dict(zip(wanted, _replies(generate, prompts, len(wanted), counts), strict=True))
-    mined = write_negatives(queries, corpus, qrels, lambda *pair: written[pair], num_negatives, too_few)
-    return Mined(mined.negatives, mined.positives, {**counts, **mined.counts}, mined.written)
+    task = mining_task(queries, corpus, qrels)
+    prompts = (
+        negative_prompt(query, corpus[task.passage_ids[rows[0]]], num_negatives)
+        for query, rows in zip(task.queries.values(), task.positives, strict=True)
+    )
+    replies = _replies(generate, prompts, len(task.queries), counts)
+    # write_negatives goes through the queries in the same order, and takes the next reply for each.
+    mined = write_negatives(queries, corpus, qrels, lambda query, positive: next(replies), num_negatives, too_few)
+    return replace(mined, counts={**counts, **mined.counts})
+
+
+def _different(texts: Iterable[str], *known: str) -> list[str]:
+    """The texts that are not empty, none of the known ones and not there before, in their order."""
+    seen = {text_key(text) for text in ("", *known)}
+    different: list[str] = []
+    for text in texts:
+        if text_key(text) not in seen:
+            seen.add(text_key(text))
+            different.append(text)
+    return different
 
 
 def _replies(generate: Generate, prompts: Iterable[str], total: int, counts: Counter[str]) -> Iterator[list[str]]:
     """The texts in each reply; prompts are made and asked a batch at a time."""
-    batch: list[str] = []
-    for number, prompt in enumerate(track(prompts, total, label="writing"), start=1):
-        batch.append(prompt)
-        if len(batch) == PROMPTS_AT_A_TIME or number == total:
-            replies = generate(batch)
-            if isinstance(replies, str) or len(replies) != len(batch):
-                got = "one string" if isinstance(replies, str) else f"{len(replies)}"
-                raise ValueError(f"generate must return one reply for each of {len(batch)} prompts, got {got}")
-            for reply in replies:
-                texts = parse_texts(reply)
-                counts["asked"] += 1
-                counts["without a usable reply"] += not texts
-                counts["texts in the replies"] += len(texts)
-                yield texts
-            batch = []
+    prompts = iter(track(prompts, total, label="writing"))
+    while batch := list(islice(prompts, PROMPTS_AT_A_TIME)):
+        replies = generate(batch)
+        if isinstance(replies, str) or len(replies) != len(batch):
+            got = "one string" if isinstance(replies, str) else f"{len(replies)}"
+            raise ValueError(f"generate must return one reply for each of {len(batch)} prompts, got {got}")
+        for texts in map(parse_texts, replies):
+            counts["asked"] += 1
+            counts["without a usable reply"] += not texts
+            counts["texts in the replies"] += len(texts)
+            yield texts

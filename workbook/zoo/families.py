@@ -19,8 +19,9 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workbook.encoder.saving import POOLINGS, find_model, from_pretrained, stated_settings
-from workbook.encoder.text_encoder import Pooling, TextEncoder
+from workbook.encoder.hugging_face import find_model, stated_settings
+from workbook.encoder.text_encoder import TextEncoder
+from workbook.pooling import POOLINGS, Pooling
 from workbook.support.files import sha256_of
 from workbook.zoo.openai import OpenAIEmbeddings
 
@@ -42,7 +43,7 @@ class Family(NamedTuple):
         architecture: config.json's `model_type`.
         dimensions: D.
         max_length: tokens.
-        pooling: as in `workbook.encoder.saving.POOLINGS`; None for a backbone, which was not trained to embed.
+        pooling: as in `workbook.pooling.POOLINGS`; None for a backbone, which was not trained to embed.
         normalize: whether vectors are scaled to length 1.
         query_prompt: before each query; {task} stands for one sentence that says what is sought.
         document_prompt: before each passage.
@@ -161,7 +162,7 @@ def load(
         allow_download: fetch the files from the hub when they are neither in a folder nor in its cache.
         family: whose habits to expect; found by the name where not given.
         task: a sentence that says what is sought, for families that are instructed.
-        pooling, settings: as in `workbook.encoder.saving.from_pretrained`.
+        pooling, settings: as in `TextEncoder.from_pretrained`.
     Returns:
         an encoder in evaluation mode.
     Warns:
@@ -184,7 +185,7 @@ def load(
     _refuse_what_cannot_be_loaded(folder)
     stated = stated_settings(folder)
     if family is None:
-        return from_pretrained(folder, pooling, **settings)
+        return TextEncoder.from_pretrained(folder, pooling, **settings)
     if pooling is None:
         pooling = stated.get("pooling") or family.pooling
         if pooling is None:
@@ -197,7 +198,7 @@ def load(
     if family.normalize is not None:
         defaults["normalize"] = family.normalize
     given = {**{key: value for key, value in defaults.items() if key not in stated}, **settings}
-    encoder = from_pretrained(folder, pooling, **given)
+    encoder = TextEncoder.from_pretrained(folder, pooling, **given)
     _warn(encoder, family)
     return encoder
 

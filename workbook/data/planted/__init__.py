@@ -3,9 +3,9 @@
     from workbook.data.planted import planted
     corpus = planted(100_000)
 
-The world (`world.py`, out of the words in `kinds.py`, `values.py` and `names.py`) decides what is
+The world (`world.py`, with `kinds.py`, `values.py` and `names.py`) decides what is
 true; the plan (`plan.py`) what each passage says of it; the wording (`wording.py`, `fillers.py`) how.
-Queries, truth and labels follow from the plan. datasets/planted/CARD.md has its statistics.
+Queries, truth and labels follow from the plan. The words stand in the files of datasets/planted; CARD.md there has statistics.
 
 Taught in 09.
 """

@@ -55,4 +55,5 @@ def _mix(x: np.ndarray) -> np.ndarray:
     x = x + np.uint64(GOLDEN)  # wraps around at 2⁶⁴, as it should
     x = (x ^ (x >> np.uint64(30))) * np.uint64(FIRST)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(SECOND)
-    return x ^ (x >> np.uint64(31))
+    x = x ^ (x >> np.uint64(31))
+    return x

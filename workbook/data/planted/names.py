@@ -11,48 +11,17 @@ Taught in 09.
 from typing import NamedTuple
 
 from workbook.data.planted.draws import TABLE, draw
+from workbook.data.planted.word_lists import read_words
 
-
-def listed(text: str) -> tuple[str, ...]:
-    """The words of a text."""
-    return tuple(text.split())
-
-
-ONSETS = listed("b c d f g h j k l m n p r s t v w z bl br cl cr dr fl fr gl gr pl pr sk sl sp st tr th sh ch")
-VOWELS = listed("a e i o u ai ea au")
-CODAS = listed("d k l m n r s t v")
-# Syllables that are a word a reader would stumble over, or close to one.
-AVOIDED = frozenset(
-    listed(
-        "ass bad bait bat beat bed bet bid bin bit boat boat bod brain bread but can card cat chat cheat clit coat cok cot cum cun "
-        "cut dad dam dead deal den did die dik din dot drain fan far fat fear feat fed feel fin fit for fun gain gas get god goal "
-        "goat got gut had has hat head hear heat her hid him his hit hot hut jam jar jet kid kil kit kok kum kun lad lain laid led "
-        "leak let lid lit loan lot mad mail main man mat meal mean meat men met mix mud nad nail nak near neat net nik nod nor not "
-        "nud nun nut pad paid pain pan pat peak pear pen pet pin pis pit plan plot pot pus put rail rain ran rap rat read real red "
-        "rid road rod rot run rut sad sail sat sea sead seal seat ses set shat shed shit shot shut sin sis sit slit slot slut son "
-        "soul spain span spat speak spear spin spit spot star stain stem step suk sum sun tail tan tar teal team tear ten that the "
-        "them then this thus tik tim tin tis tit toad tom tot train treat trim vain van vat veal vet vot wag wait wan war was wat "
-        "weak wear wet win wit won zit klan kuk kut nit mus nut pul fuk fuk fan fas fad fud gad git gun ham hen hum jut sem sod slav chol mal sal mot"
-    )
-)
+_LISTS = ("onsets", "vowels", "codas", "avoided syllables", "surname tails", "place tails", "first names")
+_WORDS: dict[str, list[str]] = read_words("names.json", {name: [str] for name in _LISTS})
+ONSETS, VOWELS, CODAS, _AVOIDED, SURNAME_TAILS, PLACE_TAILS, FIRST_NAMES = (_WORDS[name] for name in _LISTS)
+AVOIDED = frozenset(_AVOIDED)  # syllables that are a word a reader would stumble over, or close to one
 TAILS = tuple(
     vowel + consonant + end
     for end in ("", "a", "o", "en", "is", "er", "on", "ia")
     for vowel in "aeiou"
     for consonant in "lnrsdmtv"
-)
-SURNAME_TAILS = listed("sen man berg ova ski ström well ford quist ley ardt inger ouli edo ara enko aud ini etti olm")
-PLACE_TAILS = listed("ford burg stad mouth haven ley field wick brook dale minster holm bury gate croft worth ham moor")
-FIRST_NAMES = listed(
-    "Ada Adam Agnes Aisha Albert Alice Amara Amir Ana Anders Anita Anton Arthur Astrid August Beatrice Benjamin Bianca "
-    "Boris Bruno Camille Carla Carlos Cecilia Chiara Clara Conrad Cyrus Dalia Daniel Daria David Delia Diego Dora Edgar "
-    "Edith Elena Elias Elif Emil Emma Erik Esther Eva Fatima Felix Fiona Flora Frances Frida Gabriel George Gloria Greta "
-    "Gustav Hana Hanna Harriet Hassan Hector Helen Henrik Hugo Ida Igor Imani Ines Ingrid Irene Isaac Isabel Ivan Jamal "
-    "Jana Jasper Joan Johanna Jonas Josef Julia Karim Karin Katya Kenji Klara Lars Laura Leila Leo Lina Louis Lucia "
-    "Ludwig Lydia Magda Malik Marco Margaret Maria Marta Martin Matilda Maya Mehmet Milan Mina Miriam Nadia Naomi Nina "
-    "Noah Nora Olga Oliver Omar Oscar Otto Paula Pedro Petra Philip Rafael Rahel Ravi Rita Robert Rosa Ruth Samir Sara "
-    "Selma Sigrid Silvia Simon Sofia Stella Stefan Susan Tamar Tara Theo Thomas Ulrich Uma Valerie Vera Victor Viola "
-    "Walter Wanda Yara Yusuf Zara Zoe"
 )
 
 

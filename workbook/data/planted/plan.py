@@ -16,25 +16,18 @@ from typing import NamedTuple
 import numpy as np
 
 from workbook.data.planted.draws import PASSAGE, draws
-from workbook.data.planted.kinds_more import KINDS
+from workbook.data.planted.kinds import FACETS, KINDS
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.values import VALUES
-from workbook.data.planted.world import FACETS, NAMESAKE, PER_FAMILY, family_draws, kinds_of_families, namesake_kinds
+from workbook.data.planted.world import NAMESAKE, PER_FAMILY, family_draws, kinds_of_families, namesake_kinds
 
 # How a passage treats its main fact.
 STATES, ROUGHLY, DENIES, ASKS = range(4)
 
 # How the sixteen passages are dealt to the four things of a family: some are talked about more than others.
 PORTIONS = (
-    (7, 4, 3, 2),
-    (9, 3, 2, 2),
-    (5, 5, 4, 2),
-    (6, 4, 4, 2),
-    (8, 4, 2, 2),
-    (6, 3, 3, 4),
-    (11, 2, 2, 1),
-    (5, 4, 4, 3),
-)
+    (7, 4, 3, 2), (9, 3, 2, 2), (5, 5, 4, 2), (6, 4, 4, 2), (8, 4, 2, 2), (6, 3, 3, 4), (11, 2, 2, 1), (5, 4, 4, 3),
+)  # fmt: skip
 ENTITY = np.array([[entity for entity, n in enumerate(portion) for _ in range(n)] for portion in PORTIONS])
 ORDINAL = np.array([[j for n in portion for j in range(n)] for portion in PORTIONS])
 

@@ -95,7 +95,7 @@ def query_numbers(settings: Settings) -> np.ndarray:
 
 def _can_be_asked(settings: Settings, family: np.ndarray, slot: np.ndarray) -> np.ndarray:
     """Whether a passage is in the corpus and a query may be written for it: (F,)."""
-    good = make_plan(settings, family).asked[np.arange(len(family)), slot]
+    good: np.ndarray = make_plan(settings, family).asked[np.arange(len(family)), slot]
     last = settings.num_passages // BLOCK  # only here may a passage be missing
     for i in np.flatnonzero(good & (family // FAMILIES == last)):
         good[i] = position(settings, int(family[i]), int(slot[i])) < settings.num_passages

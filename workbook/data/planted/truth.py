@@ -16,11 +16,12 @@ Taught in 09.
 from typing import NamedTuple
 
 from workbook.data.content_words import content_words
+from workbook.data.planted.kinds import FACETS
 from workbook.data.planted.passages import BLOCK, FAMILIES, get_family, make_block, passage_text
 from workbook.data.planted.plan import ASKS, DENIES, ROUGHLY
 from workbook.data.planted.queries import Query
 from workbook.data.planted.settings import Settings
-from workbook.data.planted.world import FACETS, NAMESAKE, PER_FAMILY
+from workbook.data.planted.world import NAMESAKE, PER_FAMILY
 
 
 class Truth(NamedTuple):
@@ -47,16 +48,9 @@ def relevant(settings: Settings, query: Query) -> dict[str, int]:
     e, f = query.entity, query.facet
     before = (e - 1) % NAMESAKE  # whose passages compare it with this one
     found = []
-    for slot, (entity, facet, style, extra, compared) in enumerate(
-        zip(
-            plan.entity[inside].tolist(),
-            plan.facet[inside].tolist(),
-            plan.style[inside].tolist(),
-            plan.extra[inside].tolist(),
-            plan.compared[inside].tolist(),
-            strict=True,
-        )
-    ):
+    columns = (plan.entity, plan.facet, plan.style, plan.extra, plan.compared)
+    rows = zip(*(column[inside].tolist() for column in columns), strict=True)
+    for slot, (entity, facet, style, extra, compared) in enumerate(rows):
         grade = 0
         if entity == e:
             grade = _grade(f, facet, style, extra)

@@ -11,59 +11,18 @@ from functools import cache
 from typing import NamedTuple
 
 from workbook.data.planted.fillers import about, around, boilerplate, introductions, with_noun
-from workbook.data.planted.kinds import Kind
+from workbook.data.planted.kinds import FACETS, Kind
 from workbook.data.planted.names import make_person, make_place
 from workbook.data.planted.plan import ASKS, DENIES, ROUGHLY
-from workbook.data.planted.world import FACETS, NAMESAKE, Family, rough_value, wrong_value
+from workbook.data.planted.word_lists import sentences
+from workbook.data.planted.world import NAMESAKE, Family, rough_value, wrong_value
 
 # A wording cut at its holes: whether it begins with the subject, whether the subject comes before the value, and the rest.
 Cut = tuple[bool, bool, str, str, str]
 
 NAME_FORMS = (0, 0, 0, 0, 1, 1, 2, 2)  # full, short, nickname; of eight
-DENIALS = (
-    "It is a mistake to think that {}",
-    "There is no evidence for the claim that {}",
-    "Contrary to rumour, nobody has ever shown that {}",
-    "A widespread error has it that {}",
-)
-# The first two after a question, the others with the facet as a noun phrase.
-QUESTIONS = (
-    "{} The sources do not say.",
-    "{} Opinions differ, and no reliable answer can be given here.",
-    "Readers often ask about {}, but the sources are silent.",
-    "Nothing reliable is known about {}.",
-)
-COMPARISONS = ("By comparison, {}", "By contrast, {}", "In comparison, {}", "On the other hand, {}")
-# An introduction with a second name, by the form of that one: full, short, nickname.
-ALIASES = (
-    (
-        "{}, also called {}, is {}.",
-        "{}, in full {}, is {}.",
-        "{}, better known as {}, is {}.",
-        "{} (officially {}) is {}.",
-    ),
-    (
-        "{}, also called {}, is {}.",
-        "{}, or {} for short, is {}.",
-        "{}, often shortened to {}, is {}.",
-        "{} ({}) is {}.",
-    ),
-    (
-        "{}, also called {}, is {}.",
-        "{}, fondly known as {}, is {}.",
-        "{}, or simply {}, is {}.",
-        "{}, nicknamed {}, is {}.",
-    ),
-)
-BYLINES = (
-    "Text by {0}, {1}.",
-    "Reported by {0} in {1}.",
-    "Source: {0}, {1}, page {2}.",
-    "Contributed by {0} of {1}.",
-    "{0} writes from {1}.",
-    "Translated by {0}; first printed in {1}.",
-    "Photograph {2}: {0}, {1}.",
-    "With thanks to {0} and the public library of {1}.",
+DENIALS, QUESTIONS, COMPARISONS, ALIASES, BYLINES = (
+    sentences()[name] for name in ("denials", "questions", "comparisons", "aliases", "bylines")
 )
 
 
@@ -71,8 +30,8 @@ class Phrases(NamedTuple):
     """Everything that passages about a kind are put together from."""
 
     facts: list[list[Cut]]  # six facets, four wordings
-    questions: list[tuple[str, str, str, str]]
-    nouns: list[tuple[str, str]]
+    questions: list[tuple[str, ...]]  # of each facet, as its nouns
+    nouns: list[tuple[str, ...]]
     subjects: list[str]  # "The plant"
     objects: list[str]  # "the plant"
     intros: list[list[str]]  # for each of the three words for the kind

@@ -17,15 +17,13 @@ from typing import NamedTuple
 import numpy as np
 
 from workbook.data.planted.draws import FAMILY, TABLE, draw, draws
-from workbook.data.planted.kinds import Kind
-from workbook.data.planted.kinds_more import KINDS
+from workbook.data.planted.kinds import FACETS, KINDS, Kind
 from workbook.data.planted.names import COINED, Name, make_name, scatter
 from workbook.data.planted.values import VALUES
 
 PER_FAMILY = 16  # passages
 ENTITIES = 4
 NAMESAKE = 3  # the entity of a family that is of another kind
-FACETS = 6
 MAX_FAMILIES = 1 << 20  # as many as there are names
 
 
@@ -67,7 +65,8 @@ def kinds_of_families(families: np.ndarray, bits: np.ndarray, drift: float) -> n
     phase = np.log2(1 + families / 4)[:, None] / 6 - np.arange(len(KINDS)) / len(KINDS)  # (F, K)
     share = base * (1 + drift * np.cos(2 * math.pi * phase))
     limit = np.rint(share.cumsum(axis=1) / share.sum(axis=1, keepdims=True) * 65536)  # rounded: the same everywhere
-    return ((bits & np.uint64(0xFFFF)).astype(np.int64)[:, None] >= limit[:, :-1]).sum(axis=1)
+    kinds: np.ndarray = ((bits & np.uint64(0xFFFF)).astype(np.int64)[:, None] >= limit[:, :-1]).sum(axis=1)
+    return kinds
 
 
 def family_draws(seed: int, families: np.ndarray) -> np.ndarray:

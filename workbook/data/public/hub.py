@@ -20,13 +20,14 @@ from workbook.data.collection import Collection
 from workbook.data.problems import Problems
 from workbook.data.public.catalogue import RemoteFile
 from workbook.data.public.download import DownloadError, get_json
-from workbook.data.readers.formats import ROW_FILES
-from workbook.data.readers.mteb import choose, judgement_rows, text_rows
+from workbook.data.readers.formats import QRELS_FILES, ROW_FILES
+from workbook.data.readers.mteb import choose
 from workbook.data.readers.reading import Reading, into_memory
+from workbook.data.readers.texts import qrels_rows, text_rows
 from workbook.support.files import write_json
 
 LISTING = "hub.json"
-ENDINGS = (*ROW_FILES, ".tsv")
+ENDINGS = (*ROW_FILES, *QRELS_FILES)
 
 
 def hub_files(data_set: str, only: tuple[str, ...], folder: Path, parts: tuple[str, ...] = ()) -> dict[str, RemoteFile]:
@@ -96,7 +97,7 @@ def from_datasets(
     """A collection out of three data sets of Hugging Face's library `datasets`, which are in memory or streamed.
 
     Args:
-        corpus, queries: rows with an id and a text, named as in `workbook.data.readers.mteb`.
+        corpus, queries: rows with an id and a text, named as in `workbook.data.readers.texts`.
         qrels: rows with query id, passage id and score; or split -> such rows, as in a `DatasetDict`.
         strict: stop at the first row that is not so.
     Raises:
@@ -108,7 +109,7 @@ def from_datasets(
         lambda problems: text_rows(Path(f"{name} corpus"), enumerate(corpus, 1), problems),
         lambda problems: text_rows(Path(f"{name} queries"), enumerate(queries, 1), problems),
         {
-            split: lambda problems, _, rows=rows, split=split: judgement_rows(  # type: ignore[misc]
+            split: lambda problems, _, rows=rows, split=split: qrels_rows(  # type: ignore[misc]
                 Path(f"{name} {split}"), enumerate(rows, 1), problems
             )
             for split, rows in splits.items()

@@ -4,19 +4,21 @@ Taught in 03.
 """
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
+from workbook.data.collection import Collection
 from workbook.data.problems import Problems
-from workbook.data.readers import beir, codesearchnet, msmarco, mteb, squad
-from workbook.data.readers.formats import ROW_FILES, files_below
-from workbook.data.readers.reading import Reading
+from workbook.data.readers import codesearchnet, msmarco, mteb, own, squad
+from workbook.data.readers.formats import PACKED, ROW_FILES, TABLE_FILES, files_below
+from workbook.data.readers.reading import Reading, into_memory
 
 LAYOUTS = {
-    "BEIR": beir.LAYOUT,
+    "BEIR, Hugging Face": mteb.LAYOUT,
     "MS MARCO": msmarco.LAYOUT,
-    "Hugging Face": mteb.LAYOUT,
     "SQuAD": squad.LAYOUT,
     "CodeSearchNet": codesearchnet.LAYOUT,
+    "texts of your own": own.LAYOUT,
 }
 SHOWN = 12
 
@@ -35,13 +37,11 @@ def read_folder(
     if parts:
         return mteb.read_hugging_face(folder, problems, name or "/".join([folder.name, *parts]), licence, parts)
     top = [folder, *sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")]
-    places = [place for place in top if any((place / f"corpus.jsonl{end}").is_file() for end in ("", ".gz"))]
+    places = [place for place in top if any((place / f"corpus.jsonl{end}").is_file() for end in ("", *PACKED))]
     if len(places) > 1 and folder not in places:
         inside = ", ".join(place.name for place in places)
         raise FileNotFoundError(f"{folder} holds the collections {inside}; load one of them: {places[0]}")
     for place in places:  # an archive often holds one folder that holds the files
-        if any((place / "qrels").glob("*.tsv")) or mteb.configs_of(place).isdisjoint(mteb.KINDS["qrels"]):
-            return beir.read_beir(place, problems, name or folder.name, licence)
         return mteb.read_hugging_face(place, problems, name or folder.name, licence)
     if msmarco.find(folder, "collection.tsv"):
         return msmarco.read_msmarco(folder, problems, name, licence)
@@ -53,10 +53,36 @@ def read_folder(
             return mteb.read_hugging_face(place, problems, name or folder.name, licence)
     if any(codesearchnet.split_of(path, folder) for path in files_below(folder)):
         return codesearchnet.read_codesearchnet(folder, problems, name, licence)
+    if own.has_texts(folder):
+        return own.read_own(folder, problems, name or folder.name, licence)
     raise FileNotFoundError(
         f"{folder} is in no layout that is known here. It holds {_contents(folder)}. Expected one of:\n"
         + "\n".join(f"  {layout}: {files}" for layout, files in LAYOUTS.items())
     )
+
+
+def load_folder(folder: Path, name: str | None = None, licence: str = "unknown", strict: bool = False) -> Collection:
+    """Read a folder in any layout into memory.
+
+    Args:
+        folder: where the files stand.
+        name: what to call it; the folder's name by default.
+        licence: what to state as its licence, unless a meta.json in the folder states one.
+        strict: stop at the first broken line; else it is left out, and the collection's `problems` tell.
+    Raises:
+        FileNotFoundError: no layout fits.
+        MalformedFile: with `strict`, a line is broken, an id stands twice, or a judgement names an unknown id.
+    """
+    problems = Problems(strict)
+    return into_memory(read_folder(Path(folder), problems, name, licence), problems)
+
+
+def not_there(path: Path) -> str:
+    """What is said of a path that leads nowhere: what is missing of it, and what stands there under a similar name."""
+    missing = next(place for place in (*reversed(path.parents), path) if not place.exists())
+    beside = [entry.name for entry in missing.parent.iterdir()] if missing.parent.is_dir() else []
+    near = get_close_matches(missing.name, beside)
+    return f"no such folder or file: {missing}" + (f"; did you mean {' or '.join(near)}?" if near else "")
 
 
 def chosen_part(path: Path) -> tuple[Path, tuple[str, ...]]:
@@ -74,8 +100,7 @@ def chosen_part(path: Path) -> tuple[Path, tuple[str, ...]]:
 
 def row_or_table_files(folder: Path) -> list[Path]:
     """The files of a folder, and of those below it, that could hold pairs of sentences."""
-    endings = (*ROW_FILES, ".csv", ".tsv", ".tsv.gz")
-    return [path for path in files_below(folder) if path.name.endswith(endings)]
+    return [path for path in files_below(folder) if path.name.endswith((*ROW_FILES, *TABLE_FILES))]
 
 
 def _contents(folder: Path) -> str:

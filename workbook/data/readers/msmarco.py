@@ -7,24 +7,28 @@
     qidpidtriples.train.*.tsv     query id, positive id, negative id
     msmarco-hard-negatives.jsonl  {"qid", "pos": [ids], "neg": {system: [ids]}}
 
-Each may be gzipped. Nothing in them is escaped, quotes are text. Some passages of the published collection were
+Each may be packed. A header is reported, and never taken for a text. Nothing in them is escaped, quotes are text. Some passages of the published collection were
 encoded twice ("donâ\\x80\\x99t"); they are kept as published, as the figures in the literature were measured.
 
 Source: Nguyen et al. 2016; Craswell et al. 2020, 2021. Taught in 08 and 17.
 """
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from workbook.data.problems import Problems
-from workbook.data.readers.beir import is_whole, stated_licence
-from workbook.data.readers.formats import files_below, read_json_objects, read_lines, read_tsv
-from workbook.data.readers.reading import NO_JUDGEMENTS, Judgements, Reading, Texts
+from workbook.data.readers.formats import PACKED, files_below, read_json_objects, read_tsv, stem
+from workbook.data.readers.reading import Reading, Texts
+from workbook.data.readers.texts import read_qrels, stated_licence
 
 LAYOUT = "collection.tsv, queries.SPLIT.tsv and qrels.SPLIT.tsv or 2019qrels-pass.txt"
+ID_NAMES = re.compile(r"(_|doc|document|passage|corpus|p|q|query)?(id|no|key|number)")
+TEXT_NAMES = re.compile(
+    r"(passage|query|document|doc)?(text|body|content|contents)|passage|query|question|document|title"
+)
 TRIPLE = "query id, positive passage id and negative passage id"
 
 
@@ -48,37 +52,36 @@ def read_msmarco(folder: Path, problems: Problems, name: str | None = None, lice
     """
     corpus = find(folder, "collection.tsv")
     queries = find(folder, "queries.*.tsv") + find(folder, "msmarco-test20*-queries.tsv")
-    qrels = {split: path for path in find(folder, "qrels.*.tsv") + find(folder, "20*qrels-pass.txt")
-             if (split := split_of(path))}  # fmt: skip
-    for files, what in ((corpus, "collection.tsv"), (queries, "queries.*.tsv"), (qrels, "qrels.*.tsv")):
+    judged = [path for pattern in ("qrels.*.tsv", "qrels.*.txt", "20*qrels-pass.txt") for path in find(folder, pattern)]
+    qrels = {split: path for path in judged if (split := split_of(path))}
+    for files, what in ((corpus, "collection.tsv"), (queries or not qrels, "queries.*.tsv")):
         if not files:
-            why = f"; {NO_JUDGEMENTS}" if what == "qrels.*.tsv" else ""
-            raise FileNotFoundError(f"{folder} holds no {what}{why}; expected {LAYOUT}")
+            raise FileNotFoundError(f"{folder} holds no {what}; expected {LAYOUT}")
     return Reading(
         name or folder.name,
         partial(_texts, tuple(corpus[:1])),
         partial(_texts, tuple(queries)),
-        {split: partial(read_trec_qrels, path) for split, path in qrels.items()},
+        {split: partial(read_qrels, path, whole=True) for split, path in qrels.items()},
         stated_licence(folder, problems, licence),
         (corpus[0].name, "queries.*.tsv"),
     )
 
 
 def find(folder: Path, pattern: str) -> list[Path]:
-    """The files of a folder and the folders below it that match a pattern, plain before gzipped."""
-    found = files_below(folder, pattern) + files_below(folder, f"{pattern}.gz")
-    found.sort(key=lambda path: (len(path.parts), path))
-    unpacked = {path for path in found if path.suffix != ".gz"}
-    return [path for path in found if path.suffix != ".gz" or path.with_suffix("") not in unpacked]
+    """The files of a folder and the folders below it that match a pattern, each plain or else packed."""
+    found: dict[Path, Path] = {}
+    for ending in ("", *PACKED):
+        for path in files_below(folder, pattern + ending):
+            found.setdefault(path.with_name(path.name.removesuffix(ending)), path)
+    return sorted(found.values(), key=lambda path: (len(path.parts), path))
 
 
 def split_of(path: Path) -> str | None:
     """The split that a qrels file judges, or None for a name of another kind."""
-    if match := re.fullmatch(r"qrels\.(.+?)\.tsv(\.gz)?", path.name):
-        return match[1]
-    if match := re.fullmatch(r"(20\d\d)qrels-pass\.txt(\.gz)?", path.name):
+    name = stem(path.name)
+    if match := re.fullmatch(r"(20\d\d)qrels-pass", name):
         return f"trec-dl-{match[1]}"
-    return None
+    return name.removeprefix("qrels.") if name.startswith("qrels.") else None
 
 
 def read_tsv_texts(path: Path, problems: Problems) -> Texts:
@@ -87,25 +90,19 @@ def read_tsv_texts(path: Path, problems: Problems) -> Texts:
     A last line without its newline is reported and left out: it looks whole, but nobody can know.
     """
     for number, (id, text) in read_tsv(path, 2, "id and text", problems, whole=True):
-        if id and text and not text.isspace():
+        if number == 1 and is_header(id, text):
+            problems.report("header", path, number, "id and text from the first line on", repr(f"{id}\t{text}"))
+        elif id and text and not text.isspace():
             yield path, number, id, text
         else:
             problems.report("no id or text", path, number, "id and text, separated by a tab", repr(f"{id}\t{text}"))
 
 
-def read_trec_qrels(path: Path, problems: Problems, queries: Container[str] = ()) -> Judgements:
-    """Judgements in four columns, query id, 0 or Q0, passage id and grade, between tabs or spaces.
-
-    TREC Deep Learning grades from 0 to 3. Its binary measures count 2 and 3 as relevant.
-    """
-    expected = "query id, 0 or Q0, passage id and a whole grade"
-    for number, line in read_lines(path, problems, whole=True):
-        fields = line.split()
-        if len(fields) == 4 and is_whole(fields[3]):
-            yield path, number, fields[0], fields[2], int(fields[3])
-        else:
-            kind = "wrong number of fields" if len(fields) != 4 else "no whole grade"
-            problems.report(kind, path, number, expected, repr(line))
+def is_header(id: str, text: str) -> bool:
+    """Whether two fields are the names of columns, such as pid and passage, "Query ID" and "Text"."""
+    return all(
+        names.fullmatch(re.sub(r"[\W_]", "", field.lower())) for names, field in ((ID_NAMES, id), (TEXT_NAMES, text))
+    )
 
 
 def read_triples(path: Path, problems: Problems) -> Iterator[tuple[str, str, str]]:
@@ -128,7 +125,7 @@ def read_hard_negatives(path: Path, problems: Problems) -> Iterator[HardNegative
     A negative is an id, or an object {"pid", "score", …} as in the file's first edition.
     """
     expected = 'an object {"qid": id, "pos": [ids], "neg": {system: [ids]}}'
-    for number, row in read_json_objects(path, problems, expected):
+    for number, row in read_json_objects(path, problems):
         try:
             negatives = {str(system): [_id(entry) for entry in ids] for system, ids in row["neg"].items()}
             found = HardNegatives(_id(row["qid"]), [_id(entry) for entry in row["pos"]], negatives)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbook.data.collection import Collection, fingerprint
+from workbook.data.collection import Collection, fingerprint, without_relevant
 from workbook.data.problems import Problems, Seen
 from workbook.data.readers.formats import unit
 from workbook.support.files import write_atomically, write_json
@@ -22,7 +22,6 @@ Judgements = Iterator[tuple[Path, int, str, str, int]]  # file, line, query id, 
 FORMAT = "workbook collection 1"  # raise it when what is read changes: what was stored before is then read again
 MANIFEST, UNFINISHED = "manifest.json", "unfinished"
 PARTS = ("corpus", "queries", "qrels")
-NO_JUDGEMENTS = "a collection without judgements cannot be measured on"
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class Reading:
 
     Attributes:
         name: what the collection is called.
-        passages, queries: start a stream of (file, line, id, text), reporting to a `Problems`.
+        passages, queries: start a stream of (file, line, id, text), reporting to a `Problems`; of queries it may be
+            empty, and then no split is judged.
         judgements: split -> starts a stream of (file, line, query id, passage id, grade); it is told the known
             query ids, for files whose first line may be a header.
         licence: under which the texts may be used.
@@ -193,6 +193,10 @@ def read_judgements(
                     qrels[query_id][passage_id] = grade
                     judged.add(passage_id)
         splits[split] = tuple(query_id for query_id, judged in in_split.items() if judged)
+    problems.notes = [
+        f"{len(ids):,} of {len(splits[split]):,} queries of {split} have no relevant passage; a mean counts each as 0"
+        for split, ids in without_relevant(splits, qrels).items()
+    ]
     return {query_id: judged for query_id, judged in qrels.items() if judged}, splits
 
 

@@ -14,20 +14,21 @@ score of a set is above 1, they are multiplied by 5.
 Source: Cer et al. 2017. Taught in 03.
 """
 
-import csv
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbook.data.collection import sha256
 from workbook.data.problems import Problems
-from workbook.data.readers.beir import stated_licence
-from workbook.data.readers.formats import read_lines, read_rows, unit
+from workbook.data.readers.formats import ROW_FILES, read_csv, read_lines, read_rows, unit
+from workbook.data.readers.texts import stated_licence
 from workbook.data.toy import SimilarityPair
 
 LAYOUT = "sts-train.csv, sts-dev.csv and sts-test.csv, stsbenchmark.tsv, or rows with sentence1, sentence2 and score"
 ORIGINAL = "genre, file, year, number, score and two sentences, separated by tabs"
+SCORES = ("score", "similarity_score", "label")
 SPLITS = {"validation": "dev"}  # Hugging Face's name -> the benchmark's
 
 
@@ -88,57 +89,41 @@ def split_of(path: Path) -> str:
     return next((part for part in parts if part in ("train", "dev", "test", "validation")), path.name.split(".")[0])
 
 
+def is_sts(path: Path) -> bool:
+    """Whether a file is one of pairs of sentences, by its name or its first row."""
+    if path.name.startswith("sts"):
+        return True
+    try:
+        first = next(_rows(path, Problems(strict=True)), None)
+        return first is not None and math.isfinite(float(str(first[2])))
+    except ValueError:
+        return False
+
+
 def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, str, object, str, str]]:
     """(line, split, score, first sentence, second sentence) of a file in any of the forms."""
     split = split_of(path)
-    if path.name.endswith((".jsonl", ".jsonl.gz", ".parquet")):
+    first = "" if path.name.endswith(ROW_FILES) else next(read_lines(path, Problems()), (0, ""))[1]
+    if not first or {"score", "sentence1", "sentence2"} <= set(re.split(r"[\t,]", first)):
         for number, row in read_rows(path, problems):
-            score = row.get("score", row.get("similarity_score", row.get("label")))
-            texts = [row.get("sentence1"), row.get("sentence2")]
-            if all(isinstance(text, str) for text in texts) and score is not None:
-                yield number, str(row.get("split") or split), score, texts[0], texts[1]  # type: ignore[misc]
+            score = next((row[name] for name in SCORES if row.get(name) is not None), None)
+            one, two = row.get("sentence1"), row.get("sentence2")
+            if isinstance(one, str) and isinstance(two, str) and score is not None:
+                yield number, str(row.get("split") or split), score, one, two
             else:
                 problems.report("no pair", path, number, "sentence1, sentence2 and score", repr(row), unit(path))
         return
-    lines = read_lines(path, problems)
-    names: list[str] | None = None
-    for number, line in lines:
-        fields = line.split("\t")
-        if number == 1 and {"score", "sentence1", "sentence2"} <= set(fields):
-            names = fields
-        elif names is not None:
-            if len(fields) == len(names):
-                row = dict(zip(names, fields, strict=True))
-                yield number, row.get("split", split), row["score"], row["sentence1"], row["sentence2"]
-            else:
-                problems.report("wrong number of fields", path, number, ", ".join(names), repr(line))
-        elif len(fields) >= 7:
+    tabs = "\t" in first
+    rows = (
+        ((number, line.split("\t")) for number, line in read_lines(path, problems))
+        if tabs
+        else read_csv(path, problems)
+    )
+    for number, fields in rows:
+        if tabs and len(fields) >= 7:
             yield number, split, fields[4], fields[5], fields[6]
-        elif number == 1 and "\t" not in line:
-            yield from _comma_separated(path, split, problems)
-            return
+        elif not tabs and len(fields) == 3:
+            yield number, split, fields[2], fields[0], fields[1]
         else:
-            problems.report("wrong number of fields", path, number, ORIGINAL, repr(line))
-
-
-def _comma_separated(path: Path, split: str, problems: Problems) -> Iterator[tuple[int, str, object, str, str]]:
-    number = 0  # of the line that a row ends with
-
-    def lines() -> Iterator[str]:
-        nonlocal number
-        for number, line in read_lines(path, problems):  # noqa: B007
-            yield f"{line}\n"
-
-    rows = csv.reader(lines())
-    while True:
-        try:
-            row = next(rows, None)
-        except csv.Error as error:
-            problems.report("not CSV", path, number, "sentence1,sentence2,score", str(error))
-            continue
-        if row is None:
-            return
-        if len(row) == 3:
-            yield number, split, row[2], row[0], row[1]
-        else:
-            problems.report("wrong number of fields", path, number, "sentence1,sentence2,score", repr(row))
+            expected = ORIGINAL if tabs else "sentence1,sentence2,score"
+            problems.report("wrong number of fields", path, number, expected, repr(fields))
