@@ -6,13 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbook.pooling import (
+    POOLINGS as NAMED,
+)
+from workbook.pooling import (
     AttentionPool,
+    ConcatenatedPool,
     attention_pool,
     attention_pool_weights,
     cls_pool,
     last_token_pool,
     max_pool,
     mean_pool,
+    mean_sqrt_len_pool,
+    names_of_pooling,
+    pooling_from_names,
     weighted_mean_pool,
 )
 
@@ -22,6 +29,8 @@ POOLINGS = {
     "max": max_pool,
     "last_token": last_token_pool,
     "weighted_mean": weighted_mean_pool,
+    "mean_sqrt_len": mean_sqrt_len_pool,
+    "concatenated": ConcatenatedPool(cls_pool, mean_pool),
 }
 
 HIDDEN = torch.tensor([[[1.0, 10.0], [3.0, -10.0], [99.0, 99.0]]])
@@ -41,6 +50,8 @@ def learned_pool(hidden, mask):
         ("max", [3.0, 10.0]),
         ("last_token", [3.0, -10.0]),
         ("weighted_mean", [(1 + 2 * 3) / 3, (10 - 20) / 3]),
+        ("mean_sqrt_len", [(1 + 3) / 2**0.5, 0.0]),
+        ("concatenated", [1.0, 10.0, 2.0, 0.0]),
     ],
 )
 def test_by_hand(name, expected):
@@ -108,7 +119,7 @@ def test_a_row_of_padding_is_zero_and_its_gradient_finite(name):
     hidden = torch.randn(2, 3, 4, requires_grad=True)
     mask = torch.tensor([[1, 1, 0], [0, 0, 0]])
     pooled = POOLINGS.get(name, learned_pool)(hidden, mask)
-    assert torch.equal(pooled[1], torch.zeros(4))
+    assert torch.equal(pooled[1], torch.zeros_like(pooled[1]))
     pooled.sum().backward()
     assert hidden.grad.isfinite().all()
     assert hidden.grad[0].abs().sum() > 0
@@ -163,3 +174,18 @@ def test_attention_weights_of_halves_sum_to_one():
 def test_shapes_that_do_not_fit_are_named(name, hidden, mask, message):
     with pytest.raises(ValueError, match=message):
         POOLINGS.get(name, learned_pool)(hidden, mask)
+
+
+def test_names_and_poolings_find_one_another():
+    for names in [["mean"], ["cls", "max"], ["max", "cls", "mean"], *([name] for name in NAMED)]:
+        assert names_of_pooling(pooling_from_names(names)) == names
+    assert pooling_from_names("mean") is mean_pool
+    for other in (AttentionPool(4), learned_pool, ConcatenatedPool(mean_pool, AttentionPool(4))):
+        assert names_of_pooling(other) == []
+    for wrong, said in (("average", "average"), (["mean", "sum"], "sum"), ([], "none")):
+        with pytest.raises(ValueError, match=f"must be of cls, max, mean, .*, got {said}"):
+            pooling_from_names(wrong)
+
+
+def test_what_is_learned_in_a_part_is_learned_in_the_whole():
+    assert len(list(ConcatenatedPool(mean_pool, AttentionPool(4)).parameters())) == 1

@@ -249,7 +249,7 @@ class ConcatenatedPool(nn.Module):
     """Several poolings side by side: (B, T, D) -> (B, n · D).
 
     Args:
-        poolings: n functions of this module, such as `cls_pool, mean_pool`.
+        poolings: n of this module, such as `cls_pool, mean_pool`.
 
     Equal to sentence-transformers `Pooling` with several modes.
     """
@@ -257,6 +257,7 @@ class ConcatenatedPool(nn.Module):
     def __init__(self, *poolings: Pooling):
         super().__init__()
         self.poolings = poolings
+        self.learned = nn.ModuleList(pool for pool in poolings if isinstance(pool, nn.Module))
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Pool hidden (B, T, D) under mask (B, T) to (B, n · D)."""

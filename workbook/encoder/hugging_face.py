@@ -57,8 +57,7 @@ class HuggingFaceBackbone(nn.Module):
         name, takes = type(model).__name__, inspect.signature(model.forward).parameters
         if "decoder_input_ids" in takes:
             raise ValueError(f"{name} has an encoder and a decoder; give its encoder alone, such as T5EncoderModel")
-        takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values())
-        if "attention_mask" not in takes and not takes_any:
+        if "input_ids" in takes and "attention_mask" not in takes:
             raise ValueError(f"{name} takes no attention_mask: padding would change the vectors; take another model")
         self.model = model
         self.hidden_size = int(model.config.hidden_size)
@@ -145,7 +144,7 @@ def load_backbone(folder: Path) -> HuggingFaceBackbone:
     from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    encodes = config.is_encoder_decoder and type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
+    encodes = type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
     return HuggingFaceBackbone(load_whole(AutoModelForTextEncoding if encodes else AutoModel, folder))
 
 

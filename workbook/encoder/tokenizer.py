@@ -9,6 +9,7 @@ import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from torch import Tensor
@@ -92,12 +93,13 @@ def rectangle(ids: Sequence[Sequence[int] | Tensor], pad_id: int, padding_side: 
     Returns:
         input_ids and mask, both (B, T); mask is 1 for a token and 0 for padding.
     """
-    lengths = torch.tensor([len(tokens) for tokens in ids], dtype=torch.long)[:, None]  # (B, 1)
     T = max([1, *map(len, ids)])
-    position = torch.arange(T)
-    mask = position < lengths if padding_side == "right" else position >= T - lengths  # (B, T)
-    flat = torch.cat([torch.empty(0, dtype=torch.long), *(torch.as_tensor(t, dtype=torch.long) for t in ids)])
-    return torch.full(mask.shape, pad_id).masked_scatter(mask, flat), mask.long()
+    input_ids = np.full((len(ids), T), pad_id, dtype=np.int64)
+    mask = np.zeros((len(ids), T), dtype=np.int64)
+    for row, tokens in enumerate(ids):
+        where = slice(0, len(tokens)) if padding_side == "right" else slice(T - len(tokens), T)
+        input_ids[row, where], mask[row, where] = tokens, 1
+    return torch.from_numpy(input_ids), torch.from_numpy(mask)
 
 
 def pad_id_of(tokenizer: Tokenizer) -> int:
