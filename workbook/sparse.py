@@ -136,7 +136,8 @@ class SpladeEncoder(TextEncoder):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """How much each token speaks for each word: (..., D) -> (..., V)."""
-        return self.head(hidden, self.backbone.embeddings.word.weight)  # type: ignore[union-attr]
+        logits: Tensor = self.head(hidden, self.backbone.embeddings.word.weight)  # type: ignore[union-attr]
+        return logits
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """input_ids (B, T), mask (B, T) -> one weight per word, (B, V).

@@ -7,6 +7,7 @@ so weights of any BERT model fit in; with `causal=True` the same blocks read fro
 Taught in 01.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -105,7 +106,7 @@ def attention_weights(query: Tensor, key: Tensor, allowed: Tensor | None = None)
 
     Source: Vaswani et al. 2017.
     """
-    attn_scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    attn_scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])  # (..., T, T)
     if allowed is not None:
         attn_scores = attn_scores.masked_fill(~allowed, float("-inf"))
     return attn_scores.softmax(dim=-1)

@@ -272,8 +272,9 @@ def _grow(backbone: Any, vocab_size: int) -> None:
     """Give new tokens a row in the table of word vectors: the mean of all others."""
     if isinstance(backbone, TransformerEncoder | StaticEncoder):
         owner = backbone.embeddings if isinstance(backbone, TransformerEncoder) else backbone
-        owner.word = nn.Embedding.from_pretrained(_with_means(owner.word.weight, vocab_size), freeze=False)
-        backbone.config["vocab_size"] = vocab_size
+        grown = _with_means(owner.word.weight, vocab_size)
+        owner.word = nn.Embedding(*grown.shape, _weight=grown)
+        backbone.config["vocab_size"] = len(grown)
     elif isinstance(backbone, HuggingFaceBackbone):
         grown = _with_means(backbone.model.get_input_embeddings().weight, vocab_size)
         with torch.random.fork_rng(devices=[]):  # transformers draws new rows; the means replace them

@@ -2,7 +2,7 @@
 
 The same weights give good or poor vectors, depending on three things that are not in the weights: how
 token vectors are pooled, which words stand before a text, and whether vectors are scaled to length 1.
-Get one wrong and nothing fails; the search is just worse. So they stand here as data, and `load` warns
+Get one wrong and nothing fails; the search is just worse. So they stand here as data, and `load_pretrained` warns
 where a folder, or the caller, differs.
 
 `verified` names the fields that were looked up, in November 2026, in a stored copy of the authors' model
@@ -23,9 +23,8 @@ from workbook.encoder.hugging_face import find_model, stated_settings
 from workbook.encoder.text_encoder import TextEncoder
 from workbook.pooling import POOLINGS, Pooling
 from workbook.support.files import sha256_of
-from workbook.zoo.openai import OpenAIEmbeddings
 
-__all__ = ["FAMILIES", "Family", "OpenAIEmbeddings", "family_of", "load", "minilm_from_wheel"]
+__all__ = ["FAMILIES", "Family", "family_of", "load_pretrained", "minilm_from_wheel"]
 
 SIZES = ("dimensions", "max_length")
 PROMPTS = ("query_prompt", "document_prompt")
@@ -145,7 +144,7 @@ def family_of(name_or_folder: str | Path) -> Family | None:
     return next((names[part.lower()] for part in candidates if part.lower() in names), None)
 
 
-def load(
+def load_pretrained(
     name_or_folder: str | Path,
     allow_download: bool = False,
     family: Family | None = None,
@@ -236,7 +235,7 @@ def _refuse_what_cannot_be_loaded(folder: Path) -> None:
             "hold, and code from a model folder is never run here; use sentence-transformers with "
             "trust_remote_code=True after reading that code, or another model"
         )
-    if kind not in transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES:
+    if kind not in transformers.CONFIG_MAPPING:
         raise ValueError(
             f"{folder.name} has the architecture {kind!r}, which transformers {transformers.__version__} does not know; "
             "a newer transformers may"
