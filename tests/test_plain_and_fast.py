@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from workbook import pooling, similarity
+from workbook import losses, pooling, similarity
 
 
 def hidden_and_mask(generator):
@@ -25,7 +25,15 @@ def vectors_with_ties(generator, Q=5):
     return queries, corpus, int(torch.randint(1, 50, (), generator=generator))
 
 
+def texts_and_vectors(generator):
+    """Queries and positives, and a temperature."""
+    return *torch.randn(2, 8, 5, generator=generator, dtype=torch.float64), 0.02 + float(
+        torch.rand((), generator=generator)
+    )
+
+
 PAIRS = [
+    ("info_nce", lambda q, p, t: losses.info_nce(q, p, temperature=t), losses.info_nce_plain, texts_and_vectors),
     ("mean_pool", pooling.mean_pool, pooling.mean_pool_plain, hidden_and_mask),
     ("first_k", similarity.first_k, similarity.first_k_plain, lambda g: vectors_with_ties(g)[1:]),
     ("top_k", lambda *x: similarity.top_k(*x, chunk_size=7), similarity.top_k_plain, vectors_with_ties),
