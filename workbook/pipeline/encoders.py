@@ -10,7 +10,7 @@ from workbook.encoder.saving import SETTINGS_FILE
 from workbook.pipeline.manifests import check, finished
 from workbook.support.files import sha256_of
 from workbook.zoo import family_of, minilm_from_wheel
-from workbook.zoo import load as load_from_zoo
+from workbook.zoo import load_pretrained as load_from_zoo
 from workbook.zoo.families import FAMILIES, MINILM, MINILM_WHEEL
 
 
