@@ -155,10 +155,12 @@ def run_stage(options: argparse.Namespace) -> int:
     return 0
 
 
-UNTOLD = ("stage", "settings", "inputs", "versions", "files", "fingerprint")
+UNTOLD = ("stage", "settings", "inputs", "versions", "files", "fingerprint", "validation")
 
 
 def _tell(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_tell(one)}" for name, one in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)
