@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from benchmarks.models import HEADS, TRANSFORMER, VOCABULARY, pairs
 from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
 from workbook.export import OnnxEncoder, export_onnx, load_onnx
-from workbook.zoo.families import FAMILIES, MINILM, load, minilm_from_wheel
+from workbook.zoo.families import FAMILIES, MINILM, load_pretrained, minilm_from_wheel
 
 PASSAGES, QUERIES, LENGTH = 500, 100, 128
 BATCHES = {1: 100, 32: 15}  # texts at a time -> how many calls
@@ -67,7 +67,7 @@ def encoders(tokenizer: Tokenizer) -> Iterator[tuple[str, TextEncoder]]:
     pretrained = minilm_from_wheel()
     for what, (hidden, layers) in SIZES.items():
         if layers == 6 and pretrained is not None:
-            yield MINILM, load(pretrained, family=FAMILIES[MINILM], max_length=LENGTH)
+            yield MINILM, load_pretrained(pretrained, family=FAMILIES[MINILM], max_length=LENGTH)
             continue
         torch.manual_seed(0)
         backbone = TransformerEncoder(tokenizer.get_vocab_size(), hidden, layers, HEADS, max_length=LENGTH)

@@ -39,7 +39,7 @@ def run() -> list[dict]:
             rows.append(
                 data.row(f"mine for {{}} queries in {{}} passages, {what}", ours, peer, repeats, None, 2.0, shared)
             )
-            known = Known(ours, data)
+            known = PrecomputedEncoder(ours, data)
             rows.append(data.row(f"the same, vectors known beforehand, {what}", known, known, 3))
         reader = cross_encoder(Path(name), ours.tokenizer)
         few = Data(list(different.values())[:200], queries=50)
@@ -95,7 +95,7 @@ class Data:
         return row(what, "sentence-transformers", mine_ours, mine_peer, repeats, floor, note)
 
 
-class Known:
+class PrecomputedEncoder:
     """Both libraries' encoder, with the vectors of these texts computed beforehand."""
 
     device = torch.device("cpu")

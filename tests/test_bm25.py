@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbook.bm25 import BM25, METHODS, STOP_WORDS, Words, words
+from workbook.bm25 import BM25, METHODS, Words, words
 
 CORPUS = {
     "1": "the heart pumps blood",
@@ -77,52 +77,6 @@ def test_stop_words_and_stemming_go_in_through_tokenize():
     assert stemmed.search({"q": "dog", "r": "the"}) == {"q": {"1": pytest.approx(stemmed.scores("dog")[0])}, "r": {}}
 
 
-def test_words():
-    assert words("Don't sort_values(x) ÜBER 42") == ["don", "sort_values", "über", "42"]
-
-
-def test_words_without_stop_words_and_with_stems():
-    assert Words()("The dogs and the cats") == ["the", "dogs", "and", "the", "cats"]
-    assert Words(stop_words="english")("The dogs and the cats") == ["dogs", "cats"]
-    assert Words(stop_words=["dogs"])("The dogs") == ["the"]
-    assert Words(stemmer=lambda word: word[:3])("running runs") == ["run", "run"]
-    assert len(STOP_WORDS) == 33
-
-
-def test_stop_words_are_left_out_before_stemming():
-    assert Words(stop_words=["run"], stemmer=lambda word: word[:3])("run running") == ["run"]
-
-
-def test_the_snowball_stemmer_by_its_language_also_in_another_process():
-    import copy  # by the same protocol as multiprocessing
-
-    pytest.importorskip("Stemmer")
-    english = Words(stop_words="english", stemmer="english")
-    assert english("The runners were running quickly") == ["runner", "were", "run", "quick"]
-    assert copy.deepcopy(english)("The runners were running quickly") == english("runners were running quickly")
-    assert Words(stemmer="german")("laufende Läufer") == ["laufend", "lauf"]
-
-
-def test_a_word_is_stemmed_once():
-    asked = []
-    tokenize = Words(stemmer=lambda word: asked.append(word) or word)
-    assert tokenize("aa bb aa") == tokenize("aa bb aa")
-    assert asked == ["aa", "bb"]
-
-
-def test_unknown_lists_and_stemmers_are_named(monkeypatch):
-    with pytest.raises(ValueError, match="no list of stop words for 'klingon'"):
-        Words(stop_words="klingon")
-    pytest.importorskip("Stemmer")
-    with pytest.raises(ValueError, match=r"no stemmer for 'klingon'; expected one of .*english"):
-        Words(stemmer="klingon")
-    import sys
-
-    monkeypatch.setitem(sys.modules, "Stemmer", None)
-    with pytest.raises(ImportError, match="pip install PyStemmer, or pass stemmer=None"):
-        Words(stemmer="english")
-
-
 def test_the_texts_are_read_one_at_a_time():
     class Tokens(list):
         alive = most = 0
@@ -143,6 +97,81 @@ def test_the_texts_are_read_one_at_a_time():
 def test_indexing_again_forgets_the_first_corpus():
     index = BM25().index(CORPUS).index({"new": "chess"})
     assert index.search({"q": "heart", "r": "chess"})["q"] == {}
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("tokenize", [words, Words(stop_words="english", stemmer=None), Words(stop_words=["on"])])
+def test_a_saved_index_searches_alike(method, tokenize, tmp_path):
+    index = BM25(1.5, 0.4, method, tokenize).index(CORPUS | {"é": "", "5": "the heart Übung"})
+    index.save(tmp_path / "index")
+    index.save(tmp_path / "index")  # over the one that is there
+    again = BM25.load(tmp_path / "index")
+    queries = {"q": "the heart attack", "r": "on blood übung", "s": ""}
+    assert again.search(queries) == index.search(queries)
+    assert (again.scores("heart on") == index.scores("heart on")).all()
+    assert vars(again).keys() == vars(index).keys()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index"]
+
+
+def test_a_saved_index_remembers_its_stems_and_asks_for_a_tokenizer_of_its_own(tmp_path):
+    index = BM25(tokenize=str.split).index({"1": "a b", "2": "c"})
+    index.save(tmp_path / "own")
+    with pytest.raises(ValueError, match="a tokenize function of its own; give the same one"):
+        BM25.load(tmp_path / "own")
+    assert BM25.load(tmp_path / "own", str.split).search({"q": "a"}) == index.search({"q": "a"})
+    BM25(tokenize=Words(stemmer=str.upper)).index(CORPUS).save(tmp_path / "stems")
+    with pytest.raises(ValueError, match="a tokenize function of its own"):
+        BM25.load(tmp_path / "stems")
+    pytest.importorskip("Stemmer")
+    BM25(tokenize=Words("english", "english")).index(CORPUS).save(tmp_path / "english")
+    assert list(BM25.load(tmp_path / "english").search({"q": "boards"})["q"]) == ["3"]
+
+
+def test_what_is_no_saved_index_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no BM25 index, expected bm25\.json"):
+        BM25.load(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="give a new folder"):
+        BM25().index(CORPUS).save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    BM25().index(CORPUS).save(tmp_path / "index")
+    BM25().index({"1": "other words"}).save(tmp_path / "other")
+    (tmp_path / "other" / "bm25.json").replace(tmp_path / "index" / "bm25.json")
+    with pytest.raises(ValueError, match="do not belong together"):
+        BM25.load(tmp_path / "index")
+    for content in ("{", "{}", '{"settings": {"k7": 1}, "tokenize": {}, "passage_ids": [], "vocabulary": []}'):
+        (tmp_path / "index" / "bm25.json").write_text(content)
+        with pytest.raises(ValueError, match="is damaged"):
+            BM25.load(tmp_path / "index")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: BM25().search({"q": "heart"}), RuntimeError, r"call index\(corpus\) first"),
+        (lambda: BM25().scores("heart"), RuntimeError, r"call index\(corpus\) first"),
+        (lambda: BM25().save("never"), RuntimeError, r"call index\(corpus\) first"),
+        (
+            lambda: BM25().index(["a b", "c"]),
+            ValueError,
+            r"corpus must be a mapping id -> text, got list; give ids, as in",
+        ),
+        (
+            lambda: BM25().index(text for text in ["a"]),
+            ValueError,
+            "corpus must be a mapping id -> text, got generator",
+        ),
+        (lambda: BM25().index("a text"), ValueError, "corpus must be a mapping id -> text, got str"),
+        (lambda: BM25().index({"1": None}), ValueError, "passage '1' must be a text, got NoneType None"),
+        (lambda: BM25().index({"1": ["a"]}), ValueError, "passage '1' must be a text, got list"),
+        (lambda: BM25().index(CORPUS).search("heart"), ValueError, r'queries must be .* got str; .* \{"q": text\}'),
+        (lambda: BM25().index(CORPUS).search(["heart"]), ValueError, "queries must be a mapping id -> text, got list"),
+        (lambda: BM25().index(CORPUS).search({"q": 3}), ValueError, "a query must be a text, got int 3"),
+    ],
+)
+def test_first_steps_that_go_wrong_are_told_what_to_do(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
 
 
 @pytest.mark.parametrize("wrong", [{"method": "okapi"}, {"k1": -1}, {"b": 1.5}])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
@@ -70,7 +71,7 @@ def test_segments_are_read():
 def test_scores_are_logits_and_probabilities_are_not():
     encoder = untrained()
     encoder.classifier.bias.data.fill_(8.4)
-    scores, probabilities = encoder.scores(PAIRS), encoder.probabilities(PAIRS)
+    scores, probabilities = encoder.predict(PAIRS), encoder.probabilities(PAIRS)
     assert (scores > 1).any()
     assert ((probabilities > 0) & (probabilities < 1)).all()
     np.testing.assert_allclose(np.log(probabilities / (1 - probabilities)), scores, atol=0.05)
@@ -83,6 +84,25 @@ def test_predict_leaves_the_mode_and_sees_no_dropout():
     encoder = untrained(dropout=0.5).train()
     np.testing.assert_array_equal(encoder.predict(PAIRS), encoder.predict(PAIRS))
     assert encoder.training
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_scores_and_losses_are_float32_or_more_whatever_the_weights_are(dtype):
+    encoder = untrained().to(dtype)
+    encoder.classifier.bias.data.fill_(64.0)  # where bfloat16 has steps of a half, and float16 of a sixteenth
+    logits = encoder(*encoder.pad(*encoder.token_ids(PAIRS)))
+    assert logits.dtype == torch.promote_types(dtype, torch.float32)
+    assert len(set(encoder.predict(PAIRS).tolist())) == len(PAIRS)
+    seen = []
+    tuples, labels = [("red", "red", "blue", "pink")] * 4, torch.zeros(4, 3)
+
+    def loss(logits, labels):
+        seen.append(logits.dtype)
+        return logits.square().mean()
+
+    fit_cross_encoder(encoder, tuples, labels, loss, steps=1, batch_size=4)
+    fit_cross_encoder(untrained(), tuples, labels, loss, steps=1, batch_size=4, dtype=torch.bfloat16)
+    assert seen == [logits.dtype, torch.float32]
 
 
 def same_or_not(count=60, seed=0):
@@ -234,6 +254,12 @@ def test_what_is_no_cross_encoder_is_not_loaded_and_not_overwritten(tmp_path):
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(ValueError, match="is damaged"):
         CrossEncoder.load(tmp_path / "model")
+    for gone in ("classifier.weight", "bert.pooler.dense.bias", "bert.encoder.layer.1.output.dense.weight"):
+        untrained().save(tmp_path / "model")
+        kept = {name: value for name, value in load_file(weights).items() if name != gone}
+        save_file(kept, weights)
+        with pytest.raises(ValueError, match=f"is damaged .missing or of another shape: {gone}; not expected: nothing"):
+            CrossEncoder.load(tmp_path / "model")
     (tmp_path / "model" / "workbook.json").write_text('{"splade": {}}')
     with pytest.raises(FileNotFoundError, match="another kind of model"):
         CrossEncoder.load(tmp_path / "model")

@@ -11,7 +11,7 @@ import torch
 
 from tests.encoder.test_text_encoder import TEXTS, TOKENIZER, small
 from workbook.encoder import TextEncoder
-from workbook.encoder.saving import HuggingFaceBackbone
+from workbook.encoder.hugging_face import HuggingFaceBackbone
 from workbook.export import SETTINGS, OnnxEncoder, export_onnx, load_onnx
 from workbook.pooling import AttentionPool, cls_pool, last_token_pool, max_pool, mean_pool, weighted_mean_pool
 from workbook.train import fit
@@ -138,6 +138,41 @@ def test_a_kill_before_the_settings_leaves_the_first_export(tmp_path, monkeypatc
 
     monkeypatch.setattr("workbook.export.write_json", killed)
     with pytest.raises(KeyboardInterrupt):
+        export_onnx(other, tmp_path)
+    equal_to_torch(load_onnx(tmp_path), first)
+
+
+def test_other_weights_than_float32_are_refused_and_the_export_that_was_there_stays(tmp_path):
+    first = small(static=True)
+    export_onnx(first, tmp_path)
+    files = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for dtype in (torch.bfloat16, torch.float16, torch.float64):
+        mixed = small()
+        mixed.backbone.blocks[0].expand.to(dtype)
+        for other in (small(static=True).to(dtype), small().to(dtype), mixed):
+            with pytest.raises(ValueError, match=rf"expected float32 weights.*{dtype}.*encoder\.float"):
+                export_onnx(other, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == files
+    equal_to_torch(load_onnx(tmp_path), first)
+
+
+class Doubled(torch.nn.Module):
+    """Float32 weights, and arithmetic that onnxruntime has no kernel for."""
+
+    def __init__(self, backbone):
+        super().__init__()
+        self.backbone, self.hidden_size = backbone, backbone.hidden_size
+
+    def forward(self, input_ids, mask):
+        return self.backbone(input_ids, mask).double().erf().float()
+
+
+def test_a_graph_that_onnxruntime_cannot_read_replaces_nothing(tmp_path):
+    first = small(static=True)
+    export_onnx(first, tmp_path)
+    other = small(static=True)
+    other.backbone = Doubled(other.backbone)
+    with pytest.raises(ValueError, match="onnxruntime cannot read the graph"):
         export_onnx(other, tmp_path)
     equal_to_torch(load_onnx(tmp_path), first)
 

@@ -39,7 +39,16 @@ def test_rotation_changes_nothing(seed):
 def test_the_definition_with_loops():
     x = torch.nn.functional.normalize(torch.randn(5, 3, dtype=torch.float64))
     terms = [math.exp(-2 * float((x[i] - x[j]).pow(2).sum())) for i in range(5) for j in range(i)]
-    assert float(uniformity(x)) == pytest.approx(math.log(sum(terms) / len(terms)))
+    assert float(uniformity(x)) == pytest.approx(math.log(sum(terms) / len(terms)), abs=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_halves_are_measured_in_float32_and_float64_stays(dtype):
+    x, y = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
+    torch.testing.assert_close(
+        (alignment(x, y), uniformity(x)), (alignment(x.float(), y.float()), uniformity(x.float()))
+    )
+    assert alignment(x.double(), y.double()).dtype == uniformity(x.double()).dtype == torch.float64
 
 
 def test_bad_input_is_named():

@@ -6,7 +6,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbook.similarity import cos_sim, dense_search, dot_score, dot_score_of_one, euclidean_sim, normalize, top_k
+from workbook.similarity import (
+    as_run,
+    cos_sim,
+    dense_search,
+    dot_score,
+    dot_score_of_one,
+    euclidean_sim,
+    normalize,
+    top_k,
+)
+from workbook.support.precision import at_least_float32
 
 A = torch.tensor([[3.0, 4.0], [1.0, 0.0]])
 B = torch.tensor([[3.0, 4.0], [0.0, 2.0], [-1.0, 0.0]])
@@ -115,10 +125,69 @@ def test_one_query_has_the_scores_that_it_has_among_others(dtype):
     q, x = (torch.randn(n, 48, generator=generator).to(dtype) for n in (2, 300))
     for rows in (x, x[::3], x.T.contiguous().T, x[:0]):
         alone = dot_score_of_one(q[:1], rows)
-        assert alone.dtype == dtype
-        assert torch.allclose(alone, dot_score(q, rows)[:1], atol=2e-5, rtol=1e-2 if dtype == torch.bfloat16 else 1e-5)
+        assert alone.dtype == at_least_float32(q).dtype
+        assert torch.allclose(alone, dot_score(q, rows)[:1], atol=2e-5)
     with pytest.raises(RuntimeError):
-        dot_score_of_one(q[:1], x.to(torch.float16))  # as torch: nothing is converted behind your back
+        dot_score_of_one(q[:1].double(), x.float())  # as torch: only half precision is widened
+
+
+# --- half precision ------------------------------------------------------------------------------
+
+HALVES = [torch.float16, torch.bfloat16]
+SCORES = {
+    "dot_score": dot_score,
+    "cos_sim": cos_sim,
+    "euclidean_sim": euclidean_sim,
+    "one query": dot_score_of_one,
+    "top_k": lambda a, b: top_k(a, b, 9, chunk_size=2)[0],
+}
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("name", SCORES)
+def test_scores_of_halves_are_those_of_the_same_numbers_in_float32(name, dtype):
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(n, 48, generator=generator).to(dtype) for n in (1, 9))
+    score, exact = SCORES[name], SCORES[name](a.float(), b.float())
+    torch.testing.assert_close(score(a, b), exact)  # the dtype too
+    torch.testing.assert_close(score(a.float(), b), exact)  # a corpus in half precision, queries in full
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(score(a.float(), b.float()), exact)
+    gradient, expected = (torch.autograd.grad(score(x, b).sum(), x)[0]
+                          for x in (a.clone().requires_grad_(), a.float().requires_grad_()))  # fmt: skip
+    torch.testing.assert_close(gradient, expected.to(dtype))
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_a_difference_that_a_half_cannot_hold_decides(dtype):
+    corpus = torch.tensor([[2048.0 if dtype == torch.float16 else 256.0, one] for one in (0.0, 1.0)], dtype=dtype)
+    query = torch.ones(1, 2, dtype=dtype)
+    assert (dot_score(query, corpus)[0].diff() == 1).all()
+    assert top_k(query, corpus, 2)[1].tolist() == [[1, 0]]
+    assert dot_score(30_000 * query, query).item() > 59_000  # in float16, 4 of them would be infinite
+    assert dot_score(30_000 * query.repeat(1, 2), query.repeat(1, 2)).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [*HALVES, torch.float32, torch.float64])
+def test_a_vector_keeps_its_dtype_when_normalized_whatever_its_length(dtype):
+    x = torch.full((3, 4096), 60_000.0).to(dtype)
+    x[1], x[2] = 0, 1e-4
+    found = normalize(x)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found[0], torch.full((4096,), 1 / 64, dtype=dtype))
+    assert torch.equal(found[1], torch.zeros(4096, dtype=dtype))
+    torch.testing.assert_close(found[2], found[0], atol=0, rtol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("Q", [1, 4, 40])  # torch changes its way at 25
+def test_distances_far_from_the_origin_are_not_lost(dtype, Q):
+    points = torch.tensor([[1000.0, -1000.0], [1000.1, -1000.0], [1000.2, -1000.0], [1000.4, -1000.0]], dtype=dtype)
+    corpus = points.repeat(10, 1)
+    found = euclidean_sim(points[torch.arange(Q) % 4], corpus)
+    by_hand = -(points[torch.arange(Q) % 4, None].double() - corpus.double()).norm(dim=2)
+    torch.testing.assert_close(found.double(), by_hand, atol=1e-6, rtol=1e-6)
+    assert top_k(points, points, 1, score=euclidean_sim)[1].tolist() == [[0], [1], [2], [3]]
 
 
 @pytest.mark.filterwarnings("error")
@@ -128,6 +197,26 @@ def test_one_query_keeps_its_gradient_and_its_silence():
     assert torch.equal(query.grad, x[(x @ query[0]).argmax()][None])
     huge = torch.tensor([[1e38, 1e38], [float("inf"), 1.0]])
     assert dot_score_of_one(torch.tensor([[10.0, 10.0]]), huge).tolist() == [[float("inf")] * 2]
+
+
+@pytest.mark.parametrize("as_what", [torch.tensor, np.array])
+def test_rows_become_a_run_by_name(as_what):
+    scores, ids = as_what([[3.0, 1.0], [2.0, 0.0]]), as_what([[2, 0], [1, -1]])
+    run = as_run({"q": "text", "r": "text"}, ["a", "b", "c"], scores, ids)
+    assert run == {"q": {"c": 3.0, "a": 1.0}, "r": {"b": 2.0}}
+    assert list(run["q"]) == ["c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("queries", "passages", "message"),
+    [
+        (["q"], "abc", r"each of the 1 queries, got \(2, 2\) and \(2, 2\)"),
+        (["q", "r"], "ab", "row 2 is none of the 2 passages; .*as list.corpus."),
+    ],
+)
+def test_rows_that_belong_to_other_passages_or_queries_are_refused(queries, passages, message):
+    with pytest.raises(ValueError, match=message):
+        as_run(queries, list(passages), torch.zeros(2, 2), torch.tensor([[2, 0], [1, 0]]))
 
 
 def test_no_queries():

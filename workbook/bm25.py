@@ -12,19 +12,26 @@ and a search only adds up columns.
 Taught in 03.
 """
 
-import re
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from workbook.index.inverted import InvertedIndex, best
-from workbook.similarity import Run
+from workbook.support.checks import check_texts
+from workbook.support.files import replace_folder, write_json
+from workbook.support.types import Corpus, Queries
+from workbook.support.words import STOP_WORDS, Words, words
+
+__all__ = ["BM25", "METHODS", "STOP_WORDS", "Words", "bm25_score", "words"]
 
 Tokenize = Callable[[str], list[str]]
+POSTINGS, SETTINGS = "postings.safetensors", "bm25.json"
 
 TINY = np.finfo(float).tiny
 
@@ -53,73 +60,35 @@ METHODS: dict[str, tuple[Callable[..., np.ndarray], Callable[..., np.ndarray]]] 
 }
 
 
-# The 33 words that Lucene leaves out of English by default, and bm25s with it.
-STOP_WORDS = frozenset(
-    ("a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of",
-     "on", "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "will", "with")
-)  # fmt: skip
-
-
-def words(text: str) -> list[str]:
-    """Lowercase runs of letters, digits and underscores, two characters or more."""
-    return re.findall(r"\b\w\w+\b", text.lower())
-
-
-class Words:
-    """Words without stop words, and cut down to their stems: "running" and "runs" meet at "run".
-
-        BM25(tokenize=Words(stop_words="english", stemmer="english"))
+def bm25_score(
+    query: Sequence[str],
+    passage: Sequence[str],
+    corpus: Sequence[Sequence[str]],
+    k1: float = 1.2,
+    b: float = 0.75,
+    method: str = "lucene",
+    delta: float = 0.5,
+) -> float:
+    """The score of one passage for one query, plainly: the formula above, word by word.
 
     Args:
-        stop_words: "english" (`STOP_WORDS`), or words of your own; none by default.
-        stemmer: "english" or another language of the Snowball stemmers (the package PyStemmer), or a function
-            of your own from word to stem; none by default.
-    Raises:
-        ValueError: there is no such list or no stemmer for that language.
-        ImportError: PyStemmer is not installed.
-
-    Stop words are left out before stemming, as in bm25s. Source: Porter 2001 for the stemmers.
+        query, passage: words.
+        corpus: the words of all passages, for N, n and the mean length.
+        k1, b, method, delta: as in `BM25`.
     """
-
-    def __init__(self, stop_words: str | Iterable[str] = (), stemmer: str | Callable[[str], str] | None = None):
-        if isinstance(stop_words, str):
-            if stop_words != "english":
-                raise ValueError(f"no list of stop words for {stop_words!r}; expected 'english', or words of your own")
-            stop_words = STOP_WORDS
-        self.stop_words = frozenset(stop_words)
-        self.stemmer = stemmer
-        self._stem = _snowball(stemmer) if isinstance(stemmer, str) else stemmer
-        self._stems: dict[str, str] = {}
-
-    def __call__(self, text: str) -> list[str]:
-        found = [word for word in words(text) if word not in self.stop_words]
-        if self._stem is None:
-            return found
-        stems = self._stems  # a word is stemmed once, however often it comes
-        for word in found:
-            if word not in stems:
-                stems[word] = self._stem(word)
-        return [stems[word] for word in found]
-
-    def __reduce__(self) -> Any:  # a Snowball stemmer cannot be sent to another process; its name can
-        return Words, (self.stop_words, self.stemmer)
-
-
-def _snowball(language: str) -> Callable[[str], str]:
-    try:
-        import Stemmer
-    except ImportError as error:
-        raise ImportError(
-            f"the {language} stemmer is in the package PyStemmer, which is not installed; pip install PyStemmer, or pass "
-            "stemmer=None"
-        ) from error
-    if language not in Stemmer.algorithms():
-        raise ValueError(f"no stemmer for {language!r}; expected one of {', '.join(Stemmer.algorithms())}")
-    return Stemmer.Stemmer(language).stemWord
+    idf, tf = METHODS[method]
+    mean_length = sum(map(len, corpus)) / len(corpus)
+    score = 0.0
+    for word in query:
+        n = sum(word in other for other in corpus)
+        if n:
+            f = np.float64(passage.count(word))
+            score += float(idf(len(corpus), n) * tf(f, len(passage) / mean_length, k1, b, delta))
+    return score
 
 
 class BM25:
-    """A keyword index.
+    """A keyword index: `bm25_score` of every word in every passage, computed beforehand.
 
     Args:
         k1: how fast repeated words stop counting; 0 ignores repetition.
@@ -130,6 +99,9 @@ class BM25:
         delta: what bm25+ and bm25l add; the others have no use for it.
     Raises:
         ValueError: an argument is out of range.
+
+    >>> BM25().index({"a": "cats and dogs", "b": "dogs only"}).search({"q": "a cat, or cats"}, k=1)["q"].keys()
+    dict_keys(['a'])
 
     Equal to bm25s in each method. Source: Robertson and Zaragoza 2009; Kamphuis et al. 2020 for the
     variants; Lù 2024 for scoring ahead of time.
@@ -146,7 +118,7 @@ class BM25:
         self.passage_ids: list[str] = []
         self.vocabulary: dict[str, int] = {}
 
-    def index(self, corpus: Mapping[str, str]) -> "BM25":
+    def index(self, corpus: Corpus) -> "BM25":
         """Compute the score of every word in every passage that holds it.
 
         The texts are read one at a time, also from the disk; what stays of a word is a number, its own. So memory
@@ -157,13 +129,16 @@ class BM25:
                 matches nothing.
         Returns:
             itself.
+        Raises:
+            ValueError: the corpus is no such mapping, or a text is no text.
         """
+        check_texts("corpus", corpus)
         self.passage_ids = list(corpus)
         lengths: list[int] = []
 
         def tokenized() -> Iterator[list[str]]:
-            for text in corpus.values():
-                tokens = self.tokenize(text)
+            for passage_id, text in corpus.items():
+                tokens = self._tokens(text, f"passage {passage_id!r}")
                 lengths.append(len(tokens))
                 yield tokens
 
@@ -180,20 +155,27 @@ class BM25:
         length = (L / max(L.mean(), TINY))[passage] if N else L
         score = tf(f, length, self.k1, self.b, self.delta)
         score *= np.repeat(idf(N, n), n)
-        self.absent = np.zeros(V)
-        if self.method in ("bm25+", "bm25l"):  # they give points to passages without the word, too: to all the same
-            # k1 = 0 would make tf of an absent word 0 / 0; its limit is meant.
-            self.absent = idf(N, n) * tf(np.zeros(1), np.ones(1), max(self.k1, TINY), self.b, self.delta)
+        self.absent = self._absent(N, n)
+        if self.absent.any():
             score -= np.repeat(self.absent, n)
         self.postings = InvertedIndex(start, passage, score, N)
         return self
+
+    def _absent(self, N: int, n: np.ndarray) -> np.ndarray:
+        """What bm25+ and bm25l give for each word (V,) to passages without it, too: to all the same; the others 0."""
+        if self.method not in ("bm25+", "bm25l"):
+            return np.zeros(len(n))
+        idf, tf = METHODS[self.method]
+        # k1 = 0 would make tf of an absent word 0 / 0; its limit is meant.
+        absent: np.ndarray = idf(N, n) * tf(np.zeros(1), np.ones(1), max(self.k1, TINY), self.b, self.delta)
+        return absent
 
     def scores(self, query: str) -> np.ndarray:
         """The score of every passage for one query: (N,) in float64. A word twice counts twice."""
         points, common = self._points(query)
         return points + common
 
-    def search(self, queries: Mapping[str, str], k: int = 100) -> Run:
+    def search(self, queries: Queries, k: int = 100) -> dict[str, dict[str, float]]:
         """The k best passages of each query.
 
         Args:
@@ -202,11 +184,13 @@ class BM25:
         Returns:
             run: query id -> passage id -> score, best first; equal scores in the order of the corpus.
         Raises:
-            ValueError: k is not positive.
+            RuntimeError: nothing is indexed yet.
+            ValueError: k is not positive, the queries are no such mapping, or one is no text.
         """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        run: Run = {}
+        check_texts("queries", queries)
+        run = {}
         for query_id, text in queries.items():
             points, common = self._points(text)
             found = best(points, k)
@@ -214,10 +198,75 @@ class BM25:
             run[query_id] = dict(zip(ids, (points[found] + common).tolist(), strict=True))
         return run
 
+    def save(self, folder: str | Path) -> None:
+        """Write the index into a folder, whole or not at all, over one that is there.
+
+        Raises:
+            RuntimeError: nothing is indexed yet.
+            FileExistsError: the folder holds something else.
+            OSError: the disk is full or the place cannot be written; what stood there is untouched.
+        """
+        self._check_indexed()
+        tokenize: Any = None  # a function of your own: it has to be given again
+        if self.tokenize is words:
+            tokenize = {}
+        elif type(self.tokenize) is Words and not callable(self.tokenize.stemmer):
+            tokenize = {"stop_words": sorted(self.tokenize.stop_words), "stemmer": self.tokenize.stemmer}
+        settings = {"k1": self.k1, "b": self.b, "method": self.method, "delta": self.delta}
+        with replace_folder(folder, SETTINGS) as new:
+            self.postings.save(new / POSTINGS)
+            texts = {"passage_ids": self.passage_ids, "vocabulary": list(self.vocabulary)}
+            write_json(new / SETTINGS, {"settings": settings, "tokenize": tokenize, **texts})
+
+    @classmethod
+    def load(cls, folder: str | Path, tokenize: Tokenize | None = None) -> "BM25":
+        """Read an index that `save` wrote. Its numbers are mapped, not read: they come as a search needs them.
+
+        Args:
+            folder: where it is.
+            tokenize: what it was indexed with, if that was a function of your own; `words` and `Words` are remembered.
+        Raises:
+            FileNotFoundError: the folder holds no index.
+            ValueError: a file in it is damaged, or it was indexed with a function of your own.
+        """
+        folder = Path(folder)
+        if not (folder / SETTINGS).is_file():
+            raise FileNotFoundError(f"{folder} holds no BM25 index, expected {SETTINGS}; write it with BM25.save")
+        try:
+            saved = json.loads((folder / SETTINGS).read_text("utf-8"))
+            given, ids, vocabulary = saved["tokenize"], saved["passage_ids"], saved["vocabulary"]
+            index = cls(**saved["settings"])
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise ValueError(f"the index in {folder} is damaged ({error!r}); build it again") from error
+        if tokenize is None and given is None:
+            raise ValueError(f"{folder} was indexed with a tokenize function of its own; give the same one to load")
+        index.tokenize = tokenize or (Words(**given) if given else words)
+        index.postings = InvertedIndex.load(folder / POSTINGS)
+        n = np.diff(index.postings.indptr)
+        if len(ids) != index.postings.num_passages or len(vocabulary) != len(n):
+            raise ValueError(f"the index in {folder} is damaged: its files do not belong together; build it again")
+        index.passage_ids, index.vocabulary = ids, {word: number for number, word in enumerate(vocabulary)}
+        index.absent = index._absent(len(ids), n)
+        return index
+
     def _points(self, query: str) -> tuple[np.ndarray, float]:
         """What each passage gets for the words it holds, (N,), and what all get, with or without them."""
-        known = np.array([self.vocabulary[w] for w in self.tokenize(query) if w in self.vocabulary], dtype=np.intp)
+        self._check_indexed()
+        tokens = self._tokens(query, "a query")
+        known = np.array([self.vocabulary[w] for w in tokens if w in self.vocabulary], dtype=np.intp)
         return self.postings.scores(known), float(self.absent[known].sum())
+
+    def _tokens(self, text: str, what: str) -> list[str]:
+        try:
+            return self.tokenize(text)
+        except (AttributeError, TypeError) as error:
+            if isinstance(text, str):
+                raise
+            raise ValueError(f"{what} must be a text, got {type(text).__name__} {text!r}") from error
+
+    def _check_indexed(self) -> None:
+        if not hasattr(self, "postings"):
+            raise RuntimeError("this BM25 holds no corpus yet; call index(corpus) first, or BM25.load a saved one")
 
 
 def _c(f: np.ndarray, length: np.ndarray, b: float) -> np.ndarray:

@@ -13,8 +13,9 @@ Letters: B pairs in a batch, T tokens, D hidden size, N pairs, Q queries.
 Taught in 15.
 """
 
+import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,20 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from workbook.encoder import evaluating, pad_id_of
-from workbook.encoder.model_folder import load_model, save_model
-from workbook.encoder.saving import find_model
-from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name
-from workbook.train.batches import rectangle
+from workbook.encoder.hugging_face import find_model
+from workbook.encoder.saving import load_model, save_model
+from workbook.encoder.tokenizer import rectangle
+from workbook.encoder.transformer import (
+    TransformerEncoder,
+    bert_config,
+    bert_name,
+    misfit,
+    start_like_bert,
+    take_weights,
+)
 from workbook.train.fit import AT_A_TIME, History, check_tuples, fingerprint, loss_name, optimize
 
 Pair = tuple[str, str]
@@ -51,14 +60,19 @@ class CrossEncoder(nn.Module):
         backbone: a `TransformerEncoder`.
         max_length: tokens of both texts together, special ones included. What is too long is cut from the
             end of the longer text, until both are equally long.
+        dropout: share of the pooled vector dropped in training; the backbone's by default.
     Raises:
-        ValueError: max_length has no room for two texts, or is more than the backbone takes.
+        ValueError: max_length has no room for two texts, or is more than the backbone takes, or that has one segment.
 
     Equal to `BertForSequenceClassification` with one label. Source: Nogueira and Cho 2019.
     """
 
-    def __init__(self, tokenizer: Tokenizer, backbone: TransformerEncoder, max_length: int = 256):
+    def __init__(
+        self, tokenizer: Tokenizer, backbone: TransformerEncoder, max_length: int = 256, dropout: float | None = None
+    ):
         super().__init__()
+        if backbone.config["num_segments"] < 2:
+            raise ValueError("two texts need num_segments of at least 2, got a backbone with 1")
         special = tokenizer.num_special_tokens_to_add(True)
         if not special + 2 <= max_length <= backbone.max_length:
             raise ValueError(
@@ -74,10 +88,9 @@ class CrossEncoder(nn.Module):
         D = backbone.hidden_size
         self.pooler = nn.Linear(D, D)
         self.classifier = nn.Linear(D, 1)
-        self.dropout = nn.Dropout(float(backbone.config["dropout"]))
+        self.dropout = nn.Dropout(backbone.config["dropout"] if dropout is None else dropout)
         for layer in (self.pooler, self.classifier):
-            nn.init.normal_(layer.weight, std=0.02)
-            nn.init.zeros_(layer.bias)
+            start_like_bert(layer)
 
     @torch.no_grad()
     def start_from_words(self, words: Tensor, deviation: float = 0.2) -> "CrossEncoder":
@@ -138,7 +151,12 @@ class CrossEncoder(nn.Module):
     def forward(self, input_ids: Tensor, mask: Tensor, segment_ids: Tensor) -> Tensor:
         """input_ids, mask and segment_ids, each (B, T) -> one logit per pair, (B,)."""
         first = self.backbone(input_ids, mask, segment_ids)[:, 0]  # (B, D), the hidden state of [CLS]
-        return self.classifier(self.dropout(self.pooler(first).tanh()))[:, 0]
+        pooled = self.dropout(self.pooler(first).tanh())  # (B, D)
+        # The score itself in float32 or more: half precision would tie passages that the hidden states tell apart.
+        exact = torch.promote_types(pooled.dtype, torch.float32)
+        with torch.autocast(pooled.device.type, enabled=False):
+            logits = F.linear(pooled.to(exact), self.classifier.weight.to(exact), self.classifier.bias.to(exact))
+        return logits[:, 0]  # (B, 1) -> (B,)
 
     @torch.no_grad()
     def predict(self, pairs: Sequence[Pair], batch_size: int = 32) -> np.ndarray:
@@ -169,10 +187,6 @@ class CrossEncoder(nn.Module):
                     scores[start + rows] = self(*(x.to(self.device) for x in batch)).float().cpu().numpy()
         return scores
 
-    def scores(self, pairs: Sequence[Pair], batch_size: int = 32) -> np.ndarray:
-        """`predict` under a name that says what it returns: logits, (N,)."""
-        return self.predict(pairs, batch_size)
-
     def probabilities(self, pairs: Sequence[Pair], batch_size: int = 32) -> np.ndarray:
         """σ(score) of each pair, (N,) between 0 and 1: the share of such pairs that are relevant, as in training.
 
@@ -189,18 +203,17 @@ class CrossEncoder(nn.Module):
         Raises:
             FileExistsError: the folder holds something else.
         """
-        weights: dict[str, Tensor] = {f"bert.{bert_name(name)}": p for name, p in self.backbone.named_parameters()}
-        head = {"bert.pooler.dense": self.pooler, "classifier": self.classifier}
-        weights |= {f"{theirs}.{name}": p for theirs, layer in head.items() for name, p in layer.named_parameters()}
+        weights = {theirs: self.get_parameter(ours) for ours, theirs in self._bert_names().items()}
         config = {
             **bert_config(self.backbone.config),
             "architectures": ["BertForSequenceClassification"],
             "id2label": {"0": "LABEL_0"},
             "label2id": {"LABEL_0": 0},
+            "classifier_dropout": self.dropout.p,
             # Else sentence-transformers puts a sigmoid on a single label.
             "sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"},
         }
-        ours = {"max_length": self.max_length, "backbone": self.backbone.config}
+        ours = {"max_length": self.max_length, "dropout": self.dropout.p, "backbone": self.backbone.config}
         save_model(folder, weights, config, self.tokenizer, self.pad_id, {"cross_encoder": ours})
 
     @classmethod
@@ -213,14 +226,19 @@ class CrossEncoder(nn.Module):
         """
         settings, weights, tokenizer = load_model(folder, "cross_encoder")
         try:
-            encoder = cls(tokenizer, TransformerEncoder(**settings["backbone"]), settings["max_length"])
-            names = {name: f"bert.{bert_name(name)}" for name, _ in encoder.backbone.named_parameters()}
-            encoder.backbone.load_state_dict({name: weights[theirs] for name, theirs in names.items()})
-            for layer, theirs in ((encoder.pooler, "bert.pooler.dense"), (encoder.classifier, "classifier")):
-                layer.load_state_dict({name: weights[f"{theirs}.{name}"] for name, _ in layer.named_parameters()})
-        except (KeyError, RuntimeError) as error:
+            backbone = TransformerEncoder(**settings.pop("backbone"))
+            encoder = cls(tokenizer, backbone, **settings)
+            take_weights(encoder, weights, encoder._bert_names())
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{folder} is damaged ({error}); save the cross-encoder again") from error
         return encoder.eval()
+
+    def _bert_names(self) -> dict[str, str]:
+        """Our name of each weight -> its name in `BertForSequenceClassification`."""
+        names = {f"backbone.{name}": f"bert.{bert_name(name)}" for name, _ in self.backbone.named_parameters()}
+        for kind in ("weight", "bias"):
+            names |= {f"pooler.{kind}": f"bert.pooler.dense.{kind}", f"classifier.{kind}": f"classifier.{kind}"}
+        return names
 
     @classmethod
     def from_pretrained(
@@ -233,29 +251,67 @@ class CrossEncoder(nn.Module):
             max_length: the model's own by default.
             allow_download: fetch the files from the hub when they are not in its cache.
         Returns:
-            a cross-encoder in evaluation mode.
+            a cross-encoder in evaluation mode, with sentence-transformers' scores.
         Raises:
             FileNotFoundError: the model is neither a folder nor in the cache.
-            ValueError: the model is built in another way than BERT, or has more than one label.
+            ValueError: the model is built in another way than this one, and the message names the field; or weights
+                are missing, or there are some that it has no place for.
         """
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         folder = find_model(name_or_folder, allow_download)
         fast = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        config = model.config
-        if config.model_type != "bert" or config.num_labels != 1:
-            raise ValueError(
-                f"expected a BERT with one label, got {config.model_type} with {config.num_labels}; give `rerank` and "
-                "`teacher_scores` any other model as it is: they ask for nothing but predict(pairs)"
-            )
+        model, loaded = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told below
+        )
+        said = _said_by_sentence_transformers(folder)
+        _check_habits(model.config, fast, said)
+        missing = [*loaded["missing_keys"], *(name for name, *_ in loaded["mismatched_keys"])]
+        if missing or loaded["unexpected_keys"]:
+            what = misfit(missing, loaded["unexpected_keys"])
+            raise ValueError(f"{folder} does not hold the weights of a cross-encoder: {what}")
+        if "token_type_ids" not in fast.model_input_names:
+            # Every token is of segment 0, then. A second segment that equals it says as little.
+            first = model.bert.embeddings.token_type_embeddings.weight.detach()[:1]
+            model.bert.embeddings.token_type_embeddings = nn.Embedding(2, first.shape[1], _weight=first.repeat(2, 1))
+            model.config.type_vocab_size = 2
         tokenizer = fast.backend_tokenizer
         tokenizer.enable_padding(pad_id=fast.pad_token_id, pad_token=fast.pad_token)
-        longest = min(fast.model_max_length, config.max_position_embeddings)
-        encoder = cls(tokenizer, TransformerEncoder.from_bert(model.bert), max_length or longest)
-        encoder.pooler.load_state_dict(model.bert.pooler.dense.state_dict())
-        encoder.classifier.load_state_dict(model.classifier.state_dict())
+        longest = said.get("max_seq_length") or min(fast.model_max_length, model.config.max_position_embeddings)
+        backbone = TransformerEncoder.from_bert(model.bert)
+        encoder = cls(tokenizer, backbone, max_length or longest, model.config.classifier_dropout)
+        take_weights(encoder, model.state_dict(), encoder._bert_names())
         return encoder.eval()
+
+
+def _said_by_sentence_transformers(folder: Path) -> dict[str, Any]:
+    files = [folder / name for name in ("sentence_bert_config.json", "config_sentence_transformers.json")]
+    return {
+        field: value for file in files if file.exists() for field, value in json.loads(file.read_text("utf-8")).items()
+    }
+
+
+def _check_habits(config: Any, tokenizer: Any, said: Mapping[str, Any]) -> None:
+    """Refuse what would give other scores than sentence-transformers' in silence."""
+    habits = {
+        "model_type": (config.model_type, "bert"),
+        "num_labels": (config.num_labels, 1),
+        "padding_side": (tokenizer.padding_side, "right"),
+        "truncation_side": (tokenizer.truncation_side, "right"),
+        "default_prompt_name": (said.get("default_prompt_name"), None),
+        "do_lower_case": (said.get("do_lower_case", False), False),
+        "processing_kwargs": (said.get("processing_kwargs") or {}, {}),
+    }
+    for field, (found, needed) in habits.items():
+        if found != needed:
+            raise ValueError(
+                f"expected a BERT with one label whose {field} is {needed!r}, got {found!r}; give `rerank` and "
+                "`teacher_scores` any other model as it is: they ask for nothing but predict(pairs)"
+            )
 
 
 def fit_cross_encoder(
@@ -284,7 +340,8 @@ def fit_cross_encoder(
         loss: called as loss(logits (B,), labels (B,)) for pairs, `pointwise_loss` by default; as
             loss(logits (B, n), labels (B, n)) for lists, `listwise_loss` by default. Where labels are left to
             their default too, the first passage is labelled CERTAIN, for which that loss is the softmax
-            cross-entropy: with 1 and 0 it would be content with a share of e / (e + n - 1).
+            cross-entropy: with 1 and 0 it would be content with a share of e / (e + n - 1). `margin_loss` learns from
+            a teacher's scores as labels.
         steps, lr, seed: as in `workbook.train.optimize`.
         batch_size: pairs or lists in a batch, at most.
         dtype: `torch.bfloat16` runs the encoder under autocast; the loss always sees float32.
@@ -316,15 +373,15 @@ def fit_cross_encoder(
     segments: list[Tensor] = []
     for start in range(0, len(tuples), 1024):
         pairs = [(query, passage) for query, *passages in tuples[start : start + 1024] for passage in passages]
-        for kept, found in zip((ids, segments), encoder.token_ids(pairs), strict=True):
-            kept += [torch.tensor(numbers) for numbers in found]
+        for column, found in zip((ids, segments), encoder.token_ids(pairs), strict=True):
+            column += [torch.tensor(numbers) for numbers in found]
     lengths = np.array([len(tokens) for tokens in ids]).reshape(len(tuples), n).max(axis=1)
 
     def loss_of(rows: np.ndarray) -> Tensor:
         places = (rows[:, None] * n + np.arange(n)).ravel()
         logits = _logits(encoder, [ids[i] for i in places], [segments[i] for i in places], dtype)
-        there = labels[torch.from_numpy(rows)].to(logits.device)
-        return loss(logits.view(there.shape), there)
+        wanted = labels[torch.from_numpy(rows)].to(logits.device)
+        return loss(logits.view(wanted.shape), wanted)
 
     settings = {"loss": loss_name(loss), "dtype": str(dtype), "data": fingerprint([ids, [labels.cpu().flatten()]])}
     return optimize(encoder, loss_of, lengths, steps, batch_size, lr, seed, settings=settings, **options)
@@ -339,8 +396,7 @@ def _logits(encoder: CrossEncoder, ids: list[Tensor], segments: list[Tensor], dt
         for group in np.array_split(by_length, groups):
             batch = encoder.pad([ids[i] for i in group], [segments[i] for i in group])
             logits.append(encoder(*(x.to(encoder.device) for x in batch)))
-    joined = torch.cat(logits)[np.argsort(by_length)]
-    return joined if dtype is None else joined.float()
+    return torch.cat(logits)[np.argsort(by_length)]
 
 
 def _check_pairs(pairs: Sequence[Pair]) -> None:

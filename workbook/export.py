@@ -32,12 +32,11 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from workbook.encoder import TextEncoder
+from workbook.encoder.text_encoder import SAVED, TextEncoder
 from workbook.support.files import inside, write_atomically, write_json
 
 SETTINGS = "workbook-onnx.json"
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "sentence_embedding"
-KEPT = ("normalize", "max_length", "query_prompt", "document_prompt", "padding_side")
 
 
 def export_onnx(encoder: TextEncoder, folder: str | Path, int8: bool = False) -> "OnnxEncoder":
@@ -52,13 +51,15 @@ def export_onnx(encoder: TextEncoder, folder: str | Path, int8: bool = False) ->
     Raises:
         ImportError: onnx, onnxscript or onnxruntime is not installed.
         FileExistsError: the folder holds something else.
-        ValueError: the model is too large for one ONNX file, 2 GB.
+        ValueError: the weights are not float32 or too large for one ONNX file, 2 GB, the encoder leaves prompts out of
+            pooling, or onnxruntime cannot read the graph; an export that was there stays.
 
     Source: `torch.onnx.export`, `onnxruntime.quantization.quantize_dynamic`.
     """
     folder = Path(folder)
-    for name in ("onnx", "onnxscript", "onnxruntime"):
-        _import(name)
+    *_, runtime = (_import(name) for name in ("onnx", "onnxscript", "onnxruntime"))
+    if not encoder.include_prompt:
+        raise ValueError("the graph pools every token it reads; export an encoder with include_prompt=True")
     if folder.exists() and any(folder.iterdir()) and not (folder / SETTINGS).exists():
         raise FileExistsError(f"{folder} holds other files than an exported encoder; give a new folder")
     size = sum(p.numel() * p.element_size() for p in encoder.parameters())
@@ -66,19 +67,24 @@ def export_onnx(encoder: TextEncoder, folder: str | Path, int8: bool = False) ->
         raise ValueError(
             f"one ONNX file holds at most 2 GB, the weights are {size / 1e9:.1f} GB; export a smaller model"
         )
+    if others := {str(p.dtype) for p in encoder.parameters()} - {"torch.float32"}:
+        raise ValueError(
+            f"expected float32 weights, which every kernel takes, got {others}; call encoder.float() first"
+        )
     with tempfile.TemporaryDirectory() as temporary, _silence():
         path = Path(temporary) / "model.onnx"
         _trace(encoder, path)
         if int8:
             path = _quantize(path)
         graph = path.read_bytes()
+    _session(runtime, graph, num_threads=1)  # a graph that cannot be read replaces nothing
     files = {
         "model": _write(folder, "model", "onnx", graph),
         "tokenizer": _write(folder, "tokenizer", "json", encoder.tokenizer.to_str().encode()),
     }
-    settings = {name: getattr(encoder, name) for name in KEPT}
+    settings = {name: getattr(encoder, name) for name in SAVED}
     more = {"pad_id": encoder.pad_id, "add_special_tokens": encoder.add_special_tokens}
-    more |= {"hidden_size": int(encoder.backbone.hidden_size)}  # type: ignore[arg-type]
+    more |= {"hidden_size": encoder.full_size}
     write_json(folder / SETTINGS, {"files": files, "text_encoder": settings, **more})
     for old in [*folder.glob("model-*.onnx"), *folder.glob("tokenizer-*.json"), *folder.glob(".*.tmp")]:
         if old.name not in files.values():

@@ -1,14 +1,18 @@
 """The shape of an embedding space in two numbers: are pairs close, and is the sphere used?
 
-Letters: B pairs, N vectors, D dimensions. Both numbers are losses: lower is better.
+Letters: B pairs, N vectors, D dimensions. Both numbers are losses, in float32
+or more: lower is better.
 
 Taught in 04.
 """
+
+import math
 
 import torch
 from torch import Tensor
 
 from workbook.similarity import normalize
+from workbook.support.precision import at_least_float32
 
 
 def alignment(x: Tensor, y: Tensor, alpha: float = 2.0) -> Tensor:
@@ -30,7 +34,9 @@ def alignment(x: Tensor, y: Tensor, alpha: float = 2.0) -> Tensor:
     """
     if x.ndim != 2 or x.shape != y.shape:
         raise ValueError(f"expected two tensors of the same shape (B, D), got {tuple(x.shape)} and {tuple(y.shape)}")
-    return (normalize(x) - normalize(y)).norm(dim=1).pow(alpha).mean()
+    x, y = normalize(at_least_float32(x)), normalize(at_least_float32(y))
+    distance: Tensor = torch.linalg.vector_norm(x - y, dim=1)  # (B,)
+    return distance.pow(alpha).mean()
 
 
 def uniformity(x: Tensor, t: float = 2.0) -> Tensor:
@@ -52,5 +58,5 @@ def uniformity(x: Tensor, t: float = 2.0) -> Tensor:
     """
     if x.ndim != 2 or len(x) < 2:
         raise ValueError(f"expected (N, D) with at least two vectors, got {tuple(x.shape)}; one vector has no spread")
-    squared_distance = torch.pdist(normalize(x)).pow(2)  # (N (N - 1) / 2,)
-    return squared_distance.mul(-t).logsumexp(dim=0) - torch.tensor(float(len(squared_distance))).log()
+    squared_distance = torch.pdist(normalize(at_least_float32(x))).pow(2)  # (N (N - 1) / 2,)
+    return squared_distance.mul(-t).logsumexp(dim=0) - math.log(len(squared_distance))

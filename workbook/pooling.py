@@ -2,13 +2,20 @@
 
 Letters: B texts, T token positions, D dimensions. `hidden` is (B, T, D); `mask` is (B, T), 1 for a
 token and 0 for padding. Padding may stand on the right or on the left: no function here assumes a
-side. A row without a single token pools to the zero vector.
+side. A row without a single token pools to the zero vector. What is pooled has the dtype of `hidden`; the
+sums on the way there are float32 or more.
 
 Taught in 02.
 """
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor, nn
+
+from workbook.support.precision import at_least_float32, without_autocast
+
+Pooling = Callable[[Tensor, Tensor], Tensor]  # (hidden (B, T, D), mask (B, T)) -> (B, D)
 
 
 def cls_pool(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -59,10 +66,20 @@ def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes do not belong together.
 
+    >>> hidden = torch.tensor([[[2.0, 4.0], [4.0, 0.0], [9.0, 9.0]]])  # the third position is padding
+    >>> mean_pool(hidden, mask=torch.tensor([[1, 1, 0]]))
+    tensor([[3., 2.]])
+
     Source: Reimers and Gurevych 2019. Equal to sentence-transformers `Pooling("mean")`.
     """
     _check(hidden, mask)
-    return _weighted_mean(hidden, mask.to(hidden.dtype))
+    return _weighted_mean(hidden, mask)
+
+
+def mean_pool_plain(hidden: Tensor, mask: Tensor) -> Tensor:
+    """`mean_pool` text by text: the mean of those rows that are tokens."""
+    tokens_of = [text[is_token] for text, is_token in zip(hidden, mask.bool(), strict=True)]  # B times (tokens, D)
+    return torch.stack([tokens.sum(dim=0) / max(len(tokens), 1) for tokens in tokens_of])
 
 
 def weighted_mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -84,8 +101,7 @@ def weighted_mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     Source: Muennighoff 2022 (SGPT). Equal to sentence-transformers `Pooling("weightedmean")`.
     """
     _check(hidden, mask)
-    weight = mask.to(hidden.dtype) * mask.long().cumsum(dim=1)  # (B, T): 1, 2, 3, … over the tokens
-    return _weighted_mean(hidden, weight)
+    return _weighted_mean(hidden, mask * mask.long().cumsum(dim=1))  # (B, T): 1, 2, 3, … over the tokens
 
 
 def max_pool(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -126,11 +142,12 @@ def attention_pool(hidden: Tensor, mask: Tensor, query: Tensor) -> Tensor:
 
     Source: Yang et al. 2016 (hierarchical attention networks), with one learned query vector.
     """
-    return _weighted_sum(hidden, attention_pool_weights(hidden, mask, query))
+    full = at_least_float32(hidden)
+    return _weighted_sum(full, attention_pool_weights(full, mask, query)).to(hidden.dtype)
 
 
 def attention_pool_weights(hidden: Tensor, mask: Tensor, query: Tensor) -> Tensor:
-    """The weight of each token in `attention_pool`: (B, T, D), (B, T), (D,) -> (B, T).
+    """The weight of each token in `attention_pool`: (B, T, D), (B, T), (D,) -> (B, T), in float32 or more.
 
     Each row sums to 1, or to 0 where it is all padding.
 
@@ -143,9 +160,10 @@ def attention_pool_weights(hidden: Tensor, mask: Tensor, query: Tensor) -> Tenso
             f"query must be (D,) = {tuple(hidden.shape[2:])} to match hidden, got {tuple(query.shape)}; "
             "an AttentionPool is made for one hidden size"
         )
-    is_token = mask.bool()
-    score = (hidden @ query).masked_fill(~is_token, torch.finfo(hidden.dtype).min)  # (B, T)
-    return score.softmax(dim=1) * is_token
+    is_token, hidden = mask.bool(), at_least_float32(hidden)
+    with without_autocast(hidden):
+        score = hidden @ query.to(hidden.dtype)  # (B, T)
+    return score.masked_fill(~is_token, torch.finfo(score.dtype).min).softmax(dim=1) * is_token
 
 
 attention_weights = attention_pool_weights  # its name in chapter 02 and in saved notebooks
@@ -166,13 +184,14 @@ class AttentionPool(nn.Module):
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """Pool hidden (B, T, D) under mask (B, T) to (B, D)."""
-        return attention_pool(hidden, mask, self.query.to(hidden.dtype))
+        return attention_pool(hidden, mask, self.query)
 
 
 def _weighted_sum(hidden: Tensor, weight: Tensor) -> Tensor:
     # A padded position may hold anything, NaN included; 0 * NaN is NaN, so it is cleared first.
     hidden = hidden.masked_fill((weight == 0)[:, :, None], 0.0)
-    return torch.einsum("btd,bt->bd", hidden, weight)
+    with without_autocast(hidden):
+        return torch.einsum("btd,bt->bd", hidden, weight)
 
 
 def _token_at(hidden: Tensor, mask: Tensor, position: Tensor) -> Tensor:
@@ -182,9 +201,11 @@ def _token_at(hidden: Tensor, mask: Tensor, position: Tensor) -> Tensor:
 
 
 def _weighted_mean(hidden: Tensor, weight: Tensor) -> Tensor:
+    full = at_least_float32(hidden)
+    weight = weight.to(full.dtype)
     # A row of padding has weight 0 in all; dividing by 1 there keeps it zero.
     total = weight.sum(dim=1, keepdim=True)
-    return _weighted_sum(hidden, weight) / torch.where(total > 0, total, 1.0)
+    return (_weighted_sum(full, weight) / torch.where(total > 0, total, 1.0)).to(hidden.dtype)
 
 
 def _check(hidden: Tensor, mask: Tensor) -> None:
@@ -201,3 +222,75 @@ def _check(hidden: Tensor, mask: Tensor) -> None:
         raise ValueError(
             f"hidden must have at least one position, got {tuple(hidden.shape)}; the batch holds empty texts only"
         )
+
+
+def mean_sqrt_len_pool(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Add up the vectors of the tokens, and divide by the square root of their number n.
+
+        pooled = sum_t mask_t * hidden_t / √n,   n = sum_t mask_t
+
+    Directions are those of `mean_pool`; a long text gets a longer vector than a short one.
+
+    Args:
+        hidden: (B, T, D) token vectors.
+        mask: (B, T), 1 = token, 0 = padding.
+    Returns:
+        (B, D).
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Source: Cer et al. 2018 (Universal Sentence Encoder). Equal to sentence-transformers `Pooling("mean_sqrt_len_tokens")`.
+    """
+    n = mask.sum(dim=1, keepdim=True)  # (B, 1)
+    return mean_pool(hidden, mask) * n.to(hidden.dtype).sqrt()
+
+
+class ConcatenatedPool(nn.Module):
+    """Several poolings side by side: (B, T, D) -> (B, n · D).
+
+    Args:
+        poolings: n of this module, such as `cls_pool, mean_pool`.
+
+    Equal to sentence-transformers `Pooling` with several modes.
+    """
+
+    def __init__(self, *poolings: Pooling):
+        super().__init__()
+        self.poolings = poolings
+        self.learned = nn.ModuleList(pool for pool in poolings if isinstance(pool, nn.Module))
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Pool hidden (B, T, D) under mask (B, T) to (B, n · D)."""
+        return torch.cat([pool(hidden, mask) for pool in self.poolings], dim=1)
+
+
+POOLINGS: dict[
+    str, Pooling
+] = {  # sentence-transformers' name -> ours, in the order in which its flags are put side by side
+    "cls": cls_pool,
+    "max": max_pool,
+    "mean": mean_pool,
+    "mean_sqrt_len_tokens": mean_sqrt_len_pool,
+    "weightedmean": weighted_mean_pool,
+    "lasttoken": last_token_pool,
+}
+
+
+def pooling_from_names(names: str | Sequence[str]) -> Pooling:
+    """The pooling that sentence-transformers calls so: one of `POOLINGS`, or several side by side.
+
+    Raises:
+        ValueError: a name is not known.
+    """
+    listed = [names] if isinstance(names, str) else list(names)
+    if not listed or (unknown := [name for name in listed if name not in POOLINGS]):
+        raise ValueError(f"pooling must be of {', '.join(POOLINGS)}, got {', '.join(unknown) if listed else 'none'}")
+    found = [POOLINGS[name] for name in listed]
+    return found[0] if len(found) == 1 else ConcatenatedPool(*found)
+
+
+def names_of_pooling(pooling: Pooling) -> list[str]:
+    """The names under which `pooling_from_names` finds a pooling; none for another function."""
+    parts = pooling.poolings if isinstance(pooling, ConcatenatedPool) else (pooling,)
+    names = [name for part in parts for name, function in POOLINGS.items() if function is part]
+    return names if len(names) == len(parts) else []

@@ -1,18 +1,23 @@
 """Similarity: how close two text vectors are, and which of many are the closest.
 
-Letters: Q queries, N passages, D dimensions, K results.
+Letters: Q queries, N passages, D dimensions, K results. A normalized vector has the dtype of the vector;
+scores are float32 or more, whatever the vectors are stored in.
 
 Taught in 02 (similarity) and 03 (search).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from workbook.support.precision import at_least_float32, without_autocast
+from workbook.support.types import Corpus, Encoder, Queries
+
 Run = dict[str, dict[str, float]]
+Score = Callable[[Tensor, Tensor], Tensor]  # (Q, D), (N, D) -> (Q, N), larger is closer
 
 
 def normalize(x: Tensor) -> Tensor:
@@ -23,11 +28,13 @@ def normalize(x: Tensor) -> Tensor:
     Args:
         x: (..., D).
     Returns:
-        (..., D).
+        (..., D), in the dtype of x.
 
     Equal to `torch.nn.functional.normalize(x, dim=-1)`.
     """
-    return x / x.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    full = at_least_float32(x)
+    length: Tensor = torch.linalg.vector_norm(full, dim=-1, keepdim=True)
+    return (full / length.clamp(min=1e-12)).to(x.dtype)
 
 
 def dot_score(a: Tensor, b: Tensor) -> Tensor:
@@ -39,7 +46,8 @@ def dot_score(a: Tensor, b: Tensor) -> Tensor:
     Equal to sentence-transformers `util.dot_score`.
     """
     a, b = _matrices(a, b)
-    return a @ b.T
+    with without_autocast(a):
+        return a @ b.T
 
 
 def cos_sim(a: Tensor, b: Tensor) -> Tensor:
@@ -50,10 +58,13 @@ def cos_sim(a: Tensor, b: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes do not belong together.
 
+    >>> cos_sim(torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0], [0.0, 3.0]]))
+    tensor([[1., 0.]])
+
     Equal to sentence-transformers `util.cos_sim`.
     """
     a, b = _matrices(a, b)
-    return normalize(a) @ normalize(b).T
+    return dot_score(normalize(a), normalize(b))
 
 
 def euclidean_sim(a: Tensor, b: Tensor) -> Tensor:
@@ -65,20 +76,17 @@ def euclidean_sim(a: Tensor, b: Tensor) -> Tensor:
     Equal to sentence-transformers `util.euclidean_sim`.
     """
     a, b = _matrices(a, b)
-    return -torch.cdist(a, b, p=2.0)
+    # Not by |a|² + |b|² - 2 a·b: far from the origin that subtracts two large numbers, and the distance is lost.
+    return -torch.cdist(a, b, p=2.0, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def top_k(
-    queries: Tensor,
-    corpus: Tensor,
-    k: int,
-    chunk_size: int = 16_384,
-    score: Callable[[Tensor, Tensor], Tensor] = dot_score,
+    queries: Tensor, corpus: Tensor, k: int, chunk_size: int = 16_384, score: Score = dot_score
 ) -> tuple[Tensor, Tensor]:
     """Find the k passages with the highest score for each query, exactly.
 
     The corpus is read in chunks, so memory is Q · (chunk_size + 2k) scores whatever N is. Among equal
-    scores the smaller id comes first, whatever the chunk size.
+    scores the smaller row comes first, whatever the chunk size.
 
     Args:
         queries: (Q, D).
@@ -87,24 +95,32 @@ def top_k(
         chunk_size: how many passages are scored at a time.
         score: `dot_score`, `cos_sim` or `euclidean_sim`.
     Returns:
-        scores (Q, K) in descending order and ids (Q, K), row numbers of `corpus`; K = min(k, N).
+        scores (Q, K) in descending order and ids (Q, K); K = min(k, N). The ids are row numbers of `corpus`:
+        `as_run` gives them the names of queries and passages, which `workbook.metrics.evaluate` asks for.
     Raises:
         ValueError: k or chunk_size is not positive, the shapes do not belong together, or a score is
             NaN; the message names the row it came from.
 
+    >>> scores, ids = top_k(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [3.0, 0.0], [2.0, 0.0]]), k=2)
+    >>> ids
+    tensor([[1, 2]])
+
     The same results as a faiss flat index.
     """
-    queries, corpus = _matrices(queries, corpus)
-    if k < 1 or chunk_size < 1:
-        raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
+    _check_matrices(queries, corpus)
+    _check_sizes(k, chunk_size)
     parts = (corpus[start : start + chunk_size] for start in range(0, len(corpus), chunk_size))
     return _best_of(queries, parts, k, score)
 
 
-def _best_of(
-    queries: Tensor, parts: Iterable[Tensor], k: int, score: Callable[[Tensor, Tensor], Tensor] = dot_score
-) -> tuple[Tensor, Tensor]:
+def top_k_plain(queries: Tensor, corpus: Tensor, k: int, score: Score = dot_score) -> tuple[Tensor, Tensor]:
+    """`top_k` in one piece: score everything, sort, cut."""
+    return first_k_plain(score(queries, corpus), k)
+
+
+def _best_of(queries: Tensor, parts: Iterable[Tensor], k: int, score: Score = dot_score) -> tuple[Tensor, Tensor]:
     """The k best over the parts of a corpus, (chunk, D) each, of which one at a time is needed."""
+    queries = at_least_float32(queries)
     best = queries.new_empty(len(queries), 0)
     best_ids = torch.empty(len(queries), 0, dtype=torch.long, device=queries.device)
     start = 0
@@ -129,7 +145,7 @@ def dot_score_of_one(query: Tensor, x: Tensor) -> Tensor:
     there is a gradient, another dtype or an accelerator.
     """
     if any(a.requires_grad or a.dtype != torch.float32 or a.device.type != "cpu" for a in (query, x)):
-        return query @ x.T
+        return dot_score(query, x)
     with np.errstate(over="ignore", invalid="ignore"):  # torch does not warn of infinity either
         return torch.from_numpy(np.vecdot(x.numpy(), query.numpy())[None])
 
@@ -144,14 +160,20 @@ def first_k(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
         values and positions, both (Q, K).
     """
     k = min(k, scores.shape[1])
-    values, ids = scores.topk(min(k + 1, scores.shape[1]), dim=1)  # one more, to see whether the cut parts equal scores
-    torn = (values[:, k - 1 : k] == values[:, k:]).any(dim=1)  # (Q,)
+    values, ids = scores.topk(min(k + 1, scores.shape[1]), dim=1)  # one more, to see what was cut off
+    tied_at_the_cut = (values[:, k - 1 : k] == values[:, k:]).any(dim=1)  # (Q,), the last kept and the first cut off
     ids, _ = ids[:, :k].sort(dim=1)
     values, order = scores.gather(1, ids).sort(dim=1, descending=True, stable=True)
     ids = ids.gather(1, order)
-    if torn.any():  # there topk may have kept any of them; a stable sort keeps those that stand first
-        ids[torn] = scores[torn].sort(dim=1, descending=True, stable=True).indices[:, :k]
+    if tied_at_the_cut.any():  # there topk may have kept any of the equal ones
+        ids[tied_at_the_cut] = first_k_plain(scores[tied_at_the_cut], k)[1]
     return values, ids
+
+
+def first_k_plain(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """`first_k` by a full sort: a stable one leaves equal scores in their order."""
+    values, ids = scores.sort(dim=1, descending=True, stable=True)
+    return values[:, :k], ids[:, :k]
 
 
 def _where_nan_arose(queries: Tensor, part: Tensor, start: int) -> str:
@@ -163,11 +185,11 @@ def _where_nan_arose(queries: Tensor, part: Tensor, start: int) -> str:
 
 
 def dense_search(
-    encoder: Any,
-    corpus: Mapping[str, str],
-    queries: Mapping[str, str],
+    encoder: Encoder,
+    corpus: Corpus,
+    queries: Queries,
     k: int = 100,
-    corpus_embeddings: Any = None,
+    corpus_embeddings: np.ndarray | Tensor | None = None,
     chunk_size: int = 16_384,
     **options: Any,
 ) -> Run:
@@ -190,50 +212,86 @@ def dense_search(
     Raises:
         ValueError: k or chunk_size is not positive, or the corpus and its embeddings differ in number.
     """
+    _check_sizes(k, chunk_size)
     passage_ids = list(corpus)
-    if corpus_embeddings is not None and len(corpus_embeddings) != len(corpus):
-        raise ValueError(f"expected an embedding for each of {len(corpus)} passages, got {len(corpus_embeddings)}")
-    asked = torch.as_tensor(encoder.encode_query(list(queries.values()), **options))
-    if corpus_embeddings is not None:
-        scores, ids = top_k(asked, torch.as_tensor(corpus_embeddings), k, chunk_size)
+    asked = torch.as_tensor(encoder.encode_query(list(queries.values()), **options))  # (Q, D)
+    if corpus_embeddings is None:
+        chunks = (passage_ids[start : start + chunk_size] for start in range(0, len(corpus), chunk_size))
+        parts = (_encoded(encoder, [corpus[i] for i in chunk], asked, options) for chunk in chunks)
+        scores, ids = _best_of(asked, parts, k)
     else:
-        if k < 1 or chunk_size < 1:
-            raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
-        parts = (passage_ids[start : start + chunk_size] for start in range(0, len(corpus), chunk_size))
-        scores, ids = _best_of(
-            asked, (_encoded(encoder, [corpus[i] for i in part], asked, options) for part in parts), k
-        )
+        _check_number(corpus_embeddings, len(corpus))
+        scores, ids = top_k(asked, torch.as_tensor(corpus_embeddings), k, chunk_size)
     return as_run(queries, passage_ids, scores, ids)
 
 
-def _encoded(encoder: Any, texts: list[str], asked: Tensor, options: dict[str, Any]) -> Tensor:
-    vectors = torch.as_tensor(encoder.encode_document(texts, **options))
-    if len(vectors) != len(texts):
-        raise ValueError(f"expected an embedding for each of {len(texts)} passages, got {len(vectors)}")
-    return _matrices(asked, vectors)[1]
+def as_run(
+    queries: Iterable[str], passage_ids: Sequence[str], scores: np.ndarray | Tensor, ids: np.ndarray | Tensor
+) -> Run:
+    """From row numbers to a run: what a search returned, under the names of queries and passages.
 
+        run = as_run(queries, list(corpus), *top_k(query_vectors, corpus_vectors, 100))
+        evaluate(run, qrels)
 
-def as_run(queries: Iterable[str], passage_ids: Sequence[str], scores: Any, ids: Any) -> Run:
-    """What a search returned, under the names of queries and passages.
+    `top_k`, the indexes of `workbook.index`, `scalar_search`, `binary_search` and faiss know passages by their row;
+    qrels know them by their id. This is the step between them.
 
     Args:
-        queries: Q query ids.
-        passage_ids: the id of each row that was searched.
+        queries: Q query ids, in the order of the rows of `scores`; a dict of queries will do.
+        passage_ids: N ids, in the order in which the passages were encoded, as `list(corpus)`.
         scores: (Q, K), numpy or torch, best first.
-        ids: (Q, K) row numbers; below 0 where there is no result.
+        ids: (Q, K) row numbers below N; below 0 where there is no result.
     Returns:
         run: query id -> passage id -> score, best first.
+    Raises:
+        ValueError: there are not as many queries as rows, scores and ids differ in shape, or an id is no row of
+            the N passages.
     """
+    query_ids = list(queries)
+    if tuple(scores.shape) != tuple(ids.shape) or len(ids) != len(query_ids):
+        raise ValueError(
+            f"expected scores and ids (Q, K) with a row for each of the {len(query_ids)} queries, got "
+            f"{tuple(scores.shape)} and {tuple(ids.shape)}"
+        )
+    rows = ids.tolist()
+    highest = max((row for found in rows for row in found), default=-1)
+    if highest >= len(passage_ids):
+        raise ValueError(
+            f"row {highest} is none of the {len(passage_ids)} passages; give the ids of all that were searched, in "
+            "that order, as list(corpus)"
+        )
     return {
-        query_id: {passage_ids[i]: score for i, score in zip(row, row_scores, strict=True) if i >= 0}
-        for query_id, row, row_scores in zip(queries, ids.tolist(), scores.tolist(), strict=True)
+        query_id: {passage_ids[row]: score for row, score in zip(found, its_scores, strict=True) if row >= 0}
+        for query_id, found, its_scores in zip(query_ids, rows, scores.tolist(), strict=True)
     }
 
 
+def _encoded(encoder: Encoder, texts: list[str], asked: Tensor, options: dict[str, Any]) -> Tensor:
+    vectors = torch.as_tensor(encoder.encode_document(texts, **options))
+    _check_number(vectors, len(texts))
+    _check_matrices(asked, vectors)
+    return vectors
+
+
 def _matrices(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Both sides of a score, checked, in float32 or more."""
+    _check_matrices(a, b)
+    return at_least_float32(a), at_least_float32(b)
+
+
+def _check_matrices(a: Tensor, b: Tensor) -> None:
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1]:
         raise ValueError(
             f"expected (Q, D) and (N, D) with the same D, got {tuple(a.shape)} and {tuple(b.shape)}; "
             "give a single vector as vector[None, :], and encode both sides with the same model"
         )
-    return a, b
+
+
+def _check_sizes(k: int, chunk_size: int) -> None:
+    if k < 1 or chunk_size < 1:
+        raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
+
+
+def _check_number(vectors: np.ndarray | Tensor, N: int) -> None:
+    if len(vectors) != N:
+        raise ValueError(f"expected an embedding for each of {N} passages, got {len(vectors)}")

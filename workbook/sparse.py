@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbook.encoder import TextEncoder, check_texts, evaluating
-from workbook.encoder.model_folder import load_model, save_model
-from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name
+from workbook.encoder.saving import load_model, save_model
+from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name, take_weights
 from workbook.index.inverted import SparseVectors
 from workbook.pretraining import LanguageModelHead
 from workbook.similarity import dot_score
@@ -107,7 +107,7 @@ class SpladeEncoder(TextEncoder):
     def __init__(self, tokenizer: Tokenizer, backbone: TransformerEncoder, max_length: int = 128, **settings: Any):
         super().__init__(tokenizer, backbone, splade_pool, normalize=False, max_length=max_length, **settings)
         self.vocab_size = backbone.embeddings.word.num_embeddings
-        self.head = LanguageModelHead(backbone.hidden_size, self.vocab_size)
+        self.head = LanguageModelHead(backbone.hidden_size, self.vocab_size, backbone.config["layer_norm_eps"])
         self.register_buffer("regularized_steps", torch.zeros((), dtype=torch.long))  # see `fit_splade`
 
     @torch.no_grad()
@@ -136,7 +136,8 @@ class SpladeEncoder(TextEncoder):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """How much each token speaks for each word: (..., D) -> (..., V)."""
-        return self.head(hidden, self.backbone.embeddings.word.weight)  # type: ignore[union-attr]
+        logits: Tensor = self.head(hidden, self.backbone.embeddings.word.weight)  # type: ignore[union-attr]
+        return logits
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """input_ids (B, T), mask (B, T) -> one weight per word, (B, V).
@@ -208,7 +209,7 @@ class SpladeEncoder(TextEncoder):
         Raises:
             FileExistsError: the folder holds something else.
         """
-        weights = {theirs: self.get_parameter(ours) for ours, theirs in self._names().items()}
+        weights = {theirs: self.get_parameter(ours) for ours, theirs in self._bert_names().items()}
         config = {**bert_config(self.backbone.config), "architectures": ["BertForMaskedLM"]}  # type: ignore[arg-type]
         ours = {"backbone": self.backbone.config, "encoder": {name: getattr(self, name) for name in SETTINGS}}
         save_model(folder, weights, config, self.tokenizer, self.pad_id, {"splade": ours})
@@ -224,15 +225,13 @@ class SpladeEncoder(TextEncoder):
         settings, weights, tokenizer = load_model(folder, "splade")
         try:
             encoder = cls(tokenizer, TransformerEncoder(**settings["backbone"]), **settings["encoder"])
-            with torch.no_grad():
-                for ours, theirs in encoder._names().items():
-                    encoder.get_parameter(ours).copy_(weights[theirs])
-        except (KeyError, RuntimeError) as error:
+            take_weights(encoder, weights, encoder._bert_names())
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{folder} is damaged ({error}); save the encoder again") from error
         return encoder.eval()
 
-    def _names(self) -> dict[str, str]:
-        """Our name of each weight -> Hugging Face's."""
+    def _bert_names(self) -> dict[str, str]:
+        """Our name of each weight -> its name in `BertForMaskedLM`."""
         parts = {"dense": "transform.dense", "norm": "transform.LayerNorm"}
         names = {f"{ours}.{kind}": f"{theirs}.{kind}" for ours, theirs in parts.items() for kind in ("weight", "bias")}
         head = {f"head.{ours}": f"cls.predictions.{theirs}" for ours, theirs in {"bias": "bias", **names}.items()}
@@ -252,14 +251,11 @@ class SpladeEncoder(TextEncoder):
             ValueError: the model is built in another way than BERT, or its embeddings are not tied.
         """
         encoder = cls(tokenizer, TransformerEncoder.from_bert(hf_model.bert), **settings)
-        theirs = hf_model.cls.predictions
-        if not torch.equal(theirs.decoder.weight, hf_model.bert.embeddings.word_embeddings.weight):
+        if not torch.equal(hf_model.get_output_embeddings().weight, hf_model.get_input_embeddings().weight):
             raise ValueError(
-                "expected output embeddings tied to the input embeddings, got others; untie is not supported"
+                "expected output embeddings tied to the input embeddings (tie_word_embeddings), got others"
             )
-        encoder.head.dense.load_state_dict(theirs.transform.dense.state_dict())
-        encoder.head.norm.load_state_dict(theirs.transform.LayerNorm.state_dict())
-        encoder.head.bias.data.copy_(theirs.decoder.bias)
+        take_weights(encoder, hf_model.state_dict(), encoder._bert_names())
         return encoder.eval()
 
 

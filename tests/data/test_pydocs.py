@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbook.data import load, pydocs
+from workbook.training_data.near_duplicates import near_duplicates
 
 WORDS = [
     f"{a}{b}" for a in ("ka", "lo", "mi", "nu", "pe", "ri", "so", "tu") for b in ("ban", "dek", "fil", "gor", "hum")
@@ -212,14 +213,14 @@ def test_planted_near_duplicates_stand_in_the_same_split(tmp_path):
 
 def test_different_texts_are_different_groups():
     texts = {str(i): prose(i) for i in range(300)}
-    assert len(set(pydocs.near_duplicates(texts).values())) == 300
+    assert len(set(near_duplicates(texts).values())) == 300
 
 
 @pytest.mark.parametrize(("words", "expected"), [(1, 0.97), (3, 0.75)])
 def test_most_texts_with_few_words_changed_are_found(words, expected):
     found = 0
     for i in range(100):
-        groups = pydocs.near_duplicates({"a": prose(i), "b": changed(prose(i), words, i)})
+        groups = near_duplicates({"a": prose(i), "b": changed(prose(i), words, i)})
         found += groups["a"] == groups["b"]
     assert found >= 100 * expected
 
@@ -227,7 +228,7 @@ def test_most_texts_with_few_words_changed_are_found(words, expected):
 @given(st.lists(st.text(alphabet="abc \n", max_size=30), max_size=12))
 def test_equal_texts_are_always_in_one_group(texts):
     named = dict(enumerate(texts)) | {-1 - i: text for i, text in enumerate(texts)}
-    groups = pydocs.near_duplicates(named)  # type: ignore[arg-type]
+    groups = near_duplicates(named)  # type: ignore[arg-type]
     assert all(groups[i] == groups[-1 - i] for i in range(len(texts)))
 
 

@@ -8,7 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbook.losses import (
+    batch_hard_triplet_loss,
+    contrastive_loss,
     cosent,
+    cosine_similarity_loss,
     distill_kl,
     gist_loss,
     info_nce,
@@ -97,6 +100,32 @@ def test_triplet_loss_by_hand_and_its_silence_beyond_the_margin():
     query.requires_grad_()
     triplet_loss(query, near, far, margin=1.0).backward()
     assert torch.equal(query.grad, torch.zeros(1, 2))
+
+
+def test_batch_hard_by_hand():
+    x = torch.tensor([[0.0], [1.0], [3.0], [7.0]])  # two classes: 0, 1 and 7 against 3
+    labels = torch.tensor([4, 4, 2, 4])
+    # The farthest fellow and the nearest stranger: 7 and 3; 6 and 2; itself and 2; 7 and 4.
+    expected = (7 - 3 + 1) + (6 - 2 + 1) + max(0, 0 - 2 + 1) + (7 - 4 + 1)
+    assert torch.isclose(batch_hard_triplet_loss(x, labels, margin=1.0), torch.tensor(expected / 4))
+
+
+@given(st.integers(0, 1000), st.integers(1, 4))
+def test_batch_hard_by_loops(seed, classes):
+    x = numbers(7, 3, seed=seed).requires_grad_()
+    labels = torch.randint(classes, (7,), generator=torch.Generator().manual_seed(seed))
+    terms = []
+    for i in range(7):
+        fellows = [(x[i] - x[j]).norm() for j in range(7) if j != i and labels[j] == labels[i]]
+        strangers = [(x[i] - x[j]).norm() for j in range(7) if labels[j] != labels[i]]
+        far, near = (max(fellows, default=x.new_zeros(())), min(strangers, default=x.new_tensor(math.inf)))
+        terms.append((far - near + 0.5).clamp(min=0))
+    found, expected = batch_hard_triplet_loss(x, labels, margin=0.5), torch.stack(terms).mean()
+    torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
+    ours = torch.autograd.grad(found, x)[0]
+    assert ours.isfinite().all()
+    if expected.requires_grad and classes > 1 and len(labels.unique()) > 1:
+        torch.testing.assert_close(ours, torch.autograd.grad(expected, x)[0], atol=1e-12, rtol=0)
 
 
 # --- duplicates ---------------------------------------------------------------------------------
@@ -268,6 +297,82 @@ def test_no_gradient_reaches_the_teacher_and_integer_scores_will_do():
     assert labels.grad is None
 
 
+NONE = -math.inf
+
+
+def test_a_passage_that_the_teacher_excludes_has_no_probability():
+    query, positive = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+    negatives = torch.tensor([[[0.0, 1.0], [0.0, 1.0]]], requires_grad=True)  # scores 0, 0 and 0: a third each
+    loss = distill_kl(query, positive, negatives, torch.tensor([[math.log(3), 0.0, NONE]]))
+    expected = 0.75 * math.log(0.75 * 3) + 0.25 * math.log(0.25 * 3)
+    assert torch.isclose(loss, torch.tensor(expected))
+    loss.backward()
+    assert torch.allclose(
+        negatives.grad[0, :, 0], torch.tensor([1 / 3 - 1 / 4, 1 / 3])
+    )  # the student's minus the teacher's
+
+
+@given(st.integers(0, 1000), st.floats(0.5, 20), st.integers(0, 3))
+def test_minus_infinity_is_what_ever_lower_scores_come_to(seed, temperature, place):
+    (query, positive), negatives, labels = pair(seed), numbers(5, 3, 6), numbers(5, 4, seed=seed)
+    outcomes = []
+    for lowest in (NONE, -1e6):
+        labels[:, place] = lowest
+        leaf = query.clone().requires_grad_()
+        loss = distill_kl(leaf, positive, negatives, labels, temperature)
+        outcomes.append((loss, torch.autograd.grad(loss, leaf)[0]))
+        scores = numbers(5, 4).requires_grad_()
+        loss = listwise_loss(scores, labels)
+        outcomes[-1] += (
+            loss,
+            torch.autograd.grad(loss, scores)[0],
+            pairwise_loss(scores, labels),
+            lambda_loss(scores, labels),
+        )
+    torch.testing.assert_close(*outcomes, atol=1e-9, rtol=0)
+
+
+def with_label(value, row=1):
+    """(2, 3) labels, one of which, or all of one row, has this value."""
+    labels = torch.tensor([[0.5, 0.25, 0.0], [0.0, 1.0, 0.5]])
+    labels[row, ... if value == NONE else 2] = value
+    return labels
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, NONE])
+@pytest.mark.parametrize(
+    ("loss", "refuses"),
+    [
+        (lambda labels: margin_mse(P, P, N3, labels), (math.nan, math.inf, NONE)),
+        (lambda labels: distill_kl(P, P, N3, labels), (math.nan, math.inf, NONE)),
+        (lambda labels: listwise_loss(L, labels), (math.nan, math.inf, NONE)),
+        (lambda labels: lambda_loss(L, labels), (math.nan, math.inf)),
+        (lambda labels: pairwise_loss(L, labels), (math.nan,)),
+        (lambda labels: pointwise_loss(L[0], labels[1]), (math.nan, math.inf, NONE)),
+        (lambda labels: cosent(ones(3, 3), ones(3, 3), labels[1]), (math.nan,)),
+        (lambda labels: cosine_similarity_loss(ones(3, 3), ones(3, 3), labels[1]), (math.nan, math.inf, NONE)),
+        (lambda labels: contrastive_loss(ones(3, 3), ones(3, 3), labels[1]), (math.nan, math.inf, NONE)),
+    ],
+    ids=["margin_mse", "distill_kl", "listwise", "lambda", "pairwise", "pointwise", "cosent", "cosine", "contrastive"],
+)
+def test_labels_that_a_loss_cannot_follow_are_refused_and_others_give_a_number(loss, refuses, value):
+    if value in refuses or (math.isnan(value) and math.nan in refuses):
+        with pytest.raises(
+            ValueError, match=r"labels must lie in \[.*labels\[.*\] is (nan|inf|-inf); |query 1 has none"
+        ):
+            loss(with_label(value))
+    else:
+        assert loss(with_label(value)).isfinite()
+
+
+def test_labels_of_places_that_hold_no_passage_may_be_anything():
+    mask = torch.tensor([[1, 1, 0], [1, 1, 1]])
+    for loss in (pairwise_loss, listwise_loss, lambda_loss):
+        expected = loss(L * torch.arange(3.0), with_label(0.0, row=0), mask)
+        for value in (math.nan, math.inf):
+            assert loss(L * torch.arange(3.0), with_label(value, row=0), mask) == expected
+
+
 # --- graded pairs -------------------------------------------------------------------------------
 
 
@@ -276,6 +381,16 @@ def test_cosent_by_hand():
     assert torch.isclose(cosent(a, b, torch.tensor([1.0, 0.0]), 1.0), torch.tensor(math.log(1 + math.e)))
     assert torch.isclose(cosent(a, b, torch.tensor([0.0, 1.0]), 1.0), torch.tensor(math.log(1 + 1 / math.e)))
     assert cosent(a, b, torch.tensor([3.0, 3.0])) == 0
+
+
+def test_contrastive_and_cosine_similarity_by_hand():
+    a = torch.eye(2).repeat(2, 1)
+    b = torch.tensor([[0.0, 3.0], [0.0, 2.0], [0.6, 0.8], [0.0, 1.0]])  # cosines 0, 1, 0.6, 1
+    labels = torch.tensor([1.0, 1.0, 0.0, 0.0])
+    expected = (1 + 0 + (0.5 - 0.4) ** 2 + 0.5**2) / 2 / 4
+    assert torch.isclose(contrastive_loss(a, b, labels), torch.tensor(expected))
+    assert torch.isclose(contrastive_loss(a, b, labels, margin=0.3), torch.tensor((1 + 0.3**2) / 2 / 4))
+    assert torch.isclose(cosine_similarity_loss(a, b, labels), torch.tensor((1 + 0 + 0.6**2 + 1) / 4))
 
 
 @given(st.integers(0, 1000))
@@ -416,6 +531,9 @@ EMBEDDING_LOSSES = {
     "margin_mse": (lambda *x: margin_mse(*x, labels=numbers(B, 1 + M)), 3),
     "distill_kl": (lambda *x: distill_kl(*x, labels=numbers(B, 1 + M), temperature=2.0), 3),
     "matryoshka": (matryoshka_loss(lambda *x: info_nce(*x, temperature=0.5), [1, 3], [0.3, 1.0]), 3),
+    "contrastive": (lambda *x: contrastive_loss(*x, labels=torch.tensor([1.0, 0.0, 0.3])), 2),
+    "cosine_similarity": (lambda *x: cosine_similarity_loss(*x, labels=torch.tensor([1.0, -0.5, 0.3])), 2),
+    "batch_hard": (lambda x, _: batch_hard_triplet_loss(x, torch.tensor([1, 0, 1])), 2),
     "nt_xent": (lambda *x: nt_xent(*x, temperature=0.5), 2),
     "cosent": (lambda *x: cosent(*x, labels=torch.tensor([1.0, 3.0, 1.0]), temperature=0.5), 2),
 }
@@ -435,10 +553,15 @@ def test_gradcheck_of_losses_on_logits(loss):
     assert torch.autograd.gradcheck(lambda logits: loss(logits, labels), numbers(*shape).requires_grad_())
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
-def test_a_loss_has_the_dtype_of_its_inputs(dtype):
-    q, p, n = (x.to(dtype) for x in (numbers(3, 4), numbers(3, 4, seed=1), numbers(3, 2, 4)))
-    found = [
+def every_loss(q, p, n):
+    """Each loss on q (3, 4), p (3, 4), n (3, 2, 4)."""
+    return [
+        triplet_loss(q, p, n[:, 0]),
+        batch_hard_triplet_loss(q, torch.tensor([1, 0, 1])),
+        contrastive_loss(q, p, torch.tensor([1, 0, 1])),
+        cosine_similarity_loss(q, p, torch.tensor([1, 0, 1])),
+        nt_xent(q, p),
+        info_nce(q, p, n),
         info_nce(q, p, n, ids=torch.arange(3), hardness_mode="all_negatives", hardness_strength=1.0),
         gist_loss(q, p, q.float(), p.float(), n, n.float()),
         margin_mse(q, p, n, torch.ones(3, 3)),
@@ -450,7 +573,33 @@ def test_a_loss_has_the_dtype_of_its_inputs(dtype):
         listwise_loss(q, torch.ones(3, 4)),
         lambda_loss(q, p),
     ]
-    assert {loss.dtype for loss in found} == {dtype}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_loss_of_halves_is_that_of_the_same_numbers_in_float32_and_float64_stays(dtype):
+    inputs = [x.to(dtype) for x in (numbers(3, 4), numbers(3, 4, seed=1), numbers(3, 2, 4))]
+    full = [x.double() if dtype == torch.float64 else x.float() for x in inputs]
+    torch.testing.assert_close(every_loss(*inputs), every_loss(*full))  # the dtype too
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(every_loss(*full), every_loss(*full))
+    for position in range(len(every_loss(*inputs))):
+        gradients = []
+        for leaves in (inputs, full):
+            leaves = [x.clone().requires_grad_() for x in leaves]
+            found = torch.autograd.grad(every_loss(*leaves)[position], leaves, allow_unused=True)
+            gradients.append([torch.zeros(()) if x is None else x.to(dtype) for x in found])
+        torch.testing.assert_close(*gradients, atol=1e-2 if dtype == torch.bfloat16 else 1e-3, rtol=1e-2)
+
+
+def test_scores_that_a_half_cannot_hold():
+    """256 and 257 are one number in bfloat16, and 300² is infinite in float16."""
+    for dtype, size in ((torch.bfloat16, 256.0), (torch.float16, 2048.0)):
+        query, docs = torch.ones(1, 2, dtype=dtype), torch.tensor([[[size, 1.0], [size, 0.0]]], dtype=dtype)
+        labels = torch.tensor([[1.0, 0.0]])
+        assert margin_mse(query, docs[:, 0], docs[:, 1:], labels) == 0
+        assert distill_kl(query, docs[:, 0], docs[:, 1:], labels).abs() < 1e-6
+    x = torch.full((1, 2), 300.0, dtype=torch.float16)
+    assert margin_mse(x, x, x[None] / 2, torch.tensor([[90_000.0, 0.0]])) == 0
 
 
 def test_a_nan_is_not_hidden():
@@ -509,6 +658,12 @@ IDS = torch.arange(2)
         (lambda: margin_mse(P, P, P, L), r"negatives must be \(B, M, D\)"),
         (lambda: distill_kl(P, P, N3, L, temperature=math.inf), "positive and finite, got inf"),
         (lambda: cosent(P, P, L), r"labels must be \(B,\) = \(2,\)"),
+        (lambda: contrastive_loss(P, P, L), r"labels must be \(B,\) = \(2,\)"),
+        (lambda: contrastive_loss(P, P, torch.tensor([1, 2])), r"lie in \[0, 1\], labels\[1\] is 2; 1 is a pair"),
+        (lambda: contrastive_loss(P, P, IDS, margin=0), "margin must be positive, got 0"),
+        (lambda: cosine_similarity_loss(P, P, torch.tensor([5.0, 1.0])), r"\[-1, 1\], labels\[0\] is 5; .*by cosent"),
+        (lambda: batch_hard_triplet_loss(P, L), r"labels must be \(B,\) = \(2,\), a class for each"),
+        (lambda: batch_hard_triplet_loss(P, IDS, margin=-1), "margin must be positive, got -1"),
         (lambda: cosent(P, P, IDS, temperature=-1), "temperature must be positive"),
         (lambda: matryoshka_loss(info_nce, []), "at least one size"),
         (lambda: matryoshka_loss(info_nce, [2, 0]), "all 1 or more"),
@@ -517,7 +672,10 @@ IDS = torch.arange(2)
         (lambda: matryoshka_loss(info_nce, [2])(query=P, positive=P), "give the embeddings by position"),
         (lambda: pointwise_loss(L, L), r"both be \(B,\), got \(2, 3\)"),
         (lambda: pointwise_loss(ones(2), ones(3)), r"got \(2,\) and \(3,\)"),
-        (lambda: pointwise_loss(ones(2), torch.tensor([0.0, 3.0])), r"lie in \[0, 1\], got 0 to 3; divide grades"),
+        (
+            lambda: pointwise_loss(ones(2), torch.tensor([0.0, 3.0])),
+            r"lie in \[0, 1\], labels\[1\] is 3; divide grades",
+        ),
         (lambda: pairwise_loss(ones(3), ones(3)), r"both be \(Q, N\), got \(3,\)"),
         (lambda: listwise_loss(L, ones(2, 2)), r"got \(2, 3\) and \(2, 2\)"),
         (lambda: lambda_loss(ones(0, 3), ones(0, 3)), "at least one score"),

@@ -7,12 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbook.metrics import evaluate, evaluate_ids, grades, number_qrels, ranked_ids, spearman
+from workbook.metrics import evaluate, evaluate_ids, grades, judged_only, number_qrels, ranked_ids, spearman
 from workbook.metrics import ranking as metrics
 
 JUDGED = {"a": 3, "b": 0, "c": 1, "d": 2, "e": 0, "f": 1, "g": 0}
 RUN = {"q": {"b": 6.0, "a": 5.0, "x": 4.0, "c": 3.0, "e": 2.0, "y": 1.0}}
 NAMES = ("ndcg@4", "recall@4", "precision@4", "mrr@4", "map", "ndcg", "recall")
+MORE = ("precision", "hit_rate@2", "hit_rate", "r_precision", "ndcg_exp@4", "ndcg_exp", "mrr")
 
 
 def test_by_hand():
@@ -72,15 +73,101 @@ def test_a_query_without_judgements_is_ignored():
 
 
 def test_empty_results_and_queries_without_relevant_passages_count_zero():
-    values = evaluate({"empty": {"a": 1}, "none": {"a": 0}, "bare": {}}, {"empty": {}, "none": {"a": 1.0}, "bare": {}})
+    qrels = {"empty": {"a": 1}, "none": {"a": 0}, "bare": {}}
+    with pytest.warns(
+        UserWarning, match=r"2 of 3 queries have no relevant passage and count as 0; over the other 1: ndcg"
+    ):
+        values = evaluate(qrels, {"empty": {}, "none": {"a": 1.0}, "bare": {}})
     assert set(values.values()) == {0.0}
+
+
+def test_queries_without_a_relevant_passage_are_counted_and_can_be_left_out():
+    qrels = {"q": {"a": 2}, "low": {"a": 1}, "none": {"a": 0}, "spam": {"a": -1}, "bare": {}}
+    run = {query: {"a": 1.0} for query in qrels}
+    for level, kept in ((1, ["q", "low"]), (2, ["q"]), (3, [])):
+        assert list(judged_only(qrels, level)) == kept
+        others = "recall 1.000" if kept else "none"
+        with pytest.warns(UserWarning, match=f"{5 - len(kept)} of 5 .* over the other {len(kept)}: {others}"):
+            assert evaluate(qrels, run, ["recall"], relevance_level=level) == {"recall": len(kept) / 5}
+        with pytest.warns(UserWarning, match=f"over the other {len(kept)}: {others}"):
+            evaluate_ids([[0]] * 5, [[0]] * 5, [[2], [1], [0], [-1], [0]], ["recall"], relevance_level=level)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert evaluate(judged_only(qrels), run, ["recall"]) == {"recall": 1.0}
+        assert evaluate(qrels, run, ["recall"], per_query=True)["recall"]["none"] == 0
+        assert evaluate({"q": {}}, run, ["recall"]) == {"recall": 0.0}  # of one query it is plain to see
+
+
+def test_more_metrics_by_hand():
+    run = {"q": {"b": 6.0, "a": 5.0, "x": 4.0, "c": 3.0, "e": 2.0, "y": 1.0}}
+    ideal = 7 + 3 / math.log2(3) + 1 / 2 + 1 / math.log2(5)
+    expected = {
+        "hit_rate@1": 0.0,
+        "hit_rate@2": 1.0,
+        "hit_rate": 1.0,
+        "r_precision": 2 / 4,  # four are relevant, and two of them among the first four
+        "ndcg_exp@4": (7 / math.log2(3) + 1 / math.log2(5)) / ideal,
+        "precision": 2 / 6,
+    }
+    assert evaluate({"q": JUDGED}, run, tuple(expected)) == pytest.approx(expected, abs=1e-12)
+    level_2 = {"recall": 1 / 2, "mrr": 1 / 2, "map": 1 / 4, "precision@4": 1 / 4, "r_precision": 1 / 2, "hit_rate@1": 0}
+    graded = evaluate({"q": JUDGED}, run, ["ndcg@4", *level_2], relevance_level=2)
+    assert graded.pop("ndcg@4") == evaluate({"q": JUDGED}, run, ["ndcg@4"])["ndcg@4"]  # which sees all grades
+    assert graded == pytest.approx(level_2)
+
+
+def test_without_a_depth_each_query_has_its_own():
+    qrels = {"short": {"a": 1, "b": 1}, "long": {"a": 1}, "empty": {"a": 1}}
+    run = {"short": {"a": 1.0}, "long": {p: 1.0 / i for i, p in enumerate("axyz", start=1)}, "empty": {}}
+    for others in ((), ("recall@1",), ("recall@100",)):  # what else is asked for changes nothing
+        values = evaluate(qrels, run, ("precision", "ndcg", *others), per_query=True)
+        assert values["precision"] == {"short": 1.0, "long": 0.25, "empty": 0.0}
+        assert values["ndcg"]["short"] == pytest.approx(1 / (1 + 1 / math.log2(3)))  # the ideal has both
+    ids = evaluate_ids([[0, -1, -1], [0, 7, 8], [-1, -1, -1]], [[0], [0], [0]], metrics=["precision"], per_query=True)
+    assert ids["precision"].tolist() == [1, 1 / 3, 0]
+
+
+@pytest.mark.parametrize(
+    ("qrels", "run", "message"),
+    [
+        (
+            {"q": {7: 1}},
+            {"q": {"7": 1.0}},
+            r"passage ids must be of one type, got int in qrels and str in the run; .* str",
+        ),
+        ({"q": {"7": 1}}, {"q": {7: 1.0}}, "passage ids must be of one type, got str in qrels and int in the run"),
+        ({"q": {"7": 1}}, {"q": {"x": 2.0, 7: 1.0}}, "passage ids must be of one type"),
+        ({"q": {"7": 1, 8: 1}}, {"q": {"7": 1.0}}, "got int and str in qrels and str in the run"),
+        ({"q": {"7": 1}}, {"q": {np.int64(7): 1.0}}, "got str in qrels and int in the run"),
+        ({"q": {b"7": 1}}, {"q": {"7": 1.0}}, "got bytes in qrels"),
+        ({1: {"7": 1}}, {"1": {"7": 1.0}}, "query ids must be of one type, got int in qrels and str in the run"),
+        ({"q": {"7": "1"}}, {"q": {"7": 1.0}}, "the grade of passage '7' is '1'; a grade is a number"),
+        ({"q": {"7": None}}, {"q": {"7": 1.0}}, "the grade of passage '7' is None"),
+        ({"q": {"7": math.nan}}, {"q": {"7": 1.0}}, "a grade of query 'q' is NaN"),
+        ({"q": {"7": 1}}, {"q": {"7": "1.0"}}, "the scores of query 'q' must be numbers"),
+        ({"q": {"7": 1}}, {"q": {"7": 1.0, "8": None}}, "the scores of query 'q' must be numbers"),
+        ({"q": ["7"]}, {"q": {"7": 1.0}}, "qrels must be query id -> passage id -> grade, got list in it"),
+        ({"q": {"7": 1}}, {"q": ["7"]}, "run must be query id -> passage id -> score, got list in it"),
+        ({"q": {"7": 1}}, [{"7": 1.0}], "run must be query id -> passage id -> score, got list in it"),
+    ],
+)
+def test_what_would_be_compared_by_mistake_is_refused(qrels, run, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(qrels, run)
+
+
+def test_numbers_of_every_kind_are_numbers():
+    qrels = {np.str_("q"): {np.str_("a"): True, "b": np.int8(2), "c": np.float32(0), "d": np.bool_(True)}}
+    run = {"q": {"a": np.float32(3), "b": 2, "c": True, "d": np.float64(0.5)}}
+    assert evaluate(qrels, run, ["recall", "mrr"]) == {"recall": 1.0, "mrr": 1.0}
+    assert evaluate({1: {7: 1}}, {np.int64(1): {np.int32(7): 1.0}}, ["recall"]) == {"recall": 1.0}
 
 
 def test_unknown_passages_and_a_k_larger_than_the_run():
     assert evaluate({"q": {"a": 1}}, {"q": {"never seen": 2.0, "a": 1.0}}, ("recall@1000",)) == {"recall@1000": 1.0}
 
 
-@pytest.mark.parametrize("name", ["ndgc@10", "recall@0", "recall@", "", "map@-1"])
+@pytest.mark.parametrize("name", ["ndgc@10", "recall@0", "recall@", "", "map@-1", "set_F", "r_precision@5", "f1", 5])
 def test_an_unknown_metric_is_refused(name):
     with pytest.raises(ValueError, match="unknown metric"):
         evaluate({"q": {"a": 1}}, RUN, (name,))
@@ -99,7 +186,7 @@ judgements = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(-1, 3), ma
 
 @given(scores, judgements)
 def test_between_zero_and_one_whatever_comes(found, judged):
-    for value in evaluate({"q": judged}, {"q": found}, NAMES).values():
+    for value in evaluate({"q": judged}, {"q": found}, (*NAMES, *MORE)).values():
         assert 0 <= value <= 1 + 1e-12
 
 
@@ -196,6 +283,11 @@ def test_ids_that_do_not_fit_are_named(ids, relevant, grade, message):
         evaluate_ids(ids, relevant, grade)
 
 
+def test_a_relevance_level_below_1_is_refused():
+    with pytest.raises(ValueError, match="relevance_level must be at least 1, got 0"):
+        evaluate({"q": {"a": 1}}, RUN, relevance_level=0)
+
+
 def test_ids_refuse_an_unknown_metric():
     with pytest.raises(ValueError, match="unknown metric"):
         evaluate_ids([[1]], [[1]], metrics=("ndgc",))
@@ -219,9 +311,10 @@ PASSAGES = "abcdefgh"
 def test_ids_equal_the_dictionaries(rankings, judged, k):
     qrels = {f"q{i}": judged[i] for i in range(len(rankings))}
     run = {f"q{i}": {PASSAGES[p]: float(-rank) for rank, p in enumerate(r[:k])} for i, r in enumerate(rankings)}
-    ours = evaluate_ids([r[:k] for r in rankings], *number_qrels(qrels, run, PASSAGES), NAMES, per_query=True)
-    expected = evaluate(qrels, run, NAMES, per_query=True)
-    assert {name: dict(zip(qrels, x.tolist(), strict=True)) for name, x in ours.items()} == expected
+    ours = evaluate_ids([r[:k] for r in rankings], *number_qrels(qrels, run, PASSAGES), (*NAMES, *MORE), per_query=True)
+    expected = evaluate(qrels, run, (*NAMES, *MORE), per_query=True)
+    for name, x in ours.items():
+        assert dict(zip(qrels, x.tolist(), strict=True)) == pytest.approx(expected[name], abs=1e-12)
 
 
 @given(ranked, st.data())

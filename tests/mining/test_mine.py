@@ -127,6 +127,18 @@ def test_labeled_pairs_hold_each_positive_and_each_negative():
     ]
 
 
+def test_vectors_in_half_precision_are_compared_in_float32():
+    class Half(Angles):  # in float16 the cosines of 0.1 and of 0.2 degrees are both 1
+        def encode_query(self, texts):
+            return super().encode_query(texts).astype(np.float16)
+
+        encode_document = encode_query
+
+    mined = mine(corpus={"p": "45", "a": "0.4", "b": "0.2", "c": "0.1"}, source=Half(), num_negatives=3)
+    assert ids(mined) == ["c", "b", "a"]
+    assert len(set(mined.negatives["q"].values())) == 3
+
+
 # --- what is right is never a negative ------------------------------------------------------------
 
 

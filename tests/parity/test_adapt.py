@@ -8,7 +8,7 @@ from tests.encoder.test_text_encoder import TOKENIZER
 from tests.train.test_fit import PAIRS
 from workbook.adapt.lora import add_lora, lora_state
 from workbook.encoder import TextEncoder, load
-from workbook.encoder.saving import HuggingFaceBackbone
+from workbook.encoder.hugging_face import HuggingFaceBackbone
 from workbook.train import bucketed_batches, fit
 
 pytestmark = [pytest.mark.parity, pytest.mark.slow]

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from workbook.export import export_onnx
-from workbook.zoo.families import FAMILIES, MINILM, load, minilm_from_wheel
+from workbook.zoo.families import FAMILIES, MINILM, load_pretrained, minilm_from_wheel
 
 pytestmark = [pytest.mark.parity, pytest.mark.slow]
 pytest.importorskip("onnxruntime")
@@ -22,7 +22,7 @@ PAIRS = 200
 def encoder():
     if (folder := minilm_from_wheel()) is None:
         pytest.skip("the extra `offline` is not installed")
-    return load(folder, family=FAMILIES[MINILM])
+    return load_pretrained(folder, family=FAMILIES[MINILM])
 
 
 @pytest.fixture(scope="module")

@@ -36,6 +36,15 @@ def test_rrf(seed, count):
         assert rrf(runs, k=k) == fused(runs, norm=None, method="rrf", params={"k": k})
 
 
+def test_weighted_rrf_is_ranx_with_runs_repeated():
+    """ranx has no weights for it: a run of weight 3 is given to it three times."""
+    runs, weights = several_runs(7, 3), (3, 1, 2)
+    repeated = [run for run, weight in zip(runs, weights, strict=True) for _ in range(weight)]
+    theirs = fused(repeated, norm=None, method="rrf", params={"k": 60})
+    for query, scores in rrf(runs, weights=weights).items():
+        assert scores == pytest.approx(theirs[query], rel=0, abs=1e-15)
+
+
 @pytest.mark.parametrize(("seed", "count"), [(3, 2), (4, 3)])
 def test_score_fusion(seed, count):
     runs, weights = several_runs(seed, count), [1.0, 0.3, 2.5][:count]

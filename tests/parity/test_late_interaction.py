@@ -138,7 +138,8 @@ TEXTS = ["the cat, sat on the mat.", "diabetic patients need insulin", "a dog: r
 
 
 @pytest.mark.parametrize("query_expansion", [True, False])
-def test_a_saved_encoder_is_sentence_transformers_multi_vector_encoder(tmp_path, query_expansion):
+@pytest.mark.parametrize("prefixes", [("[Q]", "[D]"), ("", ""), ("[Q]", ""), ("[unused0]", "[unused0]")])
+def test_a_saved_encoder_is_sentence_transformers_multi_vector_encoder(tmp_path, query_expansion, prefixes):
     import transformers
     from sentence_transformers import MultiVectorEncoder
 
@@ -146,9 +147,9 @@ def test_a_saved_encoder_is_sentence_transformers_multi_vector_encoder(tmp_path,
     tokenizer = train_tokenizer(TEXTS * 3, 200)
     torch.manual_seed(0)
     backbone = TransformerEncoder(tokenizer.get_vocab_size(), 32, 2, 2, max_length=64)
-    ours = ColbertEncoder(
-        tokenizer, backbone, 16, query_length=12, document_length=20, query_expansion=query_expansion
-    ).eval()
+    sides = dict(zip(("query_prefix", "document_prefix"), prefixes, strict=True))
+    lengths = {"query_length": 12, "document_length": 20}
+    ours = ColbertEncoder(tokenizer, backbone, 16, **lengths, query_expansion=query_expansion, **sides).eval()
     with torch.no_grad():
         ours.projection.weight.mul_(10)
         backbone.embeddings.word.weight.mul_(20)  # so that tokens differ

@@ -18,7 +18,7 @@ from workbook.adapt.lora import (
     trained_parameters,
 )
 from workbook.encoder import TextEncoder
-from workbook.encoder.saving import HuggingFaceBackbone
+from workbook.encoder.hugging_face import HuggingFaceBackbone
 
 pytestmark = pytest.mark.parity
 

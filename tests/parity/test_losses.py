@@ -1,12 +1,16 @@
 """Our losses are sentence-transformers' losses, gradients too, in float64."""
 
+import contextlib
 import functools
 
 import pytest
 import torch
 
 from workbook.losses import (
+    batch_hard_triplet_loss,
+    contrastive_loss,
     cosent,
+    cosine_similarity_loss,
     distill_kl,
     gist_loss,
     info_nce,
@@ -81,6 +85,47 @@ def test_triplet_loss(margin):
         [query, positive, negatives[:, 0]], None
     )
     assert torch.allclose(loss, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("margin", [0.5, 5.0])
+@pytest.mark.parametrize("classes", [2, 4, 8])  # of nine texts: the last leaves seven without a fellow
+def test_batch_hard_triplet_loss(margin, classes):
+    from sentence_transformers.sentence_transformer.losses import BatchHardTripletLoss
+
+    x = torch.randn(9, 4, generator=torch.Generator().manual_seed(classes), dtype=torch.float64).requires_grad_()
+    labels = torch.arange(9) * 7 % classes
+    distance = lambda x: torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")  # noqa: E731
+    # The peer's own distance subtracts large squares, and rounds 0 on the diagonal.
+    peer = BatchHardTripletLoss(None, distance_metric=distance, margin=margin)
+    assert_equal(batch_hard_triplet_loss(x, labels, margin), peer.compute_loss_from_embeddings([x], labels), [x])
+    whole = BatchHardTripletLoss(None, margin=margin).compute_loss_from_embeddings([x], labels)
+    assert torch.allclose(batch_hard_triplet_loss(x, labels, margin), whole, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("margin", [0.2, 0.5, 1.5])
+@pytest.mark.parametrize("labels", [[1, 0, 0, 1, 0, 1, 1], [0.0, 0.25, 0.5, 0.75, 1.0, 0.1, 0.9]])
+def test_contrastive_and_cosine_similarity(margin, labels):
+    from sentence_transformers.sentence_transformer.losses import ContrastiveLoss, CosineSimilarityLoss
+
+    a, b, _ = embeddings(7, 0)
+    inputs, labels = [a, b], torch.tensor(labels)
+    with pytest.warns(UserWarning, match="binary") if labels.is_floating_point() else contextlib.nullcontext():
+        expected = ContrastiveLoss(None, margin=margin).compute_loss_from_embeddings(inputs, labels)
+    assert_equal(contrastive_loss(a, b, labels, margin), expected, inputs, atol=1e-8)  # its labels are float32
+    expected = CosineSimilarityLoss(None).compute_loss_from_embeddings(inputs, labels)
+    assert_equal(cosine_similarity_loss(a, b, labels), expected, inputs)
+
+
+def test_an_excluded_passage_is_the_peers_with_an_ever_lower_score():
+    """The peer's own answer to -inf is NaN."""
+    from sentence_transformers.sentence_transformer.losses import DistillKLDivLoss
+
+    inputs = embeddings(5, 3)
+    labels = torch.randn(5, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    labels[:, 2] = -1e6
+    expected = DistillKLDivLoss(None).compute_loss_from_embeddings(columns_of(*inputs), labels)
+    labels[:, 2] = float("-inf")
+    assert_equal(distill_kl(*inputs, labels), expected, inputs)
 
 
 def test_nt_xent_is_cross_entropy_over_the_other_views():

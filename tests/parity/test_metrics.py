@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from workbook.metrics import evaluate, evaluate_ids, number_qrels, ranked_ids, spearman
+from workbook.metrics import (
+    evaluate,
+    evaluate_ids,
+    number_qrels,
+    ranked_ids,
+    read_trec_run,
+    spearman,
+    write_trec_qrels,
+    write_trec_run,
+)
 
 pytestmark = pytest.mark.parity
 
@@ -15,7 +24,16 @@ TREC = {
     "ndcg": "ndcg",
     "map@10": "map_cut_10",
 }
-RANX = {"ndcg@10": "ndcg@10", "recall@5": "recall@5", "precision@5": "precision@5", "map": "map", "mrr@10": "mrr@10"}
+RANX = {
+    "hit_rate@5": "hit_rate@5",
+    "r_precision": "r-precision",
+    "ndcg_exp@10": "ndcg_burges@10",
+    "ndcg@10": "ndcg@10",
+    "recall@5": "recall@5",
+    "precision@5": "precision@5",
+    "map": "map",
+    "mrr@10": "mrr@10",
+}
 
 
 def random_test(seed: int, ties: bool):
@@ -60,6 +78,54 @@ def test_ids_equal_to_trec_eval(ties):
     theirs = pytrec_eval.RelevanceEvaluator(qrels, measures).evaluate(run)
     for name, trec_name in {**TREC, "mrr": "recip_rank"}.items():
         assert ours[name] == pytest.approx([theirs[query][trec_name] for query in run], abs=1e-9), name
+
+
+SETS = {
+    "precision": "set_P",
+    "recall": "set_recall",
+    "r_precision": "Rprec",
+    "hit_rate@1": "success_1",
+    "hit_rate@5": "success_5",
+}
+
+
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_levels_sets_and_success_equal_to_trec_eval(level):
+    import pytrec_eval
+
+    qrels, run = random_test(5, ties=True)
+    names = {**TREC, **SETS, "mrr": "recip_rank"}
+    measures = {"ndcg_cut.10", "recall.5", "P.5", "map", "ndcg", "map_cut.10", "recip_rank", "success.1,5", "Rprec"}
+    evaluator = pytrec_eval.RelevanceEvaluator(qrels, measures | {"set_P", "set_recall"}, relevance_level=level)
+    theirs = evaluator.evaluate(run)
+    ours = evaluate(qrels, run, tuple(names), per_query=True, relevance_level=level)
+    for name, trec_name in names.items():
+        for query in qrels:
+            assert ours[name][query] == pytest.approx(theirs[query][trec_name], abs=1e-9), (name, query)
+
+
+def test_queries_without_a_relevant_passage_count_0_as_in_trec_eval():
+    import pytrec_eval
+
+    qrels = {"q": {"a": 1, "b": 1}, "none": {"a": 0}}
+    run = {"q": {"b": 1.0}, "none": {"a": 1.0, "b": 0.5}}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, {"ndcg", "map", "Rprec", "set_P"}).evaluate(run)
+    ours = evaluate(qrels, run, ("ndcg", "map", "r_precision", "precision"), per_query=True)
+    for name, trec_name in {"ndcg": "ndcg", "map": "map", "r_precision": "Rprec", "precision": "set_P"}.items():
+        for query in qrels:
+            assert ours[name][query] == pytest.approx(theirs[query][trec_name], abs=1e-9), (name, query)
+
+
+def test_files_are_read_by_trec_eval_and_its_files_here(tmp_path):
+    import pytrec_eval
+
+    qrels, run = random_test(6, ties=True)
+    write_trec_run(run, tmp_path / "run.txt", "mine")
+    write_trec_qrels(qrels, tmp_path / "qrels.txt")
+    with (tmp_path / "run.txt").open() as written:
+        assert pytrec_eval.parse_run(written) == run == read_trec_run(tmp_path / "run.txt")
+    with (tmp_path / "qrels.txt").open() as written:
+        assert pytrec_eval.parse_qrel(written) == qrels
 
 
 def test_scores_that_differ_only_in_float64_are_ties_as_in_trec_eval():

@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers.small import SHARD_ROWS, STAGES, collection, contents
 from workbook import pipeline
-from workbook.encoder.saving import load
+from workbook.encoder import load
 from workbook.pipeline import data_stage
 from workbook.pipeline.manifests import again
 from workbook.pipeline.search_stage import query_vectors

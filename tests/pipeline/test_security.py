@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
-from workbook.encoder import saving as checkpoint
+from workbook.encoder import StaticEncoder, TextEncoder, stated_settings, train_tokenizer
 from workbook.index import FlatIndex, load_index, save_index
 from workbook.index.inverted import InvertedIndex
 from workbook.train import resume
@@ -134,7 +133,7 @@ def test_the_watch_sees_what_leaves_the_folder(tmp_path):
 
 def an_encoder(folder: Path) -> Path:
     tokenizer = train_tokenizer(["some words to cut into pieces"], 60)
-    checkpoint.save(TextEncoder(tokenizer, StaticEncoder(tokenizer.get_vocab_size(), 8)), folder)
+    TextEncoder(tokenizer, StaticEncoder(tokenizer.get_vocab_size(), 8)).save(folder)
     return folder / "model.safetensors"
 
 
@@ -171,7 +170,7 @@ HARMFUL = {
 
 
 @pytest.mark.parametrize("what", HARMFUL)
-@pytest.mark.parametrize(("make", "read"), [(an_encoder, checkpoint.load), (an_index, load_index)])
+@pytest.mark.parametrize(("make", "read"), [(an_encoder, TextEncoder.load), (an_index, load_index)])
 def test_harmful_weights_are_refused(tmp_path, make, read, what):
     path = make(tmp_path / "in")
     read(tmp_path / "in")
@@ -195,7 +194,7 @@ def test_a_model_names_no_file_outside_its_folder(tmp_path):
     modules[1]["path"] = "../secret"
     (tmp_path / "in/modules.json").write_text(json.dumps(modules))
     with pytest.raises(ValueError, match="would lead out of"):
-        checkpoint.stated_settings(tmp_path / "in")
+        stated_settings(tmp_path / "in")
 
 
 def test_a_checkpoint_names_no_file_outside_its_folder(tmp_path):

@@ -18,7 +18,7 @@ from workbook.metrics.significance import Interval, bootstrap_ci, paired_permuta
 from workbook.pooling import cls_pool, last_token_pool, mean_pool
 from workbook.pretraining.pairs import span_pairs
 from workbook.recipes import families as recipes
-from workbook.recipes.families import RECIPES, Stage, distilled, within_source
+from workbook.recipes.families import RECIPES, TrainingStage, distilled, within_source
 from workbook.recipes.run import build, mine_negatives, run_recipe
 from workbook.recipes.sources import Sources, sources
 from workbook.similarity import normalize
@@ -305,7 +305,7 @@ def test_the_order_of_the_stages_is_data_and_matters():
     assert not torch.allclose(weights(a), weights(b))
 
 
-STAGE = Stage("one", "contrastive", "weak", 1.0, 8, 1e-3, "")
+STAGE = TrainingStage("one", "contrastive", "weak", 1.0, 8, 1e-3, "")
 
 
 @pytest.mark.parametrize(

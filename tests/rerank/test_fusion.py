@@ -30,6 +30,13 @@ def test_rrf_by_hand():
     assert list(fused["q"]) == ["b", "a", "d", "c"]
 
 
+def test_a_run_with_more_weight_counts_as_if_it_stood_there_more_often():
+    assert rrf([BM25, DENSE], weights=[1, 2])["q"] == pytest.approx(rrf([BM25, DENSE, DENSE])["q"])
+    assert list(rrf([BM25, DENSE], weights=[1, 0.1])["q"]) == ["a", "b", "c", "d"]
+    assert rrf([BM25, DENSE], weights=[0, 1])["q"] == rrf([DENSE])["q"] | {"c": 0.0}
+    assert rrf([BM25, DENSE], weights=[1, 1]) == rrf([BM25, DENSE])
+
+
 def test_k_says_what_the_first_rank_is_worth():
     assert rrf([BM25], k=0)["q"] == {"a": 1.0, "b": 1 / 2, "c": 1 / 3}
     first, second, _ = rrf([BM25], k=10**6)["q"].values()
@@ -132,6 +139,8 @@ def test_hybrid_scores_by_hand_in_every_kind_of_number():
         (lambda: rrf([{"q": {"a": float("nan")}}]), "score of passage 'a' is nan"),
         (lambda: score_fusion([{"q": {"a": float("inf")}}]), "score of passage 'a' is inf"),
         (lambda: score_fusion([]), "at least one run, got none"),
+        (lambda: rrf([BM25, DENSE], weights=[1]), "2 finite numbers, one for each run"),
+        (lambda: rrf([BM25], weights=[float("nan")]), "1 finite numbers, one for each run"),
         (lambda: score_fusion([BM25], weights=[1, 2]), "1 finite numbers, one for each run"),
         (lambda: score_fusion([BM25], norm="max"), "norm must be one of min-max, z-score or None, got 'max'"),
         (lambda: score_fusion([BM25], missing="mean"), 'missing must be "zero" or "lowest"'),

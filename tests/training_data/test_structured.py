@@ -153,7 +153,7 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real collections are not at hand")
-def test_real_abstracts_give_as_many_pairs_in_small_letters_and_texts_without_stops_are_counted():
+def test_real_abstracts_give_as_many_pairs_in_lower_case_and_texts_without_stops_are_counted():
     def texts(name):
         lines = (SHARED / name / "corpus.jsonl").read_text("utf-8").splitlines()
         return [text for line in lines if (text := json.loads(line)["text"])]

@@ -12,8 +12,9 @@ from tests.llm.test_llm import server  # noqa: F401
 from workbook.encoder import train_tokenizer
 from workbook.llm.http import LLMError
 from workbook.support.files import write_json
+from workbook.zoo import OpenAIEmbeddings
 from workbook.zoo import families as zoo
-from workbook.zoo.families import FAMILIES, INSTRUCT, Family, OpenAIEmbeddings, family_of, load, minilm_from_wheel
+from workbook.zoo.families import FAMILIES, INSTRUCT, Family, family_of, load_pretrained, minilm_from_wheel
 
 TEXTS = ["sort a list of numbers", "open a SOCKET", "the mean of an array, and much more than that", "a", "word " * 60]
 TOKENIZER = train_tokenizer([*TEXTS, "query: passage: search_query search_document Instruct Query"] * 3, vocab_size=150)
@@ -94,7 +95,7 @@ def make(folder, kind="Bert", pooling="mean", normalize=True, prompts=None, modu
 def silently(*args, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        return load(*args, **options)
+        return load_pretrained(*args, **options)
 
 
 @pytest.mark.slow
@@ -144,11 +145,11 @@ def test_a_model_is_found_in_the_hubs_cache_and_nothing_is_fetched(tmp_path):
     (repository / "refs" / "main").write_text("0123abcd")
     script = """
 import warnings; warnings.simplefilter("error", UserWarning)
-from workbook.zoo import load
+from workbook.zoo import load_pretrained
 for name in ("e5-small-v2", "intfloat/e5-small-v2"):
-    encoder = load(name)
+    encoder = load_pretrained(name)
     print(encoder.query_prompt, encoder.document_prompt, encoder.max_length, encoder.encode_query(["a"]).shape)
-try: load("e5-base-v2")
+try: load_pretrained("e5-base-v2")
 except FileNotFoundError as error: print(error)
 """
     dead = "http://127.0.0.1:9"
@@ -175,16 +176,16 @@ def test_a_wrong_habit_is_warned_about_with_both_values(tmp_path):
         ({"pooling": lambda hidden, mask: hidden[:, 0]}, "pooling is 'a function of your own'"),
     ):
         with pytest.warns(UserWarning, match="its authors state") as caught:
-            load(e5, **options)
+            load_pretrained(e5, **options)
         assert len(caught) == 1
         assert says in str(caught[0].message)
         assert caught[0].filename == __file__
     with pytest.warns(UserWarning, match=r"pooling is 'cls'.*; query_prompt is 'q: '"):
-        load(e5, pooling="cls", query_prompt="q: ")
+        load_pretrained(e5, pooling="cls", query_prompt="q: ")
     # what the folder itself states, and a family that is named
     bge = make(tmp_path / "copy", pooling="mean", normalize=False, prompts={"query": "search: "})
     with pytest.warns(UserWarning, match="its authors state") as caught:
-        encoder = load(bge, family=FAMILIES["bge-base-en-v1.5"])
+        encoder = load_pretrained(bge, family=FAMILIES["bge-base-en-v1.5"])
     for says in ("pooling is 'mean', its authors state 'cls'", "normalize is False", "query_prompt is 'search: '"):
         assert says in str(caught[0].message)
     assert encoder.query_prompt == "search: "  # warned, not changed
@@ -198,7 +199,7 @@ def test_a_folder_without_modules_gets_its_familys_habits(tmp_path):
     assert encoder.query_prompt == zoo.BGE
     assert encoder.max_length == 20
     with pytest.raises(ValueError, match="says which pooling"):
-        load(make(tmp_path / "unknown", modules=False))
+        load_pretrained(make(tmp_path / "unknown", modules=False))
 
 
 def test_any_instruction_will_do_where_one_is_expected(tmp_path):
@@ -206,15 +207,15 @@ def test_any_instruction_will_do_where_one_is_expected(tmp_path):
     assert silently(folder, task="Find the cause").query_prompt == "Instruct: Find the cause\nQuery: "
     silently(folder, query_prompt=INSTRUCT.format(task="Find\nit"))
     with pytest.warns(UserWarning, match="query_prompt is 'query: '"):
-        load(folder, query_prompt="query: ")
+        load_pretrained(folder, query_prompt="query: ")
 
 
 def test_a_backbone_needs_a_pooling_and_training(tmp_path):
     folder = make(tmp_path / "scibert", modules=False)
     with pytest.raises(ValueError, match=r"scibert_scivocab_uncased is a backbone: .*give one"):
-        load(folder)
+        load_pretrained(folder)
     with pytest.warns(UserWarning, match="it was not trained to embed; train it first"):
-        load(folder, pooling="mean", max_length=20)
+        load_pretrained(folder, pooling="mean", max_length=20)
 
 
 def test_what_cannot_be_loaded_is_refused_with_a_reason(tmp_path):
@@ -222,20 +223,20 @@ def test_what_cannot_be_loaded_is_refused_with_a_reason(tmp_path):
     config = json.loads((folder / "config.json").read_text())
     write_json(folder / "config.json", {**config, "auto_map": {"AutoModel": "owner/repo--modeling_bert.JinaBertModel"}})
     with pytest.raises(ValueError, match="needs JinaBertModel, code of its authors"):
-        load(folder)
+        load_pretrained(folder)
     write_json(folder / "config.json", {**config, "model_type": "new_kind"})
     with pytest.raises(ValueError, match="has the architecture 'new_kind', which transformers"):
-        load(folder)
+        load_pretrained(folder)
     write_json(folder / "config.json", config)
     silently(folder)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(FileNotFoundError, match=r"holds no \*.safetensors; weights in a pickle"):
-        load(folder)
+        load_pretrained(folder)
     (folder / "config.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"holds no config\.json"):
-        load(folder)
+        load_pretrained(folder)
     with pytest.raises(FileNotFoundError, match="neither a folder nor in the hub's cache"):
-        load("nobody/nothing-at-all")
+        load_pretrained("nobody/nothing-at-all")
 
 
 # --- the wheel ------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ class LoRALinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., D_in) -> (..., D_out)."""
-        y = self.base(x)
+        y: Tensor = self.base(x)
         seen = F.dropout(x, self.dropout, self.training)
         update = F.linear(F.linear(seen, self.lora_A), self.lora_B)  # (..., D_out), through r numbers
         return y + update * (self.alpha / self.r)

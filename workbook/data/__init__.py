@@ -29,28 +29,16 @@ NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)*")  # what looks like the name of a co
 
 @overload
 def load(  # type: ignore[overload-overlap]
-    name_or_path: Literal["stsbenchmark", "sts-b"],
-    download: bool | None = None,
-    strict: bool = False,
-    store: None = None,
+    name_or_path: Literal["stsbenchmark", "sts-b"], download: bool | None = ..., strict: bool = ...
 ) -> "SimilaritySet": ...
-
-
 @overload
 def load(  # type: ignore[overload-overlap]
-    name_or_path: Literal["msmarco-triples", "msmarco-hard-negatives"],
-    download: bool | None = None,
-    strict: bool = False,
-    store: None = None,
+    name_or_path: Literal["msmarco-triples", "msmarco-hard-negatives"], download: bool | None = ..., strict: bool = ...
 ) -> "Streamed": ...
-
-
 @overload
 def load(
-    name_or_path: str | Path, download: bool | None = None, strict: bool = False, store: str | Path | None = None
+    name_or_path: str | Path, download: bool | None = ..., strict: bool = ..., store: str | Path | None = ...
 ) -> Collection: ...
-
-
 def load(
     name_or_path: str | Path, download: bool | None = None, strict: bool = False, store: str | Path | None = None
 ) -> Any:

@@ -143,7 +143,7 @@ def card(
         from workbook.zoo import families as zoo
 
         if folder := zoo.minilm_from_wheel():
-            encoder = zoo.load(str(folder))
+            encoder = zoo.load_pretrained(str(folder))
             measure("MiniLM", dense_search(encoder, collection.corpus, asked))
     return figures
 

@@ -4,24 +4,12 @@ Taught in 01, 02, 06 and 07.
 """
 
 from workbook.encoder.dual import DualEncoder
-from workbook.encoder.model_folder import load_model, save_model
-from workbook.encoder.saving import (
-    HuggingFaceBackbone,
-    find_model,
-    from_pretrained,
-    save,
-    stated_settings,
-    tokenizer_config,
-)
-from workbook.encoder.text_encoder import (
-    StaticEncoder,
-    TextEncoder,
-    check_texts,
-    evaluating,
-    load,
-    pad_id_of,
-    train_tokenizer,
-)
+from workbook.encoder.hugging_face import HuggingFaceBackbone, find_model, stated_settings
+from workbook.encoder.layers import Dense, Normalize
+from workbook.encoder.saving import load_model, save_model, tokenizer_config
+from workbook.encoder.static import StaticEncoder
+from workbook.encoder.text_encoder import TextEncoder, evaluating
+from workbook.encoder.tokenizer import check_texts, pad_id_of, rectangle, train_tokenizer
 from workbook.encoder.transformer import (
     Attention,
     Embeddings,
@@ -38,9 +26,11 @@ from workbook.encoder.transformer import (
 from workbook.encoder.wordpiece import WordByWord, splits_at_blanks
 
 __all__ = [
-    "Attention", "DualEncoder", "Embeddings", "EncoderBlock", "HuggingFaceBackbone", "StaticEncoder", "TextEncoder",
-    "TransformerEncoder", "WordByWord", "attention", "attention_mask", "attention_weights", "bert_config",
-    "bert_name", "check_texts", "evaluating", "find_model", "from_pretrained", "load", "load_model", "pad_id_of",
-    "save", "save_model", "split_heads", "splits_at_blanks", "stated_settings", "token_positions",
-    "tokenizer_config", "train_tokenizer",
+    "Attention", "Dense", "DualEncoder", "Embeddings", "EncoderBlock", "HuggingFaceBackbone", "Normalize",
+    "StaticEncoder", "TextEncoder", "TransformerEncoder", "WordByWord", "attention", "attention_mask",
+    "attention_weights", "bert_config", "bert_name", "check_texts", "evaluating", "find_model", "from_pretrained",
+    "load", "load_model", "pad_id_of", "rectangle", "save", "save_model", "split_heads", "splits_at_blanks",
+    "stated_settings", "token_positions", "tokenizer_config", "train_tokenizer",
 ]  # fmt: skip
+
+load, save, from_pretrained = TextEncoder.load, TextEncoder.save, TextEncoder.from_pretrained

@@ -19,11 +19,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from workbook.encoder.text_encoder import TextEncoder, load
+from workbook.encoder.saving import SETTINGS_FILE
+from workbook.encoder.text_encoder import TextEncoder
 from workbook.support.files import replace_folder, write_json
 
 TOWERS = ("query", "document")
-OURS, ONE = "towers.json", "workbook.json"  # what marks a saved pair, and a saved TextEncoder
+PAIR_FILE = "towers.json"  # marks a saved pair, as SETTINGS_FILE marks a saved TextEncoder
 
 
 class DualEncoder(nn.Module):
@@ -47,7 +48,7 @@ class DualEncoder(nn.Module):
         super().__init__()
         self.query_encoder = query_encoder
         self.document_encoder = query_encoder if document_encoder is None else document_encoder
-        sizes = [int(tower.backbone.hidden_size) for tower in (self.query_encoder, self.document_encoder)]  # type: ignore[arg-type]
+        sizes = [tower.embedding_size for tower in (self.query_encoder, self.document_encoder)]
         if sizes[0] != sizes[1]:
             raise ValueError(
                 f"both towers must embed into the same number of dimensions, got {sizes[0]} for queries and {sizes[1]} "
@@ -87,7 +88,7 @@ class DualEncoder(nn.Module):
                 back as two copies.
         """
         _refuse_half_shared(self.query_encoder, self.document_encoder)
-        with replace_folder(folder, OURS, ONE) as new:
+        with replace_folder(folder, PAIR_FILE, SETTINGS_FILE) as new:
             if self.is_shared:
                 self.query_encoder.save(new)
             else:
@@ -96,7 +97,7 @@ class DualEncoder(nn.Module):
     def _write_pair(self, folder: Path) -> None:
         for name, tower in zip(TOWERS, (self.query_encoder, self.document_encoder), strict=True):
             tower.save(folder / name)
-        write_json(folder / OURS, {"towers": TOWERS})
+        write_json(folder / PAIR_FILE, {"towers": TOWERS})
         if all((folder / name / "modules.json").exists() for name in TOWERS):
             self._write_router(folder)
 
@@ -127,9 +128,9 @@ class DualEncoder(nn.Module):
             ValueError: a file in it is damaged.
         """
         folder = Path(folder)
-        if not (folder / OURS).exists():
-            return cls(load(folder)).eval()
-        return cls(*(load(folder / name) for name in TOWERS)).eval()
+        if not (folder / PAIR_FILE).exists():
+            return cls(TextEncoder.load(folder)).eval()
+        return cls(*(TextEncoder.load(folder / name) for name in TOWERS)).eval()
 
 
 def _refuse_half_shared(a: TextEncoder, b: TextEncoder) -> None:

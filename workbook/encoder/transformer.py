@@ -7,6 +7,7 @@ so weights of any BERT model fit in; with `causal=True` the same blocks read fro
 Taught in 01.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -105,7 +106,7 @@ def attention_weights(query: Tensor, key: Tensor, allowed: Tensor | None = None)
 
     Source: Vaswani et al. 2017.
     """
-    attn_scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
+    attn_scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])  # (..., T, T)
     if allowed is not None:
         attn_scores = attn_scores.masked_fill(~allowed, float("-inf"))
     return attn_scores.softmax(dim=-1)
@@ -422,15 +423,16 @@ def take_weights(module: nn.Module, weights: Mapping[str, Tensor], names: Mappin
     shapes = {theirs: module.get_parameter(ours).shape for ours, theirs in names.items()}
     missing = [name for name, shape in shapes.items() if name not in weights or weights[name].shape != shape]
     if missing:
-        raise ValueError(
-            f"missing or of another shape: {listed(missing)}; not expected: {listed(weights.keys() - shapes)}"
-        )
+        raise ValueError(misfit(missing, weights.keys() - shapes))
     for ours, theirs in names.items():
         module.get_parameter(ours).copy_(weights[theirs])
 
 
-def listed(names: Iterable[str], most: int = 8) -> str:
-    """Names for an error message: the first of them, and how many more there are."""
-    names = sorted(names)
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(names[:most]) or "nothing") + rest
+def misfit(missing: Iterable[str], unexpected: Iterable[str], most: int = 8) -> str:
+    """For an error message: which weights are missing and which have no place, each up to a number of names."""
+
+    def listed(names: list[str]) -> str:
+        rest = f" and {len(names) - most} more" if len(names) > most else ""
+        return (", ".join(names[:most]) or "nothing") + rest
+
+    return f"missing or of another shape: {listed(sorted(missing))}; not expected: {listed(sorted(unexpected))}"

@@ -1,10 +1,10 @@
 """WordPiece: how a word becomes pieces that a vocabulary knows.
 
-A vocabulary of words would have no vector for a word it has never seen. A vocabulary of letters
+A vocabulary of words would have no vector for a word it has never seen. A vocabulary of characters
 would make every text five times as long. WordPiece stands between: frequent words are one piece,
 rare words are several. `##` marks a piece that continues a word.
 
-Taught in 01. `workbook.encoder.text_encoder.train_tokenizer` learns the vocabulary, with the same rule inside.
+Taught in 01. `workbook.encoder.tokenizer.train_tokenizer` learns the vocabulary, with the same rule inside.
 """
 
 import re
@@ -15,7 +15,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 # The four blanks that every step of BERT's tokenizer keeps as blanks. It drops others, a form feed for one, and
 # so joins what stood on both sides: those have to stay inside a word here.
 WORD = re.compile(r"[^ \t\n\r]+")
-LONGEST_WORD = 64  # letters; a longer one hardly comes again
+LONGEST_WORD = 64  # characters; a longer one hardly comes again
 MOST_WORDS = 65_536  # that are remembered at once, about 20 MB, twice
 
 
@@ -69,10 +69,10 @@ class WordByWord:
         self.set_aside: dict[str, list[int]] = {}
         whole = Tokenizer.from_str(tokenizer.to_str())
         whole.no_truncation()
-        letter = whole.encode("a", add_special_tokens=False).ids
+        alone = whole.encode("a", add_special_tokens=False).ids
         framed = whole.encode("a").ids
-        place = next(i for i in range(len(framed)) if framed[i : i + len(letter)] == letter)
-        self.special = framed[:place], framed[place + len(letter) :]  # such as [CLS], and [SEP]
+        place = next(i for i in range(len(framed)) if framed[i : i + len(alone)] == alone)
+        self.special = framed[:place], framed[place + len(alone) :]  # such as [CLS], and [SEP]
 
     def __call__(self, texts: Iterable[str], add_special_tokens: bool = True) -> list[list[int]]:
         """The token ids of each text."""

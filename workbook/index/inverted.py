@@ -10,17 +10,20 @@ Letters: N passages, V words, Q queries, K results. A place is one (passage, wor
 Taught in 03 and 16.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
+from safetensors.torch import load_file
 
-from workbook.similarity import Run, as_run
+from workbook.similarity import as_run
+from workbook.support.checks import check_texts
 from workbook.support.files import write_atomically
+from workbook.support.types import Corpus, Queries, Run
 
 BLOCK = 32  # passages of which `best` first looks at the best one only
 
@@ -216,14 +219,14 @@ class InvertedIndex:
 
     @classmethod
     def load(cls, path: str | Path) -> "InvertedIndex":
-        """Read an index that `save` wrote.
+        """Read an index that `save` wrote. It is mapped: a page comes into memory when a search first touches it.
 
         Raises:
             FileNotFoundError: there is no such file.
             ValueError: the file is damaged or holds something else.
         """
         try:
-            arrays = load_file(path)
+            arrays = {name: array.numpy() for name, array in load_file(path).items()}
             return cls(arrays["indptr"], arrays["passages"], arrays["weights"], int(arrays["num_passages"]))
         except (SafetensorError, KeyError) as error:
             raise ValueError(f"{path} holds no inverted index ({error}); build and save it again") from error
@@ -251,10 +254,20 @@ def best(scores: np.ndarray, k: int) -> np.ndarray:
     return found[np.argsort(-scores[found], kind="stable")[:k]]
 
 
+class SparseEncoder(Protocol):
+    """Gives each text a weight for some words of a vocabulary: N texts -> N sparse vectors."""
+
+    def encode_query(self, texts: Sequence[str], /) -> SparseVectors:
+        """Queries: Q texts -> Q vectors."""
+
+    def encode_document(self, texts: Sequence[str], /) -> SparseVectors:
+        """Passages: N texts -> N vectors."""
+
+
 def sparse_search(
-    encoder: Any,
-    corpus: Mapping[str, str],
-    queries: Mapping[str, str],
+    encoder: SparseEncoder,
+    corpus: Corpus,
+    queries: Queries,
     k: int = 100,
     index: InvertedIndex | None = None,
 ) -> Run:
@@ -269,10 +282,12 @@ def sparse_search(
     Returns:
         run: query id -> passage id -> score, best first. A passage that shares no word is not returned.
     Raises:
-        ValueError: the corpus and its index differ in number.
+        ValueError: corpus or queries are no such mapping, or the corpus and its index differ in number.
 
     The sparse twin of `workbook.similarity.dense_search`.
     """
+    check_texts("corpus", corpus)
+    check_texts("queries", queries)
     passage_ids = list(corpus)
     if index is None:
         index = InvertedIndex.from_vectors(encoder.encode_document(list(corpus.values())))

@@ -21,8 +21,7 @@ from tokenizers import AddedToken, Tokenizer
 from torch import Tensor, nn
 
 from workbook.encoder import StaticEncoder, TextEncoder, evaluating
-from workbook.encoder import saving as checkpoint
-from workbook.encoder.saving import HuggingFaceBackbone
+from workbook.encoder.hugging_face import HuggingFaceBackbone
 from workbook.encoder.transformer import TransformerEncoder
 from workbook.late_interaction.maxsim import colbert_loss
 from workbook.similarity import normalize
@@ -52,7 +51,7 @@ class ColbertEncoder(nn.Module):
         query_expansion: fill queries up with [MASK]. Otherwise they are filled up with vectors of zeros, which add
             nothing to a score.
         skiplist_words: tokens that a passage does not keep.
-        query_prefix, document_prefix: the two markers.
+        query_prefix, document_prefix: the two markers; "" for a side that has none.
     Raises:
         ValueError: a length leaves no room for text, the tokenizer has no [MASK], or the backbone cannot grow.
 
@@ -85,21 +84,22 @@ class ColbertEncoder(nn.Module):
                 f"document_length={document_length}; give shorter ones"
             )
         tokenizer = Tokenizer.from_str(tokenizer.to_str())
-        new = [prefix for prefix in (query_prefix, document_prefix) if tokenizer.token_to_id(prefix) is None]
+        prefixes = [prefix for prefix in (query_prefix, document_prefix) if prefix]
+        new = [prefix for prefix in prefixes if tokenizer.token_to_id(prefix) is None]
         tokenizer.add_special_tokens([AddedToken(prefix, normalized=False) for prefix in new])
         if new:
             _grow(backbone, tokenizer.get_vocab_size())
-        # Truncated to one less than the length: the marker comes in afterwards.
-        self.documents = TextEncoder(tokenizer, backbone, max_length=document_length - 1)
+        self.query_marker, self.document_marker = _known(tokenizer, query_prefix), _known(tokenizer, document_prefix)
+        # Truncated to one less than the length where a marker comes in afterwards.
+        self.documents = TextEncoder(tokenizer, backbone, max_length=document_length - len(self.document_marker))
         self.query_tokenizer = Tokenizer.from_str(self.documents.tokenizer.to_str())
-        self.query_tokenizer.enable_truncation(query_length - 1)
+        self.query_tokenizer.enable_truncation(query_length - len(self.query_marker))
         self.projection = nn.Linear(int(backbone.hidden_size), embedding_size, bias=False)  # type: ignore[arg-type]
         self.settings = {
             "query_length": query_length, "document_length": document_length, "query_expansion": query_expansion,
             "skiplist_words": list(skiplist_words), "query_prefix": query_prefix, "document_prefix": document_prefix,
         }  # fmt: skip
         self.embedding_size, self.query_length = embedding_size, query_length
-        self.query_marker, self.document_marker = _known(tokenizer, query_prefix, document_prefix)
         self.skiplist = torch.tensor(sorted(set(_known(tokenizer, *skiplist_words))), dtype=torch.long)
         mask_ids = _known(tokenizer, "[MASK]", "<mask>")
         if query_expansion and not mask_ids:
@@ -189,13 +189,13 @@ class ColbertEncoder(nn.Module):
             self.documents.save(new)
             _write_projection(self, new)
 
-    def _mark(self, tokenizer: Tokenizer, texts: Sequence[str], marker: int) -> list[list[int]]:
+    def _mark(self, tokenizer: Tokenizer, texts: Sequence[str], marker: list[int]) -> list[list[int]]:
         if isinstance(texts, str):
             raise TypeError("expected a list of strings, got one string; put it into a list: encode_query([text])")
         special = self.documents.add_special_tokens
         encoded = tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)
         place = 1 if special else 0  # behind [CLS]
-        return [[*e.ids[:place], marker, *e.ids[place:]] for e in encoded]
+        return [[*e.ids[:place], *marker, *e.ids[place:]] for e in encoded]
 
 
 def load_colbert(folder: str | Path) -> ColbertEncoder:
@@ -208,7 +208,7 @@ def load_colbert(folder: str | Path) -> ColbertEncoder:
     folder = Path(folder)
     if not (folder / OURS).exists():
         raise FileNotFoundError(f"{folder} holds no {OURS}; give a folder that ColbertEncoder.save wrote")
-    documents = checkpoint.load(folder)
+    documents = TextEncoder.load(folder)
     try:
         settings = json.loads((folder / OURS).read_text("utf-8"))
         weight = load_file(folder / "1_Dense" / "model.safetensors")["linear.weight"]
@@ -272,8 +272,9 @@ def _grow(backbone: Any, vocab_size: int) -> None:
     """Give new tokens a row in the table of word vectors: the mean of all others."""
     if isinstance(backbone, TransformerEncoder | StaticEncoder):
         owner = backbone.embeddings if isinstance(backbone, TransformerEncoder) else backbone
-        owner.word = nn.Embedding.from_pretrained(_with_means(owner.word.weight, vocab_size), freeze=False)
-        backbone.config["vocab_size"] = vocab_size
+        grown = _with_means(owner.word.weight, vocab_size)
+        owner.word = nn.Embedding(len(grown), grown.shape[1], _weight=grown)
+        backbone.config["vocab_size"] = len(grown)
     elif isinstance(backbone, HuggingFaceBackbone):
         grown = _with_means(backbone.model.get_input_embeddings().weight, vocab_size)
         with torch.random.fork_rng(devices=[]):  # transformers draws new rows; the means replace them

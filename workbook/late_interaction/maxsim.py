@@ -126,17 +126,16 @@ def maxsim(
     maximum on a processor starts at 0 instead of -∞, so it never counts a negative similarity: a hidden ReLU.
     """
     queries = query[None] if query.ndim == 2 else query  # (Q, S, D)
-    if query_mask is None:
-        query_mask = torch.ones(queries.shape[:2])
-    masks = query_mask[None] if query_mask.ndim == 1 else query_mask  # (Q, S)
-    _check(queries, passages, lengths, masks)
+    is_asked = torch.ones(queries.shape[:2]) if query_mask is None else query_mask
+    is_asked = is_asked[None] if is_asked.ndim == 1 else is_asked  # (Q, S)
+    _check(queries, passages, lengths, is_asked)
     if chunk_size < 1:
         raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
-    queries = queries.to(_score_dtype(queries, passages))
-    at_a_time = max(1, QUERY_TOKENS // max(1, queries.shape[1]))
-    blocks = zip(queries.split(at_a_time), masks.to(query.device).bool().split(at_a_time), strict=True)
-    scores = torch.cat([_score_chunks(some, is_asked, passages, lengths, chunk_size) for some, is_asked in blocks])
-    return scores[0] if query.ndim == 2 else scores
+    queries, is_asked = queries.to(_score_dtype(queries, passages)), is_asked.to(query.device).bool()
+    Q, at_a_time = len(queries), max(1, QUERY_TOKENS // max(1, queries.shape[1]))
+    blocks = [slice(start, start + at_a_time) for start in range(0, max(1, Q), at_a_time)]
+    scores = [_score_chunks(queries[block], is_asked[block], passages, lengths, chunk_size) for block in blocks]
+    return scores[0][0] if query.ndim == 2 else torch.cat(scores)
 
 
 def _score_chunks(queries: Tensor, is_asked: Tensor, passages: Tensor, lengths: Tensor, chunk_size: int) -> Tensor:

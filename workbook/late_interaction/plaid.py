@@ -127,7 +127,8 @@ class PlaidIndex:
         """
         best = centroid_scores.topk(min(nprobe, centroid_scores.shape[1]), dim=1).indices
         near = self.inverted[token_rows(self.list_lengths, torch.unique(best))]
-        return torch.unique(near.long())
+        found: Tensor = torch.unique(near.long())
+        return found
 
     def by_centroids(self, centroid_scores: Tensor, passages: Tensor, keep: Tensor | None = None) -> Tensor:
         """Stages 2 and 3: MaxSim with every token replaced by its centroid, in chunks of TOKENS_AT_A_TIME.

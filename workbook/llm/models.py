@@ -172,9 +172,8 @@ class LocalModel:
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        loaded = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-        self._network: Any = loaded.eval()
-        self._network.to(device)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        self._network = loaded.eval().to(device)
         self.model = folder.name
         self.settings: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
         if temperature > 0:
@@ -220,8 +219,8 @@ class LocalModel:
                 pad_token_id=self._tokenizer.pad_token_id,
                 **sampling,
             )
-        return self._tokenizer.batch_decode(ids[:, T:], skip_special_tokens=True)
+        return [str(answer) for answer in self._tokenizer.batch_decode(ids[:, T:], skip_special_tokens=True)]
 
     def _as_chat(self, prompt: str) -> str:
         messages = [{"role": "user", "content": prompt}]
-        return self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))

@@ -19,6 +19,25 @@ DIRECTIONS = ("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc")
 HARDNESS_MODES = ("in_batch_negatives", "hard_negatives", "all_negatives")
 
 
+def info_nce_plain(query: Tensor, positive: Tensor, temperature: float = 0.05) -> Tensor:
+    """InfoNCE itself: the cross-entropy of picking each query's own passage among all in the batch.
+
+        loss = mean_i  -log( exp(s_ii / temperature) / sum_j exp(s_ij / temperature) ),   s_ij = cos(query_i, positive_j)
+
+    Args:
+        query: (B, D).
+        positive: (B, D); row i belongs to query i.
+        temperature: divides the similarities; its inverse is called `scale` elsewhere.
+    Returns:
+        the mean loss over the batch, a scalar.
+
+    `info_nce` is the same, with explicit negatives, other directions, ids and hardness where they are asked for.
+    Source: van den Oord et al. 2018.
+    """
+    logits = cos_sim(query, positive) / temperature  # (B, B): row i is query i against all passages
+    return F.cross_entropy(logits, torch.arange(len(query), device=query.device))  # its own one is number i
+
+
 def info_nce(
     query: Tensor,
     positive: Tensor,
@@ -31,7 +50,7 @@ def info_nce(
     hardness_mode: str | None = None,
     hardness_strength: float = 0.0,
 ) -> Tensor:
-    """InfoNCE: the cross-entropy of picking each query's own passage among all in the batch.
+    """InfoNCE with all that is asked of it: the sum of `info_nce_plain`, with more terms, fewer, or weighted ones.
 
         loss = mean_i  -log( exp(s_ii / temperature) / sum_j exp(s_ij / temperature) )
 
@@ -71,15 +90,19 @@ def info_nce(
         ValueError: shapes do not belong together, the batch is empty, a number is out of range, or a name
             is unknown.
 
+    >>> alike = torch.ones(8, 4)  # every passage looks the same: a guess among eight costs log 8
+    >>> info_nce(alike, alike)
+    tensor(2.0794)
+
     Relations: equal to sentence-transformers `MultipleNegativesRankingLoss` with scale 1 / temperature.
     Masking by id is the loss's share of what its batch sampler NO_DUPLICATES does.
     Source: van den Oord et al. 2018; Li et al. 2023 (GTE); Lan et al. 2025 (hardness).
     """
-    check_pair(query, positive, temperature)
+    query, positive = check_pair(query, positive, temperature)
     _check_names(directions, partition_mode, hardness_mode, hardness_strength)
     docs, M = positive, 0
     if negatives is not None:
-        check_negatives(query, negatives)
+        negatives = check_negatives(query, negatives)
         M = negatives.shape[1]
         docs = torch.cat([positive, _rows(negatives)])  # (B + M·B, D), positives first
     _check_ids(query, negatives, ids, negative_ids)
@@ -128,38 +151,13 @@ def nt_xent(a: Tensor, b: Tensor, temperature: float = 0.05) -> Tensor:
 
     Source: Chen et al. 2020 (SimCLR).
     """
-    check_pair(a, b, temperature)
+    a, b = check_pair(a, b, temperature)
     B = len(a)
     views = torch.cat([a, b])  # (2B, D)
     itself = torch.eye(2 * B, dtype=torch.bool, device=a.device)
     logits = _without(cos_sim(views, views) / temperature, itself)  # (2B, 2B)
     partner = torch.arange(2 * B, device=a.device).roll(B)
     return F.cross_entropy(logits, partner)
-
-
-def triplet_loss(query: Tensor, positive: Tensor, negative: Tensor, margin: float = 5.0) -> Tensor:
-    """Triplet loss: the positive must be nearer than the negative, by a margin.
-
-        loss = mean_i  max(0, |q_i - p_i| - |q_i - n_i| + margin)
-
-    Once the margin is kept the gradient is zero: unlike InfoNCE it stops looking.
-
-    Args:
-        query, positive, negative: (B, D).
-        margin: in units of Euclidean distance; above 2 it can never be kept by vectors of length 1.
-    Returns:
-        the mean loss, a scalar.
-    Raises:
-        ValueError: shapes differ, the batch is empty, or margin is not positive.
-
-    Relations: equal to sentence-transformers `TripletLoss` with Euclidean distance.
-    Source: Schroff et al. 2015 (FaceNet).
-    """
-    check_pair(query, positive)
-    check_pair(query, negative)
-    if not margin > 0:
-        raise ValueError(f"margin must be positive, got {margin}; with 0 two equal distances already cost nothing")
-    return (_distance(query, positive) - _distance(query, negative) + margin).clamp(min=0).mean()
 
 
 def info_nce_gradient(query: Tensor, positive: Tensor, temperature: float = 0.05) -> Tensor:
@@ -178,7 +176,7 @@ def info_nce_gradient(query: Tensor, positive: Tensor, temperature: float = 0.05
     Raises:
         ValueError: shapes differ, the batch is empty, or temperature is not positive.
     """
-    check_pair(query, positive, temperature)
+    query, positive = check_pair(query, positive, temperature)
     q, d = normalize(query), normalize(positive)
     p = (q @ d.T / temperature).softmax(dim=1)  # (B, B)
     return (p @ d - d) / (len(q) * temperature)
@@ -195,11 +193,6 @@ def _weighted_negatives(pair: Tensor, own: Tensor, hardness_mode: str) -> Tensor
         return ~own
     positive = F.pad(pair, (0, own.shape[1] - len(pair)))
     return own & ~positive if hardness_mode == "hard_negatives" else ~positive
-
-
-def _distance(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean distance of each row of a to its row of b: (B,)."""
-    return torch.linalg.vector_norm(a - b, dim=1)
 
 
 def _without(logits: Tensor, excluded: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.losses.checks import check_labels, check_mask
+from workbook.losses.checks import LARGEST, check_labels, check_passages
 
 
 def pointwise_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -35,11 +35,7 @@ def pointwise_loss(logits: Tensor, labels: Tensor) -> Tensor:
     Relations: equal to sentence-transformers' cross-encoder `BinaryCrossEntropyLoss`.
     Source: Nogueira and Cho 2019.
     """
-    labels = check_labels(logits, labels, ndim=1)
-    if ((labels < 0) | (labels > 1)).any():
-        raise ValueError(
-            f"labels must lie in [0, 1], got {labels.min():g} to {labels.max():g}; divide grades by the highest one"
-        )
+    logits, labels, _ = check_labels(logits, labels, 1, None, 0, 1, "divide grades by the highest one")
     return F.binary_cross_entropy_with_logits(logits, labels)
 
 
@@ -55,13 +51,14 @@ def pairwise_loss(logits: Tensor, labels: Tensor, mask: Tensor | None = None) ->
     Returns:
         the mean over all comparisons of the batch, a scalar; 0 where no two labels differ.
     Raises:
-        ValueError: shapes differ, the batch is empty, or a query has no passage.
+        ValueError: shapes differ, the batch is empty, a query has no passage, or a label is NaN.
 
     Relations: equal to sentence-transformers' cross-encoder `RankNetLoss` with reduction_log "natural"; its
     default divides by log 2.
     Source: Burges et al. 2005.
     """
-    difference, better = _comparisons(logits, labels, mask)
+    logits, labels, passage = check_labels(logits, labels, 2, mask)
+    difference, better = _comparisons(logits, labels, passage)
     return -F.logsigmoid(difference[better]).sum() / better.sum().clamp(min=1)
 
 
@@ -76,18 +73,20 @@ def listwise_loss(logits: Tensor, labels: Tensor, mask: Tensor | None = None) ->
 
     Args:
         logits: (Q, N), the scores of N passages for each query.
-        labels: (Q, N), grades; their differences count.
+        labels: (Q, N), grades; their differences count. -inf gives a passage no share of P.
         mask: (Q, N), 1 = passage, 0 = a place that only fills the row; None where all are passages.
     Returns:
         the mean over the queries, a scalar. Its smallest value is the entropy of P, not 0.
     Raises:
-        ValueError: shapes differ, the batch is empty, or a query has no passage.
+        ValueError: shapes differ, the batch is empty, a query has no passage, or a label is NaN.
 
     Relations: equal to sentence-transformers' cross-encoder `ListNetLoss`.
     Source: Cao et al. 2007.
     """
-    labels, passage = check_labels(logits, labels, ndim=2), check_mask(logits, mask)
-    P = labels.masked_fill(~passage, float("-inf")).softmax(dim=1)
+    logits, labels, passage = check_labels(logits, labels, 2, mask, high=LARGEST)
+    labels = labels.masked_fill(~passage, float("-inf"))
+    check_passages(~labels.isneginf())
+    P = labels.softmax(dim=1)
     S = logits.masked_fill(~passage, torch.finfo(logits.dtype).min).log_softmax(dim=1)
     return -(P * S).sum(dim=1).mean()
 
@@ -108,16 +107,15 @@ def lambda_loss(logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> T
     Returns:
         the mean over all comparisons of the batch, a scalar; 0 where no two labels differ.
     Raises:
-        ValueError: shapes differ, the batch is empty, or a query has no passage.
+        ValueError: shapes differ, the batch is empty, a query has no passage, or a label is NaN.
 
     Relations: equal to sentence-transformers' cross-encoder `LambdaLoss` with `LambdaRankScheme` and
     reduction_log "natural"; its default scheme is another, NDCG-Loss2++.
     Source: Burges et al. 2006; Wang et al. 2018 (LambdaLoss).
     """
-    difference, better = _comparisons(logits, labels, mask)
-    passage = check_mask(logits, mask)
-    gain = torch.exp2(check_labels(logits, labels, ndim=2).clamp(min=0)) - 1  # (Q, N)
-    gain = gain.masked_fill(~passage, 0.0)
+    logits, labels, passage = check_labels(logits, labels, 2, mask, high=LARGEST)
+    difference, better = _comparisons(logits, labels, passage)
+    gain = torch.exp2(labels.clamp(min=0)) - 1  # (Q, N), 0 where there is no passage
     order = logits.masked_fill(~passage, float("-inf")).argsort(dim=1, descending=True, stable=True)
     rank = order.argsort(dim=1) + 1  # (Q, N), of each passage
     ideal = gain.sort(dim=1, descending=True).values @ (1 / torch.arange(2, gain.shape[1] + 2).to(gain).log2())  # (Q,)
@@ -127,9 +125,33 @@ def lambda_loss(logits: Tensor, labels: Tensor, mask: Tensor | None = None) -> T
     return -(weight[better] * F.logsigmoid(difference[better])).sum() / better.sum().clamp(min=1)
 
 
-def _comparisons(logits: Tensor, labels: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+def margin_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """MarginMSE: the margins between the first passage and the others shall be those that a teacher gave.
+
+        loss = mean_{q, n > 0}  ( (logit_q0 - logit_qn) - (label_q0 - label_qn) )²
+
+    Only differences count, so a teacher whose scores have another zero does no harm.
+
+    Args:
+        logits: (Q, N), the scores of a positive and then of N - 1 negatives for each query.
+        labels: (Q, N), the teacher's scores of the same passages.
+    Returns:
+        the mean over all Q · (N - 1) margins, a scalar.
+    Raises:
+        ValueError: shapes differ, the batch is empty, or there is no negative.
+
+    Relations: `margin_mse` is the same for embeddings. Equal to sentence-transformers' cross-encoder `MarginMSELoss`.
+    Source: Hofstätter et al. 2020.
+    """
+    logits, labels, _ = check_labels(logits, labels, 2)
+    if logits.shape[1] < 2:
+        raise ValueError(f"expected a positive and at least one negative, got {tuple(logits.shape)}; one has no margin")
+    student, teacher = (scores[:, :1] - scores[:, 1:] for scores in (logits, labels))  # (Q, N - 1), both
+    return (student - teacher).square().mean()
+
+
+def _comparisons(logits: Tensor, labels: Tensor, passage: Tensor) -> tuple[Tensor, Tensor]:
     """logit_i - logit_j, and whether i should be above j: both (Q, N, N)."""
-    labels, passage = check_labels(logits, labels, ndim=2), check_mask(logits, mask)
     difference = logits[:, :, None] - logits[:, None, :]
     better = (labels[:, :, None] > labels[:, None, :]) & passage[:, :, None] & passage[:, None, :]
     return difference, better

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.losses.checks import check_negatives, check_pair
+from workbook.losses.checks import LARGEST, check_negatives, check_pair, check_passages, check_range
+from workbook.support.precision import without_autocast
 
 
 def margin_mse(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tensor) -> Tensor:
@@ -34,12 +35,13 @@ def margin_mse(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tenso
     Returns:
         the mean over all B · M margins, a scalar.
     Raises:
-        ValueError: shapes do not belong together, or there is nothing to compare.
+        ValueError: shapes do not belong together, there is nothing to compare, or a label is NaN or infinite.
 
     Relations: equal to sentence-transformers `MarginMSELoss`.
     Source: Hofstätter et al. 2020.
     """
     s, t = _scores(query, positive, negatives, labels)  # (B, 1 + M), both
+    check_range(t, -LARGEST, LARGEST, "no margin is infinite; leave that passage out, or use distill_kl")
     return ((s[:, :1] - s[:, 1:]) - (t[:, :1] - t[:, 1:])).square().mean()
 
 
@@ -56,13 +58,14 @@ def distill_kl(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tenso
         query, positive: (B, D).
         negatives: (B, M, D).
         labels: (B, 1 + M), the teacher's scores t: of the positive, then of the negatives. Scores, not
-            probabilities: a softmax is taken here.
+            probabilities: a softmax is taken here. -inf excludes a passage: the teacher gives it no probability,
+            and the student learns to give it none.
         temperature: softens both distributions.
     Returns:
         the mean over the batch, a scalar; 0 where the two agree.
     Raises:
-        ValueError: shapes do not belong together, there is nothing to compare, or temperature is not a
-            positive number.
+        ValueError: shapes do not belong together, there is nothing to compare, a label is NaN or +inf, all of a
+            query are -inf, or temperature is not a positive number.
 
     Relations: equal to sentence-transformers `DistillKLDivLoss`.
     Source: Hinton et al. 2015.
@@ -70,14 +73,17 @@ def distill_kl(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tenso
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature must be positive and finite, got {temperature}")
     s, t = _scores(query, positive, negatives, labels)  # (B, 1 + M), both
-    S, P = (s / temperature).log_softmax(dim=1), (t / temperature).log_softmax(dim=1)
-    return F.kl_div(S, P, reduction="batchmean", log_target=True) * temperature**2
+    check_range(t, -math.inf, LARGEST, "a score that excludes a passage is -inf")
+    check_passages(~t.isneginf())
+    log_S, log_P = (s / temperature).log_softmax(dim=1), (t / temperature).log_softmax(dim=1)
+    log_P = log_P.clamp(min=-LARGEST)  # 0 · log 0 is 0, but 0 · -inf is NaN
+    return F.kl_div(log_S, log_P, reduction="batchmean", log_target=True) * temperature**2
 
 
 def _scores(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The student's scores and the teacher's, both (B, 1 + M), the positive first."""
-    check_pair(query, positive)
-    check_negatives(query, negatives)
+    query, positive = check_pair(query, positive)
+    negatives = check_negatives(query, negatives)
     B, M, _ = negatives.shape
     if M == 0:
         raise ValueError("expected at least one negative per query, got none; a positive alone has no margin")
@@ -87,4 +93,5 @@ def _scores(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tensor) 
             "positive first, then of each negative"
         )
     docs = torch.cat([positive[:, None], negatives], dim=1)  # (B, 1 + M, D)
-    return torch.einsum("bd,bmd->bm", query, docs), labels.detach().to(query)
+    with without_autocast(query):
+        return torch.einsum("bd,bmd->bm", query, docs), labels.detach().to(query)

@@ -64,8 +64,8 @@ def gist_loss(
     as near to the query as the query to itself, the query becomes its own negative; here it never does.
     Source: Solatorio 2024 (GISTEmbed); the margin from Moreira et al. 2024 (NV-Retriever).
     """
-    check_pair(query, positive, temperature)
-    check_pair(guide_query, guide_positive)
+    query, positive = check_pair(query, positive, temperature)
+    guide_query, guide_positive = check_pair(guide_query, guide_positive)
     _check_guide(query, negatives, guide_query, guide_negatives)
     _check_margin(margin_strategy, margin)
     guides = [x for x in (guide_query, guide_positive, guide_negatives) if x is not None]

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from workbook.similarity import normalize
+from workbook.support.precision import at_least_float32
 
 Loss = Callable[..., Tensor]
 
@@ -55,7 +56,6 @@ def _sum_over_sizes(
     D = min(x.shape[-1] for x in embeddings)
     if max(dims) > D:
         raise ValueError(f"matryoshka_dims must be at most D = {D}, the size of the embeddings, got {dims}")
-    total = [
-        w * loss(*(normalize(x[..., :d]) for x in embeddings), **others) for d, w in zip(dims, weights, strict=True)
-    ]
-    return functools.reduce(Tensor.add, total)
+    full = [at_least_float32(x) for x in embeddings]
+    losses = [w * loss(*(normalize(x[..., :d]) for x in full), **others) for d, w in zip(dims, weights, strict=True)]
+    return functools.reduce(Tensor.add, losses)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from workbook.metrics.ranking import Qrels, Run, evaluate
+from workbook.metrics.ranking import evaluate
 from workbook.metrics.significance import bootstrap_ci, paired_permutation_test
+from workbook.support.types import Qrels, Run
 
 
 def leaderboard(

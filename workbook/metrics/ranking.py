@@ -1,8 +1,8 @@
-"""Is it any good? Recall, MRR, nDCG and average precision, computed for all queries at once.
+"""Is it any good? Recall, MRR, nDCG and the others, of a run against judgements.
 
-Letters: Q queries, K ranks. `qrels` is query id -> passage id -> grade; `run` is query id -> passage
-id -> score. Everything is computed on one matrix of grades, (Q, K): the grade of the passage that
-each query has at each rank.
+Letters: Q queries, K ranks, R judged passages. `qrels` is query id -> passage id -> grade; `run` is query id ->
+passage id -> score. Everything is computed on one matrix of grades, (Q, K): the grade of the passage that
+each query has at each rank. The formulas are in `workbook.metrics.measures`.
 
 Ties are broken as trec_eval breaks them: scores are compared in float32, and among equal scores the
 larger passage id comes first. A query that the run lacks counts as 0, with a warning; trec_eval
@@ -11,138 +11,85 @@ leaves it out of the mean, which rewards a system for staying silent.
 Taught in 03.
 """
 
-import re
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from workbook.metrics.significance import Interval, bootstrap_ci, paired_permutation_test
-
-__all__ = [
-    "Interval",
-    "average_precision",
-    "bootstrap_ci",
-    "evaluate",
-    "evaluate_ids",
-    "ndcg",
-    "number_qrels",
-    "paired_permutation_test",
-    "precision",
-    "recall",
-    "reciprocal_rank",
-    "spearman",
-]
-
-Qrels = Mapping[str, Mapping[str, int]]
-Run = Mapping[str, Mapping[str, float]]
+from workbook.metrics.measures import measure, parse
+from workbook.support.types import Qrels, Run
 
 CELLS = 2**22  # so many scores are compared at a time
-
-
-def recall(gains: np.ndarray, ideal: np.ndarray, k: int) -> np.ndarray:
-    """Share of the relevant passages that stand in the first k: (Q, K), (Q, R) -> (Q,).
-
-    Args:
-        gains: grades of the retrieved passages in rank order, 0 where not relevant.
-        ideal: grades of all judged passages in descending order, padded with 0.
-        k: how many ranks count.
-    """
-    return _ratio((gains[:, :k] > 0).sum(axis=1), (ideal > 0).sum(axis=1))
-
-
-def precision(gains: np.ndarray, ideal: np.ndarray, k: int) -> np.ndarray:
-    """Share of the first k ranks that hold a relevant passage: (Q, K), (Q, R) -> (Q,)."""
-    return (gains[:, :k] > 0).sum(axis=1) / k
-
-
-def reciprocal_rank(gains: np.ndarray, ideal: np.ndarray, k: int) -> np.ndarray:
-    """1 / rank of the first relevant passage, 0 if it is not among the first k: (Q, K), (Q, R) -> (Q,)."""
-    relevant = gains[:, :k] > 0
-    if relevant.shape[1] == 0:
-        return np.zeros(len(gains))
-    return np.where(relevant.any(axis=1), 1.0 / (relevant.argmax(axis=1) + 1), 0.0)
-
-
-def ndcg(gains: np.ndarray, ideal: np.ndarray, k: int) -> np.ndarray:
-    """Discounted gain over the gain of the best possible ranking: (Q, K), (Q, R) -> (Q,).
-
-        DCG@k = sum_{rank ≤ k} grade / log2(rank + 1),   nDCG@k = DCG@k / ideal DCG@k
-
-    The ideal ranking comes from all judged passages, not from those that were retrieved.
-
-    Source: Järvelin and Kekäläinen 2002, with linear gain as in trec_eval.
-    """
-    return _ratio(_dcg(gains, k), _dcg(ideal, k))
-
-
-def average_precision(gains: np.ndarray, ideal: np.ndarray, k: int) -> np.ndarray:
-    """Mean, over the relevant passages, of the precision at each one's rank: (Q, K), (Q, R) -> (Q,).
-
-    A relevant passage that was not retrieved adds 0.
-    """
-    relevant = gains[:, :k] > 0
-    precisions = relevant.cumsum(axis=1) / np.arange(1, relevant.shape[1] + 1)
-    return _ratio((precisions * relevant).sum(axis=1), (ideal > 0).sum(axis=1))
-
-
-METRICS = {
-    "ndcg": ndcg,
-    "recall": recall,
-    "precision": precision,
-    "mrr": reciprocal_rank,
-    "map": average_precision,
-}
+DEFAULT = ("ndcg@10", "recall@100", "mrr@10", "map")
 
 
 def evaluate(
     qrels: Qrels,
     run: Run,
-    metrics: Sequence[str] = ("ndcg@10", "recall@100", "mrr@10", "map"),
+    metrics: Sequence[str] = DEFAULT,
     per_query: bool = False,
+    relevance_level: int = 1,
 ) -> dict[str, Any]:
     """Measure a run against judgements.
 
     Args:
         qrels: query id -> passage id -> grade; grades of 0 and below are not relevant.
         run: query id -> passage id -> score, in any order. Queries without judgements are ignored.
-        metrics: ndcg, recall, precision, mrr or map, each with "@k" or without for the whole run.
+        metrics: ndcg, ndcg_exp (with gain 2^grade - 1), recall, precision, hit_rate, mrr or map, each with "@k" or
+            without for the whole run of each query; r_precision.
         per_query: give every query's value instead of the mean.
+        relevance_level: the grade from which a passage counts as relevant (trec_eval: -l), 1 for all above 0; nDCG
+            sees grades as they are.
     Returns:
-        metric -> mean over the queries of `qrels`; with per_query, metric -> query id -> value.
+        metric -> mean over the queries of `qrels`; with per_query, metric -> query id -> value. A query without a
+        relevant passage counts as 0; a warning says how many there are, and the mean over the others.
     Raises:
-        ValueError: a metric is unknown, there are no queries, or a score is NaN.
+        ValueError: a metric is unknown, there are no queries, ids are of different types, or a grade or a score is
+            no number.
 
-    Equal to pytrec_eval.
+    >>> found = evaluate({"q": {"a": 3, "b": 1}}, {"q": {"b": 2.0, "c": 1.5, "a": 1.0}}, ["recall@2", "mrr", "ndcg@3"])
+    >>> {metric: round(value, 3) for metric, value in found.items()}
+    {'recall@2': 0.5, 'mrr': 1.0, 'ndcg@3': 0.689}
+
+    Equal to pytrec_eval, and ndcg_exp to ranx' ndcg_burges.
     """
-    wanted = {name: _parse(name) for name in metrics}
-    if not qrels:
-        raise ValueError("qrels holds no query; there is nothing to measure")
+    wanted = {name: parse(name) for name in metrics}
+    check_types(qrels, run)
     missing = [query for query in qrels if query not in run]
     if missing:
         warnings.warn(
             f"{len(missing)} of {len(qrels)} queries are not in the run and count as 0, the first is {missing[0]!r}",
             stacklevel=2,
         )
-    deepest = max((k or 0 for _, k in wanted.values()), default=0)
-    if any(k is None for _, k in wanted.values()):
-        deepest = max([1, *(len(run.get(query, {})) for query in qrels)])
+    lengths = np.array([len(run.get(query, ())) for query in qrels])
+    deepest = max([1, *(k or int(lengths.max()) for _, k in wanted.values())])
     gains, ideal = grades(qrels, run, deepest)
-    values = {name: metric(gains, ideal, k or deepest) for name, (metric, k) in wanted.items()}
+    values = measure(wanted, gains, ideal, lengths, relevance_level)
     if per_query:
         return {name: dict(zip(qrels, x.tolist(), strict=True)) for name, x in values.items()}
-    return {name: float(x.mean()) for name, x in values.items()}
+    return _means(values, ideal, relevance_level)
+
+
+def judged_only(qrels: Qrels, relevance_level: int = 1) -> dict[str, Mapping[str, int]]:
+    """The judgements of those queries that have a relevant passage: no system can find one for the others."""
+    return {
+        query: judged
+        for query, judged in qrels.items()
+        if any(grade > 0 and (relevance_level == 1 or grade >= relevance_level) for grade in judged.values())
+    }
 
 
 def evaluate_ids(
     ids: ArrayLike,
     relevant_ids: ArrayLike,
     relevant_grades: ArrayLike | None = None,
-    metrics: Sequence[str] = ("ndcg@10", "recall@100", "mrr@10", "map"),
+    metrics: Sequence[str] = DEFAULT,
     per_query: bool = False,
+    relevance_level: int = 1,
 ) -> dict[str, Any]:
     """Measure search results as they come from `top_k`: row numbers, best first, without dictionaries or scores.
 
@@ -156,7 +103,7 @@ def evaluate_ids(
         relevant_grades: (Q, R) their grades, 0 where there is none; without them each counts 1. A
             grade beside -1 stands for a passage that the corpus lacks: relevant, and never found.
         metrics: as in `evaluate`; without "@k", for all K ranks.
-        per_query: give every query's value instead of the mean.
+        per_query, relevance_level: as in `evaluate`.
     Returns:
         metric -> mean over the Q queries; with per_query, metric -> (Q,).
     Raises:
@@ -165,7 +112,7 @@ def evaluate_ids(
 
     Equal to `evaluate`, and so to pytrec_eval, where no two scores are equal.
     """
-    wanted = {name: _parse(name) for name in metrics}
+    wanted = {name: parse(name) for name in metrics}
     found, relevant = np.asarray(ids), np.asarray(relevant_ids)
     given = relevant if relevant_grades is None else np.asarray(relevant_grades)
     _check_ids(found, relevant, given)
@@ -179,8 +126,8 @@ def evaluate_ids(
             first = hit.argmax(axis=1)
             gains[every, first] += points * hit[every, first]
     ideal = np.sort(grade)[:, ::-1]
-    values = {name: metric(gains, ideal, k or max(K, 1)) for name, (metric, k) in wanted.items()}
-    return values if per_query else {name: float(x.mean()) for name, x in values.items()}
+    values = measure(wanted, gains, ideal, (found >= 0).sum(axis=1), relevance_level)
+    return values if per_query else _means(values, ideal, relevance_level)
 
 
 def number_qrels(qrels: Qrels, query_ids: Iterable[str], passage_ids: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -211,7 +158,7 @@ def grades(qrels: Qrels, run: Run, k: int) -> tuple[np.ndarray, np.ndarray]:
     Nothing is sorted: the rank of a relevant passage is the number of passages that stand above it.
 
     Raises:
-        ValueError: a score is NaN.
+        ValueError: a score or a grade is NaN.
     """
     results = [run.get(query, {}) for query in qrels]
     scores = _padded([found.values() for found in results], -np.inf, np.float32)  # (Q, longest)
@@ -237,6 +184,9 @@ def grades(qrels: Qrels, run: Run, k: int) -> tuple[np.ndarray, np.ndarray]:
         shown = rank < k
         gains[np.array(q)[shown], rank[shown]] = np.array(grade)[shown]
     ideal = np.maximum(_padded([judged.values() for judged in qrels.values()], 0, np.float64), 0)
+    if np.isnan(ideal).any():
+        query = list(qrels)[int(np.isnan(ideal).any(axis=1).argmax())]
+        raise ValueError(f"a grade of query {query!r} is NaN; leave the passage out if nobody judged it")
     return gains, np.sort(ideal)[:, ::-1]
 
 
@@ -257,30 +207,66 @@ def ranked_ids(scores: Mapping[str, float], k: int) -> list[str]:
     return [ids[i] for i in order[:k]]
 
 
-def spearman(a: ArrayLike, b: ArrayLike) -> float:
-    """Spearman's rank correlation: the correlation of the ranks, equal values sharing their mean rank.
+def check_types(qrels: Qrels, run: Run) -> None:
+    """Refuse what can be compared only by mistake: 7 and "7" are two ids, "1" is no grade.
 
-    Args:
-        a, b: (N,), for example predicted similarities and human scores.
-    Returns:
-        from -1 to 1; NaN where one side is constant and has no order.
     Raises:
-        ValueError: different lengths, fewer than two values, or a NaN.
-
-    Equal to scipy.stats.spearmanr.
+        ValueError: there are no queries, something is no dictionary, ids are of different types, or a grade or a
+            score is no number.
     """
-    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if x.ndim != 1 or x.shape != y.shape or len(x) < 2 or np.isnan(x).any() or np.isnan(y).any():
-        raise ValueError(f"expected two lists of N ≥ 2 numbers without NaN, got shapes {x.shape} and {y.shape}")
-    x, y = (_mean_ranks(values) for values in (x, y))
-    x, y = x - x.mean(), y - y.mean()
-    length = np.sqrt((x @ x) * (y @ y))
-    return float(x @ y / length) if length > 0 else float("nan")
+    for name, given, values in (("qrels", qrels, "grade"), ("run", run, "score")):
+        inner: Iterable[Any] = given.values() if isinstance(given, Mapping) else [given]
+        if wrong := [one for one in inner if not isinstance(one, Mapping)]:
+            raise ValueError(f"{name} must be query id -> passage id -> {values}, got {type(wrong[0]).__name__} in it")
+    if not qrels:
+        raise ValueError("qrels holds no query; there is nothing to measure")
+    _check_kinds("query", set(map(type, qrels)), set(map(type, run)))
+    judged = set(map(type, chain.from_iterable(qrels.values())))
+    _check_kinds("passage", judged, {type(next(iter(found))) for found in run.values() if found})
+    for kind in set(map(type, chain.from_iterable(grade_of.values() for grade_of in qrels.values()))):
+        if not issubclass(kind, (Real, np.bool_)):
+            passage, grade = next(
+                pair for grade_of in qrels.values() for pair in grade_of.items() if type(pair[1]) is kind
+            )
+            raise ValueError(f"the grade of passage {passage!r} is {grade!r}; a grade is a number")
+    for query, grade_of in qrels.items():
+        found = run.get(query, {})
+        if not grade_of.keys() <= found.keys():  # only where one is missing can an id of another type hide
+            _check_kinds("passage", judged, set(map(type, found)))
+        try:
+            sum(found.values())  # the quickest way to meet what is no number
+        except TypeError as error:
+            raise ValueError(f"the scores of query {query!r} must be numbers ({error})") from error
 
 
-def _dcg(gains: np.ndarray, k: int) -> np.ndarray:
-    gains = gains[:, :k]
-    return gains @ (1.0 / np.log2(np.arange(2, gains.shape[1] + 2)))
+def _check_kinds(what: str, in_qrels: set[type], in_run: set[type]) -> None:
+    """Refuse ids of more than one type; numpy's strings and integers are equal to Python's."""
+    both = [{_kind(one) for one in types} for types in (in_qrels, in_run)]
+    if len(both[0] | both[1]) > 1:
+        named = [" and ".join(sorted(kinds)) for kinds in both]
+        raise ValueError(
+            f"{what} ids must be of one type, got {named[0]} in qrels and {named[1]} in the run; 7 and '7' are two ids, so "
+            "turn all into str"
+        )
+
+
+def _kind(one: type) -> str:
+    return "str" if issubclass(one, str) else "int" if issubclass(one, Integral) else one.__name__
+
+
+def _means(values: dict[str, np.ndarray], ideal: np.ndarray, relevance_level: int) -> dict[str, Any]:
+    """The mean of each metric; says how many queries no system can answer, and the mean without them."""
+    best = ideal.max(axis=1, initial=0)
+    has_relevant = np.asarray(best >= relevance_level if relevance_level > 1 else best > 0)
+    Q, rest = len(has_relevant), int(has_relevant.sum())
+    if rest < Q > 1:  # of a single query it is plain to see
+        others = ", ".join(f"{name} {x[has_relevant].mean():.3f}" for name, x in values.items()) if rest else "none"
+        warnings.warn(
+            f"{Q - rest} of {Q} queries have no relevant passage and count as 0; over the other {rest}: {others} "
+            "(judged_only(qrels) leaves them out)",
+            stacklevel=3,
+        )
+    return {name: float(x.mean()) for name, x in values.items()}
 
 
 def _padded(rows: Sequence[Collection[float]], fill: float, dtype: type) -> np.ndarray:
@@ -306,21 +292,3 @@ def _check_ids(ids: np.ndarray, relevant: np.ndarray, grade: np.ndarray) -> None
     if twice.any():
         row = int(twice.any(axis=1).argmax())
         raise ValueError(f"query {row} judges passage {ordered[row, 1:][twice[row]][0]} twice; keep one grade of it")
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, and 0 where there is nothing relevant to find."""
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
-
-
-def _mean_ranks(values: np.ndarray) -> np.ndarray:
-    _, group, count = np.unique(values, return_inverse=True, return_counts=True)
-    last = count.cumsum()
-    return (last - (count - 1) / 2)[group]
-
-
-def _parse(name: str) -> tuple[Any, int | None]:
-    found = re.fullmatch(r"(\w+?)(?:@([1-9]\d*))?", name.lower())
-    if not found or found.group(1) not in METRICS:
-        raise ValueError(f"unknown metric {name!r}; expected one of {', '.join(METRICS)}, with a depth as in ndcg@10")
-    return METRICS[found.group(1)], int(found.group(2)) if found.group(2) else None

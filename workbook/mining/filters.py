@@ -38,13 +38,12 @@ def is_kept(
         absolute_margin, relative_margin: see `keeps_absolute_margin` and `keeps_relative_margin`; None for none.
         max_score, min_score: see `keeps_within`.
     """
-    if absolute_margin is not None and score + absolute_margin > positive_score:
-        return False
-    if relative_margin is not None and score > positive_score - abs(positive_score) * relative_margin:
-        return False
-    if max_score is not None and score > max_score:
-        return False
-    return min_score is None or score >= min_score
+    return (
+        (absolute_margin is None or score + absolute_margin <= positive_score)
+        and (relative_margin is None or score <= positive_score - abs(positive_score) * relative_margin)
+        and (max_score is None or score <= max_score)
+        and (min_score is None or score >= min_score)
+    )
 
 
 def keeps_absolute_margin(scores: Tensor, positive_scores: Tensor, margin: float) -> Tensor:
@@ -102,12 +101,9 @@ def keeps_within(scores: Tensor, min_score: float | None = None, max_score: floa
     Returns:
         (Q, K) bool, True where the candidate is kept.
     """
-    kept = torch.ones_like(scores, dtype=torch.bool)
-    if min_score is not None:
-        kept &= scores >= min_score
-    if max_score is not None:
-        kept &= scores <= max_score
-    return kept
+    lowest = float("-inf") if min_score is None else min_score
+    highest = float("inf") if max_score is None else max_score
+    return (lowest <= scores) & (scores <= highest)
 
 
 FILTERS: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {  # name -> (scores, positive_scores, setting)

@@ -12,6 +12,7 @@ from typing import Any
 from workbook.support.frontend import is_live
 
 SKIPPED = ("run", "extras", "stage")  # what is no argument of a stage
+OFF = "off"  # for an option that is on by default
 
 
 def extras() -> tuple[str, ...] | None:
@@ -58,7 +59,7 @@ def add_commands(command: Any) -> None:
         "layers": "of a new transformer, 4 by default",
         "vocab-size": "of a new encoder's vocabulary, at most; 30,000 by default",
         "max-length": "tokens of a text that a new encoder reads, 128 by default",
-        "steps": "batches, 500 by default; with 0 the encoder stays as it is",
+        "steps": "batches; 500 by default, but no more than 10 epochs; with 0 the encoder stays as it is",
         "batch-size": "pairs in a batch, 256 by default",
         "sample": "passages that the vocabulary is learned from, 50,000 by default",
         "save-every": "steps between checkpoints, 100 by default",
@@ -66,12 +67,15 @@ def add_commands(command: Any) -> None:
     }.items():
         train.add_argument(f"--{name}", type=int, help=meaning)
     train.add_argument("--lr", type=float, help="the highest learning rate")
+    train.add_argument(
+        "--no-validation", dest="validate", action="store_false", help="keep the last weights, not the best"
+    )
     train.add_argument("--negatives", help="a folder that mine has made, such as OTHER/negatives/train")
 
     encode = stage("encode", "passages and queries to vectors")
     encode.add_argument("--splits", nargs="+", metavar="SPLIT", help="whose queries; all by default")
     encode.add_argument(
-        "--shard-rows", type=int, help="passages in a shard, 100,000 by default, and 5,000 with a transformer"
+        "--shard-rows", type=int, help="passages in a shard; 100,000 by default, half a minute of a transformer's"
     )
     encode.add_argument("--batch-size", type=int, help="texts that a transformer reads together")
 
@@ -105,10 +109,11 @@ def add_commands(command: Any) -> None:
         ("max-score", float, "leave out what scores higher"),
         ("min-score", float, "leave out what scores lower"),
         ("absolute-margin", float, "that a negative scores below the positive"),
-        ("relative-margin", float, "the same as a share of the positive's score, 0.05 by default"),
+        ("relative-margin", _margin, "the same as a share of the positive's score, 0.05 by default; or off"),
         ("seed", int, "of random sampling"),
     ):
         mine.add_argument(f"--{name}", type=kind, help=meaning)
+    mine.add_argument("--exact", action="store_true", help="from the exact search's run")
     mine.add_argument("--sampling-strategy", choices=["top", "random"], help="top by default")
 
     ask = stage("ask", "the best texts for a question of your own", anew=False)
@@ -119,9 +124,13 @@ def add_commands(command: Any) -> None:
     )
     judge.add_argument("--judgements", type=int, help="how many to ask for, 30 by default")
     for parser in (ask, judge):
-        parser.add_argument("-k", type=int, help="texts for each question, 5 by default")
+        parser.add_argument(
+            "-k", type=int, help="texts for each question; ask shows 5, judge takes the first 3 of each system"
+        )
     for parser in (search, ask, judge):
-        parser.add_argument("--with", dest="systems", metavar="SYSTEMS", help="of bm25,dense,rrf; dense by default")
+        parser.add_argument(
+            "--with", dest="systems", metavar="SYSTEMS", help="of bm25,dense,rrf; dense by default, judge takes all"
+        )
         parser.add_argument("--rerank", metavar="MODEL", help="a cross-encoder that reads the first 50 again")
     for parser in (train, encode):
         parser.add_argument("--device", choices=["cpu", "cuda", "mps"], help="cpu by default")
@@ -137,6 +146,7 @@ def run_stage(options: argparse.Namespace) -> int:
     from workbook.pipeline.progress import silence_libraries
 
     given = {name: value for name, value in vars(options).items() if name not in SKIPPED and value is not None}
+    given = {name: None if value == OFF else value for name, value in given.items()}
     start = time.perf_counter()
     if not given.get("show", is_live()):
         silence_libraries()
@@ -156,6 +166,10 @@ def run_stage(options: argparse.Namespace) -> int:
 
 
 UNTOLD = ("stage", "settings", "inputs", "versions", "files", "fingerprint", "validation")
+
+
+def _margin(text: str) -> float | str:
+    return OFF if text == OFF else float(text)
 
 
 def _tell(value: Any) -> str:

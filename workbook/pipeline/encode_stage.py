@@ -209,10 +209,9 @@ def encode_task(
             queries, ids = read_texts(work, "queries"), list(read_qrels(work, what))
             start, stop, prompt = 0, len(ids), encoder.query_prompt
             batches = ([queries[id] for id in ids[first : first + block]] for first in range(0, len(ids), block))
-        D = int(encoder.backbone.hidden_size)  # type: ignore[arg-type]
-        vectors = np.empty((stop - start, D), dtype=np.float16)
+        vectors = np.empty((stop - start, encoder.embedding_size), dtype=np.float16)
         for filled, texts in _runs(batches):
-            vectors[filled : filled + len(texts)] = encoder.encode(texts, prompt=prompt or None, batch_size=batch_size)
+            vectors[filled : filled + len(texts)] = encoder.encode(texts, prompt=prompt, batch_size=batch_size)
             report(len(texts))
         if not np.isfinite(vectors).all():
             row = start + int((~np.isfinite(vectors)).any(axis=1).argmax())

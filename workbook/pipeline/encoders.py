@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 from workbook.encoder import TextEncoder, find_model, load
-from workbook.encoder.saving import OURS
+from workbook.encoder.saving import SETTINGS_FILE
 from workbook.pipeline.manifests import check, finished
+from workbook.pipeline.progress import silence_libraries
 from workbook.support.files import sha256_of
+from workbook.support.frontend import is_live
 from workbook.zoo import family_of, minilm_from_wheel
-from workbook.zoo import load as load_from_zoo
+from workbook.zoo import load_pretrained as load_from_zoo
 from workbook.zoo.families import FAMILIES, MINILM, MINILM_WHEEL
 
 
@@ -26,9 +28,9 @@ def find_encoder(name_or_folder: str | Path) -> Path:
     """
     folder = Path(name_or_folder)
     if folder.is_dir():
-        if not any((folder / name).is_file() for name in (OURS, "config.json", "modules.json")):
+        if not any((folder / name).is_file() for name in (SETTINGS_FILE, "config.json", "modules.json")):
             raise FileNotFoundError(
-                f"{folder} holds no encoder: neither {OURS}, as the model of a work folder, nor config.json, as "
+                f"{folder} holds no encoder: neither {SETTINGS_FILE}, as the model of a work folder, nor config.json, as "
                 "sentence-transformers saves it"
             )
         return folder
@@ -64,7 +66,9 @@ def read_encoder(name_or_folder: str | Path) -> TextEncoder:
         ValueError: it is damaged, or of an architecture that is not known here.
     """
     folder = find_encoder(name_or_folder)
-    if (folder / OURS).is_file():
+    if not is_live():
+        silence_libraries()
+    if (folder / SETTINGS_FILE).is_file():
         return load(folder)
     return load_from_zoo(folder, family=family_of(name_or_folder))
 
@@ -90,4 +94,4 @@ def _model_of(work: str, fingerprint: str) -> TextEncoder:
     manifest = finished(work, "model", "train")
     for file in manifest["files"]:
         check(work, manifest, file["file"], "train")
-    return load(Path(work) / "model")
+    return read_encoder(Path(work) / "model")

@@ -31,6 +31,12 @@ from workbook.pipeline.workers import run_tasks
 from workbook.support.files import write_atomically, write_json
 
 BATCH_QUERIES = 1_024
+DROPPED = (  # why a query is left out
+    "dropped, no positive in the corpus",
+    "dropped, too few candidates in the run",
+    "dropped, no candidate left by the filters",
+    "dropped, too few candidates left by the filters",
+)
 
 
 def mine(
@@ -45,6 +51,7 @@ def mine(
     relative_margin: float | None = 0.05,
     sampling_strategy: str = "top",
     seed: int = 0,
+    exact: bool = False,
     batch_queries: int = BATCH_QUERIES,
     processes: int = 1,
     anew: bool = False,
@@ -53,15 +60,18 @@ def mine(
 ) -> dict[str, Any]:
     """Choose hard negatives among what a search found.
 
-    Judged positives, the query's own text, and passages with the text of either, are never negatives. Queries
-    with fewer than num_negatives are left out, and counted.
+    Judged positives, the query's own text, and passages with the text of either, are never negatives, nor is what
+    scores nearly as high as a positive: it may well be one. Queries with fewer than num_negatives are left out, and
+    counted by the reason.
 
     Args:
         work: the work folder, with a run of the split.
         split: whose run.
         num_negatives, range_min, range_max, max_score, min_score, absolute_margin, relative_margin,
-            sampling_strategy: as in `workbook.mining.mine_hard_negatives`.
+            sampling_strategy: as in `workbook.mining.mine_hard_negatives`. Without a relative_margin (None) nothing is
+            left out for its high score.
         seed: decides what is random.
+        exact: mine from the run of the exact search, runs/SPLIT-exact.
         batch_queries: queries in a batch, and so in a part.
         processes: on this machine.
         anew: remove what is there first.
@@ -79,7 +89,8 @@ def mine(
     work = Path(work)
     at_least(1, num_negatives=num_negatives, batch_queries=batch_queries, processes=processes)
     at_least(0, range_min=range_min)
-    deep = range_min + (10 if relative_margin or absolute_margin or max_score is not None else 2) * num_negatives
+    filtered = any(bound is not None for bound in (relative_margin, absolute_margin, max_score))
+    deep = range_min + (10 if filtered else 2) * num_negatives
     range_max = deep if range_max is None else range_max
     if range_max - range_min < num_negatives:
         raise ValueError(
@@ -91,7 +102,8 @@ def mine(
             raise ValueError("scores and margins must be numbers, got nan; leave the option out instead")
     if sampling_strategy not in ("top", "random"):
         raise ValueError(f"sampling_strategy must be top or random, got {sampling_strategy!r}")
-    data, facts = with_splits(work, split), finished(work, f"runs/{split}", "search")
+    name = f"{split}-exact" if exact else split
+    data, facts = with_splits(work, split), finished(work, f"runs/{name}", "search")
     if facts["results"] < range_min + num_negatives:
         raise ValueError(
             f"the run holds {facts['results']} results of each query, too few for {num_negatives} negatives from rank "
@@ -100,7 +112,7 @@ def mine(
     options = {
         "num_negatives": num_negatives, "range_min": range_min, "range_max": range_max, "max_score": max_score,
         "min_score": min_score, "absolute_margin": absolute_margin, "relative_margin": relative_margin,
-        "sampling_strategy": sampling_strategy, "seed": seed,
+        "sampling_strategy": sampling_strategy, "seed": seed, "run": name,
     }  # fmt: skip
     settings = {"split": split, "batch_queries": batch_queries, **options}
     inputs = {"data": data["fingerprint"], "run": facts["fingerprint"]}
@@ -132,7 +144,9 @@ def mine_task(work: str, split: str, number: int, start: int, stop: int, options
     if path.is_file():
         return
     wanted = json.loads(options)
-    query_ids, positives, rows_of_run, scores_of_run, q, corpus, queries = _known(work, split, _version(work, split))
+    query_ids, positives, rows_of_run, scores_of_run, q, corpus, queries = _known(
+        work, split, wanted["run"], _version(work, wanted["run"])
+    )
     ids = query_ids[start:stop]
     depth = wanted["range_max"] + positives.shape[1]
     rows = np.array(rows_of_run[start:stop, :depth], dtype=np.int64)
@@ -160,10 +174,33 @@ def mine_task(work: str, split: str, number: int, start: int, stop: int, options
     for query_id, mined, own in zip(ids, chosen, known, strict=True):
         if len(mined) == M and own:
             lines += ["\t".join([query_id, name[row], *(name[other] for other in mined)]) + "\n" for row in own]
-    kept_queries = sum(len(mined) == M and bool(own) for mined, own in zip(chosen, known, strict=True))
-    counts |= {"queries without a positive": sum(not own for own in known), "queries kept": kept_queries}
+    counts |= _fates(
+        [bool(own) for own in known], [len(mined) for mined in chosen], found.possible.sum(dim=1).tolist(),
+        M + wanted["range_min"], M,
+    )  # fmt: skip
     write_json(folder / f"part-{number:05}.json", counts)
     write_atomically(path, "".join(lines))
+
+
+def _fates(has_positive: list[bool], mined: list[int], possible: list[int], room: int, M: int) -> dict[str, int]:
+    """How many queries are kept, and how many are dropped for which reason.
+
+    Args:
+        has_positive: whether the corpus holds a relevant passage of each query.
+        mined: how many negatives were chosen.
+        possible: how many candidates there were before the filters.
+        room: how many there must be for M negatives from range_min on.
+        M: how many negatives a query needs.
+    """
+    fates = Counter(dict.fromkeys(("queries kept", *DROPPED), 0))
+    for positive, chosen, there in zip(has_positive, mined, possible, strict=True):
+        if not positive:
+            fates[DROPPED[0]] += 1
+        elif chosen == M:
+            fates["queries kept"] += 1
+        else:
+            fates[DROPPED[1] if there < room else DROPPED[3] if chosen else DROPPED[2]] += 1
+    return dict(fates)
 
 
 def _possible(corpus: StoredTexts, asked: list[str], rows: np.ndarray, positives: list[list[int]]) -> np.ndarray:
@@ -187,14 +224,14 @@ def _counts(folder: Path) -> dict[str, int]:
     return dict(counts)
 
 
-def _version(work: str, split: str) -> str:
-    return str(finished(work, f"runs/{split}", "search")["fingerprint"])
+def _version(work: str, run: str) -> str:
+    return str(finished(work, f"runs/{run}", "search")["fingerprint"])
 
 
 @functools.lru_cache(maxsize=1)
-def _known(work: str, split: str, version: str) -> tuple[Any, ...]:
+def _known(work: str, split: str, run: str, version: str) -> tuple[Any, ...]:
     """What all batches of a run share: ids, rows of the positives (Q, P), the run, the queries' vectors, the texts."""
-    rows, scores = read_run(work, split)
+    rows, scores = read_run(work, run)
     query_ids = list(read_qrels(work, split))[: len(rows)]
     positives, _ = relevant_rows(work, split, len(rows))
     q = query_vectors(work, split)

@@ -16,7 +16,6 @@ from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
-from multiprocessing.sharedctypes import Synchronized
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,9 +60,13 @@ def device_of(name: str) -> "torch.device":
         raise ValueError(f"device must be one of {', '.join(one for one in there if there[one])} here, got {name!r}")
     if name != "cuda":
         return torch.device(name)
-    worker = multiprocessing.current_process().name.rpartition("-")[2]  # SpawnProcess-3, or MainProcess
-    number = os.environ.get("LOCAL_RANK") or (worker if worker.isdigit() else "0")
-    return torch.device("cuda", int(number) % torch.cuda.device_count())
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK") or _number()) % torch.cuda.device_count())
+
+
+def _number() -> int:
+    """Of a worker; those of one pool have consecutive ones."""
+    number = multiprocessing.current_process().name.rpartition("-")[2]  # SpawnProcess-3, or MainProcess
+    return int(number) if number.isdigit() else 0
 
 
 def report(count: int) -> None:
@@ -97,9 +100,9 @@ def run_tasks(
         return
     context = multiprocessing.get_context("spawn")  # on every system the same, and safe beside threads
     ended, alive = context.Pipe(duplex=False)  # nothing is ever sent; the workers end when the other end is closed
-    reported, told = context.Value("q", 0), 0
-    most = WINDOWS if sys.platform == "win32" else processes
-    workers = ProcessPoolExecutor(min(processes, most, len(tasks)), context, _begin_worker, (ended, reported))
+    processes = min(processes, WINDOWS if sys.platform == "win32" else processes, len(tasks))
+    reported, told = context.RawArray("q", processes), 0  # a place for each worker, so that none waits for another
+    workers = ProcessPoolExecutor(processes, context, _begin_worker, (ended, reported))
     with ended, alive, workers as pool:
         try:
             with _later():
@@ -107,9 +110,9 @@ def run_tasks(
             left = set(futures)
             while left:
                 done, left = wait_for(left, POLL, FIRST_COMPLETED)
-                now = reported.value
-                more(now - told)
-                told = now
+                new = sum(reported) - told
+                told += new
+                more(new)
                 for future in done:
                     yield futures[future], future.result()
         except BrokenProcessPool as error:
@@ -166,16 +169,15 @@ def _later() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin_worker(ended: Connection, reported: "Synchronized[int]") -> None:
-    """One thread, reports into a number that all share, and an end when the parent ends: a killed parent cannot tell its workers to stop.
+def _begin_worker(ended: Connection, reported: Any) -> None:
+    """One thread, reports into a place of its own, and an end when the parent ends, which may be unable to tell.
 
     The parent holds the other end of the pipe. The system closes it when the parent ends, however it ends.
     """
     global _more
 
     def add(count: int) -> None:
-        with reported.get_lock():
-            reported.value += count
+        reported[_number() % len(reported)] += count
 
     _more = add
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent decides

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbook.encoder import TextEncoder, TransformerEncoder
+from workbook.encoder.tokenizer import rectangle
 from workbook.encoder.transformer import start_like_bert
-from workbook.train.batches import rectangle
 from workbook.train.fit import History, fingerprint, optimize
 from workbook.train.gradcache import share
 
@@ -132,7 +132,7 @@ class MaskedLanguageModel(nn.Module):
     @property
     def backbone(self) -> TransformerEncoder:
         """The encoder's transformer."""
-        return self.encoder.backbone  # type: ignore[return-value]
+        return transformer_of(self.encoder, causal=False)
 
     @property
     def word(self) -> Tensor:
@@ -141,7 +141,8 @@ class MaskedLanguageModel(nn.Module):
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """input_ids (B, T), mask (B, T) -> logits (B, T, V)."""
-        return self.head(self.backbone(input_ids, mask), self.word)
+        logits: Tensor = self.head(self.backbone(input_ids, mask), self.word)
+        return logits
 
     def hide(
         self, input_ids: Tensor, mask: Tensor, rate: float, generator: torch.Generator | None = None
@@ -188,7 +189,13 @@ class NextTokenModel(nn.Module):
         return mean_cross_entropy(F.linear(hidden, word), labels[guessed])
 
 
-def pretrain(model: Any, texts: Sequence[str], steps: int = 100, batch_size: int = 32, **options: Any) -> History:
+def pretrain(
+    model: MaskedLanguageModel | NextTokenModel,
+    texts: Sequence[str],
+    steps: int = 100,
+    batch_size: int = 32,
+    **options: Any,
+) -> History:
     """Train a model on texts alone, in batches of similar length, with the loop that is under `fit` too.
 
     Args:

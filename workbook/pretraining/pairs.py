@@ -78,8 +78,8 @@ def sentence_starts(text: str) -> Iterator[int]:
     """The places where a sentence begins, except the first.
 
     One ends with a paragraph, with 。！？, or with . ! or ? before blanks. It does not end with an abbreviation or
-    an initial, nor before a small letter. The last holds only if capitals mark the sentences of this text, if as
-    many stops as not are followed by one: in a text that was lower-cased every letter is small.
+    an initial, nor before lower case. The last holds only if capitals mark the sentences of this text, if as many
+    of its sentences begin with one as not: in a text that was lower-cased none does.
     """
     text = text.rstrip()
     ends = []
@@ -101,7 +101,7 @@ def split_sentences(text: str) -> list[str]:
     cut now and then costs little.
 
     Args:
-        text: any text, also one in small letters or in capitals throughout.
+        text: any text, also one in lower case or in capitals throughout.
     Returns:
         the sentences without blanks around them; none for an empty text.
     """

@@ -3,11 +3,22 @@
 Taught in 11.
 """
 
-from workbook.recipes.families import Recipe, Stage, bge, distilled, e5, e5_mistral, gte, jina, nomic, within_source
+from workbook.recipes.families import (
+    Recipe,
+    TrainingStage,
+    bge,
+    distilled,
+    e5,
+    e5_mistral,
+    gte,
+    jina,
+    nomic,
+    within_source,
+)
 from workbook.recipes.run import build, mine_negatives, run_recipe
 from workbook.recipes.sources import Sources, sources
 
 __all__ = [
-    "Recipe", "Sources", "Stage", "bge", "build", "distilled", "e5", "e5_mistral", "gte", "jina", "mine_negatives",
+    "Recipe", "Sources", "TrainingStage", "bge", "build", "distilled", "e5", "e5_mistral", "gte", "jina", "mine_negatives",
     "nomic", "run_recipe", "sources", "within_source",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ Taught in 11.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -33,7 +34,7 @@ BOTH_WAYS = ("query_to_doc", "doc_to_query")
 
 
 @dataclass(frozen=True)
-class Stage:
+class TrainingStage:
     """One training among several.
 
     Attributes:
@@ -90,8 +91,14 @@ class Recipe:
     query_prompt: str
     document_prompt: str
     causal: bool
-    stages: tuple[Stage, ...]
+    stages: tuple[TrainingStage, ...]
     source: str
+
+
+# What most families have in common in miniature: name, kind, data, share, batch size and learning rate.
+_backbone = partial(TrainingStage, "backbone", "mlm", "texts", 0.2, 32, 1e-3)
+_weak_pairs = partial(TrainingStage, "weak pairs", "contrastive", "weak", 0.5, 64, 1e-3)
+_hard_negatives = partial(TrainingStage, "hard negatives", "contrastive", "labelled", 0.3, 32, 5e-4)
 
 
 def e5() -> Recipe:
@@ -110,10 +117,9 @@ def e5() -> Recipe:
     return Recipe(
         "e5", "mean", "query: ", "passage: ", False,
         (
-            Stage("backbone", "mlm", "texts", 0.2, 32, 1e-3, "starts from BERT or MiniLM"),
-            Stage("weak pairs", "contrastive", "weak", 0.5, 64, 1e-3, "270M pairs, batches of 32,768, 20,000 steps",
-                  temperature=0.01),
-            Stage("distillation", "distillation", "labelled", 0.3, 32, 5e-4,
+            _backbone("starts from BERT or MiniLM"),
+            _weak_pairs("270M pairs, batches of 32,768, 20,000 steps", temperature=0.01),
+            TrainingStage("distillation", "distillation", "labelled", 0.3, 32, 5e-4,
                   "MS MARCO, NQ, NLI; batches of 256, mined negatives, cross-encoder teacher",
                   temperature=0.01, num_negatives=3, alpha=0.2),
         ),
@@ -137,12 +143,10 @@ def bge() -> Recipe:
     return Recipe(
         "bge", "cls", "Represent this sentence for searching relevant passages: ", "", False,
         (
-            Stage("retromae", "retromae", "texts", 0.2, 32, 1e-3, "RetroMAE on large plain corpora", rate=0.3),
-            Stage("weak pairs", "contrastive", "weak", 0.5, 64, 1e-3, "100M to 200M pairs, batches of up to 19,200",
-                  temperature=0.01, prompted=False),
-            Stage("hard negatives", "contrastive", "labelled", 0.3, 32, 5e-4,
-                  "labelled tasks, one mined negative each, instruction before queries",
-                  temperature=0.01, num_negatives=1),
+            TrainingStage("retromae", "retromae", "texts", 0.2, 32, 1e-3, "RetroMAE on large plain corpora", rate=0.3),
+            _weak_pairs("100M to 200M pairs, batches of up to 19,200", temperature=0.01, prompted=False),
+            _hard_negatives("labelled tasks, one mined negative each, instruction before queries",
+                            temperature=0.01, num_negatives=1),
         ),
         "Xiao et al. 2023, arXiv:2309.07597; Xiao et al. 2022, arXiv:2205.12035; model cards BAAI/bge-*-en",
     )  # fmt: skip
@@ -164,12 +168,11 @@ def gte() -> Recipe:
     return Recipe(
         "gte", "mean", "", "", False,
         (
-            Stage("backbone", "mlm", "texts", 0.2, 32, 1e-3, "starts from BERT or MiniLM"),
-            Stage("weak pairs", "contrastive", "weak", 0.5, 64, 1e-3, "about 800M pairs, batches of 16,384 from one source",
-                  temperature=0.01, directions=DIRECTIONS, one_source=True),
-            Stage("hard negatives", "contrastive", "labelled", 0.3, 32, 5e-4,
-                  "about 3M triples, batches of 128, one hard negative and random ones",
-                  temperature=0.01, directions=DIRECTIONS, num_negatives=1),
+            _backbone("starts from BERT or MiniLM"),
+            _weak_pairs("about 800M pairs, batches of 16,384 from one source",
+                        temperature=0.01, directions=DIRECTIONS, one_source=True),
+            _hard_negatives("about 3M triples, batches of 128, one hard negative and random ones",
+                            temperature=0.01, directions=DIRECTIONS, num_negatives=1),
         ),
         "Li et al. 2023, arXiv:2308.03281; model cards thenlper/gte-*",
     )  # fmt: skip
@@ -192,11 +195,9 @@ def nomic() -> Recipe:
     return Recipe(
         "nomic", "mean", "search_query: ", "search_document: ", False,
         (
-            Stage("backbone", "mlm", "texts", 0.2, 32, 1e-3, "BERT from scratch, batches of 4,096", rate=0.3),
-            Stage("weak pairs", "contrastive", "weak", 0.5, 64, 1e-3, "235M pairs, batches of 16,384 from one source",
-                  temperature=0.02, one_source=True),
-            Stage("hard negatives", "contrastive", "labelled", 0.3, 32, 5e-4, "batches of 256, 7 mined negatives",
-                  temperature=0.02, num_negatives=3),
+            _backbone("BERT from scratch, batches of 4,096", rate=0.3),
+            _weak_pairs("235M pairs, batches of 16,384 from one source", temperature=0.02, one_source=True),
+            _hard_negatives("batches of 256, 7 mined negatives", temperature=0.02, num_negatives=3),
         ),
         "Nussbaum et al. 2024, arXiv:2402.01613; github.com/nomic-ai/contrastors; model card nomic-ai/nomic-embed-text-v1",
     )  # fmt: skip
@@ -217,11 +218,11 @@ def jina() -> Recipe:
     return Recipe(
         "jina", "mean", "", "", False,
         (
-            Stage("backbone", "mlm", "texts", 0.2, 32, 1e-3, "BERT with ALiBi from scratch on C4", rate=0.3),
-            Stage("text pairs", "contrastive", "weak", 0.5, 64, 1e-3, "about 40 sources of text pairs",
+            _backbone("BERT with ALiBi from scratch on C4", rate=0.3),
+            TrainingStage("text pairs", "contrastive", "weak", 0.5, 64, 1e-3, "about 40 sources of text pairs",
                   temperature=0.05, directions=BOTH_WAYS, partition_mode="per_direction"),
-            Stage("hard negatives", "contrastive", "labelled", 0.3, 32, 5e-4, "15 negatives for each query",
-                  temperature=0.05, directions=BOTH_WAYS, partition_mode="per_direction", num_negatives=3),
+            _hard_negatives("15 negatives for each query",
+                            temperature=0.05, directions=BOTH_WAYS, partition_mode="per_direction", num_negatives=3),
         ),
         "Günther et al. 2023, arXiv:2310.19923; model cards jinaai/jina-embeddings-v2-*-en",
     )  # fmt: skip
@@ -245,8 +246,8 @@ def e5_mistral() -> Recipe:
     return Recipe(
         "e5_mistral", "lasttoken", "Instruct: {task}\nQuery: ", "", True,
         (
-            Stage("language model", "next_token", "texts", 0.4, 32, 1e-3, "starts from Mistral-7B"),
-            Stage("instructions", "contrastive", "all", 0.6, 64, 1e-3,
+            TrainingStage("language model", "next_token", "texts", 0.4, 32, 1e-3, "starts from Mistral-7B"),
+            TrainingStage("instructions", "contrastive", "all", 0.6, 64, 1e-3,
                   "about 1.8M examples, batches of 2,048, one hard negative each, LoRA",
                   temperature=0.02, num_negatives=1),
         ),
@@ -276,7 +277,7 @@ def within_source(
     Source: Li et al. 2023 (GTE); Nussbaum et al. 2024 (Nomic).
     """
     loss = query.new_zeros(())
-    for source in labels.unique():
+    for source in set(labels.tolist()):
         own = labels == source
         part = info_nce(query[own], positive[own], None if negatives is None else negatives[own], **options)
         loss = loss + part * own.sum() / len(query)

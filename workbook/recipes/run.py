@@ -21,16 +21,19 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
 from workbook.data.collection import Collection, sha256
 from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
-from workbook.encoder.saving import POOLINGS
 from workbook.losses import info_nce
+from workbook.mining.mine import mine_hard_negatives, training_tuples
+from workbook.pooling import POOLINGS
 from workbook.pretraining import MaskedLanguageModel, NextTokenModel, pretrain, seeded_weights
 from workbook.pretraining.retromae import RetroMAE
-from workbook.recipes.families import Recipe, Stage, distilled, within_source
+from workbook.recipes.families import Recipe, TrainingStage, distilled, within_source
 from workbook.recipes.sources import Pair, Sources, sources
 from workbook.rerank.distillation import teacher_scores
 from workbook.support.files import write_json
+from workbook.support.types import Reranker
 from workbook.train.fit import History, fit
 from workbook.training_data import refuse_evaluation_texts
 
@@ -74,7 +77,7 @@ def run_recipe(
     seed: int = 0,
     encoder: TextEncoder | None = None,
     mine: Miner | None = None,
-    teacher: Any = None,
+    teacher: Reranker | None = None,
     on_step: Callable[[str, dict[str, float]], Any] | None = None,
     save_every: int = 100,
 ) -> tuple[TextEncoder, dict[str, History]]:
@@ -106,14 +109,14 @@ def run_recipe(
     _check(recipe)
     if isinstance(data, Collection):
         data = sources(data, seed=seed)
-    every = [text for _, pair in data.pairs("all") for text in pair]
-    refuse_evaluation_texts(data.texts + every, data.evaluation)
+    texts = data.texts + [text for _, pair in data.pairs("all") for text in pair]
+    refuse_evaluation_texts(texts, data.evaluation)
     if encoder is None:
-        encoder = build(recipe, train_tokenizer(data.texts + every, 8_000), seed=seed)
+        encoder = build(recipe, train_tokenizer(texts, 8_000), seed=seed)
     if folder is not None:
-        facts = {"recipe": json.loads(json.dumps(asdict(recipe))), "steps": steps, "seed": seed}
+        facts = {"recipe": asdict(recipe), "steps": steps, "seed": seed}
         facts["data"] = sha256(data.texts, data.weak, data.labelled, data.instructions)
-        _refuse_other(Path(folder) / "recipe.json", facts)
+        _refuse_other(Path(folder) / "recipe.json", json.loads(json.dumps(facts)))  # tuples become lists, as saved
 
     histories: dict[str, History] = {}
     stopped: list[str] = []
@@ -129,9 +132,8 @@ def run_recipe(
             "steps": max(1, round(stage.share * steps)), "batch_size": stage.batch_size, "lr": stage.lr,
             "seed": seed + number, "save_every": save_every,
         }  # fmt: skip
-        histories[stage.name] = _train(
-            stage, recipe, encoder, data, options, place, watch, mine or mine_negatives, teacher
-        )
+        mine = mine or mine_negatives
+        histories[stage.name] = _train(stage, recipe, encoder, data, options, place, watch, mine, teacher)
         if stopped:
             break
     first = next(iter(data.labelled), "")
@@ -156,8 +158,6 @@ def mine_negatives(
 
     `workbook.mining.mine_hard_negatives` with fixed settings.
     """
-    from workbook.mining import mine_hard_negatives, training_tuples
-
     ids = {text: f"p{i}" for i, text in enumerate(dict.fromkeys([*(p for _, p in pairs), *corpus]))}
     query_ids = {text: f"q{i}" for i, text in enumerate(dict.fromkeys(q for q, _ in pairs))}
     qrels: dict[str, dict[str, int]] = {name: {} for name in query_ids.values()}
@@ -171,7 +171,7 @@ def mine_negatives(
     return training_tuples(mined, queries, passages)
 
 
-PRETRAINING: dict[str, Callable[[Stage, TextEncoder, int], Any]] = {
+PRETRAINING: dict[str, Callable[[TrainingStage, TextEncoder, int], Any]] = {
     "mlm": lambda stage, encoder, seed: MaskedLanguageModel(encoder, stage.rate, seed),
     "retromae": lambda stage, encoder, seed: RetroMAE(encoder, stage.rate, seed=seed),
     "next_token": lambda stage, encoder, seed: NextTokenModel(encoder),
@@ -179,9 +179,10 @@ PRETRAINING: dict[str, Callable[[Stage, TextEncoder, int], Any]] = {
 
 
 def _train(
-    stage: Stage, recipe: Recipe, encoder: TextEncoder, data: Sources, options: dict[str, Any], place: Path | None,
-    watch: Callable[[dict[str, float]], bool], mine: Miner, teacher: Any,
+    stage: TrainingStage, recipe: Recipe, encoder: TextEncoder, data: Sources, options: dict[str, Any],
+    place: Path | None, watch: Callable[[dict[str, float]], bool], mine: Miner, teacher: Reranker | None,
 ) -> History:  # fmt: skip
+    """One stage: a pre-training on the texts, or a training on pairs under the stage's loss."""
     running = {**options, "on_step": watch, "checkpoint": None if place is None else place / "training"}
     if stage.kind in PRETRAINING:
         return pretrain(PRETRAINING[stage.kind](stage, encoder, options["seed"]), data.texts, **running)
@@ -191,8 +192,8 @@ def _train(
     encoder.query_prompt, encoder.document_prompt = prompt, recipe.document_prompt
     if "{task}" in prompt:  # another one for each source, so it becomes part of the text
         encoder.query_prompt = ""
-        asked = {source: prompt.replace("{task}", data.instructions.get(source, source)) for source, _ in by_source}
-        by_source = [(source, (asked[source] + query, passage)) for source, (query, passage) in by_source]
+        filled = {source: prompt.replace("{task}", data.instructions.get(source, source)) for source, _ in by_source}
+        by_source = [(source, (filled[source] + query, passage)) for source, (query, passage) in by_source]
     tuples: Tuples = [pair for _, pair in by_source]
     labels: Tensor | None = None
     if stage.num_negatives:
@@ -202,45 +203,39 @@ def _train(
     if stage.kind == "distillation":
         loss, settings["alpha"] = distilled, stage.alpha
     elif stage.one_source:
-        names = {source: i for i, (source, _) in enumerate(by_source)}
-        number = {pair: names[source] for source, pair in by_source}
-        loss, labels = within_source, torch.tensor([number[query, positive] for query, positive, *_ in tuples])
+        # Mining regroups the tuples, so each is told its source by its pair.
+        number = {source: i for i, (source, _) in enumerate(by_source)}
+        number_of_pair = {pair: number[source] for source, pair in by_source}
+        loss, labels = within_source, torch.tensor([number_of_pair[query, positive] for query, positive, *_ in tuples])
     return fit(encoder, tuples, partial(loss, **settings), temperature=stage.temperature, labels=labels, **running)
 
 
 def _prepared(
-    stage: Stage, encoder: TextEncoder, pairs: Tuples, corpus: list[str], options: dict[str, Any], place: Path | None,
-    mine: Miner, teacher: Any,
+    stage: TrainingStage, encoder: TextEncoder, pairs: Tuples, corpus: list[str], options: dict[str, Any],
+    place: Path | None, mine: Miner, teacher: Reranker | None,
 ) -> tuple[Tuples, Tensor | None]:  # fmt: skip
     """Pairs with mined negatives, and the teacher's scores of them; from the stage's folder if they are there."""
     path = None if place is None else place / "tuples.json"
     if path is not None and path.exists():
         saved = json.loads(path.read_text("utf-8"))
         return [tuple(x) for x in saved["tuples"]], None if saved["labels"] is None else torch.tensor(saved["labels"])
-    tuples = mine(
-        encoder, [(query, positive) for query, positive, *_ in pairs], corpus, stage.num_negatives, options["seed"]
-    )
-    labels = None
+    plain_pairs = [(query, positive) for query, positive, *_ in pairs]
+    tuples, labels = mine(encoder, plain_pairs, corpus, stage.num_negatives, options["seed"]), None
     if stage.kind == "distillation":
-        reader = _read_together(encoder, tuples, options, place) if teacher is None else teacher
-        labels = teacher_scores(reader, tuples)
+        labels = teacher_scores(teacher or _own_teacher(encoder, tuples, options, place), tuples)
     if path is not None:
         write_json(path, {"tuples": tuples, "labels": None if labels is None else labels.tolist()})
     return tuples, labels
 
 
-def _read_together(encoder: TextEncoder, tuples: Tuples, options: dict[str, Any], place: Path | None) -> Any:
+def _own_teacher(encoder: TextEncoder, tuples: Tuples, options: dict[str, Any], place: Path | None) -> Reranker:
     """A cross-encoder from a copy of the encoder's backbone, trained to find the positive of each tuple."""
-    from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
-
     backbone: Any = copy.deepcopy(encoder.backbone)
     with seeded_weights(options["seed"]):
-        reader = CrossEncoder(encoder.tokenizer, backbone, max_length=backbone.max_length)
-    fit_cross_encoder(
-        reader.to(encoder.device), tuples, **{**options, "batch_size": min(16, options["batch_size"])},
-        checkpoint=None if place is None else place / "teacher",
-    )  # fmt: skip
-    return reader
+        teacher = CrossEncoder(encoder.tokenizer, backbone, max_length=backbone.max_length).to(encoder.device)
+    options = {**options, "batch_size": min(16, options["batch_size"])}
+    fit_cross_encoder(teacher, tuples, **options, checkpoint=None if place is None else place / "teacher")
+    return teacher
 
 
 def _check(recipe: Recipe) -> None:

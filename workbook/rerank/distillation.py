@@ -24,13 +24,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from workbook.encoder.text_encoder import TextEncoder
+from workbook.losses.distillation import margin_mse
 from workbook.rerank.pipeline import score_pairs
 from workbook.support.frontend import track
+from workbook.support.types import Reranker
 from workbook.train.fit import History, check_tuples, fit
 
 
 def teacher_scores(
-    teacher: Any, tuples: Sequence[tuple[str, ...]], cache: str | Path | None = None, chunk_size: int = 1024
+    teacher: Reranker, tuples: Sequence[tuple[str, ...]], cache: str | Path | None = None, chunk_size: int = 1024
 ) -> Tensor:
     """What a teacher says of every passage of every tuple.
 
@@ -55,20 +58,19 @@ def teacher_scores(
     pairs = [(query, passage) for query, *passages in tuples for passage in passages]
     known = {} if cache is None else _read(Path(cache))
     keys = [_key(pair) for pair in pairs]
-    missing = {key: pair for key, pair in zip(keys, pairs, strict=True) if key not in known}
-    asked_again = next(((key, pair) for key, pair in zip(keys, pairs, strict=True) if key in known), None)
-    if asked_again is not None and missing:
-        key, pair = asked_again
-        now = score_pairs(teacher, [pair])[0]
+    pair_of = dict(zip(keys, pairs, strict=True))  # each pair once
+    missing = [key for key in pair_of if key not in known]
+    key = next((key for key in pair_of if key in known), None)
+    if key is not None and missing:  # one known answer is asked for again, to see whether it is the same teacher
+        now = score_pairs(teacher, [pair_of[key]])[0]
         if not math.isclose(now, known[key], rel_tol=0.02, abs_tol=0.02):
             raise ValueError(
                 f"{cache} holds {known[key]:.4f} for a pair to which this teacher gives {now:.4f}; it belongs to another "
                 "teacher, so give this one a file of its own"
             )
-    todo = list(missing.items())
-    for start in track(range(0, len(todo), chunk_size), label="teacher"):
-        chunk = todo[start : start + chunk_size]
-        found = dict(zip([key for key, _ in chunk], score_pairs(teacher, [pair for _, pair in chunk]), strict=True))
+    for start in track(range(0, len(missing), chunk_size), label="teacher"):
+        chunk = missing[start : start + chunk_size]
+        found = dict(zip(chunk, score_pairs(teacher, [pair_of[key] for key in chunk], chunk_size), strict=True))
         if cache is not None:
             _append(Path(cache), found)
         known |= found
@@ -76,10 +78,10 @@ def teacher_scores(
 
 
 def distill(
-    student: Any,
+    student: TextEncoder,
     tuples: Sequence[tuple[str, ...]],
     labels: Tensor,
-    loss: Callable[..., Tensor] | None = None,
+    loss: Callable[..., Tensor] = margin_mse,
     **options: Any,
 ) -> History:
     """Teach a bi-encoder what a teacher said.
@@ -107,10 +109,6 @@ def distill(
             f"expected tuples with at least one negative and labels (N, 1 + M) = ({len(tuples)}, {n}), "
             f"got labels {tuple(labels.shape)}; teacher_scores gives them"
         )
-    if loss is None:
-        from workbook.losses import margin_mse
-
-        loss = margin_mse
     spread = float((labels.max(dim=1).values - labels.min(dim=1).values).max())
     if getattr(student, "normalize", False) and spread > 2:
         warnings.warn(

@@ -18,19 +18,18 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
-from workbook.similarity import Run
+from workbook.support.types import Run
 
 Scores = Mapping[str, float]
-AnyRun = Mapping[str, Scores]
 Array = TypeVar("Array", np.ndarray, Tensor, float)
 
 NORMS = ("min-max", "z-score")
 
 
-def rrf(runs: Sequence[AnyRun], k: int = 60) -> Run:
+def rrf(runs: Sequence[Run], k: int = 60, weights: Sequence[float] | None = None) -> Run:
     """Reciprocal rank fusion: only ranks count, so the scales of the scores do not matter.
 
-        score(d) = sum_r  1 / (k + rank_r(d)),   ranks start at 1
+        score(d) = sum_r  weight_r / (k + rank_r(d)),   ranks start at 1
 
     k says how much being first is worth: with k = 0 the first counts twice the second, with k = 60
     hardly more. A run that does not hold d adds nothing.
@@ -38,20 +37,21 @@ def rrf(runs: Sequence[AnyRun], k: int = 60) -> Run:
     Args:
         runs: R runs. A query that only some of them hold is fused from those; an empty result adds nothing.
         k: the larger, the more equal the ranks.
+        weights: one for each run; 1 each by default. A run of weight 2 counts as if it stood there twice.
     Returns:
         run: every query and passage of any run, best first; equal scores in the order of first appearance.
     Raises:
-        ValueError: there are no runs, k is negative, or a score is not finite.
+        ValueError: there are no runs, k is negative, weights do not belong to them, or a score is not finite.
 
     Equal to ranx `fuse(method="rrf")`. Source: Cormack et al. 2009.
     """
     if not k >= 0:
         raise ValueError(f"k must be at least 0, got {k}; ranks start at 1, and 60 is the usual choice")
-    return _add_up([{query: _reciprocal_ranks(scores, k) for query, scores in run.items()} for run in runs])
+    return _add_up([{query: _reciprocal_ranks(scores, k) for query, scores in run.items()} for run in runs], weights)
 
 
 def score_fusion(
-    runs: Sequence[AnyRun],
+    runs: Sequence[Run],
     weights: Sequence[float] | None = None,
     norm: str | None = "min-max",
     missing: str = "zero",
@@ -82,22 +82,14 @@ def score_fusion(
     Equal to ranx `fuse(norm="min-max" or "zmuv", method="wsum")` with missing="zero". Source: Fox and Shaw 1994
     (CombSUM); Bruch et al. 2023.
     """
-    weights = [1.0] * len(runs) if weights is None else list(weights)
-    if len(weights) != len(runs) or not all(math.isfinite(weight) for weight in weights):
-        raise ValueError(f"weights must be {len(runs)} finite numbers, one for each run, got {weights}")
     if norm not in (*NORMS, None):
         raise ValueError(f"norm must be one of {', '.join(NORMS)} or None, got {norm!r}")
     if missing not in ("zero", "lowest"):
         raise ValueError(f'missing must be "zero" or "lowest", got {missing!r}')
-    normalized = [{query: _normalize(scores, norm) for query, scores in run.items()} for run in runs]
+    normalized: list[Run] = [{query: _normalize(scores, norm) for query, scores in run.items()} for run in runs]
     if missing == "lowest":
         normalized = [_fill(run, normalized) for run in normalized]
-    return _add_up(
-        [
-            {query: {passage: weight * s for passage, s in scores.items()} for query, scores in run.items()}
-            for run, weight in zip(normalized, weights, strict=True)
-        ]
-    )
+    return _add_up(normalized, weights)
 
 
 def hybrid_scores(
@@ -158,9 +150,9 @@ def _normalize(scores: Scores, norm: str | None) -> dict[str, float]:
     return dict(zip(scores, values.tolist(), strict=True))
 
 
-def _fill(run: AnyRun, runs: Sequence[AnyRun]) -> Run:
+def _fill(run: Run, runs: Sequence[Run]) -> Run:
     """Give every passage that another run found the lowest score of this one; a query it lacks stays lacking."""
-    filled: Run = {}
+    filled: dict[str, dict[str, float]] = {}
     for query, scores in run.items():
         lowest = min(scores.values(), default=0.0)
         others = {passage: lowest for other in runs for passage in other.get(query, {})}
@@ -168,15 +160,18 @@ def _fill(run: AnyRun, runs: Sequence[AnyRun]) -> Run:
     return filled
 
 
-def _add_up(runs: Sequence[AnyRun]) -> Run:
+def _add_up(runs: Sequence[Run], weights: Sequence[float] | None) -> Run:
     if not runs:
         raise ValueError("runs must hold at least one run, got none")
-    total: Run = {}
-    for run in runs:
+    weights = [1.0] * len(runs) if weights is None else list(weights)
+    if len(weights) != len(runs) or not all(math.isfinite(weight) for weight in weights):
+        raise ValueError(f"weights must be {len(runs)} finite numbers, one for each run, got {weights}")
+    total: dict[str, dict[str, float]] = {}
+    for run, weight in zip(runs, weights, strict=True):
         for query, scores in run.items():
             sums = total.setdefault(query, {})
             for passage, score in scores.items():
-                sums[passage] = sums.get(passage, 0.0) + score
+                sums[passage] = sums.get(passage, 0.0) + weight * score
     return {query: {passage: sums[passage] for passage in _best_first(sums)} for query, sums in total.items()}
 
 

@@ -5,8 +5,8 @@ A Protocol asks for methods, not for a class: whatever has them fits, ours or an
 Letters: Q queries, N texts, B texts in a batch, T token positions, D dimensions, K results.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -20,10 +20,12 @@ Run = Mapping[str, Mapping[str, float]]  # query id -> passage id -> score, best
 class Encoder(Protocol):
     """Embeds queries and documents: N texts -> (N, D). `TextEncoder`, `DualEncoder`, sentence-transformers' models."""
 
-    def encode_query(self, texts: Sequence[str], **options: Any) -> np.ndarray:
+    @property  # read as a Callable: libraries name the texts differently, and take options of their own
+    def encode_query(self) -> Callable[..., np.ndarray]:
         """N queries -> (N, D)."""
 
-    def encode_document(self, texts: Sequence[str], **options: Any) -> np.ndarray:
+    @property
+    def encode_document(self) -> Callable[..., np.ndarray]:
         """N documents -> (N, D)."""
 
 
@@ -33,6 +35,15 @@ class Backbone(Protocol):
     hidden_size: int
 
     def __call__(self, input_ids: Tensor, mask: Tensor, /) -> Tensor: ...
+
+
+@runtime_checkable
+class StaticBackbone(Protocol):
+    """A backbone in which a token's vector is always the same, so that a mean needs no padding. `StaticEncoder`."""
+
+    def mean(self, input_ids: Tensor, mask: Tensor, /) -> Tensor: ...
+
+    def mean_of(self, ids: Sequence[Sequence[int]], /) -> Tensor: ...
 
 
 class VectorIndex(Protocol):

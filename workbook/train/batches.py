@@ -9,11 +9,13 @@ Taught in 07.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from workbook.encoder.tokenizer import rectangle
+
+__all__ = ["bucketed_batches", "rectangle", "stream_batches"]
 
 
 def bucketed_batches(
@@ -63,20 +65,3 @@ def stream_batches(
     while True:
         yield from bucketed_batches(lengths, batch_size, seed, epoch, pool_batches)[place:]
         epoch, place = epoch + 1, 0
-
-
-def rectangle(ids: Sequence[Tensor], pad_id: int, padding_side: str = "right") -> tuple[Tensor, Tensor]:
-    """Fill token ids up to the longest text.
-
-    Args:
-        ids: B tensors of token ids, each as long as its text.
-        pad_id: what to fill up with.
-        padding_side: "right", or "left" as decoders expect.
-    Returns:
-        input_ids and mask, both (B, T); mask is 1 for a token and 0 for padding.
-    """
-    lengths = torch.tensor([len(x) for x in ids])[:, None]  # (B, 1)
-    T = max(int(lengths.max()), 1)
-    position = torch.arange(T)
-    mask = position < lengths if padding_side == "right" else position >= T - lengths  # (B, T)
-    return torch.full(mask.shape, pad_id).masked_scatter(mask, torch.cat(list(ids))), mask.long()

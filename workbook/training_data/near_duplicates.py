@@ -80,7 +80,8 @@ def minhash(shingles: set[int], num_hashes: int = 100) -> np.ndarray:
         raise ValueError("an empty set has no smallest member; give at least one shingle")
     factor, shift = _numberings(num_hashes)
     hashes = np.fromiter(shingles, dtype=np.uint64, count=len(shingles)) % np.uint64(PRIME)
-    return ((factor * hashes + shift) % np.uint64(PRIME)).min(axis=1)
+    minima: np.ndarray = ((factor * hashes + shift) % np.uint64(PRIME)).min(axis=1)
+    return minima
 
 
 def chance_to_meet(similarity: float, bands: int = 20, rows: int = 5) -> float:

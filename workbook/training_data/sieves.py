@@ -17,10 +17,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
-from workbook.metrics.ranking import Qrels
-from workbook.mining.candidates import candidates
+from workbook.mining.candidates import Source, candidates
+from workbook.support.types import Corpus, Qrels, Queries
 from workbook.training_data.near_duplicates import MinHashIndex
 
 Key = TypeVar("Key", str, int)
@@ -57,12 +57,7 @@ class Sieved(Generic[Key]):
 
 
 def round_trip(
-    queries: Mapping[str, str],
-    corpus: Mapping[str, str],
-    qrels: Qrels,
-    source: Any,
-    k: int = 1,
-    chunk_size: int = 4_096,
+    queries: Queries, corpus: Corpus, qrels: Qrels, source: Source, k: int = 1, chunk_size: int = 4_096
 ) -> Sieved[str]:
     """Keep the queries that find their own passage.
 

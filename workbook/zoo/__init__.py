@@ -3,7 +3,7 @@
 Taught in 22.
 """
 
-from workbook.zoo.families import Family, family_of, load, minilm_from_wheel
+from workbook.zoo.families import Family, family_of, load_pretrained, minilm_from_wheel
 from workbook.zoo.openai import OpenAIEmbeddings
 
-__all__ = ["Family", "OpenAIEmbeddings", "family_of", "load", "minilm_from_wheel"]
+__all__ = ["Family", "OpenAIEmbeddings", "family_of", "load_pretrained", "minilm_from_wheel"]

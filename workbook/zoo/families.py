@@ -2,7 +2,7 @@
 
 The same weights give good or poor vectors, depending on three things that are not in the weights: how
 token vectors are pooled, which words stand before a text, and whether vectors are scaled to length 1.
-Get one wrong and nothing fails; the search is just worse. So they stand here as data, and `load` warns
+Get one wrong and nothing fails; the search is just worse. So they stand here as data, and `load_pretrained` warns
 where a folder, or the caller, differs.
 
 `verified` names the fields that were looked up, in November 2026, in a stored copy of the authors' model
@@ -19,12 +19,12 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workbook.encoder.saving import POOLINGS, find_model, from_pretrained, stated_settings
-from workbook.encoder.text_encoder import Pooling, TextEncoder
+from workbook.encoder.hugging_face import find_model, stated_settings
+from workbook.encoder.text_encoder import TextEncoder
+from workbook.pooling import POOLINGS, Pooling
 from workbook.support.files import sha256_of
-from workbook.zoo.openai import OpenAIEmbeddings
 
-__all__ = ["FAMILIES", "Family", "OpenAIEmbeddings", "family_of", "load", "minilm_from_wheel"]
+__all__ = ["FAMILIES", "Family", "family_of", "load_pretrained", "minilm_from_wheel"]
 
 SIZES = ("dimensions", "max_length")
 PROMPTS = ("query_prompt", "document_prompt")
@@ -42,7 +42,7 @@ class Family(NamedTuple):
         architecture: config.json's `model_type`.
         dimensions: D.
         max_length: tokens.
-        pooling: as in `workbook.encoder.saving.POOLINGS`; None for a backbone, which was not trained to embed.
+        pooling: as in `workbook.pooling.POOLINGS`; None for a backbone, which was not trained to embed.
         normalize: whether vectors are scaled to length 1.
         query_prompt: before each query; {task} stands for one sentence that says what is sought.
         document_prompt: before each passage.
@@ -144,7 +144,7 @@ def family_of(name_or_folder: str | Path) -> Family | None:
     return next((names[part.lower()] for part in candidates if part.lower() in names), None)
 
 
-def load(
+def load_pretrained(
     name_or_folder: str | Path,
     allow_download: bool = False,
     family: Family | None = None,
@@ -161,7 +161,7 @@ def load(
         allow_download: fetch the files from the hub when they are neither in a folder nor in its cache.
         family: whose habits to expect; found by the name where not given.
         task: a sentence that says what is sought, for families that are instructed.
-        pooling, settings: as in `workbook.encoder.saving.from_pretrained`.
+        pooling, settings: as in `TextEncoder.from_pretrained`.
     Returns:
         an encoder in evaluation mode.
     Warns:
@@ -184,7 +184,7 @@ def load(
     _refuse_what_cannot_be_loaded(folder)
     stated = stated_settings(folder)
     if family is None:
-        return from_pretrained(folder, pooling, **settings)
+        return TextEncoder.from_pretrained(folder, pooling, **settings)
     if pooling is None:
         pooling = stated.get("pooling") or family.pooling
         if pooling is None:
@@ -197,7 +197,7 @@ def load(
     if family.normalize is not None:
         defaults["normalize"] = family.normalize
     given = {**{key: value for key, value in defaults.items() if key not in stated}, **settings}
-    encoder = from_pretrained(folder, pooling, **given)
+    encoder = TextEncoder.from_pretrained(folder, pooling, **given)
     _warn(encoder, family)
     return encoder
 
@@ -235,7 +235,7 @@ def _refuse_what_cannot_be_loaded(folder: Path) -> None:
             "hold, and code from a model folder is never run here; use sentence-transformers with "
             "trust_remote_code=True after reading that code, or another model"
         )
-    if kind not in transformers.models.auto.configuration_auto.CONFIG_MAPPING_NAMES:
+    if kind not in transformers.CONFIG_MAPPING:
         raise ValueError(
             f"{folder.name} has the architecture {kind!r}, which transformers {transformers.__version__} does not know; "
             "a newer transformers may"

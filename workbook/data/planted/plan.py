@@ -26,15 +26,8 @@ STATES, ROUGHLY, DENIES, ASKS = range(4)
 
 # How the sixteen passages are dealt to the four things of a family: some are talked about more than others.
 PORTIONS = (
-    (7, 4, 3, 2),
-    (9, 3, 2, 2),
-    (5, 5, 4, 2),
-    (6, 4, 4, 2),
-    (8, 4, 2, 2),
-    (6, 3, 3, 4),
-    (11, 2, 2, 1),
-    (5, 4, 4, 3),
-)
+    (7, 4, 3, 2), (9, 3, 2, 2), (5, 5, 4, 2), (6, 4, 4, 2), (8, 4, 2, 2), (6, 3, 3, 4), (11, 2, 2, 1), (5, 4, 4, 3),
+)  # fmt: skip
 ENTITY = np.array([[entity for entity, n in enumerate(portion) for _ in range(n)] for portion in PORTIONS])
 ORDINAL = np.array([[j for n in portion for j in range(n)] for portion in PORTIONS])
 

@@ -48,16 +48,9 @@ def relevant(settings: Settings, query: Query) -> dict[str, int]:
     e, f = query.entity, query.facet
     before = (e - 1) % NAMESAKE  # whose passages compare it with this one
     found = []
-    for slot, (entity, facet, style, extra, compared) in enumerate(
-        zip(
-            plan.entity[inside].tolist(),
-            plan.facet[inside].tolist(),
-            plan.style[inside].tolist(),
-            plan.extra[inside].tolist(),
-            plan.compared[inside].tolist(),
-            strict=True,
-        )
-    ):
+    columns = (plan.entity, plan.facet, plan.style, plan.extra, plan.compared)
+    rows = zip(*(column[inside].tolist() for column in columns), strict=True)
+    for slot, (entity, facet, style, extra, compared) in enumerate(rows):
         grade = 0
         if entity == e:
             grade = _grade(f, facet, style, extra)

@@ -254,7 +254,8 @@ def _mend(path: Path) -> str:
 
 def _pins(folder: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / PINS).read_text("utf-8"))
+        pins: dict[str, Any] = json.loads((folder / PINS).read_text("utf-8"))
+        return pins
     except FileNotFoundError:
         return {}
     except ValueError as error:
@@ -263,13 +264,15 @@ def _pins(folder: Path) -> dict[str, Any]:
 
 def _strong(headers: Any) -> str | None:
     """The server's mark of the version it sends; a weak ETag does not promise the same bytes."""
-    etag = headers.get("ETag")
-    return etag if etag and not etag.startswith("W/") else headers.get("Last-Modified")
+    etag: str | None = headers.get("ETag")
+    modified: str | None = headers.get("Last-Modified")
+    return etag if etag and not etag.startswith("W/") else modified
 
 
 def _version(mark: Path) -> str | None:
     try:
-        return json.loads(mark.read_text("utf-8"))["version"]
+        version: str | None = json.loads(mark.read_text("utf-8"))["version"]
+        return version
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

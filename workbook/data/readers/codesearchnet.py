@@ -51,21 +51,17 @@ def read_codesearchnet(
             for number, url, code, tokens, _ in functions(path, problems):
                 yield path, number, url, code if docstrings or not tokens else " ".join(tokens)
 
-    def queries(problems: Problems) -> Texts:
+    def queries(problems: Problems, split: str | None = None) -> Texts:
         seen: set[str] = set()  # a function that stands twice was reported among the passages
-        for path in files:
+        for path in (path for path in files if split in (None, files[path])):
             for number, url, _, _, docstring in functions(path, problems):
                 if url not in seen:
                     seen.add(url)
                     yield path, number, url, docstring
 
     def judgements(split: str, problems: Problems, known: Container[str]) -> Judgements:
-        seen: set[str] = set()
-        for path in (path for path in files if files[path] == split):
-            for number, url, _, _, _ in functions(path, problems):
-                if url not in seen:
-                    seen.add(url)
-                    yield path, number, url, url, 1
+        for path, number, url, _ in queries(problems, split):
+            yield path, number, url, url, 1
 
     splits = {split: partial(judgements, split) for split in dict.fromkeys(files.values())}
     return Reading(name or folder.name, passages, queries, splits, stated_licence(folder, problems, licence))

@@ -117,19 +117,18 @@ def read_json_objects(path: Path, problems: Problems) -> Iterator[tuple[int, dic
 
 
 def read_tsv(
-    path: Path, width: int | tuple[int, int], expected: str, problems: Problems, whole: bool = False
+    path: Path, width: int, expected: str, problems: Problems, whole: bool = False
 ) -> Iterator[tuple[int, list[str]]]:
     """The rows of a tab-separated file. Quotes are text: MS MARCO and STS-B do not escape them.
 
     Args:
-        width: how many fields; or the fewest and the most.
+        width: how many fields.
         expected: what the fields are, for the message.
         whole: as in `read_lines`.
     """
-    fewest, most = (width, width) if isinstance(width, int) else width
     for number, line in read_lines(path, problems, whole):
         fields = line.split("\t")
-        if fewest <= len(fields) <= most:
+        if len(fields) == width:
             yield number, fields
         else:
             problems.report(

@@ -11,6 +11,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 from workbook.data.problems import Problems
 from workbook.data.readers.formats import has_surrogate
@@ -79,11 +80,9 @@ def paragraphs(path: Path, problems: Problems) -> Iterator[Paragraph]:
         line = error.object[: error.start].count(b"\n") + 1
         problems.report("not UTF-8", path, line, "text in UTF-8", f"the byte {error.object[error.start]:#x}")
         return
-    except json.JSONDecodeError as error:
-        problems.report("not JSON", path, error.lineno, f"JSON at column {error.colno}", error.msg)
-        return
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 5,000 brackets
-        problems.report("not JSON", path, 1, "JSON", str(error))
+    except (ValueError, RecursionError) as error:  # RecursionError: 5,000 brackets
+        line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+        problems.report("not JSON", path, line, f"JSON at column {column}", str(error))
         return
     except (KeyError, TypeError) as error:
         problems.report("not SQuAD", path, 1, LAYOUT, repr(error))
@@ -109,7 +108,7 @@ def paragraphs(path: Path, problems: Problems) -> Iterator[Paragraph]:
             yield Paragraph(place, ids.setdefault(body, f"{article.get('title', '')}#{number}"), body, questions)
 
 
-def _objects(value: object, what: str, path: Path, place: int, problems: Problems) -> list[dict]:
+def _objects(value: object, what: str, path: Path, place: int, problems: Problems) -> list[dict[str, Any]]:
     """The objects of a list; what is no list, and what is in it and no object, is reported."""
     entries = value if isinstance(value, list) else [value]
     found = [entry for entry in entries if isinstance(value, list) and isinstance(entry, dict)]

@@ -125,7 +125,7 @@ class Column:
         if not ((begin >= 0) & (begin <= end) & (end <= self.size)).all():
             raise ValueError(damaged(self.path, "a text lies outside the file"))
         try:
-            return values().to_pylist()
+            return list(values().to_pylist())
         except UnicodeDecodeError as error:
             raise ValueError(damaged(self.path, str(error))) from error
 

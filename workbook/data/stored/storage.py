@@ -143,7 +143,7 @@ class StoredTexts(Mapping[str, str]):
     @property
     def fingerprint(self) -> str:
         """The SHA-256 of all parts: equal for equal ids and texts in equal order."""
-        return self.manifest["sha256"]
+        return str(self.manifest["sha256"])
 
     def __repr__(self) -> str:
         return f"StoredTexts({str(self.folder)!r}: {len(self):,} texts)"
@@ -353,7 +353,7 @@ def _write_index(folder: Path, hashes: np.ndarray, parts: list[dict[str, Any]]) 
 def _id_at(folder: Path, parts: list[dict[str, Any]], row: int) -> str:
     for part in parts:
         if row < part["rows"]:
-            return read_part(folder / part["file"]).column(0)[row].as_py()
+            return str(read_part(folder / part["file"]).column(0)[row].as_py())
         row -= part["rows"]
     raise IndexError(row)
 
