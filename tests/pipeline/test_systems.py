@@ -125,7 +125,7 @@ def test_queries_without_a_relevant_passage_are_counted(tmp_path):
     assert "40 of them have no relevant passage and count as 0" in told["summary"]
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_run_of_keywords_goes_on(whole, tmp_path, monkeypatch, processes):
     work = tmp_path / "work"
     shutil.copytree(whole, work)
@@ -215,11 +215,19 @@ def test_a_split_that_is_added_leaves_vectors_and_index_alone(whole, tmp_path, f
         pipeline.evaluate(work, "real")
 
 
+def test_of_several_splits_one_is_named(whole, tmp_path):
+    several = replace(SMALL, fingerprint="several")
+    with pytest.raises(KeyError, match="has no split 'real' to add; it has train, test"):
+        pipeline.data(whole, several, add="real")
+    shutil.copytree(whole / "data", tmp_path / "data")
+    only = replace(SMALL, splits={"test": SMALL.splits["test"]}, fingerprint="only")
+    assert pipeline.data(tmp_path, only, add="real")["queries"] == len(SMALL.splits["test"])
+
+
 @pytest.mark.parametrize(
     ("name", "judged", "error", "message"),
     [
         ("train", {"r1": {"p3": 1}}, ValueError, "has a split 'train', which came with its passages"),
-        ("other", {"r1": {"p3": 1}}, KeyError, "has no split 'other' to add; it has real"),
         ("real", {"r1": {"unknown": 1}}, ValueError, "names a query of its own and a passage of"),
         ("../real", {"r1": {"p3": 1}}, ValueError, "must be of letters"),
         ("a-bm25", {"r1": {"p3": 1}}, ValueError, "nor with -exact, -bm25"),

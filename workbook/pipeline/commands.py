@@ -124,9 +124,13 @@ def add_commands(command: Any) -> None:
     )
     judge.add_argument("--judgements", type=int, help="how many to ask for, 30 by default")
     for parser in (ask, judge):
-        parser.add_argument("-k", type=int, help="texts for each question, 5 by default")
+        parser.add_argument(
+            "-k", type=int, help="texts for each question; ask shows 5, judge takes the first 3 of each system"
+        )
     for parser in (search, ask, judge):
-        parser.add_argument("--with", dest="systems", metavar="SYSTEMS", help="of bm25,dense,rrf; dense by default")
+        parser.add_argument(
+            "--with", dest="systems", metavar="SYSTEMS", help="of bm25,dense,rrf; dense by default, judge takes all"
+        )
         parser.add_argument("--rerank", metavar="MODEL", help="a cross-encoder that reads the first 50 again")
     for parser in (train, encode):
         parser.add_argument("--device", choices=["cpu", "cuda", "mps"], help="cpu by default")
@@ -171,4 +175,6 @@ def _margin(text: str) -> float | str:
 def _tell(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_tell(one)}" for name, one in value.items())
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -45,9 +45,9 @@ def data(
         work: the work folder.
         source: a name that `workbook.data.load` knows, "planted", a folder or file in a layout that it knows, a
             `workbook.data.Collection`, or another work folder, whose data is taken over.
-        add: the name of a split of the source that becomes one of a finished work folder: its queries and judgements
-            for the passages that are there. The source may be queries.jsonl and qrels/SPLIT.tsv in a folder. Such a
-            split is for measuring, not for training.
+        add: the name of a split that a finished work folder gets: queries and judgements of the source's split of that
+            name, or of its only one, for the passages that are there. The source may be queries.jsonl and
+            qrels/SPLIT.tsv in a folder. Such a split is for measuring, not for training.
         strict: stop at the first malformed line; otherwise it is left out, counted and reported.
         part_rows: passages in a part of the texts.
         anew: remove what is there first; with `add`, that split alone.
@@ -211,10 +211,11 @@ def _add(work: Path, split: str, opened: Source, anew: bool) -> dict[str, Any]:
         if job.finished:
             return job.manifest
         corpus, queries = read_texts(work, "corpus"), dict(opened.queries())
-        judged = opened.qrels(corpus, queries)
-        if split not in judged:
-            raise KeyError(f"{opened.name} has no split {split!r} to add; it has {', '.join(judged) or 'none'}")
-        known = {query_id: {id: one[id] for id in one if id in corpus} for query_id, one in judged[split].items()}
+        splits = opened.qrels(corpus, queries)
+        if split not in splits and len(splits) != 1:
+            raise KeyError(f"{opened.name} has no split {split!r} to add; it has {', '.join(splits) or 'none'}")
+        judged = splits[split] if split in splits else next(iter(splits.values()))
+        known = {query_id: {id: one[id] for id in one if id in corpus} for query_id, one in judged.items()}
         known = {query_id: one for query_id, one in known.items() if one and query_id in queries}
         if not known:
             raise ValueError(f"no judgement of {opened.name} names a query of its own and a passage of {work}")
@@ -222,7 +223,7 @@ def _add(work: Path, split: str, opened: Source, anew: bool) -> dict[str, Any]:
             job, "queries", lambda start: ((id, queries[id]) for id in islice(known, start, None)), len(known), False
         )
         counts = _write_qrels(job.folder / "qrels.tsv", known)
-        unknown = sum(map(len, judged[split].values())) - counts["judgements"]
+        unknown = sum(map(len, judged.values())) - counts["judgements"]
         return job.finish({**counts, "judgements of other passages": unknown, **opened.report()})
 
 

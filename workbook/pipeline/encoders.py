@@ -8,7 +8,9 @@ from pathlib import Path
 from workbook.encoder import TextEncoder, find_model, load
 from workbook.encoder.saving import SETTINGS_FILE
 from workbook.pipeline.manifests import check, finished
+from workbook.pipeline.progress import silence_libraries
 from workbook.support.files import sha256_of
+from workbook.support.frontend import is_live
 from workbook.zoo import family_of, minilm_from_wheel
 from workbook.zoo import load_pretrained as load_from_zoo
 from workbook.zoo.families import FAMILIES, MINILM, MINILM_WHEEL
@@ -64,6 +66,8 @@ def read_encoder(name_or_folder: str | Path) -> TextEncoder:
         ValueError: it is damaged, or of an architecture that is not known here.
     """
     folder = find_encoder(name_or_folder)
+    if not is_live():
+        silence_libraries()
     if (folder / SETTINGS_FILE).is_file():
         return load(folder)
     return load_from_zoo(folder, family=family_of(name_or_folder))
@@ -90,4 +94,4 @@ def _model_of(work: str, fingerprint: str) -> TextEncoder:
     manifest = finished(work, "model", "train")
     for file in manifest["files"]:
         check(work, manifest, file["file"], "train")
-    return load(Path(work) / "model")
+    return read_encoder(Path(work) / "model")

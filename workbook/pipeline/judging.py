@@ -30,7 +30,7 @@ def judge(
     work: str | Path,
     split: str = "judged",
     judgements: int = 30,
-    k: int = 5,
+    k: int = 3,
     systems: str | Sequence[str] = "bm25,dense,rrf",
     rerank: str | Path | None = None,
     show: bool | None = None,

@@ -9,7 +9,6 @@ Letters: Q queries, K results.
 """
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,11 @@ from workbook.bm25 import BM25
 from workbook.cross_encoder import CrossEncoder
 from workbook.encoder import find_model
 from workbook.encoder.saving import SETTINGS_FILE
-from workbook.index.inverted import InvertedIndex
 from workbook.pipeline.data_stage import is_covered, read_texts, searched_corpus
 from workbook.pipeline.manifests import MANIFEST, STARTED, read_json
 from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import check, finished, stage
 from workbook.rerank import rerank, rrf
-from workbook.support.files import write_json, write_npy
 from workbook.support.types import Reranker
 
 Found = tuple[np.ndarray, np.ndarray]  # scores, rows
@@ -45,9 +42,7 @@ def build_keywords(work: str | Path, show: bool | None = None) -> dict[str, Any]
             return job.manifest
         with progress("keywords", None, show=show):
             bm25.index(read_texts(work, "corpus"))
-        bm25.postings.save(job.folder / "postings.safetensors")
-        write_npy(job.folder / "absent.npy", bm25.absent)
-        write_json(job.folder / "vocabulary.json", bm25.vocabulary)
+        bm25.save(job.folder / "index")
         return job.finish({"passages": data["passages"], "words": len(bm25.vocabulary)})
 
 
@@ -107,14 +102,11 @@ def _as_dicts(scores: np.ndarray, rows: np.ndarray) -> list[dict[int, float]]:
 
 @functools.lru_cache(maxsize=1)
 def _keywords(work: str, covered: str | None, fingerprint: str) -> tuple[BM25, dict[str, int]]:
-    bm25 = BM25()
     if covered:
-        bm25.index(searched_corpus(work, covered))
+        bm25 = BM25().index(searched_corpus(work, covered))
     else:
         manifest = finished(work, "bm25", "search")
-        postings, absent, vocabulary = (
-            check(work, manifest, name, "search") for name in ("postings.safetensors", "absent.npy", "vocabulary.json")
-        )
-        bm25.postings, bm25.absent = InvertedIndex.load(postings), np.load(absent, allow_pickle=False)
-        bm25.vocabulary, bm25.passage_ids = json.loads(vocabulary.read_text("utf-8")), read_texts(work, "corpus").ids()
+        for file in manifest["files"]:
+            check(work, manifest, file["file"], "search")
+        bm25 = BM25.load(Path(work) / "bm25/index")
     return bm25, {id: row for row, id in enumerate(bm25.passage_ids)}
