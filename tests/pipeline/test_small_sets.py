@@ -27,11 +27,15 @@ def ndcg(encoder, corpus, queries, qrels):
 
 def cacm(work, tmp_path):
     """Abstracts alone: queries by structure to train on, and those of the collection to test with."""
-    (tmp_path / "cacm").mkdir()
-    shutil.copy(SHARED / "cacm/corpus.jsonl", tmp_path / "cacm")
-    pipeline.data(work, tmp_path / "cacm")
-    pipeline.data(work, SHARED / "cacm", add="test-queries")
-    return "train", "test-queries"
+    abstracts, own = tmp_path / "cacm", tmp_path / "own"
+    abstracts.mkdir()
+    (own / "qrels").mkdir(parents=True)
+    shutil.copy(SHARED / "cacm/corpus.jsonl", abstracts)
+    shutil.copy(SHARED / "cacm/queries.jsonl", own)
+    shutil.copy(SHARED / "cacm/qrels/test.tsv", own / "qrels/own.tsv")
+    pipeline.data(work, abstracts)
+    pipeline.data(work, own, add="own")
+    return "train", "own"
 
 
 def cosqa(work, tmp_path):

@@ -31,6 +31,7 @@ from workbook.pipeline.workers import run_tasks
 from workbook.support.files import write_atomically, write_json
 
 BATCH_QUERIES = 1_024
+KEPT = "queries kept"
 DROPPED = (  # why a query is left out
     "dropped, no positive in the corpus",
     "dropped, too few candidates in the run",
@@ -170,37 +171,21 @@ def mine_task(work: str, split: str, number: int, start: int, stop: int, options
     chosen = choose(found, kept, wanted["range_min"], wanted["range_max"], M, wanted["sampling_strategy"], rng)
     used = np.unique([row for mined, own in zip(chosen, known, strict=True) for row in (*mined, *own)]).astype(np.int64)
     name = dict(zip(used.tolist(), corpus.ids_at(used), strict=True))
-    lines = []
-    for query_id, mined, own in zip(ids, chosen, known, strict=True):
-        if len(mined) == M and own:
+    lines, fates = [], dict.fromkeys((KEPT, *DROPPED), 0)
+    for query_id, mined, own, possible in zip(ids, chosen, known, found.possible.sum(dim=1).tolist(), strict=True):
+        fate = KEPT
+        if not own:
+            fate = DROPPED[0]
+        elif possible < wanted["range_min"] + M:
+            fate = DROPPED[1]
+        elif len(mined) < M:
+            fate = DROPPED[3] if mined else DROPPED[2]
+        else:
             lines += ["\t".join([query_id, name[row], *(name[other] for other in mined)]) + "\n" for row in own]
-    counts |= _fates(
-        [bool(own) for own in known], [len(mined) for mined in chosen], found.possible.sum(dim=1).tolist(),
-        M + wanted["range_min"], M,
-    )  # fmt: skip
+        fates[fate] += 1
+    counts |= fates
     write_json(folder / f"part-{number:05}.json", counts)
     write_atomically(path, "".join(lines))
-
-
-def _fates(has_positive: list[bool], mined: list[int], possible: list[int], room: int, M: int) -> dict[str, int]:
-    """How many queries are kept, and how many are dropped for which reason.
-
-    Args:
-        has_positive: whether the corpus holds a relevant passage of each query.
-        mined: how many negatives were chosen.
-        possible: how many candidates there were before the filters.
-        room: how many there must be for M negatives from range_min on.
-        M: how many negatives a query needs.
-    """
-    fates = Counter(dict.fromkeys(("queries kept", *DROPPED), 0))
-    for positive, chosen, there in zip(has_positive, mined, possible, strict=True):
-        if not positive:
-            fates[DROPPED[0]] += 1
-        elif chosen == M:
-            fates["queries kept"] += 1
-        else:
-            fates[DROPPED[1] if there < room else DROPPED[3] if chosen else DROPPED[2]] += 1
-    return dict(fates)
 
 
 def _possible(corpus: StoredTexts, asked: list[str], rows: np.ndarray, positives: list[list[int]]) -> np.ndarray:
