@@ -274,7 +274,7 @@ def _grow(backbone: Any, vocab_size: int) -> None:
     if isinstance(backbone, TransformerEncoder | StaticEncoder):
         owner = backbone.embeddings if isinstance(backbone, TransformerEncoder) else backbone
         grown = _with_means(owner.word.weight, vocab_size)
-        owner.word = nn.Embedding(*grown.shape, _weight=grown)
+        owner.word = nn.Embedding(len(grown), grown.shape[1], _weight=grown)
         backbone.config["vocab_size"] = len(grown)
     elif isinstance(backbone, HuggingFaceBackbone):
         grown = _with_means(backbone.model.get_input_embeddings().weight, vocab_size)

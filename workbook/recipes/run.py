@@ -25,7 +25,7 @@ from workbook.data.collection import Collection, sha256
 from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
 from workbook.encoder.saving import POOLINGS
 from workbook.losses import info_nce
-from workbook.pretraining import MaskedLanguageModel, NextTokenModel, pretrain, seeded_weights
+from workbook.pretraining.objectives import MaskedLanguageModel, NextTokenModel, pretrain, seeded_weights
 from workbook.pretraining.retromae import RetroMAE
 from workbook.recipes.families import Recipe, Stage, distilled, within_source
 from workbook.recipes.sources import Pair, Sources, sources
