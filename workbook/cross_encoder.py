@@ -29,14 +29,7 @@ from workbook.encoder import evaluating, pad_id_of
 from workbook.encoder.hugging_face import find_model
 from workbook.encoder.saving import load_model, save_model
 from workbook.encoder.tokenizer import rectangle
-from workbook.encoder.transformer import (
-    TransformerEncoder,
-    bert_config,
-    bert_name,
-    misfit,
-    start_like_bert,
-    take_weights,
-)
+from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name, bert_start, misfit, take_weights
 from workbook.train.fit import AT_A_TIME, History, check_tuples, fingerprint, loss_name, optimize
 
 Pair = tuple[str, str]
@@ -90,7 +83,7 @@ class CrossEncoder(nn.Module):
         self.classifier = nn.Linear(D, 1)
         self.dropout = nn.Dropout(backbone.config["dropout"] if dropout is None else dropout)
         for layer in (self.pooler, self.classifier):
-            start_like_bert(layer)
+            bert_start(layer)
 
     @torch.no_grad()
     def start_from_words(self, words: Tensor, deviation: float = 0.2) -> "CrossEncoder":

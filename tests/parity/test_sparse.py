@@ -93,6 +93,37 @@ def test_sentence_transformers_reads_the_folder_and_gives_the_same_vectors(tmp_p
         SpladeEncoder.from_bert(TOKENIZER, peer[0].model)
 
 
+def test_a_masked_language_model_is_taken_over_with_its_settings_or_refused_by_name(tmp_path):
+    from safetensors.torch import load_file, save_file
+    from transformers import BertConfig, BertForMaskedLM
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    sizes |= {"vocab_size": TOKENIZER.get_vocab_size(), "max_position_embeddings": 40}
+
+    def masked(**settings):
+        torch.manual_seed(0)
+        return BertForMaskedLM(BertConfig(**sizes, **settings)).eval()
+
+    for settings in ({"layer_norm_eps": 1e-2}, {"type_vocab_size": 1}, {"hidden_dropout_prob": 0.3}):
+        model = masked(**settings)
+        encoder = SpladeEncoder.from_bert(TOKENIZER, model, max_length=24)
+        ids, mask = encoder.tokenize(TEXTS)
+        with torch.no_grad():
+            expected = splade_pool(model(input_ids=ids, attention_mask=mask).logits, mask)
+            assert torch.allclose(encoder(ids, mask), expected, rtol=0, atol=2e-6)
+        encoder.save(tmp_path / "model")
+        loaded = SpladeEncoder.load(tmp_path / "model")
+        assert (loaded.encode(TEXTS).to_dense() == encoder.encode(TEXTS).to_dense()).all()
+    with pytest.raises(ValueError, match="hidden_act"):
+        SpladeEncoder.from_bert(TOKENIZER, masked(hidden_act="relu"))
+    file = tmp_path / "model" / "model.safetensors"
+    for gone in ("cls.predictions.bias", "bert.encoder.layer.0.output.dense.weight"):
+        encoder.save(tmp_path / "model")
+        save_file({name: value for name, value in load_file(file).items() if name != gone}, file)
+        with pytest.raises(ValueError, match=f"is damaged .missing or of another shape: {gone}"):
+            SpladeEncoder.load(tmp_path / "model")
+
+
 def test_the_index_is_scipys_transpose_and_its_search_scipys_product():
     import scipy.sparse
 

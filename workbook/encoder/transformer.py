@@ -46,8 +46,8 @@ class Embeddings(nn.Module):
         hidden_size: int,
         max_length: int,
         dropout: float,
-        num_segments: int = 2,
-        layer_norm_eps: float = 1e-12,
+        num_segments: int,
+        layer_norm_eps: float,
     ):
         super().__init__()
         self.word = nn.Embedding(vocab_size, hidden_size)
@@ -254,7 +254,7 @@ class TransformerEncoder(nn.Module):
             EncoderBlock(hidden_size, num_heads, width, dropout, attention_dropout, layer_norm_eps)
             for _ in range(num_layers)
         )
-        self.apply(start_like_bert)
+        self.apply(bert_start)
 
     def forward(self, input_ids: Tensor, mask: Tensor, segment_ids: Tensor | None = None) -> Tensor:
         """Encode a batch.
@@ -350,7 +350,7 @@ class TransformerEncoder(nn.Module):
         return encoder.eval()
 
 
-def start_like_bert(module: nn.Module) -> None:
+def bert_start(module: nn.Module) -> None:
     """BERT's start: normal with deviation 0.02, biases zero. For `Module.apply`."""
     if isinstance(module, nn.Linear | nn.Embedding):
         nn.init.normal_(module.weight, std=0.02)

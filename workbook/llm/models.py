@@ -15,6 +15,7 @@ Taught in 12.
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,9 @@ class OpenAICompatible:
         if seed is not None:
             self.settings["seed"] = seed
         self.parallel = parallel
-        self._sending = {
-            "api_key_variable": api_key_variable,
-            "timeout": timeout,
-            "retries": retries,
-            "backoff": backoff,
-        }
+        self._post = partial(
+            post_json, self.url, api_key_variable=api_key_variable, timeout=timeout, retries=retries, backoff=backoff
+        )
 
     def __call__(self, prompts: Sequence[str], on_answer: OnAnswer | None = None) -> list[str]:
         """Ask each prompt, `parallel` at a time; answers come in the order of the prompts.
@@ -116,7 +114,7 @@ class OpenAICompatible:
 
     def _ask(self, prompt: str, stop: threading.Event) -> str:
         body = {"model": self.model, "messages": [{"role": "user", "content": prompt}], **self.settings}
-        reply = post_json(self.url, body, stop=stop, **self._sending)  # type: ignore[arg-type]
+        reply = self._post(body, stop=stop)
         choices = reply.get("choices") if isinstance(reply, dict) else None
         if not isinstance(choices, list) or len(choices) != 1:
             count = f"{len(choices)} choices" if isinstance(choices, list) else "no list of choices"

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from workbook.encoder import TextEncoder, TransformerEncoder
 from workbook.encoder.tokenizer import rectangle
-from workbook.encoder.transformer import start_like_bert
+from workbook.encoder.transformer import bert_start
 from workbook.train.fit import History, fingerprint, optimize
 from workbook.train.gradcache import share
 
@@ -98,7 +98,7 @@ class LanguageModelHead(nn.Module):
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.norm = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
         self.bias = nn.Parameter(torch.zeros(vocab_size))
-        self.dense.apply(start_like_bert)
+        self.dense.apply(bert_start)
 
     def forward(self, hidden: Tensor, word: Tensor) -> Tensor:
         """hidden (..., D), word (V, D) -> logits (..., V)."""

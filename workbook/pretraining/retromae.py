@@ -27,7 +27,7 @@ import torch
 from torch import Tensor
 
 from workbook.encoder import TextEncoder
-from workbook.encoder.transformer import EncoderBlock, attention_mask, start_like_bert, token_positions
+from workbook.encoder.transformer import EncoderBlock, attention_mask, bert_start, token_positions
 from workbook.pooling import cls_pool
 from workbook.pretraining.objectives import MaskedLanguageModel, guess_loss, hide_special, seeded_weights
 
@@ -73,7 +73,7 @@ class RetroMAE(MaskedLanguageModel):
         habits = {name: config[name] for name in ("dropout", "attention_dropout", "layer_norm_eps")}
         with seeded_weights(seed + 1):
             self.decoder = EncoderBlock(**sizes, **habits)
-            self.decoder.apply(start_like_bert)
+            self.decoder.apply(bert_start)
         self.decoder.to(self.word)
 
     def loss(self, input_ids: Tensor, mask: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -27,7 +27,7 @@ from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
 from workbook.losses import info_nce
 from workbook.mining.mine import mine_hard_negatives, training_tuples
 from workbook.pooling import POOLINGS
-from workbook.pretraining import MaskedLanguageModel, NextTokenModel, pretrain, seeded_weights
+from workbook.pretraining.objectives import MaskedLanguageModel, NextTokenModel, pretrain, seeded_weights
 from workbook.pretraining.retromae import RetroMAE
 from workbook.recipes.families import Recipe, TrainingStage, distilled, within_source
 from workbook.recipes.sources import Pair, Sources, sources

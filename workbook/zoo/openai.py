@@ -4,6 +4,7 @@ Taught in 22.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,9 @@ class OpenAIEmbeddings:
         self.dimensions = dimensions
         self.query_prompt, self.document_prompt = query_prompt, document_prompt
         self.batch_size = batch_size
-        self._sending = {
-            "api_key_variable": api_key_variable,
-            "timeout": timeout,
-            "retries": retries,
-            "backoff": backoff,
-        }
+        self._post = partial(
+            post_json, self.url, api_key_variable=api_key_variable, timeout=timeout, retries=retries, backoff=backoff
+        )
 
     def encode(self, texts: Sequence[str], prompt: str | None = None) -> np.ndarray:
         """Encode texts, `batch_size` in a request.
@@ -88,7 +86,7 @@ class OpenAIEmbeddings:
         body: dict[str, Any] = {"model": self.model, "input": texts, "encoding_format": "float"}
         if self.dimensions is not None:
             body["dimensions"] = self.dimensions
-        reply = post_json(self.url, body, **self._sending)  # type: ignore[arg-type]
+        reply = self._post(body)
         try:
             rows = {int(item["index"]): item["embedding"] for item in reply["data"]}
             vectors = np.array([rows[i] for i in range(len(texts))], dtype=np.float32)
