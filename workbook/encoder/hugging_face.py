@@ -24,14 +24,11 @@ from workbook.encoder.layers import Dense, Normalize
 from workbook.pooling import POOLINGS, Pooling, pooling_from_names
 from workbook.support.files import inside
 
-POOLING_FLAGS = {  # sentence-transformers' name of a pooling -> its flag in folders written before version 5.5
-    "cls": "pooling_mode_cls_token",
-    "max": "pooling_mode_max_tokens",
-    "mean": "pooling_mode_mean_tokens",
-    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
-    "weightedmean": "pooling_mode_weightedmean_tokens",
+POOLING_FLAGS = {  # sentence-transformers' name of a pooling -> its flag in folders of older versions
+    "cls": "pooling_mode_cls_token", "max": "pooling_mode_max_tokens", "mean": "pooling_mode_mean_tokens",
+    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens", "weightedmean": "pooling_mode_weightedmean_tokens",
     "lasttoken": "pooling_mode_lasttoken",
-}
+}  # fmt: skip
 TRANSFORMER_CONFIGS = [  # the first that is there says how long texts may be
     f"sentence_{kind}_config.json"
     for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
@@ -199,55 +196,47 @@ def stated_settings(folder: Path) -> dict[str, Any]:
     """
     if not (folder / "modules.json").exists():
         return {}
-    modules = _modules(folder)
-    stated = _stated_by_transformer(modules[0][1])
-    for kind, path in modules[1:]:
-        if kind == "Pooling":
-            stated |= _stated_by_pooling(path)
-    ends_normalized = modules[-1][0] == "Normalize"
-    last = len(modules) - ends_normalized
-    layers = [read_layer(path, kind) for kind, path in modules[2:last]]
-    if ends_normalized:
-        read_layer(modules[-1][1], "Normalize")  # for what it may refuse
-    return {**stated, **_stated_by_model(folder), "layers": layers, "normalize": ends_normalized}
+    (_, root), *others = _modules(folder)
+    stated = _stated_by_transformer(root) | _stated_by_model(folder)
+    if others:
+        stated |= _stated_by_pooling(others[0][1])
+    layers = [read_layer(path, kind) for kind, path in others[1:]]
+    normalize = bool(layers) and isinstance(layers[-1], Normalize)
+    return {**stated, "layers": layers[: len(layers) - normalize], "normalize": normalize}
 
 
 def _modules(folder: Path) -> list[tuple[str, Path]]:
     """The modules of modules.json: kind and folder. A Transformer, a Pooling, then Dense and Normalize in any order."""
     listed = json.loads((folder / "modules.json").read_text("utf-8"))
     paths = [inside(folder, module["path"]) for module in listed]
-    kinds = []
-    for place, module in enumerate(listed):
-        package, _, kind = module["type"].rpartition(".")
-        expected = [("Transformer",), ("Pooling",)][place] if place < 2 else ("Dense", "Normalize")
-        if package.split(".")[0] != "sentence_transformers" or kind not in expected:
+    kinds = [module["type"].rpartition(".")[2] for module in listed]
+    for place, (module, kind) in enumerate(zip(listed, kinds, strict=True)):
+        expected = ("Dense", "Normalize") if place > 1 else ("Pooling",) if place else ("Transformer",)
+        if not module["type"].startswith("sentence_transformers.") or kind not in expected:
             raise ValueError(
                 f"module {place} of {folder.name} is {module['type']}; supported there is {' or '.join(expected)}, so "
                 "load this model with sentence-transformers"
             )
-        kinds.append(kind)
     return list(zip(kinds, paths, strict=True))
 
 
 def _stated_by_transformer(folder: Path) -> dict[str, Any]:
     config = next((c for name in TRANSFORMER_CONFIGS if (c := _read(folder / name))), {})
-    as_always = {
+    text = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
+    fixed = {
         "transformer_task": "feature-extraction",
         "module_output_name": "token_embeddings",
-        "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+        "modality_config": text,
     }
-    _refuse(folder, config, {"max_seq_length", "do_lower_case", "unpad_inputs"}, as_always)
-    stated = {"max_length": config["max_seq_length"]} if config.get("max_seq_length") else {}
-    return stated | ({"lowercase": True} if config.get("do_lower_case") else {})
+    _refuse(folder, config, {"max_seq_length", "do_lower_case", "unpad_inputs"}, fixed)
+    return _given(max_length=config.get("max_seq_length"), lowercase=config.get("do_lower_case"))
 
 
 def _stated_by_pooling(folder: Path) -> dict[str, Any]:
     config = _read(folder / "config.json")
     sizes = {"word_embedding_dimension", "embedding_dimension"}
-    _refuse(folder, config, {*sizes, *POOLING_FLAGS.values(), "pooling_mode", "include_prompt"})
+    _refuse(folder, config, {*sizes, *POOLING_FLAGS.values(), "pooling_mode", "include_prompt"}, {})
     modes = config.get("pooling_mode") or [name for name, flag in POOLING_FLAGS.items() if config.get(flag)] or "mean"
-    if not isinstance(modes, str) and len(modes) == 1:
-        modes = modes[0]
     return {"pooling": modes, "include_prompt": config.get("include_prompt", True)}
 
 
@@ -256,14 +245,12 @@ def _stated_by_model(folder: Path) -> dict[str, Any]:
     known = {"__version__", "requirements", "similarity_fn_name", "prompts", "default_prompt_name", "truncate_dim"}
     _refuse(folder, config, known, {"model_type": "SentenceTransformer"})
     prompts = config.get("prompts") or {}
-    document = next((name for name in ("document", "passage", "corpus") if name in prompts), "document")
-    names = {
-        "query_prompt": "query",
-        "document_prompt": document,
-        "default_prompt": config.get("default_prompt_name"),
-    }
-    stated = {setting: prompts[name] for setting, name in names.items() if prompts.get(name)}
-    return stated | ({"truncate_dim": config["truncate_dim"]} if config.get("truncate_dim") else {})
+    return _given(
+        query_prompt=prompts.get("query"),
+        document_prompt=next((prompts[name] for name in ("document", "passage", "corpus") if name in prompts), None),
+        default_prompt=prompts.get(config.get("default_prompt_name")),
+        truncate_dim=config.get("truncate_dim"),
+    )
 
 
 def read_layer(folder: Path, kind: str) -> nn.Module:
@@ -274,7 +261,7 @@ def read_layer(folder: Path, kind: str) -> nn.Module:
         _refuse(folder, config, set(), on_vectors)
         return Normalize()
     known = {"in_features", "out_features", "bias", "activation_function"}
-    _refuse(folder, config, known, {**on_vectors, "use_residual": False})
+    _refuse(folder, config, known, on_vectors)
     package, _, activation = config.get("activation_function", "torch.nn.modules.activation.Tanh").rpartition(".")
     if not package.startswith("torch.nn"):
         raise ValueError(f"the activation {package}.{activation} of {folder} is none of torch.nn's; not supported")
@@ -283,19 +270,23 @@ def read_layer(folder: Path, kind: str) -> nn.Module:
     return layer
 
 
+def _given(**settings: Any) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value}
+
+
 def _read(path: Path) -> dict[str, Any]:
     config: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     return config
 
 
-def _refuse(folder: Path, config: dict[str, Any], known: set[str], as_always: dict[str, Any] | None = None) -> None:
-    """Raise where a file sets what is not known here, or something that is fixed here to another value."""
-    expected = as_always or {}
+def _refuse(folder: Path, config: dict[str, Any], known: set[str], fixed: dict[str, Any]) -> None:
+    """Raise where a file sets what is not known here, or what is fixed here to another value."""
     for name, value in config.items():
-        if value and name not in known and value != expected.get(name):
-            fixed = f"{expected[name]!r} here" if name in expected else "not supported"
+        if value and name not in known and value != fixed.get(name):
+            supported = repr(fixed[name]) if name in fixed else "no such setting"
             raise ValueError(
-                f"{folder} sets {name} to {value!r}, which is {fixed}; load this model with sentence-transformers"
+                f"{folder} sets {name} to {value!r}, and {supported} is supported; load this model with "
+                "sentence-transformers"
             )
 
 

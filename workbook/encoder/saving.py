@@ -27,11 +27,7 @@ from workbook.pooling import AttentionPool, Pooling, names_of_pooling, pooling_f
 from workbook.support.files import inside, replace_folder, write_atomically, write_json, write_safetensors
 
 SETTINGS_FILE = "workbook.json"  # also marks a folder that was written here and may be replaced
-KINDS: dict[str, type[nn.Module]] = {
-    "transformer": TransformerEncoder,
-    "static": StaticEncoder,
-    "huggingface": HuggingFaceBackbone,
-}
+KINDS = {"transformer": TransformerEncoder, "static": StaticEncoder, "huggingface": HuggingFaceBackbone}
 Module = dict[str, Any]  # a line of sentence-transformers' modules.json
 
 
@@ -91,12 +87,8 @@ def read_encoder(folder: str | Path) -> dict[str, Any]:
         ValueError: a file is damaged.
     """
     folder = Path(folder)
-    if not (folder / SETTINGS_FILE).exists():
-        raise FileNotFoundError(
-            f"{folder} holds no {SETTINGS_FILE}; give a folder that TextEncoder.save wrote, or use TextEncoder.from_pretrained"
-        )
     try:
-        saved = json.loads((folder / SETTINGS_FILE).read_text("utf-8"))
+        saved = _read_settings(folder)
         backbone = _read_backbone(folder, saved["backbone"])
         layers = [read_layer(inside(folder, path), path.partition("_")[2]) for path in saved.get("layers", [])]
         return {
@@ -148,19 +140,15 @@ def load_model(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
         ValueError: a file in it is damaged.
     """
     folder = Path(folder)
-    if not (folder / SETTINGS_FILE).exists():
-        raise FileNotFoundError(
-            f"{folder} holds no {SETTINGS_FILE}; give a folder that save wrote, or use from_pretrained"
-        )
     try:
-        settings = json.loads((folder / SETTINGS_FILE).read_text("utf-8"))
-        if kind not in settings:
-            raise FileNotFoundError(f"{folder} holds another kind of model than {kind}: {', '.join(settings)}")
-        return (
-            settings[kind],
+        saved = _read_settings(folder)
+        if kind not in saved:
+            raise FileNotFoundError(f"{folder} holds another kind of model than {kind}: {', '.join(saved)}")
+        weights, tokenizer = (
             load_file(folder / "model.safetensors"),
             Tokenizer.from_file(str(folder / "tokenizer.json")),
         )
+        return saved[kind], weights, tokenizer
     except (json.JSONDecodeError, SafetensorError) as error:
         raise ValueError(f"{folder} is damaged ({error}); save the model again") from error
 
@@ -183,6 +171,15 @@ def tokenizer_config(
         "pad_token": tokenizer.id_to_token(pad_id),
         **special,
     }
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    if not (folder / SETTINGS_FILE).exists():
+        raise FileNotFoundError(
+            f"{folder} holds no {SETTINGS_FILE}; give a folder that save wrote, or use from_pretrained"
+        )
+    settings: dict[str, Any] = json.loads((folder / SETTINGS_FILE).read_text("utf-8"))
+    return settings
 
 
 def _write_backbone(folder: Path, kind: str, backbone: Any) -> None:
