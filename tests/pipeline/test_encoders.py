@@ -5,7 +5,7 @@ import pytest
 
 from tests.helpers.small import collection
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, load, train_tokenizer
-from workbook.encoder.saving import OURS
+from workbook.encoder.saving import SETTINGS_FILE
 from workbook.pipeline.encoders import find_encoder, read_encoder
 from workbook.zoo import minilm_from_wheel
 
@@ -39,7 +39,7 @@ def test_a_folder_of_sentence_transformers(tmp_path):
     encoder("transformer").save(tmp_path / "ours")
     theirs = SentenceTransformer(str(tmp_path / "ours"))
     theirs.save(str(tmp_path / "theirs"))
-    (tmp_path / "theirs" / OURS).unlink(missing_ok=True)
+    (tmp_path / "theirs" / SETTINGS_FILE).unlink(missing_ok=True)
     found = read_encoder(tmp_path / "theirs")
     assert found.query_prompt == "q: "
     np.testing.assert_allclose(found.encode_query(TEXTS), theirs.encode(TEXTS, prompt_name="query"), atol=2e-6)
