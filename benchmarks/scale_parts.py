@@ -49,7 +49,8 @@ def text(work: Path) -> dict:
 def latency(work: Path) -> dict:
     """One query at a time against the memory-mapped index, one thread, pages in memory; and recall."""
     from workbook.pipeline.encode_stage import read_vectors
-    from workbook.pipeline.search_stage import PROBES, find_candidates, read_run, search_index
+    from workbook.pipeline.search_stage import read_run
+    from workbook.pipeline.vector_search import PROBES, find_candidates, search_index
 
     queries = read_vectors(work, "queries-dev.npy", verify=False)[: 2 * AGAIN].astype(np.float32)
 

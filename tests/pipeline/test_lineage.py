@@ -10,8 +10,8 @@ from tests.helpers.small import SHARD_ROWS, STAGES, collection, contents
 from workbook import pipeline
 from workbook.encoder import load
 from workbook.pipeline import data_stage
+from workbook.pipeline.encode_stage import query_vectors
 from workbook.pipeline.manifests import again
-from workbook.pipeline.search_stage import query_vectors
 from workbook.pipeline.train_stage import read_pairs
 
 TRAIN = {"dimensions": 32, "vocab_size": 500, "steps": 24, "batch_size": 16, "save_every": 4, "max_length": 16}

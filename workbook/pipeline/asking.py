@@ -14,16 +14,10 @@ import numpy as np
 from workbook.bm25 import STOP_WORDS, words
 from workbook.pipeline.data_stage import read_texts
 from workbook.pipeline.encoders import model_of
-from workbook.pipeline.search_stage import (
-    PROBES,
-    check_vectors,
-    chosen_systems,
-    passage_texts,
-    search_exactly,
-    search_index,
-)
+from workbook.pipeline.search_stage import chosen_systems
 from workbook.pipeline.stage import at_least, finished
-from workbook.pipeline.systems import Found, build_keywords, by_keywords, fused, read_reranker, reranked
+from workbook.pipeline.systems import Found, build_keywords, by_keywords, fused, passage_texts, read_reranker, reranked
+from workbook.pipeline.vector_search import PROBES, check_vectors, search_exactly, search_index
 
 SHOWN = 60  # words of a passage
 POOL = 100  # results of each system that are fused, or read again

@@ -25,8 +25,9 @@ from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.encode_stage import query_vectors
 from workbook.pipeline.evaluate_stage import relevant_rows
 from workbook.pipeline.progress import progress
-from workbook.pipeline.search_stage import check_vectors, read_run, score_rows
+from workbook.pipeline.search_stage import read_run
 from workbook.pipeline.stage import at_least, finished, stage
+from workbook.pipeline.vector_search import check_vectors, score_rows
 from workbook.pipeline.workers import run_tasks
 from workbook.support.files import write_atomically, write_json
 

@@ -22,33 +22,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from workbook.encoder import find_model
-from workbook.pipeline.data_stage import (
-    is_covered,
-    own_passages,
-    read_qrels,
-    read_queries,
-    read_texts,
-    searched_corpus,
-    split_inputs,
-)
-from workbook.pipeline.encode_stage import encode_queries, query_vectors, read_later, read_vectors, shard_name
+from workbook.pipeline.data_stage import is_covered, own_passages, read_qrels, read_queries, read_texts, split_inputs
+from workbook.pipeline.encode_stage import encode_queries, query_vectors, read_later
 from workbook.pipeline.encoders import folder_fingerprint
-from workbook.pipeline.index_stage import graph_shards, open_index
 from workbook.pipeline.manifests import split_and_system
 from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
-from workbook.pipeline.systems import Found, build_keywords, by_keywords, fused, read_reranker, reranked
+from workbook.pipeline.systems import (
+    Found,
+    build_keywords,
+    by_keywords,
+    fused,
+    passage_texts,
+    read_reranker,
+    reranked,
+)
+from workbook.pipeline.vector_search import PROBES, check_vectors, search_exactly, search_index, vectors_manifest
 from workbook.pipeline.workers import run_tasks
-from workbook.similarity import first_k, top_k
 from workbook.support.files import whole_file, write_npy
 
 BATCH_QUERIES = 1_024
 RERANK_QUERIES = 16  # at a time: a cross-encoder takes seconds for them
-PROBES = 64  # lists
-AT_A_TIME = 64  # queries whose candidates are looked up together
 SYSTEMS = ("bm25", "dense", "rrf")
 
 
@@ -105,6 +101,7 @@ def search(
     settings = {"split": split, "k": k, "limit": limit, "batch_queries": batch_queries, "trec": trec}
     shared: Any = {"settings": settings, "inputs": inputs, "Q": Q, "processes": processes, "anew": anew, "show": show}
     runs: dict[str, dict[str, Any]] = {}  # name of the run -> its manifest
+    how: dict[str, Any]
     for system in names:
         if system == "dense":
             plan = _plan_dense(work, split, min(k, N), exact, probes, candidates, anew)
@@ -113,13 +110,8 @@ def search(
             how = {"system": "bm25", "searched": f"the words of all {N:,} passages"}
             plan = Plan("bm25", {}, {"bm25": words["fingerprint"]}, how, min(k, N))
         else:
-            plan = Plan(
-                "rrf",
-                {},
-                _fingerprints(runs),
-                {"system": "rrf", "runs": list(runs), "searched": "bm25 and dense, fused"},
-                min(k, N),
-            )
+            how = {"system": "rrf", "runs": list(runs), "searched": "bm25 and dense, fused"}
+            plan = Plan("rrf", {}, _fingerprints(runs), how, min(k, N))
         runs[plan.run_of(split)] = _run(work, plan, **shared)
     if rerank is not None:
         base = list(runs)[-1]
@@ -248,20 +240,12 @@ def search_task(
     return True
 
 
-def passage_texts(work: str, rows: np.ndarray, split: str | None = None) -> dict[int, str]:
-    """row -> text of the rows that were found; with a split as its queries search them."""
-    corpus = read_texts(work, "corpus") if split is None else searched_corpus(work, split)
-    wanted = np.unique(rows[rows >= 0])
-    return dict(zip(wanted.tolist(), corpus.texts_at(wanted), strict=True))
-
-
 def _by_vectors(work: str, split: str, part: slice, K: int, how: dict[str, Any]) -> Found:
     q = _queries(work, split)[part].astype(np.float32)  # (Q, D)
     covered = is_covered(work, split)
-    own = (
-        _rows_of(work, split) if covered else np.empty(0, np.int64)
-    )  # (H,), passages that are searched without queries
-    more = min(K + len(own), _vectors_manifest(work)["rows"])
+    # The passages that are searched without the queries in them, (H,).
+    own = _rows_of(work, split) if covered else np.empty(0, np.int64)
+    more = min(K + len(own), vectors_manifest(work)["rows"])
     if how["system"] == "exact":
         scores, rows = search_exactly(work, q, more)
     else:
@@ -276,21 +260,6 @@ def _by_vectors(work: str, split: str, part: slice, K: int, how: dict[str, Any])
     return scores, np.where(np.isfinite(scores), rows, -1)
 
 
-def check_vectors(work: str | Path, show: bool | None = None, with_index: bool = False) -> None:
-    """Compare all vectors, and the index, with their SHA-256, once for all workers.
-
-    Raises:
-        ValueError: a file is damaged.
-    """
-    commands = {"vectors": "encode", "index": "index"} if with_index else {"vectors": "encode"}
-    manifests = [finished(work, name, command) for name, command in commands.items()]
-    with progress("checking", sum(len(manifest["files"]) for manifest in manifests), show=show) as more:
-        for manifest, command in zip(manifests, commands.values(), strict=True):
-            for file in manifest["files"]:
-                check(work, manifest, file["file"], command)
-                more(1)
-
-
 def read_run(work: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """rows (Q, K) and scores (Q, K) of a finished search, memory-mapped.
 
@@ -302,76 +271,6 @@ def read_run(work: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     paths = [check(work, manifest, file, "search") for file in ("rows.npy", "scores.npy")]
     rows, scores = (np.load(path, mmap_mode="r", allow_pickle=False) for path in paths)
     return rows, scores
-
-
-def score_rows(work: str, q: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The score of each query with some rows of the corpus: (Q, D), (Q, C) -> (Q, C); -inf for a row of -1.
-
-    Vectors are read from the memory-mapped shards, each once.
-    """
-    size = _vectors_manifest(work)["settings"]["shard_rows"]
-    wanted, where = np.unique(rows, return_inverse=True)
-    d = np.zeros((len(wanted), q.shape[1]), np.float32)
-    for number in np.unique(wanted[wanted >= 0] // size):
-        inside = wanted // size == number
-        d[inside] = _shard(work, int(number))[wanted[inside] - number * size]
-    where = where.reshape(rows.shape)
-    scores = np.einsum("qd,qcd->qc", q, d[where])
-    return np.where(rows >= 0, scores, -np.inf).astype(np.float32)
-
-
-def find_candidates(work: str, q: np.ndarray, probes: int, more: int) -> np.ndarray:
-    """What the index gives for each query, to be scored again: (Q, D) -> (Q, C) rows, ascending; -1 where there is none.
-
-    C is `more`, and for HNSW so many of each graph.
-    """
-    manifest, indexes = _index(work)
-    found = []
-    for number, one in enumerate(indexes):
-        if manifest["settings"]["kind"] == "ivfpq":
-            one.nprobe = probes
-            first = 0
-        else:
-            one.hnsw.efSearch = max(2 * probes, more)
-            rows = _vectors_manifest(work)["settings"]["shard_rows"]
-            first = number * graph_shards(rows) * rows
-        ids = one.search(q, min(more, one.ntotal))[1]
-        found.append(np.where(ids >= 0, ids + first, -1))
-    return np.sort(np.concatenate(found, axis=1), axis=1)  # ascending, so that equal scores keep this order
-
-
-def search_index(work: str, q: np.ndarray, K: int, probes: int, more: int) -> tuple[np.ndarray, np.ndarray]:
-    """The index' candidates, scored again by their vectors: (Q, D) -> scores and rows, (Q, K), best first.
-
-    Where fewer are found, -inf and -1 fill up.
-    """
-    scores, rows = np.full((len(q), K), -np.inf, np.float32), np.full((len(q), K), -1, np.int64)
-    for start in range(0, len(q), AT_A_TIME):
-        block = slice(start, start + AT_A_TIME)
-        candidates = find_candidates(work, q[block], probes, more)
-        again = score_rows(work, q[block], candidates)
-        order = np.argsort(-again, axis=1, kind="stable")[:, :K]
-        width = order.shape[1]
-        scores[block, :width] = np.take_along_axis(again, order, axis=1)
-        rows[block, :width] = np.take_along_axis(candidates, order, axis=1)
-    return scores, rows
-
-
-def search_exactly(work: str, q: np.ndarray, K: int) -> Found:
-    """Every passage, (Q, D) -> scores and rows (Q, K): the shards pass by, and the best so far are kept."""
-    asked = torch.from_numpy(q)
-    best, best_rows = asked.new_empty(len(q), 0), torch.empty(len(q), 0, dtype=torch.long)
-    first = 0
-    for number in range(_vectors_manifest(work)["shards"]):
-        shard = _shard(work, number)
-        for start in range(0, len(shard), 16_384):
-            d = torch.from_numpy(shard[start : start + 16_384].astype(np.float32))
-            found, rows = top_k(asked, d, K)
-            # Earlier rows stand first, so that they stay first among equal scores.
-            best, order = first_k(torch.cat([best, found], dim=1), K)
-            best_rows = torch.cat([best_rows, rows + first + start], dim=1).gather(1, order)
-        first += len(shard)
-    return best.numpy(), best_rows.numpy()
 
 
 def _part(folder: Path, number: int) -> Path:
@@ -391,42 +290,12 @@ def _join(folder: Path, parts: int, Q: int, K: int) -> None:
 
 def _write_trec(work: Path, folder: Path, query_ids: list[str]) -> None:
     corpus = read_texts(work, "corpus")
-    rows = np.load(folder / "rows.npy", mmap_mode="r", allow_pickle=False)
-    scores = np.load(folder / "scores.npy", mmap_mode="r", allow_pickle=False)
+    rows, scores = (np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ("rows", "scores"))
     with whole_file(folder / "run.tsv") as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
         for query_id, found, given in zip(query_ids, rows, scores, strict=True):
-            ids = corpus.ids_at(found[found >= 0])
-            for rank, (id, score) in enumerate(
-                zip(ids, given.tolist(), strict=False), start=1
-            ):  # those found come first
+            ids = corpus.ids_at(found[found >= 0])  # those found come first
+            for rank, (id, score) in enumerate(zip(ids, given.tolist(), strict=False), start=1):
                 file.write(f"{query_id}\tQ0\t{id}\t{rank}\t{score:.6f}\tworkbook\n")
-
-
-@functools.lru_cache(maxsize=1)
-def _manifest_of(work: str, written: int) -> dict[str, Any]:
-    return finished(work, "vectors", "encode")
-
-
-def _vectors_manifest(work: str) -> dict[str, Any]:
-    return _manifest_of(work, (Path(work) / "vectors" / "manifest.json").stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=4_096)
-def _shard_of(work: str, number: int, fingerprint: str) -> np.ndarray:
-    return read_vectors(work, shard_name(number), verify=False)
-
-
-def _shard(work: str, number: int) -> np.ndarray:
-    return _shard_of(work, number, _vectors_manifest(work)["fingerprint"])
-
-
-@functools.lru_cache(maxsize=1)
-def _index_of(work: str, written: int) -> tuple[dict[str, Any], list[Any]]:
-    return open_index(work)
-
-
-def _index(work: str) -> tuple[dict[str, Any], list[Any]]:
-    return _index_of(work, (Path(work) / "index" / "manifest.json").stat().st_mtime_ns)
 
 
 @functools.lru_cache(maxsize=1)
@@ -436,7 +305,7 @@ def _queries_of(work: str, split: str, fingerprints: str) -> np.ndarray:
 
 def _queries(work: str, split: str) -> np.ndarray:
     # A split that was added later may be made anew while the vectors of the passages stay.
-    fingerprints = [*split_inputs(work, split).values(), _vectors_manifest(work)["fingerprint"]]
+    fingerprints = [*split_inputs(work, split).values(), vectors_manifest(work)["fingerprint"]]
     return _queries_of(work, split, " ".join(fingerprints))
 
 

@@ -86,6 +86,13 @@ def read_reranker(name_or_folder: str | Path) -> CrossEncoder:
     return CrossEncoder.load(folder) if (folder / SETTINGS_FILE).is_file() else CrossEncoder.from_pretrained(folder)
 
 
+def passage_texts(work: str, rows: np.ndarray, split: str | None = None) -> dict[int, str]:
+    """row -> text of the rows that were found; with a split as its queries search them."""
+    corpus = read_texts(work, "corpus") if split is None else searched_corpus(work, split)
+    wanted = np.unique(rows[rows >= 0])
+    return dict(zip(wanted.tolist(), corpus.texts_at(wanted), strict=True))
+
+
 def as_arrays(run: Sequence[Mapping[int, float]], K: int) -> Found:
     """For each query row -> score, best first: as scores (Q, K) and rows (Q, K)."""
     scores, rows = np.full((len(run), K), -np.inf, np.float32), np.full((len(run), K), -1, np.int64)
