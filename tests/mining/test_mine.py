@@ -27,7 +27,7 @@ from workbook.mining.filters import (
     keeps_absolute_margin,
     keeps_relative_margin,
     keeps_within,
-    rescore,
+    reread,
 )
 from workbook.train import fit
 
@@ -418,7 +418,7 @@ def test_on_planted_data_each_filter_finds_the_unlabelled_answers_and_what_it_co
     right = {corpus[passage] for passages in truth.values() for passage in passages}
     rng = random.Random(1)
     reader = Reader({text: float((text in right) == (rng.random() < 0.75)) for text in corpus.values()})
-    read = rescore(found, reader, queries, corpus)
+    read = reread(found, reader, queries, corpus)
     report = filter_report(found.run(), read.run(keeps_within(read.scores, max_score=0.5)), truth)
     assert 0.6 < report["recall"] < 0.9
     assert 0.1 < report["lost"] < 0.4

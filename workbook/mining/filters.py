@@ -89,7 +89,7 @@ def keeps_within(scores: Tensor, min_score: float | None = None, max_score: floa
     return kept
 
 
-def rescore(found: Candidates, cross_encoder: Any, queries: Mapping[str, str], corpus: Mapping[str, str]) -> Candidates:
+def reread(found: Candidates, cross_encoder: Any, queries: Mapping[str, str], corpus: Mapping[str, str]) -> Candidates:
     """Score candidates and positives anew with a model that reads query and passage together.
 
     Every filter then judges by a better reader than the one that searched: cross-encoder verification.

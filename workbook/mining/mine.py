@@ -4,7 +4,7 @@ They are found in five steps, always in this order:
 
     search      a source gives each query its best passages          `workbook.mining.candidates`
     exclude     known positives, and the query's own text
-    rescore     a cross-encoder reads query and passage together     `workbook.mining.filters`
+    reread      a cross-encoder reads query and passage together     `workbook.mining.filters`
     filter      margins below the positive, a highest and a lowest score
     choose      ranks range_min to range_max, then the first ones, or random ones
 
@@ -22,7 +22,7 @@ from typing import Any
 from torch import Tensor
 
 from workbook.mining.candidates import Candidates, Known, know, search, text_key
-from workbook.mining.filters import keeps_absolute_margin, keeps_relative_margin, keeps_within, rescore
+from workbook.mining.filters import keeps_absolute_margin, keeps_relative_margin, keeps_within, reread
 from workbook.similarity import Run
 from workbook.support.types import Qrels
 
@@ -105,7 +105,7 @@ def mine_hard_negatives(
     _check_ranges(range_min, range_max, num_negatives, sampling_strategy, too_few)
     found = search(known, corpus, source, range_max, chunk_size)
     if cross_encoder is not None:
-        found = rescore(found, cross_encoder, queries, corpus)
+        found = reread(found, cross_encoder, queries, corpus)
 
     counts = {
         "queries": len(queries),
