@@ -651,8 +651,9 @@ class Watched(torch.utils._python_dispatch.TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         made = function(*args, **(kwargs or {}))
+        known = {tensor.untyped_storage().data_ptr() for tensor in args if isinstance(tensor, torch.Tensor)}
         for tensor in made if isinstance(made, (tuple, list)) else [made]:
-            if isinstance(tensor, torch.Tensor) and not tensor._is_view():
+            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().data_ptr() not in known:
                 self.largest = max(self.largest, tensor.numel() * tensor.element_size())
         return made
 

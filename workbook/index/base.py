@@ -104,8 +104,7 @@ class Index(VectorIndex):
         check_positive(k=k)
         queries = as_vectors(q, self.d, "q").to(getattr(self, self.ROWS).device)
         scores, rows = self._search(queries, k, None if allowed is None else allowed_rows(allowed, self._row_ids()))
-        ids = self.ids[rows.clamp(min=0)].masked_fill(rows < 0, -1) if len(self.ids) else rows
-        return answer(scores, ids, k, self.metric, q)
+        return answer(scores, self._names(rows) if len(self.ids) else rows, k, self.metric, q)
 
     def reconstruct(self, ids: Any) -> Tensor:
         """The vectors that are stored under these ids, or what is left of them where they are compressed.
@@ -174,6 +173,15 @@ class Index(VectorIndex):
         new = torch.arange(first, first + self.ntotal - len(held)) if ids is None else ids
         held = torch.cat([held, new.to(held.device)])
         self.ids = held if order is None else held[order]
+
+    def _names(self, rows: Tensor) -> Tensor:
+        """The ids of rows, -1 where there is none. In numpy on a CPU, whose calls are cheaper where one query asks."""
+        if rows.device.type != "cpu":
+            return self.ids[rows].masked_fill(rows < 0, -1)
+        places = rows.numpy()
+        ids = self.ids.numpy()[places]
+        ids[places < 0] = -1
+        return torch.from_numpy(ids)
 
     def _row_ids(self) -> Tensor:
         return self.ids if len(self.ids) else torch.arange(self.ntotal, device=getattr(self, self.ROWS).device)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbook.index.vectors import as_vectors, check_positive, score, squared_norm
+from workbook.index.vectors import as_vectors, check_positive, score, squared_norm, wide
 from workbook.similarity import first_k, normalize
 
 SPLIT = 1 / 1024  # how far the halves of a split cluster are moved apart, relative to the centroid
@@ -98,8 +98,13 @@ def assign(x: Tensor, centroids: Tensor, metric: str = "l2", chunk_size: int = 1
         (N,) numbers of centroids.
     """
     labels = torch.empty(len(x), dtype=torch.long, device=x.device)
+    if metric == "l2":  # |x - c|² without |x|², which is the same for all centroids; see `squared_distances`
+        centroids = wide(centroids)
+        bias = centroids.square().sum(dim=1).mul(-0.5)
     for start in range(0, len(x), chunk_size):
-        labels[start : start + chunk_size] = argmax(score(x[start : start + chunk_size], centroids, metric))
+        part = x[start : start + chunk_size].to(centroids.dtype)
+        products = part @ centroids.T if metric != "l2" else torch.addmm(bias, part, centroids.T)
+        labels[start : start + chunk_size] = argmax(products)
     return labels
 
 
@@ -110,19 +115,21 @@ def nearest_lists(x: Tensor, centroids: Tensor, metric: str, n: int, chunk_size:
     rounding error, another one for each number of vectors that are multiplied at a time; so whatever differs by
     no more counts as equal.
     """
-    chosen = torch.empty(len(x), n, dtype=torch.long, device=x.device)
-    for start in range(0, len(x), chunk_size):
-        part = x[start : start + chunk_size]
-        scores = score(part, centroids, metric)
-        values, lists = scores.topk(min(n + 1, len(centroids)), dim=1)
-        last = values[:, n - 1 : n]
-        slack = 1e-6 * last.abs() + 1e-14 * squared_norm(part)[:, None]  # float32's error, and float64's of distances
-        torn = (last - values[:, n:] <= slack).any(dim=1)
-        if torn.any():
-            tied = scores.where((scores - last).abs() > slack, last)
-            lists[torn, :n] = first_k(tied[torn], n)[1]
-        chosen[start : start + chunk_size] = lists[:, :n]
-    return chosen
+    if len(x) > chunk_size:
+        parts = (x[start : start + chunk_size] for start in range(0, len(x), chunk_size))
+        return torch.cat([nearest_lists(part, centroids, metric, n) for part in parts])
+    scores = score(x, centroids, metric)
+    values, lists = scores.topk(min(n + 1, len(centroids)), dim=1)
+    if n < len(centroids):
+        # The error of float32, and of a distance in float64. In plain Python, which is quickest where one query asks.
+        norms = squared_norm(x).tolist() if metric == "l2" else [0.0] * len(x)
+        last = values[:, n - 1 :].tolist()  # the last one that is chosen, and the next
+        slack = [1e-6 * abs(a) + 1e-14 * norm for (a, _), norm in zip(last, norms, strict=True)]
+        for i, (a, b) in enumerate(last):
+            if a - b <= slack[i]:
+                tied = scores[i : i + 1]
+                lists[i, :n] = first_k(tied.where((tied - a).abs() > slack[i], a), n)[1]
+    return lists[:, :n]
 
 
 def argmax(scores: Tensor) -> Tensor:

@@ -123,11 +123,10 @@ class IVFIndex(Index):
         nprobe = min(self.nprobe, self.nlist)
         # With fewer pairs of query and list than lists, hardly any list is opened twice.
         if 0 < len(queries) <= min(self.nlist // nprobe, GROUPED) and queries.device.type == "cpu":
-            best, rows = self._query_by_query(queries, nprobe, k, allowed)
-        else:
-            blocks = [queries[i : i + GROUPED] for i in range(0, max(len(queries), 1), GROUPED)]
-            each = [self._list_by_list(block, nprobe, k, allowed) for block in blocks]
-            best, rows = (torch.cat(part) for part in zip(*each, strict=True))
+            return self._query_by_query(queries, nprobe, k, allowed)
+        blocks = [queries[i : i + GROUPED] for i in range(0, max(len(queries), 1), GROUPED)]
+        each = [self._list_by_list(block, nprobe, k, allowed) for block in blocks]
+        best, rows = (torch.cat(part) for part in zip(*each, strict=True))
         return best, rows.masked_fill(best == float("-inf"), -1)
 
     def _query_by_query(self, queries: Tensor, nprobe: int, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -140,12 +139,14 @@ class IVFIndex(Index):
         for i, (query, lists) in enumerate(zip(queries.numpy(), opened, strict=True)):
             owned = [slice(a, b) for a, b in zip(start[lists].tolist(), start[lists + 1].tolist(), strict=True)]
             scores = self._scores_of_lists(query, lists, owned)
-            rows = np.concatenate([np.arange(own.start, own.stop) for own in owned])
             if allowed is not None:
-                scores[~allowed.numpy()[rows]] = -np.inf
-            K = min(k, len(scores))
-            order = torch.from_numpy(scores).topk(K).indices.numpy()
-            best[i, :K], found[i, :K] = scores[order], rows[order]
+                scores[~np.concatenate([allowed.numpy()[own] for own in owned])] = -np.inf
+            order = torch.from_numpy(scores).topk(min(k, len(scores))).indices.numpy()
+            end = (start[lists + 1] - start[lists]).cumsum()  # where each list ends among the scores
+            best[i, : len(order)] = scores[order]
+            found[i, : len(order)] = order + (start[lists + 1] - end)[end.searchsorted(order, "right")]
+        if allowed is not None:
+            found[np.isneginf(best)] = -1
         return torch.from_numpy(best), torch.from_numpy(found)
 
     def _scores_of_lists(self, query: np.ndarray, lists: np.ndarray, owned: list[slice]) -> np.ndarray:

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.similarity import dot_score_of_one, first_k
+from workbook.similarity import first_k
 
 METRICS = ("inner_product", "l2")
 CHUNK = 4_096  # passages that are read, scored or encoded at a time
 QUERY_BLOCK = 256  # queries that are searched at a time
-BY_DIFFERENCE = 8  # with fewer queries than this, distances are differences that are squared, else a product
+BY_DIFFERENCE = 7  # up to so many queries, distances are differences that are squared, else a product
 CACHED = 512  # rows of differences at a time, few enough to stay in the cache
 
 
@@ -35,9 +35,9 @@ def closeness(a: Tensor, b: Tensor, metric: str) -> float:
 
 def score(queries: Tensor, x: Tensor, metric: str) -> Tensor:
     """How close, larger is closer: (Q, D), (N, D) -> (Q, N). `closeness` of all pairs."""
-    if metric == "l2":
-        return -squared_distances(queries, x)
-    return dot_score_of_one(queries, x) if len(queries) == 1 else queries @ x.T
+    if len(queries) == 1 and x.device.type == "cpu":
+        return torch.from_numpy(scores_of_one(queries.numpy()[0], x.numpy(), metric)[None])
+    return queries @ x.T if metric == "inner_product" else -squared_distances(queries, x)
 
 
 def squared_distances(queries: Tensor, x: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ def squared_distances(queries: Tensor, x: Tensor) -> Tensor:
     The right side is a matrix product, which is what a processor does fastest. But it takes large numbers from
     one another: of (1000.4 - 1000.1)² = 0.09, float32 keeps no digit beside 1000². So it is computed in float64.
     """
-    if 0 < len(queries) < BY_DIFFERENCE and x.device.type == "cpu":
+    if 0 < len(queries) <= BY_DIFFERENCE and x.device.type == "cpu":
         return torch.from_numpy(np.stack([distances_of_one(q, x.numpy()) for q in queries.numpy()]))
     q, x = wide(queries), wide(x)
     return torch.addmm(squared_norm(x), q, x.T, alpha=-2).add_(squared_norm(q)[:, None]).clamp_(min=0).float()
