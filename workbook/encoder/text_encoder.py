@@ -109,6 +109,8 @@ class StaticEncoder(nn.Module):
     Saved as sentence-transformers `StaticEmbedding`.
     """
 
+    needs_padding = False  # a token's vector does not depend on what stands beside it
+
     def __init__(self, vocab_size: int, hidden_size: int):
         super().__init__()
         self.config = {"vocab_size": vocab_size, "hidden_size": hidden_size}

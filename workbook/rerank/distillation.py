@@ -26,7 +26,8 @@ from torch import Tensor
 
 from workbook.rerank.pipeline import score_pairs
 from workbook.support.frontend import track
-from workbook.train.fit import History, check_tuples, fit
+from workbook.train.fit import check_tuples, fit
+from workbook.train.loop import History
 
 
 def teacher_scores(
