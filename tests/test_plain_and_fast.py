@@ -9,6 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from workbook import losses, pooling, similarity
+from workbook.train import gradcache
 
 
 def hidden_and_mask(generator):
@@ -32,7 +33,26 @@ def texts_and_vectors(generator):
     )
 
 
+def step_of(step, *options):
+    """The loss and the gradients of a small model after a step."""
+
+    def run(weight, x, y):
+        model = torch.nn.Linear(5, 4, dtype=torch.float64)
+        with torch.no_grad():
+            model.weight.copy_(weight)
+            model.bias.zero_()
+        value = step(model, [(x,), (y,)], losses.info_nce, *options)
+        return value, model.weight.grad
+
+    return run
+
+
+def a_layer_and_two_columns(generator):
+    return tuple(torch.randn(n, 5, generator=generator, dtype=torch.float64) for n in (4, 11, 11))
+
+
 PAIRS = [
+    ("gradcache_step", step_of(gradcache.gradcache_step, 3), step_of(gradcache.full_batch_step), a_layer_and_two_columns),
     ("info_nce", lambda q, p, t: losses.info_nce(q, p, temperature=t), losses.info_nce_plain, texts_and_vectors),
     ("mean_pool", pooling.mean_pool, pooling.mean_pool_plain, hidden_and_mask),
     ("first_k", similarity.first_k, similarity.first_k_plain, lambda g: vectors_with_ties(g)[1:]),

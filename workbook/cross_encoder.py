@@ -30,7 +30,9 @@ from workbook.encoder.hugging_face import find_model
 from workbook.encoder.saving import load_model, save_model
 from workbook.encoder.tokenizer import rectangle
 from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name, bert_start, misfit, take_weights
-from workbook.train.fit import AT_A_TIME, History, check_tuples, fingerprint, loss_name, optimize
+from workbook.train.fit import AT_A_TIME, check_tuples
+from workbook.train.loop import History, optimize
+from workbook.train.resume import hash_of_columns, loss_name
 
 Pair = tuple[str, str]
 CERTAIN = 100.0  # as a label: its softmax against labels of 0 is 1 at that passage
@@ -376,7 +378,7 @@ def fit_cross_encoder(
         wanted = labels[torch.from_numpy(rows)].to(logits.device)
         return loss(logits.view(wanted.shape), wanted)
 
-    settings = {"loss": loss_name(loss), "dtype": str(dtype), "data": fingerprint([ids, [labels.cpu().flatten()]])}
+    settings = {"loss": loss_name(loss), "dtype": str(dtype), "data": hash_of_columns([ids, [labels.cpu().flatten()]])}
     return optimize(encoder, loss_of, lengths, steps, batch_size, lr, seed, settings=settings, **options)
 
 

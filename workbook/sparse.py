@@ -29,7 +29,8 @@ from workbook.index.inverted import SparseVectors
 from workbook.pretraining import LanguageModelHead
 from workbook.similarity import dot_score
 from workbook.support.frontend import budgeted
-from workbook.train.fit import History, fit
+from workbook.train.fit import fit
+from workbook.train.loop import History
 
 SETTINGS = ("max_length", "query_prompt", "document_prompt", "padding_side")
 TEXTS_AT_A_TIME = 8_192  # that are tokenized and sorted by length together

@@ -1,4 +1,4 @@
-"""What two processes of torchrun do; tests/train/test_gradcache.py compares it with one process. Not a test itself."""
+"""What two processes of torchrun do; tests/train/test_distributed.py compares it with one process. Not a test itself."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.train.test_fit import PAIRS, transformer
 from workbook.adapt import adapt, evaluate_encoder
 from workbook.losses import info_nce
 from workbook.train import fit
-from workbook.train.gradcache import average_gradients, gather_with_gradient, rank, share
+from workbook.train.distributed import average_gradients, gather_with_gradient, rank, share
 
 
 def loss_and_gradient(rows, gather=gather_with_gradient, factor=1.0):

@@ -6,13 +6,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, train_tokenizer
 from workbook.losses import info_nce
 from workbook.pooling import last_token_pool
-from workbook.train import bucketed_batches, fit, optimize, schedule
+from workbook.train import bucketed_batches, fit, schedule
 
 COLOURS = ["red", "green", "blue", "pink", "grey", "white", "black", "brown"]
 THINGS = ["car", "hat", "dog", "cup", "pen", "sky", "box", "map", "key"]
@@ -211,30 +209,6 @@ def test_two_towers_are_trained_each_on_its_own_side():
     assert not torch.equal(weights(towers.document_encoder), before[1])
 
 
-def test_a_loss_that_was_propagated_already_is_the_same_training():
-    def run(loss_of):
-        model = torch.nn.Linear(3, 1)
-        torch.nn.init.ones_(model.weight)
-        torch.nn.init.zeros_(model.bias)
-        history = optimize(model, functools.partial(loss_of, model), np.ones(6), steps=4, batch_size=2, lr=0.1)
-        return history, weights(model)
-
-    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
-
-    def whole(model, rows):
-        return model(x[rows]).square().mean()
-
-    def in_pieces(model, rows):
-        pieces = [model(x[[row]]).square().mean() / len(rows) for row in rows]
-        for piece in pieces:
-            piece.backward()
-        return sum(pieces).detach()
-
-    (a, first), (b, second) = run(whole), run(in_pieces)
-    assert [r["loss"] for r in a] == pytest.approx([r["loss"] for r in b], abs=1e-6)
-    torch.testing.assert_close(first, second, atol=1e-6, rtol=0)
-
-
 def test_a_loss_that_never_reaches_the_model_is_refused():
     with pytest.raises(ValueError, match="no gradient reached the model"):
         fit(static(), PAIRS, lambda query, positive: info_nce(query.detach(), positive.detach()), steps=1)
@@ -338,66 +312,3 @@ def test_labels_of_another_number_are_refused():
 def test_an_encoder_without_anything_to_train_is_refused():
     with pytest.raises(ValueError, match="did you freeze all of them"):
         fit(static().requires_grad_(False), PAIRS)
-
-
-# --- batches and schedule -----------------------------------------------------------------------
-
-
-@given(
-    lengths=st.lists(st.integers(0, 500), min_size=1, max_size=200),
-    batch_size=st.integers(1, 50),
-    seed=st.integers(0, 2**31),
-    epoch=st.integers(0, 100),
-    pool_batches=st.integers(1, 20),
-)
-def test_an_epoch_holds_every_row_once_in_batches_of_nearly_one_size(lengths, batch_size, seed, epoch, pool_batches):
-    array = np.array(lengths)
-    batches = bucketed_batches(array, batch_size, seed, epoch, pool_batches)
-    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
-    sizes = [len(batch) for batch in batches]
-    assert max(sizes) <= batch_size
-    assert max(sizes) - min(sizes) <= 1
-    again = bucketed_batches(array, batch_size, seed, epoch, pool_batches)
-    assert all((a == b).all() for a, b in zip(batches, again, strict=True))
-
-
-def test_every_epoch_and_every_seed_has_an_order_of_its_own():
-    lengths = np.random.default_rng(0).integers(1, 100, size=400)
-    orders = [tuple(np.concatenate(bucketed_batches(lengths, 16, seed, epoch))) for seed in (0, 1) for epoch in (0, 1)]
-    assert len(set(orders)) == 4
-
-
-def test_texts_of_a_batch_meet_other_texts_in_the_next_epoch():
-    lengths = np.random.default_rng(0).integers(1, 100, size=2_000)
-    first, second = (bucketed_batches(lengths, 20, epoch=epoch, pool_batches=5) for epoch in (0, 1))
-    together = {frozenset(batch) for batch in first} & {frozenset(batch) for batch in second}
-    assert not together
-
-
-def test_bucketing_saves_padding_and_a_pool_of_one_batch_does_not():
-    lengths = np.random.default_rng(0).geometric(0.02, size=4_096)
-
-    def padding(pool_batches):
-        batches = bucketed_batches(lengths, 32, pool_batches=pool_batches)
-        return sum(lengths[batch].max() * len(batch) for batch in batches) / lengths.sum()
-
-    assert padding(1) > 3
-    assert padding(16) < 1.6
-    assert padding(16) > padding(64)
-
-
-def test_the_schedule_rises_peaks_and_falls_by_hand():
-    assert [schedule(step, 8, 3) for step in range(8)] == pytest.approx(
-        [1 / 4, 2 / 4, 3 / 4, 1, 4 / 5, 3 / 5, 2 / 5, 1 / 5]
-    )
-
-
-def test_without_warmup_the_schedule_is_that_of_transformers():
-    from transformers import get_linear_schedule_with_warmup
-
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    theirs = get_linear_schedule_with_warmup(optimizer, 0, 10)
-    for step in range(10):
-        assert schedule(step, 10, 0) == pytest.approx(theirs.get_last_lr()[0], abs=1e-12)
-        optimizer.step()
-        theirs.step()

@@ -23,9 +23,10 @@ from workbook.data.collection import Collection, sha256
 from workbook.metrics import Interval, bootstrap_ci, evaluate
 from workbook.similarity import dense_search
 from workbook.train import resume
+from workbook.train.distributed import rank, wait_for_all
 from workbook.train.early_stopping import Looks, best
-from workbook.train.fit import History, fit
-from workbook.train.gradcache import rank, wait_for_all
+from workbook.train.fit import fit
+from workbook.train.loop import History
 
 __all__ = ["Adaptation", "adapt", "best", "changes", "evaluate_encoder", "mix_pairs"]
 

@@ -26,7 +26,9 @@ from workbook.encoder.transformer import TransformerEncoder
 from workbook.late_interaction.maxsim import colbert_loss
 from workbook.similarity import normalize
 from workbook.support.files import replace_folder, write_json, write_safetensors
-from workbook.train.fit import History, check_tuples, fingerprint, optimize
+from workbook.train.fit import check_tuples
+from workbook.train.loop import History, optimize
+from workbook.train.resume import hash_of_columns
 
 OURS = "colbert.json"
 
@@ -259,7 +261,7 @@ def fit_colbert(
         return colbert_loss(query.float(), passages.float(), encoder.keep(input_ids, mask), temperature)
 
     columns_of_ids = [[torch.tensor(tokens) for tokens in column] for column in (query_ids, *ids)]
-    settings = {"temperature": temperature, "dtype": str(dtype), "pairs": fingerprint(columns_of_ids)}
+    settings = {"temperature": temperature, "dtype": str(dtype), "pairs": hash_of_columns(columns_of_ids)}
     return optimize(encoder, loss_of, lengths, steps, batch_size, lr, seed, settings=settings, **options)
 
 

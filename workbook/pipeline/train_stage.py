@@ -59,7 +59,7 @@ def train(
     """Train an encoder on (query, positive passage) pairs.
 
     As many pairs are drawn as the steps can use, and only those are read. Under torchrun every process encodes
-    its share of each batch, and the negatives are those of all (`workbook.train.gradcache`).
+    its share of each batch, and the negatives are those of all (`workbook.train.distributed`).
 
     Args:
         work: the work folder, with data.

@@ -23,8 +23,9 @@ from torch.nn import functional as F
 from workbook.encoder import TextEncoder, TransformerEncoder
 from workbook.encoder.tokenizer import rectangle
 from workbook.encoder.transformer import bert_start
-from workbook.train.fit import History, fingerprint, optimize
-from workbook.train.gradcache import share
+from workbook.train.distributed import share
+from workbook.train.loop import History, optimize
+from workbook.train.resume import hash_of_columns
 
 IGNORED = -100  # the label of a token that is not to be guessed, as in PyTorch and transformers
 
@@ -224,7 +225,7 @@ def pretrain(
         input_ids, mask = rectangle([ids[row] for row in here], encoder.pad_id, encoder.padding_side)
         return model.loss(input_ids.to(device), mask.to(device))
 
-    settings = {**model.settings, "texts": fingerprint([ids])}
+    settings = {**model.settings, "texts": hash_of_columns([ids])}
     lengths = np.array([len(tokens) for tokens in ids])
     return optimize(model, loss_of, lengths, steps, batch_size, settings=settings, **options)
 

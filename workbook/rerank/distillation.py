@@ -29,7 +29,8 @@ from workbook.losses.distillation import margin_mse
 from workbook.rerank.pipeline import score_pairs
 from workbook.support.frontend import track
 from workbook.support.types import Reranker
-from workbook.train.fit import History, check_tuples, fit
+from workbook.train.fit import check_tuples, fit
+from workbook.train.loop import History
 
 
 def teacher_scores(

@@ -5,11 +5,12 @@ A Protocol asks for methods, not for a class: whatever has them fits, ours or an
 Letters: Q queries, N texts, B texts in a batch, T token positions, D dimensions, K results.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
+from torch.nn import Parameter
 
 Corpus = Mapping[str, str]  # passage id -> text
 Queries = Mapping[str, str]  # query id -> text
@@ -44,6 +45,27 @@ class StaticBackbone(Protocol):
     def mean(self, input_ids: Tensor, mask: Tensor, /) -> Tensor: ...
 
     def mean_of(self, ids: Sequence[Sequence[int]], /) -> Tensor: ...
+
+
+class PaddedEncoder(Protocol):
+    """What training asks of an encoder: strings to token ids, padded ids to vectors. `TextEncoder`, `SpladeEncoder`.
+
+    Where its backbone is a `StaticBackbone`, texts of any length are read together at no cost.
+    """
+
+    query_prompt: str
+    document_prompt: str
+    pad_id: int
+    padding_side: str
+
+    @property
+    def backbone(self) -> object: ...
+
+    def parameters(self) -> Iterator[Parameter]: ...
+
+    def tokenize(self, texts: Sequence[str], /) -> tuple[Tensor, Tensor]: ...
+
+    def __call__(self, input_ids: Tensor, mask: Tensor, /) -> Tensor: ...
 
 
 class VectorIndex(Protocol):

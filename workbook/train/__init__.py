@@ -1,26 +1,41 @@
 """Training: pairs teach an encoder which texts belong together, one batch at a time.
 
-Taught in 00, 05 and 07.
+    fit             from pairs of texts to a loss                                       00, 07
+    loop            the loop under it and under every other training                    07
+    batches         which texts are read together in a step                             07
+    resume          stop at any moment, and go on                                       07
+    gradcache       a batch larger than the memory                                      05
+    distributed     a batch over several processes                                      20
+    early_stopping  which step's weights to keep                                        18
+
+Taught in 00, 05, 07, 18 and 20.
 """
 
-from workbook.train.batches import bucketed_batches, rectangle, stream_batches
-from workbook.train.early_stopping import Looks, best
-from workbook.train.fit import check_tuples, fingerprint, fit, loss_name, optimize, schedule
-from workbook.train.gradcache import (
+from workbook.train.batches import bucketed_batches, rectangle, stream_batches, without_duplicates
+from workbook.train.distributed import (
     average_gradients,
     gather_with_gradient,
-    gradcache_step,
-    peak_saved_bytes,
     rank,
     share,
     wait_for_all,
     world_size,
 )
-from workbook.train.resume import load_state, random_state, save_state, set_random_state
+from workbook.train.early_stopping import Looks, best
+from workbook.train.fit import check_tuples, fit
+from workbook.train.gradcache import full_batch_step, gradcache_step, peak_saved_bytes
+from workbook.train.loop import optimize, schedule
+from workbook.train.resume import (
+    hash_of_columns,
+    load_state,
+    loss_name,
+    random_state,
+    save_state,
+    set_random_state,
+)
 
 __all__ = [
-    "Looks", "average_gradients", "best", "bucketed_batches", "check_tuples", "fingerprint", "fit",
-    "gather_with_gradient", "gradcache_step", "load_state", "loss_name", "optimize", "peak_saved_bytes",
-    "random_state", "rank", "rectangle", "save_state", "schedule", "set_random_state", "share", "stream_batches",
-    "wait_for_all", "world_size",
+    "Looks", "average_gradients", "best", "bucketed_batches", "check_tuples", "fit", "full_batch_step",
+    "gather_with_gradient", "gradcache_step", "hash_of_columns", "load_state", "loss_name", "optimize",
+    "peak_saved_bytes", "random_state", "rank", "rectangle", "save_state", "schedule", "set_random_state", "share",
+    "stream_batches", "wait_for_all", "without_duplicates", "world_size",
 ]  # fmt: skip

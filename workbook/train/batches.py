@@ -8,8 +8,10 @@ Letters: N texts, B texts in a batch, T token positions.
 Taught in 07.
 """
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 
@@ -47,8 +49,46 @@ def bucketed_batches(
     return [batches[i] for i in rng.permutation(num_batches)]
 
 
+def without_duplicates(batches: Sequence[np.ndarray], texts: Sequence[Sequence[Hashable]]) -> list[np.ndarray]:
+    """The rows of some batches, put together anew so that no text stands in two rows of a batch.
+
+    A batch takes the next row in order that has no text in common with it; the others wait for the next batch. So an
+    epoch without duplicates is left as it is. A text that stands in many rows makes small batches at the end.
+
+    Args:
+        batches: arrays of row numbers, such as one epoch from `bucketed_batches`.
+        texts: for each of the N rows its texts, such as (query, positive).
+    Returns:
+        arrays of row numbers; the same rows, in batches no larger than the largest.
+
+    The same batches as sentence-transformers' sampler NO_DUPLICATES forms from one order of the rows.
+    """
+    sizes, rows = [len(batch) for batch in batches], deque(np.concatenate(batches).tolist())
+    found: list[np.ndarray] = []
+    while rows:
+        size = sizes[len(found)] if len(found) < len(sizes) else max(sizes)
+        seen: set[Hashable] = set()
+        batch: list[int] = []
+        waiting: list[int] = []
+        while rows and len(batch) < size:
+            row = rows.popleft()
+            if seen.isdisjoint(texts[row]):
+                batch.append(row)
+                seen.update(texts[row])
+            else:
+                waiting.append(row)
+        rows.extendleft(reversed(waiting))
+        found.append(np.array(batch))
+    return found
+
+
 def stream_batches(
-    lengths: np.ndarray, batch_size: int, seed: int = 0, pool_batches: int = 16, start: int = 0
+    lengths: np.ndarray,
+    batch_size: int,
+    seed: int = 0,
+    pool_batches: int = 16,
+    start: int = 0,
+    texts: Sequence[Sequence[Hashable]] | None = None,
 ) -> Iterator[np.ndarray]:
     """The batches of one epoch after another, without end.
 
@@ -58,10 +98,15 @@ def stream_batches(
     Args:
         lengths, batch_size, seed, pool_batches: as in `bucketed_batches`.
         start: how many batches have been used already.
+        texts: for each row its texts; with them no text stands twice in a batch (`without_duplicates`). How many
+            batches an epoch has is then known only once it is put together, so those before `start` are, once more.
     Returns:
         an iterator over arrays of row numbers.
     """
-    epoch, place = divmod(start, math.ceil(len(lengths) / batch_size))
-    while True:
-        yield from bucketed_batches(lengths, batch_size, seed, epoch, pool_batches)[place:]
-        epoch, place = epoch + 1, 0
+    per_epoch = math.ceil(len(lengths) / batch_size)
+    first, place = divmod(start, per_epoch) if texts is None else (0, start)
+    for epoch in itertools.count(first):
+        batches = bucketed_batches(lengths, batch_size, seed, epoch, pool_batches)
+        batches = batches if texts is None else without_duplicates(batches, texts)
+        yield from batches[place:]
+        place = max(0, place - len(batches))

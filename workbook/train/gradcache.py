@@ -1,41 +1,46 @@
-"""Large batches: as many in-batch negatives as the loss can use, whatever fits into memory at once.
+"""GradCache: as many in-batch negatives as the loss can use, whatever fits into memory at once.
 
 A contrastive loss compares every query of a batch with every passage, so a batch cannot be cut into
 pieces and their gradients added: each piece would only know its own negatives. (Gradient
-accumulation does just that. It makes the steps rarer, not the negatives more.) Two ways out:
+accumulation does just that. It makes the steps rarer, not the negatives more.)
 
-    GradCache   one process, piece by piece. Embeddings are small; what fills the memory is what the
-                encoder keeps for its backward pass. So embed everything without keeping anything, ask
-                the loss for its gradient at the embeddings, then embed each piece once more and carry
-                that gradient on into the weights.
-    gathering   several processes, each with its share of the batch. They exchange embeddings, and on
-                the way back the gradients of those embeddings.
+Embeddings are small; what fills the memory is what the encoder keeps for its backward pass. So embed everything
+without keeping anything, ask the loss for its gradient at the embeddings, then embed each piece once more and carry
+that gradient on into the weights. The other way out is several processes (`workbook.train.distributed`); the two can
+be combined, and `workbook.train.fit` does both.
 
-The two can be combined, and `workbook.train.fit.fit` does both: `mini_batch_size` asks for GradCache, and
-under `torchrun` every process takes its share of each batch.
+Letters: B texts in a batch, D dimensions.
 
-Letters: B texts in a batch, D dimensions, W processes.
-
-Taught in 05, and at scale in 20.
+Taught in 05.
 """
 
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from workbook.train.resume import random_state, set_random_state
 
 Encode = Callable[..., Tensor]
-MOST_AXES = 8  # of a tensor that is gathered
+Columns = Sequence[Sequence[Any]]
+
+
+def full_batch_step(encoder: Encode | Sequence[Encode], columns: Columns, loss: Callable[..., Tensor]) -> Tensor:
+    """The gradient of a batch in one piece: what `gradcache_step` must equal, where memory is large enough.
+
+    Args and Returns: as there.
+    """
+    value = loss(*(encode(*inputs) for encode, inputs in zip(_for_each(encoder, columns), columns, strict=True)))
+    torch.autograd.backward(value)
+    return value.detach()
 
 
 def gradcache_step(
     encoder: Encode | Sequence[Encode],
-    columns: Sequence[Sequence[Any]],
+    columns: Columns,
     loss: Callable[..., Tensor],
     mini_batch_size: int = 32,
     device: torch.device | None = None,
@@ -59,7 +64,7 @@ def gradcache_step(
         device: where the encoder draws random numbers; by default where the inputs are.
     Returns:
         the loss, a scalar without a gradient: the gradient has been added to `.grad` of the weights.
-        `workbook.train.fit.optimize` takes it as it is.
+        `workbook.train.optimize` takes it as it is.
     Raises:
         ValueError: mini_batch_size is below 1, the batch is empty, columns and encoders do not match, or the
             loss leaves a column out.
@@ -71,7 +76,7 @@ def gradcache_step(
     itself (no BatchNorm); equal to sentence-transformers' `Cached…Loss` classes.
     Source: Gao et al. 2021 (GradCache).
     """
-    encoders = [encoder] * len(columns) if callable(encoder) else list(encoder)
+    encoders = _for_each(encoder, columns)
     B = _check_columns(encoders, columns, mini_batch_size)
     pieces = [slice(start, start + mini_batch_size) for start in range(0, B, mini_batch_size)]
     device = device or next((x.device for column in columns for x in column if isinstance(x, Tensor)), None)
@@ -89,7 +94,7 @@ def gradcache_step(
         states.append(before)
 
     value = loss(*embedded)
-    value.backward()
+    torch.autograd.backward(value)
     after = random_state(device)
 
     for number, (encode, column, x, before) in enumerate(zip(encoders, columns, embedded, states, strict=True)):
@@ -100,108 +105,9 @@ def gradcache_step(
             again = encode(*(inputs[piece] for inputs in column))
             if not again.requires_grad:  # a frozen tower: nothing to carry the gradient to
                 break
-            again.backward(x.grad[piece])
+            torch.autograd.backward(again, x.grad[piece])
     set_random_state(device, after)
     return value.detach()
-
-
-def gather_with_gradient(x: Tensor) -> Tensor:
-    """The rows of all processes, in the order of their ranks; gradients find their way back to each.
-
-        forward     [x_1; x_2; …; x_W]  in every process
-        backward    process w receives  sum_v  ∂loss_v / ∂x_w
-
-    Every process then computes the loss of the whole batch, so what process w receives is W times the
-    gradient of its own rows. The mean over processes, `average_gradients` (or DistributedDataParallel),
-    takes the W away again: loss, gradients and step are those of one process with the whole batch.
-
-    The known mistake: `torch.distributed.all_gather` returns copies without a history. If each process
-    puts its own rows back among the copies, each row has its gradient once, not W times; after the mean
-    the whole gradient is 1 / W of the right one, and the loss must be multiplied by W. The loss itself does
-    not show it, and Adam hides it, which divides by the size of the gradient; clipping and SGD do not.
-
-    Args:
-        x: (B_w, …), this process's rows; their number may differ between processes, and may be 0.
-    Returns:
-        (B, …), B the sum of all B_w; x itself where there is only one process.
-    Raises:
-        ValueError: another process brings rows of another shape or dtype. All processes raise it together.
-
-    Equal to `torch.distributed.nn.functional.all_gather` (deprecated there) where the numbers of rows are equal; used by
-    sentence-transformers' losses under `gather_across_devices`.
-    """
-    if world_size() == 1:
-        return x
-    gathered: Tensor = _Gather.apply(x, _rows_of_each(x))
-    return gathered
-
-
-class _Gather(torch.autograd.Function):
-    """Forward: all rows. Backward: the gradients of all processes, summed, cut to the own rows."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, rows: list[int]) -> Tensor:
-        ctx.rows = rows
-        sent = x.new_zeros(max(rows), *x.shape[1:])  # processes can only send equally much
-        sent[: len(x)] = x
-        received = [torch.empty_like(sent) for _ in rows]
-        distributed.all_gather(received, sent)
-        return torch.cat([part[:n] for part, n in zip(received, rows, strict=True)])
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        summed = gradient.clone(memory_format=torch.contiguous_format)
-        distributed.all_reduce(summed)
-        return summed.split(ctx.rows)[rank()], None
-
-
-def average_gradients(parameters: Iterable[Tensor]) -> None:
-    """Replace each `.grad` by its mean over all processes; in one process nothing happens.
-
-    A weight that has a gradient in some processes only counts as 0 in the others.
-    """
-    W, trained = world_size(), [p for p in parameters if p.requires_grad]
-    if W == 1 or not trained:
-        return
-    reached = torch.tensor([p.grad is not None for p in trained], dtype=torch.long, device=trained[0].device)
-    distributed.all_reduce(reached)
-    for p, somewhere in zip(trained, reached.tolist(), strict=True):
-        if somewhere:
-            p.grad = torch.zeros_like(p) if p.grad is None else p.grad
-            distributed.all_reduce(p.grad)
-            p.grad /= W
-
-
-def share(rows: Any) -> Any:
-    """This process's part of a batch: W parts as equal as can be, in order, so that gathering restores the batch.
-
-    Args:
-        rows: (B, …), the same in every process.
-    Returns:
-        (B_w, …); all of it in one process.
-    Raises:
-        ValueError: there are fewer rows than processes.
-    """
-    B, W, w = len(rows), world_size(), rank()
-    if B < W:
-        raise ValueError(f"a batch needs a row for each of the {W} processes, got {B}; start fewer, or take more data")
-    return rows[w * B // W : (w + 1) * B // W]
-
-
-def world_size() -> int:
-    """How many processes train together: W, or 1 outside `torch.distributed`."""
-    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
-
-
-def rank() -> int:
-    """This process's number among them, from 0."""
-    return distributed.get_rank() if world_size() > 1 else 0
-
-
-def wait_for_all() -> None:
-    """Go on when every process is here: what one of them wrote before can be read now."""
-    if world_size() > 1:
-        distributed.barrier()
 
 
 def peak_saved_bytes(step: Callable[[], Any], model: torch.nn.Module) -> int:
@@ -242,7 +148,11 @@ def peak_saved_bytes(step: Callable[[], Any], model: torch.nn.Module) -> int:
     return bytes_most
 
 
-def _check_columns(encoders: Sequence[Encode], columns: Sequence[Sequence[Any]], mini_batch_size: int) -> int:
+def _for_each(encoder: Encode | Sequence[Encode], columns: Columns) -> list[Encode]:
+    return [encoder] * len(columns) if callable(encoder) else list(encoder)
+
+
+def _check_columns(encoders: Sequence[Encode], columns: Columns, mini_batch_size: int) -> int:
     """The number of rows B, the same in all columns."""
     if mini_batch_size < 1:
         raise ValueError(f"mini_batch_size must be at least 1, got {mini_batch_size}")
@@ -252,21 +162,3 @@ def _check_columns(encoders: Sequence[Encode], columns: Sequence[Sequence[Any]],
     if len(encoders) != len(columns):
         raise ValueError(f"give one encoder, or one for each of the {len(columns)} columns, got {len(encoders)}")
     return rows.pop()
-
-
-def _rows_of_each(x: Tensor) -> list[int]:
-    """How many rows each process brings."""
-    if not 1 <= x.ndim <= MOST_AXES:
-        raise ValueError(f"expected (B, …) with at most {MOST_AXES} axes, got {tuple(x.shape)}")
-    facts = torch.zeros(MOST_AXES + 2, dtype=torch.long, device=x.device)
-    facts[: x.ndim + 2] = torch.tensor([x.ndim, x.element_size(), *x.shape])
-    of_each = [torch.empty_like(facts) for _ in range(world_size())]
-    distributed.all_gather(of_each, facts)
-    kinds = {(*each[:2].tolist(), *each[3:].tolist()) for each in of_each}
-    if len(kinds) > 1:
-        shapes = [tuple(each[2 : 2 + int(each[0])].tolist()) for each in of_each]
-        raise ValueError(
-            f"all processes must gather rows of one shape and dtype, got {shapes} by rank; "
-            "is the same encoder loaded in every process?"
-        )
-    return [int(each[2]) for each in of_each]

@@ -11,10 +11,14 @@ step, so a kill at any moment leaves a whole checkpoint: the old one or the new 
 Taught in 07.
 """
 
+import functools
+import hashlib
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -83,7 +87,8 @@ def load_state(
         return []
     try:
         facts = json.loads((folder / NAME).read_text("utf-8"))
-        saved_settings, saved_shapes, history = facts["settings"], facts["model"], facts["history"]
+        saved_settings, saved_shapes = facts["settings"], facts["model"]
+        history: list[dict[str, float]] = facts["history"]
         tensors = load_file(inside(folder, facts["file"]))
     except Exception as error:
         raise ValueError(
@@ -122,6 +127,29 @@ def set_random_state(device: torch.device, state: dict[str, Tensor]) -> None:
         torch.cuda.set_rng_state(state["cuda"], device)
     if device.type == "mps" and "mps" in state:
         torch.mps.set_rng_state(state["mps"])
+
+
+def loss_name(loss: Callable[..., Any]) -> str:
+    """What a checkpoint calls a loss: its function and the arguments that are fixed."""
+    if isinstance(loss, functools.partial):
+        args = tuple(loss_name(x) if callable(x) else x for x in loss.args)  # matryoshka_loss holds another loss
+        return f"{loss_name(loss.func)}{args}{sorted(loss.keywords.items())}"
+    return getattr(loss, "__qualname__", type(loss).__qualname__)
+
+
+def hash_of_columns(columns: Sequence[Sequence[Tensor]]) -> str:
+    """Tell one set of training data from another, for the settings of a checkpoint.
+
+    Texts, prompts, tokenizer and truncation all change the token ids.
+
+    Args:
+        columns: lists of tensors, such as the token ids of N texts.
+    """
+    digest = hashlib.sha256()
+    for column in columns:
+        digest.update(np.array([len(ids) for ids in column]).tobytes())
+        digest.update(torch.cat(list(column)).numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _refuse_other(folder: Path, saved: dict[str, Any], settings: dict[str, Any]) -> None:

@@ -1,0 +1,117 @@
+"""Batches: every row once in an epoch, of similar length, and without duplicates where that is asked for."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.train.test_fit import PAIRS, static, weights
+from workbook.train import bucketed_batches, fit, stream_batches, without_duplicates
+
+
+@given(
+    lengths=st.lists(st.integers(0, 500), min_size=1, max_size=200),
+    batch_size=st.integers(1, 50),
+    seed=st.integers(0, 2**31),
+    epoch=st.integers(0, 100),
+    pool_batches=st.integers(1, 20),
+)
+def test_an_epoch_holds_every_row_once_in_batches_of_nearly_one_size(lengths, batch_size, seed, epoch, pool_batches):
+    array = np.array(lengths)
+    batches = bucketed_batches(array, batch_size, seed, epoch, pool_batches)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
+    sizes = [len(batch) for batch in batches]
+    assert max(sizes) <= batch_size
+    assert max(sizes) - min(sizes) <= 1
+    again = bucketed_batches(array, batch_size, seed, epoch, pool_batches)
+    assert all((a == b).all() for a, b in zip(batches, again, strict=True))
+
+
+def test_every_epoch_and_every_seed_has_an_order_of_its_own():
+    lengths = np.random.default_rng(0).integers(1, 100, size=400)
+    orders = [tuple(np.concatenate(bucketed_batches(lengths, 16, seed, epoch))) for seed in (0, 1) for epoch in (0, 1)]
+    assert len(set(orders)) == 4
+
+
+def test_texts_of_a_batch_meet_other_texts_in_the_next_epoch():
+    lengths = np.random.default_rng(0).integers(1, 100, size=2_000)
+    first, second = (bucketed_batches(lengths, 20, epoch=epoch, pool_batches=5) for epoch in (0, 1))
+    together = {frozenset(batch) for batch in first} & {frozenset(batch) for batch in second}
+    assert not together
+
+
+def test_bucketing_saves_padding_and_a_pool_of_one_batch_does_not():
+    lengths = np.random.default_rng(0).geometric(0.02, size=4_096)
+
+    def padding(pool_batches):
+        batches = bucketed_batches(lengths, 32, pool_batches=pool_batches)
+        return sum(lengths[batch].max() * len(batch) for batch in batches) / lengths.sum()
+
+    assert padding(1) > 3
+    assert padding(16) < 1.6
+    assert padding(16) > padding(64)
+
+
+# --- without duplicates -------------------------------------------------------------------------
+
+
+@st.composite
+def rows_of_texts(draw):
+    return draw(st.lists(st.tuples(*[st.integers(0, 15)] * draw(st.integers(1, 3))), min_size=1, max_size=60))
+
+
+@given(rows_of_texts(), st.integers(1, 20), st.integers(0, 100), st.integers(1, 5))
+def test_no_text_stands_twice_in_a_batch_and_no_row_is_lost(texts, batch_size, seed, pool_batches):
+    planned = bucketed_batches(np.array([len(row) for row in texts]), batch_size, seed, 0, pool_batches)
+    batches = without_duplicates(planned, texts)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(texts)))
+    assert max(map(len, batches)) <= batch_size
+    for batch in batches:
+        for one, other in itertools.combinations(batch, 2):
+            assert not set(texts[one]) & set(texts[other])
+
+
+def test_where_nothing_is_double_the_batches_are_as_they_were():
+    planned = bucketed_batches(np.arange(70) % 9, 16)
+    found = without_duplicates(planned, [(f"query {i}", f"passage {i}") for i in range(70)])
+    assert [batch.tolist() for batch in found] == [batch.tolist() for batch in planned]
+
+
+def test_what_has_to_wait_comes_first_in_the_next_batch():
+    texts = ["ax", "bx", "cy", "ay", "dz", "ez"]  # rows 0 and 1 share x, 0 and 3 a, 2 and 3 y, 4 and 5 z
+    found = without_duplicates([np.array([0, 1, 2]), np.array([3, 4, 5])], texts)
+    assert [batch.tolist() for batch in found] == [[0, 2, 4], [1, 3, 5]]
+    assert [batch.tolist() for batch in without_duplicates([np.arange(3)], ["a", "a", "a"])] == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize("start", [0, 1, 5, 6, 7, 13, 40])
+@pytest.mark.parametrize("double", [True, False])
+def test_a_stream_goes_on_where_it_was(start, double):
+    texts = [(i, f"{i % 12}") for i in range(60)] if double else None  # each passage stands in five pairs
+    lengths = np.arange(60) % 7
+    whole, rest = (stream_batches(lengths, 16, seed=3, start=n, texts=texts) for n in (0, start))
+    expected = [batch.tolist() for batch in itertools.islice(whole, start, start + 9)]
+    assert [batch.tolist() for batch in itertools.islice(rest, 9)] == expected
+
+
+def test_fit_keeps_duplicates_apart_and_goes_on_after_a_stop(tmp_path):
+    pairs = [(query, PAIRS[row % 9][1]) for row, (query, _) in enumerate(PAIRS)]  # nine passages, eight times each
+    sizes = []
+
+    def loss(query, positive):
+        sizes.append(len(query))
+        assert len(positive.detach().unique(dim=0)) == len(positive)
+        return (query * positive).sum()
+
+    options = {"steps": 20, "batch_size": 16, "no_duplicates": True}
+    whole = static()
+    history = fit(whole, pairs, loss, **options)
+    assert max(sizes) == 9
+    fit(static(), pairs, loss, **options, checkpoint=tmp_path, on_step=lambda record: record["step"] == 11)
+    resumed = static()
+    assert fit(resumed, pairs, loss, **options, checkpoint=tmp_path) == history
+    assert (weights(resumed) == weights(whole)).all()
+    with pytest.raises(ValueError, match="no_duplicates was True and is now None"):
+        fit(static(), pairs, loss, **{**options, "no_duplicates": False}, checkpoint=tmp_path)
