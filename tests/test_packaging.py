@@ -122,8 +122,8 @@ def public_parts(path: Path) -> list[tuple[str, str | None]]:
     def collect(body: list[ast.stmt], prefix: str) -> None:
         for node in body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name[0] != "_":
-                if any(ast.unparse(mark).split(".")[-1] == "overload" for mark in node.decorator_list):
-                    continue  # a signature; the function itself comes after it
+                if ast.unparse(node.body).strip() == "...":
+                    continue  # a signature: of an overload, or of what a Protocol asks for
                 found.append((prefix + node.name, ast.get_docstring(node)))
                 if isinstance(node, ast.ClassDef):
                     collect(node.body, f"{node.name}.")

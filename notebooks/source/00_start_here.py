@@ -24,7 +24,6 @@
 # %%
 import numpy as np
 import torch
-from workbook.frontend import stopwatch
 
 from workbook import data
 
@@ -36,6 +35,7 @@ from workbook import data
 from workbook.bm25 import BM25
 from workbook.exercises import check, predict, quiz
 from workbook.figures import explore
+from workbook.frontend import stopwatch
 
 passages = {
     "1": "Acute myocardial infarction: crushing chest pain that spreads into the left arm, and cold sweat.",

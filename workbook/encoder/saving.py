@@ -199,7 +199,7 @@ def _read_backbone(folder: Path, saved: dict[str, Any]) -> nn.Module:
     if saved["kind"] == "huggingface":
         return load_backbone(folder)
     weights = load_file(folder / "model.safetensors")
-    backbone = KINDS[saved["kind"]](**saved["config"])
+    backbone: nn.Module = KINDS[saved["kind"]](**saved["config"])
     theirs = bert_name if saved["kind"] == "transformer" else {"word.weight": "embedding.weight"}.__getitem__
     backbone.load_state_dict({name: weights[theirs(name)] for name, _ in backbone.named_parameters()})
     return backbone

@@ -60,7 +60,7 @@ def read_encoder(name_or_folder: str | Path) -> TextEncoder:
     Returns:
         an encoder in evaluation mode; whatever it was, `save` writes it in our layout.
     Warns:
-        UserWarning: as in `workbook.zoo.load`.
+        UserWarning: as in `workbook.zoo.load_pretrained`.
     Raises:
         FileNotFoundError: there is none.
         ValueError: it is damaged, or of an architecture that is not known here.
