@@ -61,15 +61,16 @@ class HuggingFaceBackbone(nn.Module):
 
     def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
         """input_ids (B, T), mask (B, T) -> hidden (B, T, D)."""
-        T, mask = mask.shape[1], mask.long()
-        begin = mask.argmax(dim=1, keepdim=True)  # (B, 1), the column of the first token
-        column = torch.arange(T, device=mask.device)
-        there, back = (column + begin) % T, (column - begin) % T  # (B, T): to the left edge, and back again
-        output = self.model(input_ids=input_ids.gather(1, there), attention_mask=mask.gather(1, there))
+        mask = mask.long()
+        # The tokens of a text go to columns 0, 1, …, what is padding to the columns behind them.
+        padding, length = 1 - mask, mask.sum(dim=1, keepdim=True)
+        column = torch.where(mask == 1, mask.cumsum(dim=1), length + padding.cumsum(dim=1)) - 1  # (B, T)
+        ids, attended = (torch.zeros_like(x).scatter(1, column, x) for x in (input_ids, mask))
+        output = self.model(input_ids=ids, attention_mask=attended)
         if not hasattr(output, "last_hidden_state"):
             raise TypeError(f"{type(self.model).__name__} gives no last_hidden_state; give the model without its head")
         hidden: Tensor = output.last_hidden_state
-        return hidden.gather(1, back[:, :, None].expand_as(hidden))
+        return hidden.gather(1, column[:, :, None].expand_as(hidden))
 
 
 def as_backbone(backbone: Any) -> Any:

@@ -102,7 +102,7 @@ def train(
     )  # fmt: skip
     facts = finished(work, "data", "data")
     first = None if encoder in KINDS else read_encoder(encoder)
-    P = count_pairs(work, split)
+    P = 0 if steps == 0 else count_pairs(work, split)  # an encoder that is taken as it is needs none
     if not P and steps != 0:
         raise ValueError(f"the split {split!r} of {work} has no judgement above 0 to learn from; choose another one")
     if steps is None:
