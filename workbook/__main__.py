@@ -185,7 +185,7 @@ CHECK = (
 )
 TEST = (
     *LINT,
-    "pytest tests -m 'not browser' -n 2 --dist loadfile --cov --cov-report=term:skip-covered",
+    "pytest tests -m 'not browser' -n 2 --dist loadfile",
     "pytest notebooks --nbval --nbval-current-env --nbval-cell-timeout=1200 -n 2 --dist loadfile",
     "pytest tests/browser -m browser",
 )
