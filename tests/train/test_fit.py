@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, train_tokenizer
-from workbook.losses import info_nce
+from workbook.losses import cosine_similarity_loss, info_nce
 from workbook.pooling import last_token_pool
 from workbook.train import bucketed_batches, fit, schedule
 
@@ -190,6 +190,13 @@ def test_labels_follow_their_rows():
 
     fit(encoder, PAIRS, loss, steps=9, batch_size=8, labels=labels)
     assert sorted(torch.cat(seen).tolist()) == labels.tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.long, torch.bool])
+def test_labels_of_any_dtype(tmp_path, dtype):
+    labels = (torch.arange(len(PAIRS)) % 2).to(dtype)
+    history = fit(static(), PAIRS, cosine_similarity_loss, steps=3, labels=labels, checkpoint=tmp_path)
+    assert history == fit(static(), PAIRS, cosine_similarity_loss, steps=3, labels=labels.float())
 
 
 def test_two_towers_are_trained_each_on_its_own_side():

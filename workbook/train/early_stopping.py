@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from workbook.support.files import inside, write_atomically, write_json
+from workbook.train.resume import differing
 
 NAME, START = "looks.json", "best-0.safetensors"
 Curve = list[dict[str, float]]  # records {"step", "domain", "general"}
@@ -101,8 +102,8 @@ class Looks:
 
     def restart(self) -> None:
         """Go back to the first look and its weights: the training was stopped before its first checkpoint."""
-        if self.curve:
-            self._read(self._folder, START)  # type: ignore[arg-type]
+        if self.curve and self._folder is not None:
+            self._read(self._folder, START)
             self.curve = self.curve[:1]
             self.put_back()
 
@@ -141,11 +142,11 @@ class Looks:
             raise ValueError(
                 f"the looks in {folder} cannot be read ({error}); remove the folder to start the training anew"
             ) from error
-        differ = [name for name in settings | self._settings if settings.get(name) != self._settings.get(name)]
+        differ = differing(settings, self._settings)
         shapes, own = ({name: x.shape for name, x in weights.items()} for weights in (kept, self._trained()))
         if differ or shapes != own:
             raise ValueError(
-                f"{folder} belongs to another run: {', '.join(sorted(differ)) or 'the model'} differs; go on with what "
+                f"{folder} belongs to another run: {', '.join(differ) or 'the model'} differs; go on with what "
                 "it was, or give this run a folder of its own"
             )
         self.curve, self.kept = curve, kept

@@ -14,7 +14,7 @@ Taught in 07.
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,18 +87,21 @@ def load_state(
         return []
     try:
         facts = json.loads((folder / NAME).read_text("utf-8"))
-        saved_settings, saved_shapes = facts["settings"], facts["model"]
-        history: list[dict[str, float]] = facts["history"]
+        saved_settings, saved_shapes, history = facts["settings"], facts["model"], list(facts["history"])
         tensors = load_file(inside(folder, facts["file"]))
     except Exception as error:
         raise ValueError(
             f"the checkpoint in {folder} cannot be read ({error}); remove the folder to start the training anew"
         ) from error
-    _refuse_other(folder, saved_settings, settings)
-    if saved_shapes != _shapes(encoder):
-        differ = sorted({name for name, _ in set(_pairs(saved_shapes)) ^ set(_pairs(_shapes(encoder)))})
+    if names := differing(saved_settings, settings):
+        changes = [f"{name} was {saved_settings.get(name)!r} and is now {settings.get(name)!r}" for name in names]
         raise ValueError(
-            f"the checkpoint in {folder} belongs to another model: {', '.join(differ[:3])} differ; "
+            f"the checkpoint in {folder} belongs to another configuration: {'; '.join(changes)}. "
+            "Go on with the old settings, or give this run a folder of its own"
+        )
+    if names := differing(saved_shapes, _shapes(encoder)):
+        raise ValueError(
+            f"the checkpoint in {folder} belongs to another model: {', '.join(names[:3])} differ; "
             "give this model a folder of its own"
         )
     encoder.load_state_dict(_under("model.", tensors))
@@ -114,9 +117,10 @@ def load_state(
 def random_state(device: torch.device) -> dict[str, Tensor]:
     """The state of the random generators that a run on `device` draws from."""
     state = {"cpu": torch.get_rng_state()}
-    if device.type in ("cuda", "mps"):
-        module = getattr(torch, device.type)
-        state[device.type] = module.get_rng_state(device) if device.type == "cuda" else module.get_rng_state()
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    if device.type == "mps":
+        state["mps"] = torch.mps.get_rng_state()
     return state
 
 
@@ -148,29 +152,17 @@ def hash_of_columns(columns: Sequence[Sequence[Tensor]]) -> str:
     digest = hashlib.sha256()
     for column in columns:
         digest.update(np.array([len(ids) for ids in column]).tobytes())
-        digest.update(torch.cat(list(column)).numpy().tobytes())
+        digest.update(torch.cat(list(column)).view(torch.uint8).numpy().tobytes())  # bfloat16 has no numpy dtype
     return digest.hexdigest()[:16]
 
 
-def _refuse_other(folder: Path, saved: dict[str, Any], settings: dict[str, Any]) -> None:
-    differ = [
-        f"{name} was {saved.get(name)!r} and is now {settings.get(name)!r}"
-        for name in sorted(saved.keys() | settings.keys())
-        if saved.get(name) != settings.get(name)
-    ]
-    if differ:
-        raise ValueError(
-            f"the checkpoint in {folder} belongs to another configuration: {'; '.join(differ)}. "
-            "Go on with the old settings, or give this run a folder of its own"
-        )
+def differing(saved: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The names that have another value, or none, on one side."""
+    return sorted(name for name in saved.keys() | now.keys() if saved.get(name) != now.get(name))
 
 
 def _shapes(encoder: nn.Module) -> dict[str, list[int]]:
     return {name: list(value.shape) for name, value in encoder.state_dict().items()}
-
-
-def _pairs(shapes: dict[str, list[int]]) -> list[tuple[str, tuple[int, ...]]]:
-    return [(name, tuple(shape)) for name, shape in shapes.items()]
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
