@@ -116,6 +116,11 @@ def searched(device):
         index.train(c)
         index.add(c)
         found.append(index.search(q, 4)[0].sort(dim=1).values)
+        found.append(index.search(q, 4, range(0, 600, 3))[0].sort(dim=1).values)
+        index.reset()
+        index.add_with_ids(c, range(100, 700))
+        index.remove_ids([100, 101])
+        found.append(index.search(q, 4)[0].sort(dim=1).values)
     return [*found, kmeans(c, 4, iterations=2)]
 
 

@@ -138,7 +138,8 @@ class Index(VectorIndex):
         Raises:
             NotImplementedError: an HNSW index cannot forget, for paths lead through every vector.
         """
-        keep = ~torch.isin(self._row_ids(), as_ids(ids).to(self.ids.device))
+        held = self._row_ids()
+        keep = ~torch.isin(held, as_ids(ids).to(held.device))
         self._keep(keep)
         return int((~keep).sum())
 
@@ -171,7 +172,8 @@ class Index(VectorIndex):
             return  # they are the row numbers
         first = int(held.max()) + 1 if len(held) else 0
         new = torch.arange(first, first + self.ntotal - len(held)) if ids is None else ids
-        held = torch.cat([held, new.to(held.device)])
+        device = getattr(self, self.ROWS).device
+        held = torch.cat([held.to(device), new.to(device)])
         self.ids = held if order is None else held[order]
 
     def _names(self, rows: Tensor) -> Tensor:
