@@ -187,6 +187,78 @@ class AttentionPool(nn.Module):
         return attention_pool(hidden, mask, self.query)
 
 
+def mean_sqrt_len_pool(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Add up the vectors of the tokens, and divide by the square root of their number n.
+
+        pooled = sum_t mask_t * hidden_t / √n,   n = sum_t mask_t
+
+    Directions are those of `mean_pool`; a long text gets a longer vector than a short one.
+
+    Args:
+        hidden: (B, T, D) token vectors.
+        mask: (B, T), 1 = token, 0 = padding.
+    Returns:
+        (B, D).
+    Raises:
+        ValueError: the shapes do not belong together.
+
+    Source: Cer et al. 2018 (Universal Sentence Encoder). Equal to sentence-transformers `Pooling("mean_sqrt_len_tokens")`.
+    """
+    full = at_least_float32(hidden)
+    n = mask.sum(dim=1, keepdim=True).to(full.dtype)  # (B, 1)
+    return (mean_pool(full, mask) * n.sqrt()).to(hidden.dtype)
+
+
+class ConcatenatedPool(nn.Module):
+    """Several poolings side by side: (B, T, D) -> (B, n · D).
+
+    Args:
+        poolings: n of this module, such as `cls_pool, mean_pool`.
+
+    Equal to sentence-transformers `Pooling` with several modes.
+    """
+
+    def __init__(self, *poolings: Pooling):
+        super().__init__()
+        self.poolings = poolings
+        self.learned = nn.ModuleList(pool for pool in poolings if isinstance(pool, nn.Module))
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Pool hidden (B, T, D) under mask (B, T) to (B, n · D)."""
+        return torch.cat([pool(hidden, mask) for pool in self.poolings], dim=1)
+
+
+# sentence-transformers' name -> ours, in the order in which its flags are put side by side
+POOLINGS: dict[str, Pooling] = {
+    "cls": cls_pool,
+    "max": max_pool,
+    "mean": mean_pool,
+    "mean_sqrt_len_tokens": mean_sqrt_len_pool,
+    "weightedmean": weighted_mean_pool,
+    "lasttoken": last_token_pool,
+}
+
+
+def pooling_from_names(names: str | Sequence[str]) -> Pooling:
+    """The pooling that sentence-transformers calls so: one of `POOLINGS`, or several side by side.
+
+    Raises:
+        ValueError: a name is not known.
+    """
+    listed = [names] if isinstance(names, str) else list(names)
+    if not listed or (unknown := [name for name in listed if name not in POOLINGS]):
+        raise ValueError(f"pooling must be of {', '.join(POOLINGS)}, got {', '.join(unknown) if listed else 'none'}")
+    found = [POOLINGS[name] for name in listed]
+    return found[0] if len(found) == 1 else ConcatenatedPool(*found)
+
+
+def names_of_pooling(pooling: Pooling) -> list[str]:
+    """The names under which `pooling_from_names` finds a pooling; none for another function."""
+    parts = pooling.poolings if isinstance(pooling, ConcatenatedPool) else (pooling,)
+    names = [name for part in parts for name, function in POOLINGS.items() if function is part]
+    return names if len(names) == len(parts) else []
+
+
 def _weighted_sum(hidden: Tensor, weight: Tensor) -> Tensor:
     # A padded position may hold anything, NaN included; 0 * NaN is NaN, so it is cleared first.
     hidden = hidden.masked_fill((weight == 0)[:, :, None], 0.0)
@@ -222,75 +294,3 @@ def _check(hidden: Tensor, mask: Tensor) -> None:
         raise ValueError(
             f"hidden must have at least one position, got {tuple(hidden.shape)}; the batch holds empty texts only"
         )
-
-
-def mean_sqrt_len_pool(hidden: Tensor, mask: Tensor) -> Tensor:
-    """Add up the vectors of the tokens, and divide by the square root of their number n.
-
-        pooled = sum_t mask_t * hidden_t / √n,   n = sum_t mask_t
-
-    Directions are those of `mean_pool`; a long text gets a longer vector than a short one.
-
-    Args:
-        hidden: (B, T, D) token vectors.
-        mask: (B, T), 1 = token, 0 = padding.
-    Returns:
-        (B, D).
-    Raises:
-        ValueError: the shapes do not belong together.
-
-    Source: Cer et al. 2018 (Universal Sentence Encoder). Equal to sentence-transformers `Pooling("mean_sqrt_len_tokens")`.
-    """
-    n = mask.sum(dim=1, keepdim=True)  # (B, 1)
-    return mean_pool(hidden, mask) * n.to(hidden.dtype).sqrt()
-
-
-class ConcatenatedPool(nn.Module):
-    """Several poolings side by side: (B, T, D) -> (B, n · D).
-
-    Args:
-        poolings: n of this module, such as `cls_pool, mean_pool`.
-
-    Equal to sentence-transformers `Pooling` with several modes.
-    """
-
-    def __init__(self, *poolings: Pooling):
-        super().__init__()
-        self.poolings = poolings
-        self.learned = nn.ModuleList(pool for pool in poolings if isinstance(pool, nn.Module))
-
-    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """Pool hidden (B, T, D) under mask (B, T) to (B, n · D)."""
-        return torch.cat([pool(hidden, mask) for pool in self.poolings], dim=1)
-
-
-POOLINGS: dict[
-    str, Pooling
-] = {  # sentence-transformers' name -> ours, in the order in which its flags are put side by side
-    "cls": cls_pool,
-    "max": max_pool,
-    "mean": mean_pool,
-    "mean_sqrt_len_tokens": mean_sqrt_len_pool,
-    "weightedmean": weighted_mean_pool,
-    "lasttoken": last_token_pool,
-}
-
-
-def pooling_from_names(names: str | Sequence[str]) -> Pooling:
-    """The pooling that sentence-transformers calls so: one of `POOLINGS`, or several side by side.
-
-    Raises:
-        ValueError: a name is not known.
-    """
-    listed = [names] if isinstance(names, str) else list(names)
-    if not listed or (unknown := [name for name in listed if name not in POOLINGS]):
-        raise ValueError(f"pooling must be of {', '.join(POOLINGS)}, got {', '.join(unknown) if listed else 'none'}")
-    found = [POOLINGS[name] for name in listed]
-    return found[0] if len(found) == 1 else ConcatenatedPool(*found)
-
-
-def names_of_pooling(pooling: Pooling) -> list[str]:
-    """The names under which `pooling_from_names` finds a pooling; none for another function."""
-    parts = pooling.poolings if isinstance(pooling, ConcatenatedPool) else (pooling,)
-    names = [name for part in parts for name, function in POOLINGS.items() if function is part]
-    return names if len(names) == len(parts) else []

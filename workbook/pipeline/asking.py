@@ -20,7 +20,8 @@ from workbook.pipeline.systems import Found, build_keywords, by_keywords, fused,
 from workbook.pipeline.vector_search import PROBES, check_vectors, search_exactly, search_index
 
 SHOWN = 60  # words of a passage
-POOL = 100  # results of each system that are fused, or read again
+POOL = 100  # results of each system that are fused
+READ = 50  # of them that a cross-encoder reads
 
 
 class Hit(NamedTuple):
@@ -79,7 +80,7 @@ def find(
     """The first k passages for each question, best first; arguments as in `ask`."""
     *_, (_, (scores, rows)) = found_by(work, questions, max(k, POOL), systems, rerank, show)
     scores, rows = scores[:, :k], rows[:, :k]
-    texts, ids = passage_texts(str(work), rows), {}
+    texts = passage_texts(str(work), rows)
     wanted = np.array(list(texts), dtype=np.int64)
     ids = dict(zip(texts, read_texts(work, "corpus").ids_at(wanted), strict=True))
     return [
@@ -111,9 +112,9 @@ def found_by(
         else:
             found[system] = fused(list(found.values()), K)
     if rerank is not None:
-        last = tuple(one[:, :50] for one in list(found.values())[-1])
+        last = tuple(one[:, :READ] for one in list(found.values())[-1])
         texts = passage_texts(str(work), last[1])
-        found["rerank"] = reranked(read_reranker(rerank), questions, texts, last, 50)  # type: ignore[arg-type]
+        found["rerank"] = reranked(read_reranker(rerank), questions, texts, last, READ)  # type: ignore[arg-type]
     return found.items()
 
 
@@ -129,11 +130,6 @@ def marked(text: str, question: str, bold: bool = False) -> str:
     until_here = np.cumsum([0, *matches])
     starts = range(max(1, len(pieces) - SHOWN + 1))
     start = max(starts, key=lambda i: until_here[min(i + SHOWN, len(pieces))] - until_here[i])
-    start = (
-        0
-        if until_here[min(SHOWN, len(pieces))] == until_here[min(start + SHOWN, len(pieces))] - until_here[start]
-        else start
-    )
     shown = " ".join(pieces[start : start + SHOWN])
     before, after = ("\033[1m", "\033[0m") if bold else ("*", "*")
     if wanted:

@@ -1,6 +1,6 @@
 """Training: pairs of texts teach an encoder which texts belong together, one batch at a time.
 
-A step takes a batch of pairs, embeds both sides, query_tower the loss how wrong the similarities are, and
+A step takes a batch of pairs, embeds both sides, asks the loss how wrong the similarities are, and
 moves every weight a little against the gradient (`workbook.train.loop`).
 
 Letters: N pairs, B pairs in a batch, T tokens, D dimensions, M negatives of a pair.
