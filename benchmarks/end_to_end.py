@@ -28,8 +28,9 @@ from workbook.metrics.leaderboard import leaderboard
 from workbook.mining import mine_hard_negatives, training_tuples
 from workbook.rerank import rerank
 from workbook.rerank.fusion import score_fusion
-from workbook.similarity import Run, dense_search
+from workbook.similarity import dense_search
 from workbook.sparse import SpladeEncoder, fit_splade
+from workbook.support.types import Run
 from workbook.train import fit
 
 Queries = Mapping[str, str]

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from workbook.support.precision import at_least_float32, without_autocast
-from workbook.support.types import Corpus, Encoder, Queries
+from workbook.support.types import Corpus, Encoder, Queries, Run
 
-Run = dict[str, dict[str, float]]
 Score = Callable[[Tensor, Tensor], Tensor]  # (Q, D), (N, D) -> (Q, N), larger is closer
 
 

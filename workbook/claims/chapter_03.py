@@ -10,6 +10,7 @@ from workbook.claims.chapter_04 import trained
 from workbook.claims.claim import Claim, Measurements, Verdict
 from workbook.metrics import evaluate, paired_permutation_test, ranked_ids
 from workbook.similarity import dense_search
+from workbook.support.types import Run
 
 BUDGETS = {"notebook": (20, 128, 100, 400), "record": (150, 512, 1_000, 10_000)}  # steps, batch, queries, passages
 DEPTHS = (10, 100)
@@ -20,11 +21,11 @@ def _docs(budget: str):
 
 
 @cache
-def runs(budget: str, seed: int) -> dict[str, dict]:
+def runs(budget: str, seed: int) -> dict[str, Run]:
     """BM25, an encoder trained for a moment, and the same encoder trained ten times less: name -> run."""
     steps, batch_size, *_ = BUDGETS[budget]
     docs = _docs(budget)
-    found = {"BM25": BM25().index(docs.corpus).search(docs.queries, k=max(DEPTHS))}
+    found: dict[str, Run] = {"BM25": BM25().index(docs.corpus).search(docs.queries, k=max(DEPTHS))}
     for name, share in (("weak encoder", 10), ("encoder", 1)):
         encoder = trained(0.05, batch_size, max(1, steps // share), seed)
         found[name] = dense_search(encoder, docs.corpus, docs.queries, k=max(DEPTHS))

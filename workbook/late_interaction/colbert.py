@@ -30,7 +30,7 @@ from workbook.train.fit import check_tuples
 from workbook.train.loop import History, optimize
 from workbook.train.resume import hash_of_columns
 
-OURS = "colbert.json"
+COLBERT_FILE = "colbert.json"
 
 
 class ColbertEncoder(nn.Module):
@@ -187,7 +187,7 @@ class ColbertEncoder(nn.Module):
         Raises:
             FileExistsError: the folder holds something else than a saved ColbertEncoder.
         """
-        with replace_folder(folder, OURS) as new:
+        with replace_folder(folder, COLBERT_FILE) as new:
             self.documents.save(new)
             _write_projection(self, new)
 
@@ -208,11 +208,11 @@ def load_colbert(folder: str | Path) -> ColbertEncoder:
         ValueError: a file in it is damaged.
     """
     folder = Path(folder)
-    if not (folder / OURS).exists():
-        raise FileNotFoundError(f"{folder} holds no {OURS}; give a folder that ColbertEncoder.save wrote")
+    if not (folder / COLBERT_FILE).exists():
+        raise FileNotFoundError(f"{folder} holds no {COLBERT_FILE}; give a folder that ColbertEncoder.save wrote")
     documents = TextEncoder.load(folder)
     try:
-        settings = json.loads((folder / OURS).read_text("utf-8"))
+        settings = json.loads((folder / COLBERT_FILE).read_text("utf-8"))
         weight = load_file(folder / "1_Dense" / "model.safetensors")["linear.weight"]
         encoder = ColbertEncoder(documents.tokenizer, documents.backbone, len(weight), **settings)
         encoder.projection.load_state_dict({"weight": weight})
@@ -308,7 +308,7 @@ def _write_projection(encoder: ColbertEncoder, folder: Path) -> None:
     kinds = {"": "sentence_transformers.models.Transformer", "1_Dense": "pylate.models.Dense.Dense"}
     modules = [{"idx": i, "name": str(i), "path": path, "type": kinds[path]} for i, path in enumerate(kinds)]
     write_json(folder / "modules.json", modules)
-    write_json(folder / OURS, encoder.settings)
+    write_json(folder / COLBERT_FILE, encoder.settings)
     theirs = {name: value for name, value in encoder.settings.items() if name != "query_expansion"}
     theirs |= {"do_query_expansion": encoder.settings["query_expansion"], "attend_to_expansion_tokens": True}
     theirs |= {"model_type": "ColBERT", "similarity_fn_name": "MaxSim", "prompts": {}}
