@@ -270,7 +270,14 @@ def product(a, b):
 def test_the_gradient_to_every_tensor_of_every_case_is_held_to_the_reference(answer, words):
     blind = Case("b gets no gradient here", lambda: (torch.zeros(1, 2), torch.ones(1, 2)))
     case = Case("three", lambda: tuple(torch.arange(12.0).reshape(2, 3, 2) - 1.5))
-    exercise = replace(EXERCISE, reference=product, cases=(case, blind), properties=(), mistakes=())
+    exercise = replace(
+        EXERCISE,
+        reference=product,
+        another=lambda a, b: (b * a).sum(-1),
+        cases=(case, blind),
+        properties=(),
+        mistakes=(),
+    )
     assert examine(exercise, lambda a, b: torch.einsum("bd,bd->b", a, b)).kind == "right"
     finding = examine(exercise, answer)
     assert finding.kind == "contract"

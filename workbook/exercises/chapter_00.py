@@ -1,10 +1,13 @@
 """The exercises of chapter 00: three short ones, to see how exercises and checks work."""
 
+import random
+
 import torch
 from torch import Tensor
 
 from workbook import similarity
-from workbook.exercises.exercise import Case, Exercise, Mistake
+from workbook.exercises import draws
+from workbook.exercises.exercise import Case, Exercise, Mistake, Situation
 
 # --- 00.1 shared words -----------------------------------------------------------------------
 
@@ -23,6 +26,8 @@ SHARED = Exercise(
     signature="query, passage -> int",
     reference=shared_words,
     another=lambda query, passage: sum(word in passage.lower().split() for word in set(query.lower().split())),
+    draw=draws.two_sentences,
+    situations=draws.SENTENCES,
     cases=(
         Case("one shared word", lambda: ("heart attack", "the heart pumps blood"), 1),
         Case("the same meaning, other words", lambda: ("heart attack", "acute myocardial infarction"), 0),
@@ -80,6 +85,11 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     return similarity.cos_sim(a[None], b[None])[0, 0]
 
 
+def _two_vectors(rng: random.Random) -> tuple[Tensor, Tensor]:
+    D = rng.randint(1, 4)
+    return draws.vectors(rng, D, zeros=0.0) + 0.125, draws.vectors(rng, D, zeros=0.0) + 0.125  # none is zero
+
+
 COSINE = Exercise(
     id="00.2",
     title="how close are two vectors?",
@@ -89,6 +99,9 @@ COSINE = Exercise(
     signature="(D,), (D,) -> scalar",
     reference=cosine,
     another=lambda a, b: torch.nn.functional.cosine_similarity(a, b, dim=0),
+    draw=_two_vectors,
+    situations=(Situation("the cosine is negative", lambda a, b: bool(a @ b < 0)),),
+    gradient=True,
     cases=(
         Case("the same direction", lambda: (torch.tensor([1.0, 2.0]), torch.tensor([2.0, 4.0])), torch.tensor(1.0)),
         Case("3-4-5", lambda: (torch.tensor([3.0, 4.0]), torch.tensor([1.0, 0.0])), torch.tensor(0.6)),
@@ -132,6 +145,23 @@ def found_in_first(ranked: list[str], wanted: str, k: int) -> int:
     return int(wanted in ranked[:k])
 
 
+def _ranking_and_wanted(rng: random.Random) -> tuple[list[str], str, int]:
+    ranked = [f"p{n}" for n in rng.sample(range(10, 99), rng.randint(0, 6))]
+    return ranked, rng.choice([*ranked, *ranked, "p7"]), rng.randint(1, 7)
+
+
+FOUND = (
+    Situation("k is larger than the list", lambda ranked, wanted, k: k > len(ranked)),
+    Situation("the wanted passage is not in the list", lambda ranked, wanted, k: wanted not in ranked),
+    Situation("the wanted passage stands behind place k", lambda ranked, wanted, k: wanted in ranked[k:]),
+    Situation("the wanted passage stands at place k", lambda ranked, wanted, k: ranked[k - 1 : k] == [wanted]),
+    Situation("the wanted passage stands at place k + 1", lambda ranked, wanted, k: ranked[k : k + 1] == [wanted]),
+    Situation("the wanted passage stands first", lambda ranked, wanted, k: ranked[:1] == [wanted]),
+    Situation("the wanted passage stands last", lambda ranked, wanted, k: ranked[-1:] == [wanted]),
+    Situation("the ids are not in the order of the alphabet", lambda ranked, wanted, k: ranked != sorted(ranked)),
+    Situation("the list is empty", lambda ranked, wanted, k: not ranked),
+)
+
 RECALL = Exercise(
     id="00.3",
     title="did it find the passage?",
@@ -141,6 +171,8 @@ RECALL = Exercise(
     signature="ranked ids, wanted id, k -> 0 or 1",
     reference=found_in_first,
     another=lambda ranked, wanted, k: 1 if any(p == wanted for p, _ in zip(ranked, range(k), strict=False)) else 0,
+    draw=_ranking_and_wanted,
+    situations=FOUND,
     cases=(
         Case("third of three", lambda: (["a", "b", "c", "d"], "c", 3), 1),
         Case("second of three", lambda: (["a", "b", "c", "d"], "b", 3), 1),

@@ -1,12 +1,15 @@
 """The exercises of chapter 01: WordPiece, positions, attention, masks, heads, cost."""
 
+import random
+
 import torch
 from torch import Tensor
 
 from workbook import cost
 from workbook.encoder import transformer
 from workbook.encoder.wordpiece import wordpiece
-from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
+from workbook.exercises import draws
+from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Situation
 
 # --- 01.1 WordPiece --------------------------------------------------------------------------
 
@@ -70,6 +73,34 @@ def _cut(word, vocabulary, longest=True, marked=True, give_up=True):
     return pieces
 
 
+def _word(rng: random.Random) -> tuple[str, set[str]]:
+    """A word of two letters and pieces of it: some begin a word, some continue one, some do both."""
+    word = "".join(rng.choice("ab") for _ in range(rng.randint(0, 5)))
+    pieces = [word[i:j] for i in range(len(word)) for j in range(i + 1, len(word) + 1)] or ["a"]
+    chosen = [rng.choice(("", "##")) + rng.choice(pieces) for _ in range(rng.randint(2, 8))]
+    return word, set(chosen)
+
+
+WORDS = (
+    Situation("the word is empty", lambda word, vocabulary: not word),
+    Situation("the word is one piece", lambda word, vocabulary: word in vocabulary),
+    Situation("the word is unknown", lambda word, vocabulary: wordpiece(word, vocabulary) == ["[UNK]"]),
+    Situation("the word is cut into several pieces", lambda word, vocabulary: len(wordpiece(word, vocabulary)) > 1),
+    Situation(
+        "the word is cut into three pieces or more", lambda word, vocabulary: len(wordpiece(word, vocabulary)) > 2
+    ),
+    Situation(
+        "the beginning of the word is not in the vocabulary",
+        lambda word, vocabulary: not any(word[:n] in vocabulary for n in range(1, len(word) + 1)),
+    ),
+    Situation(
+        "the word begins with a known piece and the rest is unknown",
+        lambda word, vocabulary: (
+            wordpiece(word, vocabulary) == ["[UNK]"] and any(word[:n] in vocabulary for n in range(1, len(word) + 1))
+        ),
+    ),
+)
+
 WORDPIECE = Exercise(
     id="01.1",
     title="cut a word into pieces",
@@ -79,6 +110,8 @@ WORDPIECE = Exercise(
     signature="str, set of str -> list of str",
     reference=wordpiece,
     another=_wordpiece_recursive,
+    draw=_word,
+    situations=WORDS,
     cases=(
         Case("embeddings", lambda: ("embeddings", PIECES), ["embed", "##dings"]),
         Case("embedd", lambda: ("embedd", PIECES), ["embed", "##d"]),
@@ -138,6 +171,17 @@ def _positions_with_a_loop(mask):
     return torch.tensor(rows)
 
 
+MASKED = (
+    Situation("a text has no token at all", lambda mask, *rest: bool((mask.sum(1) == 0).any())),
+    Situation("a text is padded on the left", lambda mask, *rest: bool(((mask[:, 0] == 0) & (mask[:, -1] == 1)).any())),
+    Situation(
+        "a text is padded on the right", lambda mask, *rest: bool(((mask[:, -1] == 0) & (mask[:, 0] == 1)).any())
+    ),
+    Situation("there is padding", lambda mask, *rest: bool((mask == 0).any())),
+    Situation("there is more than one text", lambda mask, *rest: len(mask) > 1),
+    Situation("there is more than one token", lambda mask, *rest: mask.shape[1] > 1),
+)
+
 POSITIONS = Exercise(
     id="01.2",
     title="number the tokens",
@@ -147,6 +191,8 @@ POSITIONS = Exercise(
     signature="(B, T) -> (B, T)",
     reference=transformer.token_positions,
     another=_positions_with_a_loop,
+    draw=lambda rng: (draws.mask(rng, rng.randint(1, 3), rng.randint(1, 5)),),
+    situations=MASKED,
     cases=(
         Case(
             "no padding, padding on the right, padding on the left",
@@ -228,6 +274,14 @@ def _scores(query, key, allowed, scale=None):
     return query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scale is None else scale)
 
 
+def _attention(rng: random.Random) -> tuple[Tensor, Tensor, Tensor]:
+    T, S = rng.randint(1, 4), rng.randint(1, 5)
+    lead = rng.choice(((), (2,), (2, 3)))
+    allowed = torch.tensor([[q == k or rng.random() < 0.6 for k in range(T)] for q in range(T)])
+    scale = rng.choice((1.0, 1.0, 30.0))
+    return scale * draws.numbers(rng, *lead, T, S), draws.numbers(rng, *lead, T, S), allowed
+
+
 WEIGHTS = Exercise(
     id="01.3",
     title="attention weights",
@@ -238,6 +292,13 @@ WEIGHTS = Exercise(
     reference=transformer.attention_weights,
     another=_weights_by_exp,
     gradient=True,
+    draw=_attention,
+    situations=(
+        Situation("some pairs are not allowed", lambda query, key, allowed: not bool(allowed.all())),
+        Situation("S is larger than 1", lambda query, key, allowed: query.shape[-1] > 1),
+        Situation("there are heads", lambda query, key, allowed: query.ndim > 2),
+        Situation("the scores are large", lambda query, key, allowed: bool((query.abs().max() * key.abs().max()) > 80)),
+    ),
     cases=(
         Case("two tokens of four dimensions", _pencil, torch.tensor([[0.5, 0.5], [0.25, 0.75]])),
         Case("two heads, five tokens, some not allowed", _five_tokens),
@@ -335,6 +396,12 @@ MASKS = Exercise(
     signature="(B, T), bool -> (B, 1, T, T)",
     reference=transformer.attention_mask,
     another=_mask_with_a_loop,
+    draw=lambda rng: (draws.mask(rng, rng.randint(1, 3), rng.randint(1, 4)), rng.random() < 0.5),
+    situations=(
+        *MASKED,
+        Situation("causal is True", lambda mask, causal: causal),
+        Situation("causal is False", lambda mask, causal: not causal),
+    ),
     cases=(
         Case(
             "two tokens and padding, causal",
@@ -390,6 +457,11 @@ def _heads_with_a_loop(x, num_heads):
     return torch.stack(x.chunk(num_heads, dim=-1), dim=1)
 
 
+def _heads(rng: random.Random) -> tuple[Tensor, int]:
+    H = rng.randint(1, 3)
+    return draws.numbers(rng, rng.randint(1, 3), rng.randint(1, 4), H * rng.randint(1, 3)), H
+
+
 HEADS = Exercise(
     id="01.5",
     title="split vectors into heads",
@@ -400,6 +472,13 @@ HEADS = Exercise(
     reference=transformer.split_heads,
     another=_heads_with_a_loop,
     gradient=True,
+    draw=_heads,
+    situations=(
+        Situation("there is more than one head", lambda x, num_heads: num_heads > 1),
+        Situation("there is more than one text", lambda x, num_heads: len(x) > 1),
+        Situation("there is more than one token", lambda x, num_heads: x.shape[1] > 1),
+        Situation("T and H differ", lambda x, num_heads: x.shape[1] != num_heads),
+    ),
     cases=(
         Case(
             "two tokens, two heads",
@@ -463,6 +542,12 @@ COST = Exercise(
     signature="int, int, int -> dict of int",
     reference=cost.multiply_adds,
     another=_cost_by_shapes,
+    draw=lambda rng: (rng.randint(0, 9), rng.choice((1, 2, 3, 8)), rng.randint(1, 4)),
+    situations=(
+        Situation("there is more than one layer", lambda tokens, hidden_size, num_layers: num_layers > 1),
+        Situation("there is more than one token", lambda tokens, hidden_size, num_layers: tokens > 1),
+        Situation("there are no tokens", lambda tokens, hidden_size, num_layers: tokens == 0),
+    ),
     cases=(
         Case("three tokens, two dimensions, one layer", lambda: (3, 2, 1), _parts(48, 36, 96)),
         Case("128 tokens through MiniLM", lambda: (128, 384, 6)),

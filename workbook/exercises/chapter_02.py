@@ -1,12 +1,14 @@
 """The exercises of chapter 02: pooling, normalization and cosine."""
 
+import random
 from functools import partial
 
 import torch
 from torch import Tensor
 
 from workbook import pooling, similarity
-from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
+from workbook.exercises import draws
+from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Situation
 
 # Two texts, the second one token shorter: its padded position holds 99s, which no result may show.
 HIDDEN = [
@@ -88,6 +90,8 @@ MEAN = Exercise(
     reference=pooling.mean_pool,
     another=_mean_with_a_loop,
     gradient=True,
+    draw=draws.texts,
+    situations=draws.TEXTS,
     cases=(
         Case("two short texts", by_hand, torch.tensor([[3.0, 1.0], [3.0, 2.0]])),
         Case("padding on the left", left_padded, torch.tensor([[3.0, 1.0], [3.0, 2.0]])),
@@ -147,6 +151,8 @@ LAST = Exercise(
     reference=pooling.last_token_pool,
     another=_last_with_a_loop,
     gradient=True,
+    draw=partial(draws.texts, empty=False),
+    situations=draws.TEXTS,
     cases=(
         Case("padding on the right", by_hand, torch.tensor([[5.0, 3.0], [4.0, 0.0]])),
         Case("padding on the left", left_padded, torch.tensor([[5.0, 3.0], [4.0, 0.0]])),
@@ -212,6 +218,8 @@ WEIGHTED = Exercise(
     reference=pooling.weighted_mean_pool,
     another=_weighted_with_a_loop,
     gradient=True,
+    draw=draws.texts,
+    situations=draws.TEXTS,
     cases=(
         Case("two short texts", by_hand, torch.tensor([[22 / 6, -1 / 6], [10 / 3, 4 / 3]])),
         Case("padding on the left", left_padded, torch.tensor([[22 / 6, -1 / 6], [10 / 3, 4 / 3]])),
@@ -271,6 +279,11 @@ def _with_fixed_query(property: Property, pool: Answer) -> str | None:
     return property.check(lambda hidden, mask: pool(hidden, mask, torch.linspace(-1, 1, hidden.shape[-1])))
 
 
+def _texts_and_query(rng: random.Random) -> tuple[Tensor, Tensor, Tensor]:
+    hidden, mask = draws.texts(rng)
+    return hidden, mask, rng.choice((1.0, 1.0, 100.0)) * draws.numbers(rng, hidden.shape[-1])
+
+
 ATTENTION = Exercise(
     id="02.4",
     title="attention pooling",
@@ -281,6 +294,8 @@ ATTENTION = Exercise(
     reference=pooling.attention_pool,
     another=_attention_with_a_loop,
     gradient=True,
+    draw=_texts_and_query,
+    situations=draws.TEXTS,
     cases=(
         Case(
             "a query of zeros is the mean", lambda: (*by_hand(), torch.zeros(2)), torch.tensor([[3.0, 1.0], [3.0, 2.0]])
@@ -349,6 +364,11 @@ def _length_is_one(normalize: Answer) -> str | None:
     return None if (length - 1).abs().max() < 1e-5 else f"a vector came out with length {length[0]:.3f}, not 1"
 
 
+def _any_vectors(rng: random.Random) -> tuple[Tensor]:
+    shape = rng.choice(((), (rng.randint(1, 4),), (2, rng.randint(1, 3))))
+    return (draws.vectors(rng, *shape, rng.randint(1, 4)),)
+
+
 NORMALIZE = Exercise(
     id="02.5",
     title="L2 normalization",
@@ -358,6 +378,15 @@ NORMALIZE = Exercise(
     signature="(..., D) -> (..., D)",
     reference=similarity.normalize,
     another=_normalize_with_powers,
+    draw=_any_vectors,
+    gradient=True,
+    situations=(
+        draws.ZERO_VECTOR,
+        draws.ONE_VECTOR,
+        draws.NEGATIVE,
+        Situation("x has more than two axes", lambda x: x.ndim > 2),
+        Situation("x is one vector, with one axis", lambda x: x.ndim == 1),
+    ),
     cases=(
         Case("3-4-5, zero, and a negative", _vectors, torch.tensor([[0.6, 0.8], [0.0, 0.0], [-1.0, 0.0]])),
         Case("five random vectors", _random_vectors),
@@ -422,6 +451,11 @@ def _zero_has_no_direction(cos_sim: Answer) -> str | None:
     return None if cos_sim(0 * a, b).isfinite().all() else "a query of zeros gave NaN; its cosines should be 0"
 
 
+def _queries_and_passages(rng: random.Random) -> tuple[Tensor, Tensor]:
+    D = rng.randint(1, 4)
+    return draws.vectors(rng, rng.randint(1, 4), D), draws.vectors(rng, rng.randint(1, 4), D)
+
+
 COSINE = Exercise(
     id="02.6",
     title="cosine of every query with every passage",
@@ -432,6 +466,13 @@ COSINE = Exercise(
     reference=similarity.cos_sim,
     another=lambda a, b: torch.nn.functional.cosine_similarity(a[:, None, :], b[None, :, :], dim=-1),
     gradient=True,
+    draw=_queries_and_passages,
+    situations=(
+        draws.ZERO_VECTOR,
+        Situation("there are as many queries as passages", lambda a, b: len(a) == len(b)),
+        Situation("there is more than one query", lambda a, b: len(a) > 1),
+        Situation("there is one passage", lambda a, b: len(b) == 1),
+    ),
     cases=(
         Case("two queries, three passages", _pairs, torch.tensor([[1.0, 0.8, -0.6], [0.6, 0.0, -1.0]])),
         Case("random vectors", _random_pairs),

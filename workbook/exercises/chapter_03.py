@@ -1,11 +1,13 @@
 """The exercises of chapter 03: four metrics, one keyword score, one interval."""
 
 import math
+import random
 from functools import partial
 
 import numpy as np
 
-from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
+from workbook.exercises import draws
+from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Situation
 from workbook.metrics import ranking as metrics
 
 Ranking = list[str]
@@ -106,6 +108,8 @@ RECALL = Exercise(
     another=lambda ranked, judged, k: _safe(
         len({p for p in ranked[:k] if judged.get(p, 0) > 0}), _num_relevant(judged)
     ),
+    draw=draws.ranking_at,
+    situations=draws.RANKINGS,
     cases=_cases(0.5, 0.0, 0.0, 0.5),
     properties=BOUNDED,
     mistakes=(
@@ -157,6 +161,8 @@ MRR = Exercise(
     signature="ranked ids, judged id -> grade, k -> float",
     reference=reciprocal_rank,
     another=_rr,
+    draw=draws.ranking_at,
+    situations=draws.RANKINGS,
     cases=_cases(0.5, 0.0, 0.0, 1.0),
     properties=BOUNDED,
     mistakes=(
@@ -222,6 +228,8 @@ NDCG = Exercise(
     signature="ranked ids, judged id -> grade, k -> float",
     reference=ndcg_at_k,
     another=_ndcg,
+    draw=draws.ranking_at,
+    situations=draws.RANKINGS,
     cases=_cases(
         (3 / math.log2(3) + 1 / math.log2(5)) / (3 + 2 / math.log2(3) + 1 / 2 + 1 / math.log2(5)),
         0.0,
@@ -295,6 +303,8 @@ AP = Exercise(
     signature="ranked ids, judged id -> grade -> float",
     reference=average_precision,
     another=_ap,
+    draw=draws.ranking,
+    situations=draws.RANKINGS,
     cases=(
         Case("the example", lambda: (list(RANKED), dict(JUDGED)), (1 / 2 + 2 / 4) / 4),
         Case("nothing found", lambda: (["x"], dict(JUDGED)), 0.0),
@@ -372,6 +382,11 @@ def _saturates(weight: Answer) -> str | None:
     )
 
 
+def _a_word(rng: random.Random) -> tuple[int, int, float, int, int]:
+    passages = rng.randint(2, 1000)
+    return rng.randint(0, 5), rng.randint(5, 60), rng.choice((10.0, 24.5, 40.0)), passages, rng.randint(1, passages)
+
+
 BM25_WEIGHT = Exercise(
     id="03.5",
     title="the BM25 weight of one word",
@@ -381,6 +396,18 @@ BM25_WEIGHT = Exercise(
     signature="count, length, mean_length, num_passages, num_with_word -> float",
     reference=bm25_weight,
     another=_bm25,
+    draw=_a_word,
+    situations=(
+        Situation("the word does not stand in the passage", lambda count, *rest: count == 0),
+        Situation("the word stands there more than once", lambda count, *rest: count > 1),
+        Situation(
+            "the passage does not have the mean length", lambda count, length, mean_length, *rest: length != mean_length
+        ),
+        Situation(
+            "the word stands in more than half of the passages",
+            lambda count, length, mean, n, with_word: with_word > n / 2,
+        ),
+    ),
     cases=(
         Case("once in a passage of mean length", lambda: (1, 10, 10.0, 100, 5), math.log(1 + 95.5 / 5.5) / 2.2),
         Case("three times in a long passage", lambda: (3, 40, 20.0, 1000, 17)),
@@ -435,6 +462,12 @@ def _draws(Q: int, times: int = 200) -> tuple[np.ndarray, np.ndarray]:
     return generator.random(Q).round(2), generator.integers(0, Q, size=(times, Q))
 
 
+def _some_draws(rng: random.Random) -> tuple[np.ndarray, np.ndarray]:
+    Q, times = rng.randint(1, 5), rng.randint(2, 6)
+    values = np.array([rng.choice((0.0, 0.25, 0.5, 1.0)) for _ in range(Q)])
+    return values, np.array([[rng.randrange(Q) for _ in range(Q)] for _ in range(times)])
+
+
 INTERVAL = Exercise(
     id="03.6",
     title="a bootstrap interval",
@@ -445,6 +478,11 @@ INTERVAL = Exercise(
     reference=interval,
     another=lambda values, draws: tuple(
         float(x) for x in np.percentile([np.mean([values[i] for i in row]) for row in draws], [2.5, 97.5])
+    ),
+    draw=_some_draws,
+    situations=(
+        Situation("there are as many draws as queries", lambda values, draws: draws.shape[0] == draws.shape[1]),
+        Situation("there is one query", lambda values, draws: len(values) == 1),
     ),
     cases=(
         Case(

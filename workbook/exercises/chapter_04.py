@@ -1,10 +1,13 @@
 """The exercises of chapter 04: InfoNCE and its relatives, its gradient, and the shape of the space."""
 
+import random
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from workbook import geometry, losses
+from workbook.exercises import draws
 from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
 from workbook.similarity import cos_sim, normalize
 
@@ -74,6 +77,16 @@ def _info_nce_loop(query, positive, temperature):
     return torch.stack(terms).mean()
 
 
+def _pairs_at(rng: random.Random) -> tuple[Tensor, Tensor, float]:
+    return (*draws.pairs(rng), draws.temperature(rng))
+
+
+def _pairs_with_negatives(rng: random.Random) -> tuple[Tensor, Tensor, Tensor, float]:
+    query, positive = draws.pairs(rng)
+    B, D = query.shape
+    return query, positive, draws.vectors(rng, B, rng.randint(1, 3), D, zeros=0.0), draws.temperature(rng)
+
+
 INFO_NCE = Exercise(
     id="04.1",
     title="InfoNCE with in-batch negatives",
@@ -84,6 +97,8 @@ INFO_NCE = Exercise(
     reference=info_nce,
     another=_info_nce_loop,
     gradient=True,
+    draw=_pairs_at,
+    situations=draws.PAIRS,
     cases=(
         Case("two pairs along the axes, temperature 1", _with_temperature(axes, 1.0), torch.tensor(0.3132617)),
         Case("five random pairs", _with_temperature(pairs, 0.05)),
@@ -191,6 +206,8 @@ NEGATIVES = Exercise(
     reference=info_nce_with_negatives,
     another=_negatives_loop,
     gradient=True,
+    draw=_pairs_with_negatives,
+    situations=draws.PAIRS,
     cases=(
         Case("a negative that equals the positive", _twins, torch.tensor(0.6931472)),
         Case("five pairs with two negatives each", _triples),
@@ -258,6 +275,8 @@ SYMMETRIC = Exercise(
     reference=symmetric,
     another=lambda q, d, t: (_info_nce_loop(q, d, t) + _info_nce_loop(d, q, t)) / 2,
     gradient=True,
+    draw=_pairs_at,
+    situations=draws.PAIRS,
     cases=(
         Case("two pairs along the axes, temperature 1", _with_temperature(axes, 1.0), torch.tensor(0.3132617)),
         Case("five random pairs", _with_temperature(pairs, 0.05)),
@@ -323,6 +342,8 @@ NT_XENT = Exercise(
     reference=losses.nt_xent,
     another=_nt_xent_loop,
     gradient=True,
+    draw=_pairs_at,
+    situations=draws.PAIRS,
     cases=(
         Case("two pairs along the axes, temperature 1", _with_temperature(axes, 1.0), torch.tensor(0.5514447)),
         Case("five random pairs", _with_temperature(pairs, 0.1)),
@@ -388,6 +409,8 @@ GRADIENT = Exercise(
     signature="(B, D), (B, D), float -> (B, D)",
     reference=losses.info_nce_gradient,
     another=_gradient_autograd,
+    draw=_pairs_at,
+    situations=draws.PAIRS,
     cases=(
         Case(
             "two pairs along the axes, temperature 1",
@@ -462,6 +485,8 @@ UNIFORMITY = Exercise(
     reference=geometry.uniformity,
     another=_uniformity_loop,
     gradient=True,
+    draw=lambda rng: (draws.vectors(rng, rng.randint(2, 5), rng.randint(2, 4), zeros=0.0),),
+    situations=(draws.ZERO_VECTOR,),
     cases=(
         Case("three points on the circle", _circle, torch.tensor(-4.3962626)),
         Case("random vectors", lambda: (pairs(7)[0],)),

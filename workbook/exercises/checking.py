@@ -2,10 +2,11 @@
 
 import inspect
 
-from workbook.exercises import catalogue, store
+from workbook.exercises import catalogue, show, store
 from workbook.exercises.catalogue import EXERCISES
-from workbook.exercises.engine import SECONDS, Finding, examine
+from workbook.exercises.engine import Finding, examine
 from workbook.exercises.exercise import Answer, Exercise
+from workbook.exercises.running import SECONDS
 from workbook.exercises.show import Block, say
 from workbook.exercises.solution import solution
 
@@ -108,12 +109,17 @@ def _note_try(saved: store.Progress, id: str, right: bool) -> None:
         entry["solved"] = right
 
 
+def as_text(exercise: Exercise, finding: Finding) -> str:
+    """A finding as `check` prints it."""
+    return show.as_text(*_told(exercise, finding))
+
+
 def _told(exercise: Exercise, finding: Finding) -> tuple[str, str, list[Block]]:
     """A finding as a message: tone, title, blocks."""
     name = f"{exercise.id} · {exercise.title}"
     reference = getattr(exercise.reference, "__name__", "the package's own function")
     if finding.kind == "right":
-        return "right", f"{name}: right", []
+        return "right", f"{name}: right", [Block(f"It passes, but {sentence}.") for sentence in finding.said]
     if finding.kind == "not started":
         advice = (
             f'Until it is right, the notebook goes on with the package\'s `{reference}`. hint("{exercise.id}") helps.'
@@ -127,6 +133,7 @@ def _told(exercise: Exercise, finding: Finding) -> tuple[str, str, list[Block]]:
             Block(finding.mistake.diagnosis),
             Block(f"Reread “{section}”."),
         ]
+    blocks += [Block(f"· {sentence}.") for sentence in finding.said]
     if finding.example:
         blocks += [
             Block("The smallest failing example:" if finding.kind != "raised" else "In this call:"),

@@ -47,9 +47,21 @@ def same_values(a: Any, b: Any, tolerance: float) -> bool:
     return all(d.what == "dtype" for d in _differences(a, b, tolerance, ""))
 
 
-def snapshot(value: Any) -> Any:
-    """Copy tensors, arrays and containers; anything else is kept as it is."""
+class NotAResult(ValueError):
+    """A result that cannot be compared with anything: it holds itself, or has no values."""
+
+
+def snapshot(value: Any, depth: int = 0) -> Any:
+    """Copy tensors, arrays and containers; anything else is kept as it is.
+
+    Raises:
+        NotAResult: it holds itself, or a tensor without values.
+    """
+    if depth > 20:
+        raise NotAResult("the result holds itself, or is nested more than twenty times")
     if isinstance(value, torch.Tensor):
+        if value.is_meta:
+            raise NotAResult("the result is a tensor on the meta device, which has a shape and no values")
         return value.detach().clone()
     if isinstance(value, np.ndarray):
         return value.copy()
@@ -57,9 +69,9 @@ def snapshot(value: Any) -> Any:
         value.close()  # it was never awaited, and Python would warn of that later
         return value
     if isinstance(value, Mapping):
-        return {key: snapshot(item) for key, item in value.items()}
+        return {key: snapshot(item, depth + 1) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        items = [snapshot(item) for item in value]
+        items = [snapshot(item, depth + 1) for item in value]
         return tuple(items) if isinstance(value, tuple) else items
     if isinstance(value, Set):
         return set(value)
@@ -169,6 +181,10 @@ def _differences(yours: Any, expected: Any, tolerance: float, where: str) -> Ite
     place = f" at {where}" if where else ""
     if kind(expected) == "number" and _is_scalar(yours):
         yours, expected = _number(yours), _number(expected)
+    if _is_numbers(expected) and isinstance(yours, torch.Tensor | np.ndarray) and yours.ndim == 1:
+        yours = _to_array(
+            yours
+        ).tolist()  # a list, a tuple and an array with one axis count alike where numbers are wanted
     if kind(yours) != kind(expected):
         wanted = "tuple" if isinstance(expected, tuple) else kind(expected)
         yield Difference("kind", where, f"expected a {wanted}{place}, got {article(describe(yours))}")
@@ -241,6 +257,10 @@ def _to_array(value: Any) -> np.ndarray:
 
 def _dtype(value: Any) -> str:
     return str(value.dtype).removeprefix("torch.")
+
+
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, tuple | list) and bool(value) and all(kind(item) == "number" for item in value)
 
 
 def _is_scalar(value: Any) -> bool:

@@ -1,32 +1,40 @@
-"""Run a learner's answer against an exercise, and find the one thing to say about it.
+"""Run a learner's answer against an exercise, and find what to say about it.
 
 In this order: not started · raised (which line, which shapes) · contract (kind, shape, dtype, inputs
-unchanged, the same twice, gradient) · the cases, the hand-computed ones first · the properties. When
-something is wrong, the known mistake that behaves exactly like the answer is named.
+unchanged, the same twice) · the cases, the hand-computed ones first · random calls · gradient · the
+properties. When something is wrong, the known mistake that behaves exactly like the answer is named;
+where none does, what holds in all calls is said instead.
 """
 
 import inspect
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
-import torch
-
-from workbook.exercises import compare, example, limits
-from workbook.exercises.exercise import Answer, Call, Case, Exercise, Mistake
+from workbook.exercises import compare, counterexample, example, limits
+from workbook.exercises.exercise import Answer, Call, Exercise, Mistake, Reversed
+from workbook.exercises.explain import explain
+from workbook.exercises.relations import small_case
+from workbook.exercises.remarks import remarks
+from workbook.exercises.running import (
+    SECONDS,
+    Behaviour,
+    Clock,
+    call,
+    expected,
+    observe,
+    raises,
+    random_expected,
+    same_call,
+)
 from workbook.exercises.trace import where_it_broke
-
-SECONDS = 10.0
-KEEP = "keep to torch operations, without detach(), item(), numpy() or no_grad()"
 
 
 @dataclass(frozen=True)
 class Finding:
     """What a check found: one of "right", "not started", "raised", "contract", "case", "property".
 
-    `headline` is one sentence, `mistake` the known mistake that behaves like the answer, `example` the
-    smallest failing example (ten lines at most), `printed` what the answer printed in it.
+    `headline` is one sentence, `mistake` the known mistake that behaves like the answer, `said` what else
+    holds in all calls (of a right answer: what it costs), `example` the smallest failing example (ten lines at most), `printed` what the
+    answer printed in it.
     """
 
     kind: str
@@ -34,30 +42,12 @@ class Finding:
     mistake: Mistake | None = None
     example: tuple[str, ...] = ()
     printed: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Behaviour:
-    """All that a check observes of an implementation; two mistakes differ when this does."""
-
-    calls: tuple[Call, ...]
-    steady: bool
-    gradient: str | None
-    properties: tuple[str | BaseException | None, ...]
-
-
-class _Clock:
-    """The seconds that are left of a check; only the learner's function uses them up."""
-
-    def __init__(self, seconds: float):
-        self.seconds = self.left = seconds
-
-    def run(self, function: Callable[[], Any]) -> Any:
-        start = time.monotonic()
-        try:
-            return limits.run_limited(function, self.left)
-        finally:
-            self.left = max(self.left - (time.monotonic() - start), 0.05)
+NOT_STARTED = Finding(
+    "not started", "not started yet: replace `raise NotImplementedError` with your code, then run the cell again"
+)
 
 
 def examine(exercise: Exercise, answer: Answer, seconds: float = SECONDS) -> Finding:
@@ -76,127 +66,157 @@ def examine(exercise: Exercise, answer: Answer, seconds: float = SECONDS) -> Fin
             f'expected a function, got {got}; pass its name without brackets: check("{exercise.id}", {name})',
         )
     with limits.undisturbed():
-        expected = _expected(exercise)
-        clock = _Clock(seconds)
+        clock = Clock(seconds)
+        if isinstance(exercise, Reversed):
+            return _reversed(exercise, answer, clock)
+        right = expected(exercise, exercise.cases)
         calls: list[Call] = []
         for case in exercise.cases:
-            call = _call(answer, case, clock)
-            calls.append(call)
-            if len(calls) == 1 and isinstance(call.error, NotImplementedError) and not _raises(expected[0], call):
-                return Finding(
-                    "not started",
-                    "not started yet: replace `raise NotImplementedError` with your code, then run the cell again",
-                )
-            if isinstance(call.error, limits.TimeLimit):
-                return _stopped(exercise, call, clock)
-        mine = Behaviour(
-            tuple(calls),
-            _steady(exercise, answer, calls, clock),
-            _gradient(exercise, answer, clock),
-            _properties(exercise, answer, clock),
-        )
-        return _judge(exercise, answer, mine, expected, clock)
+            mine = call(exercise, answer, case, clock)
+            calls.append(mine)
+            if len(calls) == 1 and isinstance(mine.error, NotImplementedError) and not raises(right[0], mine):
+                return NOT_STARTED
+            if isinstance(mine.error, limits.TimeLimit):
+                return _stopped(exercise, mine, clock)
+        return _Judge(exercise, answer, observe(exercise, answer, calls, clock), right, clock).finding()
 
 
-def _judge(exercise: Exercise, answer: Answer, mine: Behaviour, expected: list[Call], clock: _Clock) -> Finding:
-    """Look at what was observed, in the order of the module's docstring."""
-    pairs = list(zip(mine.calls, expected, strict=True))
-    raised = [(call, right) for call, right in pairs if call.error is not None and not _raises(right, call)]
-    if raised:
-        call = min(raised, key=lambda pair: compare.size(pair[0].args))[0]
-        assert call.error is not None
-        headline = f"your function raised {where_it_broke(answer, call.error)}"
-        return _finding(exercise, mine, expected, "raised", headline, example.call_only(answer, exercise, call), call)
-    differences = [(call, right, _difference(exercise, call, right)) for call, right in pairs]
-    wrong = [(call, right, difference) for call, right, difference in differences if difference]
-    formal = [item for item in wrong if item[2].what in compare.FORM]
-    if formal:
-        call, right, difference = min(formal, key=lambda item: compare.size(item[0].args))
-        return _finding(
-            exercise,
-            mine,
-            expected,
-            "contract",
-            _formal(exercise, call, difference),
-            example.beside(answer, exercise, call, right),
-            call,
+@dataclass(frozen=True)
+class _Judge:
+    """Looks at what was observed, in the order of the module's docstring."""
+
+    exercise: Exercise
+    answer: Answer
+    mine: Behaviour
+    right: list[Call]
+    clock: Clock
+
+    def finding(self) -> Finding:
+        cases = list(zip(self.mine.calls, self.right, strict=True))
+        drawn = list(zip(self.mine.random, random_expected(self.exercise), strict=True))
+        return (
+            self._raised(cases)
+            or self._form(cases)
+            or self._changed()
+            or self._unsteady()
+            or self._wrong(cases)
+            or self._raised(drawn)
+            or self._form(drawn)
+            or self._wrong(drawn)
+            or self._gradient()
+            or self._properties()
+            or Finding("right", "right", said=tuple(remarks(self.exercise, self.answer)))
         )
-    changed = next((call for call in mine.calls if call.changed), None)
-    if changed:
-        names = ", ".join(example.names(answer, exercise, changed.args)[i] for i in changed.changed)
-        headline = f"your function changes its input {names}: whoever called it still needs the old values; work on a new tensor or a copy"
-        return _finding(
-            exercise, mine, expected, "contract", headline, example.call_only(answer, exercise, changed), changed
-        )
-    if not mine.steady:
-        headline = "the same input gave two different results: does your function keep something from call to call, or draw random numbers?"
-        return _finding(exercise, mine, expected, "contract", headline)
-    if wrong:
+
+    def _raised(self, pairs: list[tuple[Call, Call]]) -> Finding | None:
+        raised = [a for a, b in pairs if a.error is not None and not raises(b, a)]
+        if not raised:
+            return None
+        first = min(raised, key=lambda a: compare.size(a.args))
+        if isinstance(first.error, limits.TimeLimit):
+            return _stopped(self.exercise, first, self.clock)
+        assert first.error is not None
+        headline = f"your function raised {where_it_broke(self.answer, first.error)}"
+        return self._tell("raised", headline, example.call_only(self.answer, self.exercise, first), first)
+
+    def _form(self, pairs: list[tuple[Call, Call]]) -> Finding | None:
+        """Another kind, shape or dtype than what is asked for."""
+        formal = [(a, b, d) for a, b, d in self._differences(pairs) if d.what in compare.FORM]
+        if not formal:
+            return None
+        a, b, difference = min(formal, key=lambda item: compare.size(item[0].args))
+        lines = example.beside(self.answer, self.exercise, a, b)
+        return self._tell("contract", _formal(self.exercise, a, difference), lines, a)
+
+    def _wrong(self, pairs: list[tuple[Call, Call]]) -> Finding | None:
+        wrong = self._differences(pairs)
+        if not wrong:
+            return None
         by_hand = [item for item in wrong if item[0].case.expected is not None] or wrong
-        call, right, difference = min(by_hand, key=lambda item: compare.size(item[0].args))
-        found = f"{len(wrong)} of {len(mine.calls)} cases differ from what is expected"
-        return _finding(exercise, mine, expected, "case", found, example.beside(answer, exercise, call, right), call)
-    if mine.gradient:
-        return _finding(exercise, mine, expected, "contract", mine.gradient)
-    for rule, seen in zip(exercise.properties, mine.properties, strict=True):
-        if isinstance(seen, limits.TimeLimit):
-            return _stopped(exercise, mine.calls[0], clock)
-        if isinstance(seen, BaseException):
-            headline = f"while checking “{rule.name}”, your function raised {where_it_broke(answer, seen)}"
-            return _finding(exercise, mine, expected, "raised", headline)
-        if seen:
-            return _finding(
-                exercise,
-                mine,
-                expected,
-                "property",
-                f"the cases are right, but this must hold too: {rule.name}. {seen}",
+        a, b, _ = min(by_hand, key=lambda item: compare.size(item[0].args))
+        if pairs[0][0] is self.mine.calls[0]:
+            headline = f"{len(wrong)} of {len(pairs)} cases differ from what is expected"
+        else:
+            headline = (
+                f"the cases are right, but {len(wrong)} of {len(pairs)} random calls differ from what is expected"
             )
-    return Finding("right", "right")
+            a, b = small_case(self.exercise, self.answer, self.clock) or (a, b)
+        return self._tell("case", headline, example.beside(self.answer, self.exercise, a, b), a)
+
+    def _differences(self, pairs: list[tuple[Call, Call]]) -> list[tuple[Call, Call, compare.Difference]]:
+        found = [(a, b, _difference(self.exercise, a, b)) for a, b in pairs]
+        return [(a, b, d) for a, b, d in found if d]
+
+    def _changed(self) -> Finding | None:
+        first = next((a for a in (*self.mine.calls, *self.mine.random) if a.changed), None)
+        if first is None:
+            return None
+        names = ", ".join(example.names(self.answer, self.exercise, first.args)[i] for i in first.changed)
+        headline = f"your function changes its input {names}: whoever called it still needs the old values; work on a new tensor or a copy"
+        return self._tell("contract", headline, example.call_only(self.answer, self.exercise, first), first)
+
+    def _unsteady(self) -> Finding | None:
+        if self.mine.steady:
+            return None
+        headline = "the same input gave two different results: does your function keep something from call to call, or draw random numbers?"
+        return self._tell("contract", headline)
+
+    def _gradient(self) -> Finding | None:
+        return self._tell("contract", self.mine.gradient) if self.mine.gradient else None
+
+    def _properties(self) -> Finding | None:
+        for rule, seen in zip(self.exercise.properties, self.mine.properties, strict=True):
+            if isinstance(seen, limits.TimeLimit):
+                return _stopped(self.exercise, self.mine.calls[0], self.clock)
+            if isinstance(seen, BaseException):
+                headline = f"while checking “{rule.name}”, your function raised {where_it_broke(self.answer, seen)}"
+                return self._tell("raised", headline)
+            if seen:
+                return self._tell(
+                    "property", f"the cases are right, but this must hold too: {rule.name}. {seen}"
+                )  # fmt: skip
+        return None
+
+    def _tell(self, kind: str, headline: str, lines: list[str] | None = None, a: Call | None = None) -> Finding:
+        printed = limits.printed_lines(a.printed, 5) if a else []
+        found = Finding(kind, headline, None, tuple(lines or ()), tuple(printed))
+        mistake = _known_mistake(self.exercise, self.mine, self.right)
+        if mistake:
+            return replace(found, mistake=mistake)
+        mine = (*self.mine.calls, *self.mine.random)
+        right = (*self.right, *random_expected(self.exercise))
+        return replace(found, said=explain(self.exercise, self.answer, mine, right))
 
 
-def _finding(
-    exercise: Exercise,
-    mine: Behaviour,
-    expected: list[Call],
-    kind: str,
-    headline: str,
-    lines: list[str] | None = None,
-    call: Call | None = None,
-) -> Finding:
-    printed = limits.printed_lines(call.printed, 5) if call else []
-    return Finding(kind, headline, _known_mistake(exercise, mine, expected), tuple(lines or ()), tuple(printed))
-
-
-def _known_mistake(exercise: Exercise, mine: Behaviour, expected: list[Call]) -> Mistake | None:
-    """The known mistake that behaves like the answer in everything, or else gives its results."""
-    behaviours: list[tuple[Mistake, Behaviour]] = []
+def _known_mistake(exercise: Exercise, mine: Behaviour, right: list[Call]) -> Mistake | None:
+    """The known mistake that gives the answer's results in every call; where those are right, that behaves like it."""
+    results_are_right = _same_results(exercise, mine.calls, right) and _same_results(
+        exercise, mine.random, random_expected(exercise)
+    )
+    alike: list[tuple[Mistake, Behaviour]] = []
     for mistake in exercise.mistakes:
-        clock = _Clock(SECONDS)
-        calls = [_call(mistake.implementation, case, clock) for case in exercise.cases]
-        steady = _steady(exercise, mistake.implementation, calls, clock)
-        gradient, properties = (
-            _gradient(exercise, mistake.implementation, clock),
-            _properties(exercise, mistake.implementation, clock),
-        )
-        behaviours.append((mistake, Behaviour(tuple(calls), steady, gradient, properties)))
-    for mistake, theirs in behaviours:
-        if _same_behaviour(exercise, mine, theirs):
-            return mistake
-    if all(
-        _same_call(exercise, call, right, compare.same_values) for call, right in zip(mine.calls, expected, strict=True)
-    ):
-        return None  # the results are right, so they tell no mistake from another
-    for mistake, theirs in behaviours:
-        if all(_same_call(exercise, a, b, compare.same_values) for a, b in zip(mine.calls, theirs.calls, strict=True)):
-            return mistake
-    return None
+        clock = Clock(SECONDS)
+        calls = [call(exercise, mistake.implementation, case, clock) for case in exercise.cases]
+        if _same_results(exercise, mine.calls, calls):
+            theirs = observe(exercise, mistake.implementation, calls, clock)
+            if _same_results(exercise, mine.random, theirs.random):
+                alike.append((mistake, theirs))
+    exact = [mistake for mistake, theirs in alike if _same_behaviour(exercise, mine, theirs)]
+    if exact or results_are_right or not alike:
+        return exact[0] if exact else None
+    return alike[0][0]
+
+
+def _same_results(
+    exercise: Exercise, a: tuple[Call, ...] | list[Call], b: tuple[Call, ...] | list[Call]
+) -> bool:  # fmt: skip
+    return all(same_call(exercise, x, y, compare.same_values) for x, y in zip(a, b, strict=True))
 
 
 def _same_behaviour(exercise: Exercise, a: Behaviour, b: Behaviour) -> bool:
     return (
         all(
-            _same_call(exercise, x, y, compare.same) and x.changed == y.changed
+            same_call(exercise, x, y, compare.same) and x.changed == y.changed
             for x, y in zip(a.calls, b.calls, strict=True)
         )
         and a.steady == b.steady
@@ -205,146 +225,41 @@ def _same_behaviour(exercise: Exercise, a: Behaviour, b: Behaviour) -> bool:
     )
 
 
-def _same_call(exercise: Exercise, a: Call, b: Call, same: Callable[[Any, Any, float], bool]) -> bool:
-    if a.error is not None or b.error is not None:
-        return type(a.error) is type(b.error)
-    return same(a.result, b.result, exercise.tolerance)
-
-
-def _call(function: Answer, case: Case, clock: _Clock | None) -> Call:
-    args = case.args()
-    before = [compare.snapshot(arg) for arg in args]
-    with limits.quiet() as printed:
-        try:
-            result = _within(clock, lambda: function(*args))
-        except (Exception, SystemExit, limits.TimeLimit) as error:
-            return Call(case, tuple(before), error=error, printed=printed.getvalue())
-    changed = tuple(i for i, (old, new) in enumerate(zip(before, args, strict=True)) if not _unchanged(old, new))
-    return Call(case, tuple(before), compare.snapshot(result), changed=changed, printed=printed.getvalue())
-
-
-def _within(clock: _Clock | None, function: Callable[[], Any]) -> Any:
-    if clock is None:
-        return function()
-    with limits.memory_limit():
-        return clock.run(function)
-
-
-def _expected(exercise: Exercise) -> list[Call]:
-    return [_call(exercise.reference, case, None) for case in exercise.cases]
-
-
-def _raises(right: Call, call: Call) -> bool:
-    """Whether the error is the one that this case asks for."""
-    return right.error is not None and isinstance(call.error, type(right.error))
-
-
-def _difference(exercise: Exercise, call: Call, right: Call) -> compare.Difference | None:
+def _difference(exercise: Exercise, a: Call, right: Call) -> compare.Difference | None:
     if right.error is not None:
         name = type(right.error).__name__
-        return None if _raises(right, call) else compare.Difference("value", "", f"expected {name} to be raised")
-    return compare.first_difference(call.result, right.result, exercise.tolerance)
+        return None if raises(right, a) else compare.Difference("value", "", f"expected {name} to be raised")
+    return compare.first_difference(a.result, right.result, exercise.tolerance)
 
 
-def _unchanged(old: Any, new: Any) -> bool:
-    return compare.same(new, old, 0.0)
-
-
-def _formal(exercise: Exercise, call: Call, difference: compare.Difference) -> str:
+def _formal(exercise: Exercise, a: Call, difference: compare.Difference) -> str:
     wanted = (
         f"; the result should be {exercise.signature.split('->')[-1].strip()}" if "->" in exercise.signature else ""
     )
-    if call.result is None:
+    if a.result is None:
         return "your function returned None: did you forget `return`?"
-    if inspect.isgenerator(call.result):
+    if inspect.isgenerator(a.result):
         return "your function returned a generator: use `return` instead of `yield`, or put list(…) around it"
-    if inspect.iscoroutine(call.result):
+    if inspect.iscoroutine(a.result):
         return "your function returned a coroutine: write `def`, not `async def`"
     return f"{difference.sentence}{wanted if difference.what == 'shape' else ''}"
 
 
-def _steady(exercise: Exercise, answer: Answer, calls: list[Call], clock: _Clock) -> bool:
-    """Whether the cases, called again from last to first, give the same results."""
-    if any(call.error for call in calls):
-        return True
-    again = [_call(answer, call.case, clock) for call in reversed(calls)]
-    return all(_same_call(exercise, a, b, compare.same) for a, b in zip(again, reversed(calls), strict=True))
+def _reversed(exercise: Reversed, answer: Answer, clock: Clock) -> Finding:
+    mine = call(exercise, answer, exercise.cases[0], clock)
+    if isinstance(mine.error, NotImplementedError):
+        return NOT_STARTED
+    if isinstance(mine.error, limits.TimeLimit):
+        return _stopped(exercise, mine, clock)
+    if mine.error is not None:
+        return Finding("raised", f"your function raised {where_it_broke(answer, mine.error)}")
+    if mine.result is None:
+        return Finding("contract", "your function returned None: did you forget `return`?")
+    kind, sentence, mistake, lines = counterexample.judge(exercise, mine.result)
+    return Finding(kind, sentence, mistake, tuple(lines))
 
 
-def _gradient(exercise: Exercise, answer: Answer, clock: _Clock) -> str | None:
-    """What is wrong with the gradients to the tensors; None where nothing is, or none is asked for."""
-    if not exercise.gradient:
-        return None
-    return next(filter(None, (_gradient_in(case, exercise, answer, clock) for case in exercise.cases)), None)
-
-
-def _gradient_in(case: Case, exercise: Exercise, answer: Answer, clock: _Clock) -> str | None:
-    right = _gradients(case, exercise.reference, clock)
-    if isinstance(right, str):
-        return None  # a case that asks for an error
-    mine = _gradients(case, answer, clock)
-    if isinstance(mine, str):
-        return mine
-    called = example.names(answer, exercise, case.args())
-    for i, wanted in right.items():
-        found = mine[i]
-        if not wanted.isfinite().all():
-            continue
-        if not found.isfinite().all():
-            return f"the gradient to {called[i]} is not finite: somewhere you divide by zero, or take the logarithm or the root of zero"
-        if wanted.any() and not found.any():
-            return (
-                f"the values are right, but no gradient flows back to {called[i]}, so nothing is learned there: {KEEP}"
-            )
-        if (found - wanted).abs().max() > 1e-3 * (1 + wanted.abs().max()):
-            return f"the values are right, but a part of the gradient to {called[i]} is cut off: {KEEP}"
-    return None
-
-
-def _gradients(case: Case, function: Answer, clock: _Clock) -> dict[int, torch.Tensor] | str:
-    """The gradient to each tensor of floats among the arguments: position -> gradient."""
-    args = list(case.args())
-    leaves = {i: a.detach().clone().requires_grad_() for i, a in enumerate(args) if _is_floating(a)}
-    for i, leaf in leaves.items():
-        args[i] = leaf
-
-    def backward() -> bool:
-        result = function(*args)
-        if not isinstance(result, torch.Tensor) or not result.requires_grad:
-            return False
-        weights = torch.linspace(0.5, 1.5, result.numel(), dtype=result.dtype).reshape(result.shape)
-        (result * weights).sum().backward()
-        return True
-
-    with limits.quiet():
-        try:
-            flows = _within(clock, backward)
-        except (Exception, SystemExit, limits.TimeLimit) as error:
-            return f"no gradient flows back: {KEEP}; with tensors that ask for their gradient, it raised {type(error).__name__}: {compare.first_line(error)}"
-    if not flows:
-        return f"no gradient flows back to the arguments: {KEEP}"
-    return {i: torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for i, leaf in leaves.items()}
-
-
-def _is_floating(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.is_floating_point()
-
-
-def _properties(exercise: Exercise, answer: Answer, clock: _Clock) -> tuple[str | BaseException | None, ...]:
-    """What each property saw, up to the first that does not hold."""
-    seen: list[str | BaseException | None] = []
-    for rule in exercise.properties:
-        with limits.quiet():
-            try:
-                seen.append(_within(clock, lambda rule=rule: rule.check(answer)))  # type: ignore[misc]
-            except AssertionError as error:
-                seen.append(compare.first_line(error) or "it does not")
-            except (Exception, SystemExit, limits.TimeLimit) as error:
-                seen.append(error)
-    return tuple(seen)
-
-
-def _stopped(exercise: Exercise, call: Call, clock: _Clock) -> Finding:
+def _stopped(exercise: Exercise, a: Call, clock: Clock) -> Finding:
     words = f"your function was stopped after {clock.seconds:g} s: does a loop never end, or is there a loop where one tensor operation would do?"
-    lines = example.call_only(exercise.reference, exercise, call)
-    return Finding("raised", words, None, tuple(lines), tuple(limits.printed_lines(call.printed, 5)))
+    lines = example.call_only(exercise.reference, exercise, a)
+    return Finding("raised", words, None, tuple(lines), tuple(limits.printed_lines(a.printed, 5)))

@@ -1,5 +1,6 @@
 """What an exercise is made of. The chapters declare them; `workbook.exercises.engine` runs them."""
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +46,18 @@ class Property:
 
 
 @dataclass(frozen=True)
+class Situation:
+    """Something that may be the case with the arguments of a call.
+
+    `name` finishes the sentence "it is wrong only where …", such as "a text is padded on the left";
+    `holds` gets the arguments and says whether it is so.
+    """
+
+    name: str
+    holds: Callable[..., bool]
+
+
+@dataclass(frozen=True)
 class Mistake:
     """A wrong implementation that people really write, and what to say to them.
 
@@ -57,14 +70,16 @@ class Mistake:
     implementation: Answer
     diagnosis: str
     section: str = ""
+    when: Callable[..., bool] | None = None  # in a reversed exercise: whether these arguments make the mistake
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Exercise:
     """One exercise: its reference, its cases, its properties, its known mistakes, its hints.
 
     `reference` is a function of the package. `another` is a second right implementation, written
-    differently; a test proves that the check accepts it. `section` is the heading to reread.
+    differently; a test proves that the check accepts it. `section` is the heading to reread. `draw`
+    makes the arguments of a random call; a call counts only where `reference` and `another` agree.
     """
 
     id: str
@@ -81,3 +96,23 @@ class Exercise:
     gradient: bool = False  # each tensor of floats must get the gradient that the reference gives it
     tolerance: float = 1e-5
     signature: str = field(default="")  # the comment of the stub: "(B, T, D), (B, T) -> (B, D)"
+    draw: Callable[[random.Random], tuple] | None = None  # arguments of a random call, small ones
+    situations: tuple[Situation, ...] = ()  # what may be the case with them
+    observe: Callable[[Any, tuple], Any] | None = None  # (result, arguments) -> what is compared; default: the result
+    may_change: tuple[int, ...] = ()  # arguments that a right answer changes, such as a model that is trained
+
+
+@dataclass(frozen=True, eq=False)
+class Reversed(Exercise):
+    """The other way round: the learner finds the smallest input on which a given function is wrong.
+
+    The answer is a function without arguments that returns the input. `right` and `wrong` are the two
+    functions, `valid` says what is not allowed about an input (None where all is well), `smallest` is
+    the number of numbers, letters and ids in the smallest input that tells them apart.
+    """
+
+    right: Answer = field(default=lambda *args: None)
+    wrong: Answer = field(default=lambda *args: None)
+    valid: Callable[..., str | None] = field(default=lambda *args: None)
+    smallest: int = 1
+    measure: Callable[..., int] = field(default=lambda *args: 1)  # the size of an input

@@ -1,0 +1,114 @@
+"""What `check` says to answers that nobody planned for.
+
+    python -m tests.exercises.unplanned            the figures, for the open half and the sealed one
+    python -m tests.exercises.unplanned 02.1       each answer of the open half to one exercise, and what it is told
+    python -m tests.exercises.unplanned --missed   those of the open half that are not told their cause
+
+The answers lie in `unplanned/open.toml` and `unplanned/sealed.toml`. Each wrong one carries the label of its
+cause, and regular expressions of which one must be found in what `check` prints. Of the sealed half only the
+figures are shown: it is not to be read while the checks are tuned.
+"""
+
+import linecache
+import math
+import re
+import sys
+import tomllib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from workbook.exercises import EXERCISES
+from workbook.exercises.catalogue import chapters
+from workbook.exercises.checking import as_text
+from workbook.exercises.engine import examine
+from workbook.exercises.solution import solution
+from workbook.similarity import cos_sim, normalize
+
+FOLDER = Path(__file__).with_name("unplanned")
+HALVES = ("open", "sealed")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of the set: `cause` says what is wrong (or unusual, where it is right)."""
+
+    exercise: str
+    right: bool
+    cause: str
+    code: str
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of it: "told", "example only", "accepted", "rejected" (a right one), or "passed" (a right one)."""
+
+    answer: Answer
+    what: str
+    text: str
+
+
+def answers(half: str) -> list[Answer]:
+    """The answers of one half."""
+    read = tomllib.loads((FOLDER / f"{half}.toml").read_text("utf-8"))["answer"]
+    return [Answer(a["exercise"], a["right"], a["cause"], a["code"], tuple(a.get("told", ()))) for a in read]
+
+
+def function(answer: Answer):
+    """The function that an answer's code defines, with its source at hand as in a notebook."""
+    names = {
+        "torch": torch,
+        "np": np,
+        "math": math,
+        "F": torch.nn.functional,
+        "Counter": Counter,
+        "cos_sim": cos_sim,
+        "normalize": normalize,
+    }
+    for id in EXERCISES:
+        if id[:2] == answer.exercise[:2] and id < answer.exercise:
+            exec(solution(id), names)
+    wanted = re.search(r"^def (\w+)", solution(answer.exercise), re.MULTILINE).group(1)
+    file = f"<answer {abs(hash(answer.code))}>"
+    linecache.cache[file] = (len(answer.code), None, answer.code.splitlines(True), file)
+    exec(compile(answer.code, file, "exec"), names)
+    return names[wanted]
+
+
+def outcome(answer: Answer) -> Outcome:
+    """Check one answer."""
+    finding = examine(EXERCISES[answer.exercise], function(answer))
+    text = as_text(EXERCISES[answer.exercise], finding)
+    if answer.right:
+        return Outcome(answer, "passed" if finding.kind == "right" else "rejected", text)
+    if finding.kind == "right":
+        return Outcome(answer, "accepted", text)
+    told = any(re.search(pattern, text, re.IGNORECASE) for pattern in answer.told)
+    return Outcome(answer, "told" if told else "example only", text)
+
+
+def share(outcomes: list[Outcome]) -> float:
+    """Of the wrong answers, the share that is told its cause."""
+    wrong = [o for o in outcomes if not o.answer.right]
+    return sum(o.what == "told" for o in wrong) / len(wrong)
+
+
+def main(arguments: list[str]) -> None:
+    ids = [a for a in arguments if a[:2] in chapters()]
+    for half in HALVES:
+        chosen = [a for a in answers(half) if not ids or a.exercise in ids]
+        outcomes = [outcome(a) for a in chosen]
+        if half == "open" and (ids or "--missed" in arguments):
+            for o in outcomes:
+                if ids or o.what in ("accepted", "example only", "rejected"):
+                    print(f"{'=' * 100}\n[{o.what}] {o.answer.exercise}: {o.answer.cause}\n{o.answer.code}\n{o.text}\n")
+        counts = Counter(o.what for o in outcomes)
+        print(f"{half}: {share(outcomes):.1%} of {sum(not a.right for a in chosen)} wrong answers are told their cause; {dict(counts)}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,49 @@
+"""What an input is worth that should show a mistake: is it allowed, does it show the mistake, is it the smallest?"""
+
+from typing import Any
+
+from workbook.exercises import compare
+from workbook.exercises.exercise import Mistake, Reversed
+
+
+def judge(exercise: Reversed, result: Any) -> tuple[str, str, Mistake | None, list[str]]:
+    """The kind of finding, a sentence, the known mistake and the lines of an example; all is well where it is "right".
+
+    Args:
+        exercise: the two functions that have to differ, and what an input may be.
+        result: what the learner's function returned: the arguments as a tuple, or the only one.
+    """
+    args = result if isinstance(result, tuple) else (result,)
+    try:
+        complaint = exercise.valid(*args)
+    except Exception as error:
+        complaint = f"this is not an input that the function takes: {compare.first_line(error)}"
+    if complaint:
+        return "contract", complaint, _known(exercise, args), []
+    try:
+        good = exercise.right(*compare.snapshot(args))
+        bad = exercise.wrong(*compare.snapshot(args))
+    except Exception as error:
+        sentence = f"the function cannot be called with this: {type(error).__name__}: {compare.first_line(error)}"
+        return "contract", sentence, _known(exercise, args), []
+    lines = [f"{name}  {compare.clip(compare.render(value), 80)}" for name, value in (("right", good), ("wrong", bad))]
+    if compare.same_values(bad, good, exercise.tolerance):
+        sentence = "on this input both functions give the same, so it does not show the mistake"
+        return "case", sentence, _known(exercise, args), lines
+    size = exercise.measure(*args)
+    if size > exercise.smallest:
+        sentence = f"it shows the mistake, and a smaller input does, too: yours has size {size}, the smallest {exercise.smallest}"
+        return "property", sentence, _known(exercise, args), lines
+    return "right", "", None, lines
+
+
+def _known(exercise: Reversed, args: tuple) -> Mistake | None:
+    """The first known mistake whose condition these arguments meet."""
+    for mistake in exercise.mistakes:
+        assert mistake.when is not None, "a mistake of a reversed exercise says when it is met"
+        try:
+            if mistake.when(*args):
+                return mistake
+        except Exception:
+            continue
+    return None

@@ -1,0 +1,256 @@
+"""One small change of a function: another axis, another operator, another constant, a call or a mask left out.
+
+Two uses. A change of the learner's own code that makes it right tells which line is wrong. A change of a
+solution that makes it behave as the learner's code does tells what that code does "as if".
+"""
+
+import ast
+import copy
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+SWAPS = {
+    "sum": ("mean", "amax"), "mean": ("sum",), "max": ("min", "sum"), "min": ("max",), "amax": ("amin",),
+    "maximum": ("minimum",), "minimum": ("maximum",), "argmax": ("argmin",), "argmin": ("argmax",),
+    "log": ("log2", "log10"), "log2": ("log", "log10"), "log10": ("log", "log2"), "exp": ("log",),
+    "softmax": ("log_softmax", "sigmoid"), "log_softmax": ("softmax",), "logsumexp": ("sum", "mean"),
+    "cumsum": ("sum",), "triu": ("tril",), "tril": ("triu",), "any": ("all",), "all": ("any",),
+    "set": ("list",), "lower": ("upper",), "floor": ("ceil",), "square": ("sqrt",), "sqrt": ("square",),
+    "view": ("reshape",), "std": ("var",), "median": ("mean",), "quantile": ("percentile",),
+}  # fmt: skip
+OPERATORS: dict[type, tuple[type, ...]] = {
+    ast.Add: (ast.Sub, ast.Mult), ast.Sub: (ast.Add,), ast.Mult: (ast.Div, ast.Add), ast.Div: (ast.Mult, ast.FloorDiv),
+    ast.FloorDiv: (ast.Div,), ast.Pow: (ast.Mult,), ast.MatMult: (ast.Mult,), ast.BitAnd: (ast.BitOr,),
+    ast.BitOr: (ast.BitAnd,), ast.Gt: (ast.GtE, ast.Lt), ast.GtE: (ast.Gt, ast.LtE), ast.Lt: (ast.LtE, ast.Gt),
+    ast.LtE: (ast.Lt, ast.GtE), ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.In: (ast.NotIn,), ast.NotIn: (ast.In,),
+    ast.And: (ast.Or,), ast.Or: (ast.And,),
+}  # fmt: skip
+UNTOUCHED = ("open", "os.", "subprocess", "shutil", "socket", "requests", "urlopen", "__import__", "exec(", "eval(")
+MOST = 400
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change: the line of the function (1 is its `def`), the words before and after, and the whole new tree."""
+
+    line: int
+    before: str
+    after: str
+    tree: ast.Module
+
+    @property
+    def words(self) -> str:
+        """The change as the end of a sentence that begins with "as if"."""
+        if not self.after:
+            return f"`{_clip(self.before)}` were left out"
+        left_out = _left_out(self.before, self.after)
+        if left_out:
+            return f"`{_clip(left_out)}` were left out"
+        return f"`{_clip(self.after)}` stood in place of `{_clip(self.before)}`"
+
+
+def _clip(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _left_out(before: str, after: str) -> str:
+    """What an edit took away, where it took one piece away: `.clamp(min=1)` of `x.sum().clamp(min=1)`."""
+    if before.startswith(after):
+        return before[len(after) :].strip()
+    if before.endswith(f"{after})"):
+        return before[: -len(after) - 1].strip("( ")
+    return ""
+
+
+def edits(source: str, learner: bool = False) -> Iterator[Edit]:
+    """Every change of a function's source, the small ones first.
+
+    Args:
+        source: the text of one `def`, not indented.
+        learner: whether the code is a learner's, to which missing pieces may be added.
+    """
+    if any(word in source for word in UNTOUCHED):
+        return
+    tree = ast.parse(source)
+    nodes = list(ast.walk(tree))
+    function = next((n for n in nodes if isinstance(n, ast.FunctionDef)), None)
+    if function is None:
+        return
+    parameters = [a.arg for a in function.args.args]
+    for index, node in enumerate(nodes):
+        if node is function or isinstance(node, ast.arguments | ast.arg):
+            continue
+        for new in _replacements(node, parameters, learner):
+            yield _edit(tree, index, node, new)
+        yield from _without_statements(tree, index, node)
+
+
+def _edit(tree: ast.Module, index: int, node: ast.AST, new: ast.AST | None) -> Edit:
+    changed = copy.deepcopy(tree)
+    target = list(ast.walk(changed))[index]
+    for parent in ast.walk(changed):
+        for field, value in ast.iter_fields(parent):
+            if value is target:
+                setattr(parent, field, new)
+            elif isinstance(value, list) and target in value:
+                place = value.index(target)
+                value[place : place + 1] = [new] if new is not None else []
+    ast.fix_missing_locations(changed)
+    line = getattr(node, "lineno", 0)
+    after = "" if new is None else ast.unparse(new)
+    return Edit(line, ast.unparse(node), after, changed)
+
+
+def _without_statements(tree: ast.Module, index: int, node: ast.AST) -> Iterator[Edit]:
+    removable = ast.Assign | ast.AugAssign | ast.Expr | ast.If | ast.Continue | ast.Break
+    if isinstance(node, removable) and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+        yield _edit(tree, index, node, ast.Pass())
+
+
+def _replacements(node: ast.AST, parameters: list[str], learner: bool) -> Iterator[ast.AST]:
+    """Other nodes that a node could be."""
+    if isinstance(node, ast.Constant):
+        yield from (ast.Constant(value) for value in _constants(node.value))
+    elif isinstance(node, ast.BinOp):
+        yield from _binary(node)
+    elif isinstance(node, ast.BoolOp):
+        yield ast.BoolOp(OPERATORS[type(node.op)][0](), node.values)
+        yield from node.values
+    elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+        for kind in OPERATORS.get(type(node.ops[0]), ()):
+            yield ast.Compare(node.left, [kind()], node.comparators)
+    elif isinstance(node, ast.UnaryOp):
+        yield node.operand
+    elif isinstance(node, ast.IfExp):
+        yield node.body
+        yield node.orelse
+        yield ast.IfExp(node.test, node.orelse, node.body)
+    elif isinstance(node, ast.Call):
+        yield from _calls(node, learner)
+    elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+        yield node.value
+    elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+        yield from _subscripts(node)
+    elif isinstance(node, ast.ListComp | ast.GeneratorExp | ast.SetComp | ast.DictComp):
+        if any(g.ifs for g in node.generators):
+            bare = [ast.comprehension(g.target, g.iter, [], 0) for g in node.generators]
+            if isinstance(node, ast.DictComp):
+                yield ast.DictComp(node.key, node.value, bare)
+            else:
+                yield type(node)(node.elt, bare)
+        if isinstance(node, ast.ListComp):
+            yield ast.SetComp(node.elt, node.generators)
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in parameters:
+        yield from (ast.Name(other, ast.Load()) for other in parameters if other != node.id)
+        if learner:
+            yield from _wrapped(node, parameters)
+    elif isinstance(node, ast.Return) and node.value is not None and learner:
+        for wrapped in _results(node.value):
+            yield ast.Return(wrapped)
+    elif isinstance(node, ast.Return) and node.value is not None:
+        yield ast.Return(ast.UnaryOp(ast.USub(), node.value))
+    elif isinstance(node, ast.If) and learner:
+        yield ast.If(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)
+
+
+def _constants(value: Any) -> Iterator[Any]:
+    if isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int):
+        yield from dict.fromkeys(n for n in (value + 1, value - 1, -value, 0, 1, 2) if n != value)
+    elif isinstance(value, float):
+        yield from dict.fromkeys(
+            n for n in (value + 1, value - 1, -value, 0.0, 1.0, value / 2, value * 2, -1e30) if n != value
+        )
+    elif isinstance(value, str) and value and len(value) < 4:
+        yield ""
+
+
+def _binary(node: ast.BinOp) -> Iterator[ast.AST]:
+    for kind in OPERATORS.get(type(node.op), ()):
+        yield ast.BinOp(node.left, kind(), node.right)
+    yield node.left
+    yield node.right
+    if not isinstance(node.op, ast.Add | ast.Mult | ast.BitAnd | ast.BitOr):
+        yield ast.BinOp(node.right, node.op, node.left)
+
+
+def _calls(node: ast.Call, learner: bool) -> Iterator[ast.AST]:
+    attribute = node.func if isinstance(node.func, ast.Attribute) else None
+    name = attribute.attr if attribute else node.func.id if isinstance(node.func, ast.Name) else ""
+    module = attribute is not None and isinstance(attribute.value, ast.Name) and attribute.value.id in ("torch", "np", "math", "F")  # fmt: skip
+    if attribute and not module:
+        yield attribute.value
+    if (not attribute or module) and len(node.args) >= 1 and not isinstance(node.args[0], ast.Starred):
+        yield node.args[0]
+    for other in SWAPS.get(name, ()):
+        func = ast.Attribute(attribute.value, other, ast.Load()) if attribute else ast.Name(other, ast.Load())
+        yield ast.Call(func, node.args, node.keywords)
+    for i in range(len(node.keywords)):
+        yield ast.Call(node.func, node.args, node.keywords[:i] + node.keywords[i + 1 :])
+    if len(node.args) >= 2:
+        yield ast.Call(node.func, [node.args[1], node.args[0], *node.args[2:]], node.keywords)
+        yield ast.Call(node.func, node.args[:-1], node.keywords)
+    if name == "range" and len(node.args) == 1:
+        yield ast.Call(node.func, [ast.BinOp(node.args[0], ast.Add(), ast.Constant(1))], [])
+        yield ast.Call(node.func, [ast.BinOp(node.args[0], ast.Sub(), ast.Constant(1))], [])
+        yield ast.Call(node.func, [ast.Constant(1), node.args[0]], [])
+    if name == "enumerate" and len(node.args) == 1 and not node.keywords:
+        yield ast.Call(node.func, [*node.args, ast.Constant(1)], [])
+    keywords = {k.arg for k in node.keywords}
+    if learner and name in ("sum", "mean", "norm", "max", "amax", "softmax", "argmax", "cumsum", "log_softmax", "logsumexp"):  # fmt: skip
+        if "keepdim" not in keywords and name not in ("softmax", "log_softmax", "cumsum", "argmax"):
+            yield ast.Call(node.func, node.args, [*node.keywords, ast.keyword("keepdim", ast.Constant(True))])
+        if attribute and not module and not node.args and "dim" not in keywords:
+            for dim in (0, 1, -1):
+                yield ast.Call(node.func, [], [*node.keywords, ast.keyword("dim", ast.Constant(dim))])
+            yield ast.Call(node.func, [], [ast.keyword("dim", ast.Constant(-1)), ast.keyword("keepdim", ast.Constant(True))])  # fmt: skip
+    if name == "split" and node.args:
+        yield ast.Call(node.func, [], [])
+
+
+def _subscripts(node: ast.Subscript) -> Iterator[ast.AST]:
+    yield node.value
+    part = node.slice
+    if isinstance(part, ast.Slice):
+        for side in ("lower", "upper"):
+            bound = getattr(part, side)
+            if bound is None:
+                continue
+            for other in (None, ast.BinOp(bound, ast.Add(), ast.Constant(1)), ast.BinOp(bound, ast.Sub(), ast.Constant(1))):  # fmt: skip
+                bounds: dict[str, Any] = {"lower": part.lower, "upper": part.upper, "step": part.step, side: other}
+                yield ast.Subscript(node.value, ast.Slice(**bounds), node.ctx)
+    elif not isinstance(part, ast.Constant | ast.Tuple):
+        yield ast.Subscript(node.value, ast.BinOp(part, ast.Sub(), ast.Constant(1)), node.ctx)
+
+
+def _wrapped(node: ast.Name, parameters: list[str]) -> Iterator[ast.AST]:
+    """A parameter with the piece around it that people forget."""
+    for method in ("lower", "float", "long", "bool"):
+        yield ast.Call(ast.Attribute(node, method, ast.Load()), [], [])
+    yield from (ast.parse(text.format(node.id), mode="eval").body for text in (
+        "~{0}", "{0}.bool().logical_not()", "torch.nn.functional.normalize({0}, dim=-1)", "{0}[:, :, None]", "{0}.T",
+        "set({0})", "{0} + 1", "{0} - 1", "{0} ** 0.5", "{0}.lower().split()",
+    ))  # fmt: skip
+    if "k" in parameters and node.id != "k":
+        yield ast.parse(f"{node.id}[:k]", mode="eval").body
+
+
+def _results(value: ast.expr) -> Iterator[ast.expr]:
+    """A result with the last step that people forget."""
+    text = ast.unparse(value)
+    for pattern in (
+        "-({0})", "({0}).mean()", "({0}).sum()", "({0}) / 2", "({0}) * 2", "({0}).T", "int({0})", "float({0})",
+        "len({0})", "({0}).log()", "({0}).exp()", "({0}).transpose(1, 2)", "1 - ({0})", "1 / ({0})", "({0}).sqrt()",
+        "tuple({0})", "({0}).nan_to_num(0.0)", "({0})[0]", "({0}).squeeze()", "({0}).squeeze(1)", "({0}) + 1",
+        "({0}) - 1", "({0}).bool()", "~({0})", "({0}).clamp(min=0)", "({0}).softmax(dim=-1)",
+    ):  # fmt: skip
+        yield ast.parse(pattern.format(text), mode="eval").body
+
+
+def names_of(source: str) -> set[str]:
+    """The words in a source, to see quickly whether two sources speak of the same things."""
+    return set(re.findall(r"[A-Za-z_]\w*", source))

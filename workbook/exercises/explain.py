@@ -1,0 +1,216 @@
+"""What can be said about a wrong answer that no known mistake explains, each sentence true of all calls.
+
+The learner's own line that is wrong, found by changes of the code (`edits`) or by named values of the solution
+that stand in the answer too (milestones); what the results have to do with the right ones (`relations`); and
+what the answer does "as if", found by changes of a solution.
+"""
+
+import ast
+import inspect
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+
+from workbook.exercises import compare, limits, running
+from workbook.exercises.edits import MOST, Edit, edits
+from workbook.exercises.exercise import Answer, Call, Case, Exercise
+from workbook.exercises.relations import Seen, numbers_in, relations
+from workbook.exercises.solution import solution
+
+SECONDS = 3.0  # for each of the two searches among changes; what is not found by then stays unsaid
+SENTENCES = 3
+
+
+def explain(exercise: Exercise, answer: Answer, mine: tuple[Call, ...], right: tuple[Call, ...]) -> tuple[str, ...]:
+    """The first few sentences that hold, those that name a place in the learner's code first.
+
+    Args:
+        mine, right: what the answer and the reference did, in the same calls.
+    """
+    seen = Seen(exercise, answer, mine, right, running.Clock(2 * SECONDS))
+    found: list[str] = []
+    if not any(seen.wrong):
+        return ()  # the results are right: a gradient is lost, or an input changed, and the headline says so
+    for sentences in (_repair, relations, _as_if, _milestone):
+        with limits.quiet():
+            for sentence in islice(sentences(seen), 2):
+                if sentence not in found:
+                    found.append(sentence)
+        if len(found) >= SENTENCES:
+            break
+    return tuple(found[:SENTENCES])
+
+
+# --- changes of code -------------------------------------------------------------------------
+
+
+def _repair(seen: Seen) -> Iterator[str]:
+    """A place in the learner's code where one change makes everything right."""
+    source = source_of(seen.answer)
+    if source is None:
+        return
+    globals_ = getattr(inspect.unwrap(seen.answer), "__globals__", {})
+    order = _wrong_first(seen)
+    for edit in _searched(edits(source, learner=True), time.monotonic() + SECONDS):
+        function = _compiled(edit, globals_)
+        if function and all(_agrees(seen, function, seen.right[i]) for i in order):
+            line = source.splitlines()[edit.line - 1].strip() if 0 < edit.line <= source.count("\n") + 1 else ""
+            part = edit.before if len(edit.before) < len(line) else line
+            yield f"look at `{_clip(part)}` in line {edit.line}: a small change there, and nowhere else, makes your function right"
+            return
+
+
+def _as_if(seen: Seen) -> Iterator[str]:
+    """A change of a solution that gives what the answer gives."""
+    order = _wrong_first(seen)
+    end = time.monotonic() + SECONDS
+    for source, globals_ in _solutions(seen):
+        for edit in _searched(edits(source), end):
+            function = _compiled(edit, globals_)
+            if function and all(_agrees(seen, function, seen.mine[i]) for i in order):
+                yield f"it behaves as if {edit.words}"
+                return
+
+
+def _searched(found: Iterator[Edit], end: float) -> Iterator[Edit]:
+    """The edits until the time is up."""
+    for edit in islice(found, MOST):
+        if time.monotonic() > end:
+            return
+        yield edit
+
+
+def _wrong_first(seen: Seen) -> list[int]:
+    """The calls in the order that rules an edit out soonest."""
+    return sorted(range(len(seen.mine)), key=lambda i: not seen.wrong[i])
+
+
+def _agrees(seen: Seen, function: Answer, wanted: Call) -> bool:
+    case = Case("", lambda: tuple(compare.snapshot(a) for a in wanted.args))
+    found = running.call(seen.exercise, function, case, running.Clock(0.5))
+    return running.same_call(seen.exercise, found, wanted, compare.same_values)
+
+
+def source_of(answer: Answer) -> str | None:
+    """The text of one plain `def`; None for a lambda, a class, a function with a closure, or code without a file."""
+    try:
+        source = textwrap.dedent(inspect.getsource(inspect.unwrap(answer)))
+        tree = ast.parse(source)
+    except (OSError, TypeError, SyntaxError, IndentationError, ValueError):
+        return None
+    one = len(tree.body) == 1 and isinstance(tree.body[0], ast.FunctionDef) and not tree.body[0].decorator_list
+    return source if one and not getattr(inspect.unwrap(answer), "__closure__", None) else None
+
+
+def _solutions(seen: Seen) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The chapter's solution and the exercise's other right answers, as source with the names that they use."""
+    exercise = seen.exercise
+    module = inspect.getmodule(exercise.another) or inspect.getmodule(exercise.reference)
+    names = {**vars(module)} if module else {}
+    names |= {"torch": torch, "np": np, "F": torch.nn.functional}
+    written = _only_function(solution(exercise.id))
+    if written:
+        yield written, {**getattr(inspect.unwrap(seen.answer), "__globals__", {}), **names}
+    for function in (exercise.another, exercise.reference):
+        source = source_of(function)
+        if source:
+            yield source, {**function.__globals__}
+
+
+def _only_function(cell: str) -> str | None:
+    """The last `def` of a cell."""
+    try:
+        functions = [node for node in ast.parse(cell).body if isinstance(node, ast.FunctionDef)]
+    except SyntaxError:
+        return None
+    return ast.unparse(functions[-1]) if len(functions) == 1 else None
+
+
+def _compiled(edit: Edit, globals_: dict[str, Any]) -> Answer | None:
+    names = dict(globals_)
+    function = next(node.name for node in edit.tree.body if isinstance(node, ast.FunctionDef))
+    try:
+        exec(compile(edit.tree, "<a change>", "exec"), names)
+    except Exception:
+        return None
+    found = names.get(function)
+    return found if callable(found) else None
+
+
+def _clip(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 70 else f"{text[:69]}…"
+
+
+# --- milestones ------------------------------------------------------------------------------
+
+
+def _milestone(seen: Seen) -> Iterator[str]:
+    """The last named value of the solution that the answer has, too, in every call."""
+    calls = [i for i, wrong in enumerate(seen.wrong) if wrong][:6]
+    for source, globals_ in _solutions(seen):
+        names = dict(globals_)
+        try:
+            exec(compile(source, "<solution>", "exec"), names)
+        except Exception:
+            continue
+        theirs = names[next(n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef))]
+        pairs = [(_locals(theirs, seen.mine[i].args), _locals(seen.answer, seen.mine[i].args)) for i in calls]
+        if not pairs or any(not a or not b for a, b in pairs):
+            continue
+        met = [name for name in pairs[0][1] if all(_is_milestone(name, a, b, seen) for a, b in pairs)]
+        if met:
+            last = max(met, key=lambda name: pairs[0][1][name][1])
+            yield f"`{last}` is right; look below line {pairs[0][1][last][1]}, where it is made"
+            return
+
+
+def _is_milestone(name: str, theirs: dict[str, tuple[Any, int]], mine: dict[str, tuple[Any, int]], seen: Seen) -> bool:
+    if name not in mine:
+        return False
+    value = mine[name][0]
+    numbers = numbers_in(value)
+    if numbers is None or numbers.size < 2 or len(np.unique(numbers)) < 2:
+        return False
+    return any(compare.same_values(value, other, seen.exercise.tolerance) for other, _ in theirs.values())
+
+
+def _locals(function: Answer, args: tuple) -> dict[str, tuple[Any, int]]:
+    """The local names of a function when it ends, with the last line that gave each its value; not its parameters."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return {}
+    found: dict[str, tuple[Any, int]] = {}
+    before: dict[str, int] = {}
+    line = code.co_firstlineno
+
+    def inside(frame: FrameType, event: str, arg: Any) -> Callable[..., Any]:
+        nonlocal line
+        for name, value in frame.f_locals.items():
+            if before.get(name) != id(value):
+                before[name] = id(value)
+                found[name] = (compare.snapshot(value), line - code.co_firstlineno + 1)
+        line = frame.f_lineno
+        return inside
+
+    def start(frame: FrameType, event: str, arg: Any) -> Callable[..., Any] | None:
+        return inside if frame.f_code is code else None
+
+    traced = sys.gettrace()
+    try:
+        with limits.quiet():
+            sys.settrace(start)
+            limits.run_limited(lambda: function(*(compare.snapshot(a) for a in args)), 1.0)
+    except (Exception, SystemExit, limits.TimeLimit):
+        pass
+    finally:
+        sys.settrace(traced)
+    parameters = code.co_varnames[: code.co_argcount]
+    return {name: kept for name, kept in found.items() if name not in parameters or kept[1] > 1}

@@ -1,0 +1,32 @@
+"""What is worth saying about a right answer: a loop over a batch, a copy to the host, double precision."""
+
+import ast
+
+from workbook.exercises.exercise import Answer, Exercise
+from workbook.exercises.explain import source_of
+
+HOST = {"item", "tolist", "numpy", "cpu"}
+DOUBLE = {"double", "float64"}
+
+
+def remarks(exercise: Exercise, answer: Answer) -> list[str]:
+    """Sentences that begin after "It passes, but"; none for an answer to an exercise without tensors."""
+    source = source_of(answer)
+    if source is None or ("(B" not in exercise.signature and "D)" not in exercise.signature):
+        return []
+    nodes = list(ast.walk(ast.parse(source)))
+    words = {n.attr for n in nodes if isinstance(n, ast.Attribute)} | {n.id for n in nodes if isinstance(n, ast.Name)}
+    found = []
+    if any(isinstance(n, ast.For | ast.While | ast.comprehension) for n in nodes):
+        found.append(
+            "it loops in Python: each turn costs microseconds of overhead, and on a GPU a launch. One tensor operation over the whole batch does the same"
+        )
+    if words & HOST:
+        found.append(
+            f"`{sorted(words & HOST)[0]}` copies numbers to the host: on a GPU everything waits for that copy, and no gradient passes through it"
+        )
+    if words & DOUBLE:
+        found.append(
+            "it computes in double precision: twice the memory, and on most GPUs many times slower. float32 is enough here"
+        )
+    return found
