@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from workbook.exercises import EXERCISES, compare, reveal
+from workbook.exercises import EXERCISES, Reversed, compare, reveal, running
 from workbook.exercises.catalogue import chapters
 from workbook.exercises.engine import examine
 from workbook.exercises.quiz import questions
@@ -17,6 +17,7 @@ from workbook.similarity import cos_sim, normalize
 
 SOURCES = Path(__file__).resolve().parents[2] / "notebooks/source"
 QUESTIONS = [(number, question) for number in chapters() for question in questions(number).values()]
+NO_GRADIENT = {"04.5"}  # its result is a gradient itself
 MISTAKES = [(id, index) for id, exercise in EXERCISES.items() for index in range(len(exercise.mistakes))]
 
 
@@ -41,6 +42,48 @@ def test_the_reference_and_another_pass(id):
         finding = examine(exercise, answer)
         assert finding.kind == "right", f"{finding.headline}\n" + "\n".join(finding.example)
     assert exercise.another is not exercise.reference
+
+
+ORDINARY = [id for id, exercise in EXERCISES.items() if not isinstance(exercise, Reversed)]
+
+
+@pytest.mark.parametrize("id", ORDINARY)
+def test_random_calls_are_drawn_and_right_answers_agree_on_most(id):
+    """Rule: what the text leaves open must not be drawn, and what it names must be."""
+    exercise = EXERCISES[id]
+    assert exercise.draw, "declare how arguments are drawn"
+    assert len(running.random_cases(exercise)) >= 0.9 * running.RANDOM_CALLS
+    results = [compare.render(call.result) for call in running.random_expected(exercise)]
+    assert len(set(results)) >= 2
+
+
+@pytest.mark.parametrize("id", ORDINARY)
+def test_every_situation_comes_up_and_is_absent_at_times(id):
+    calls = running.random_expected(EXERCISES[id])
+    for situation in EXERCISES[id].situations:
+        share = sum(bool(situation.holds(*call.args)) for call in calls) / len(calls)
+        assert 0 < share < 1, situation.name
+
+
+@pytest.mark.parametrize("id", ORDINARY)
+def test_inputs_are_not_sorted_and_no_first_row_is_always_full(id):
+    calls = running.random_expected(EXERCISES[id])
+    for i, first in enumerate(calls[0].args):
+        values = [call.args[i] for call in calls]
+        if isinstance(first, list) and first and isinstance(first[0], str):
+            assert any(value != sorted(value) for value in values)
+        is_mask = isinstance(first, torch.Tensor) and first.ndim == 2 and not first.is_floating_point()
+        if is_mask and first.dtype != torch.bool:
+            assert any(value[0].sum() < value.shape[1] for value in values)
+
+
+@pytest.mark.parametrize("id", ORDINARY)
+def test_the_gradient_is_checked_where_floats_go_in_and_come_out(id):
+    exercise = EXERCISES[id]
+    call = running.random_expected(exercise)[0]
+    floats = [a for a in call.args if isinstance(a, torch.Tensor) and a.is_floating_point()]
+    if floats and isinstance(call.result, torch.Tensor) and call.result.is_floating_point() and id not in NO_GRADIENT:
+        assert exercise.gradient
 
 
 @pytest.mark.parametrize("id", EXERCISES)
@@ -127,7 +170,7 @@ def test_ids_belong_to_their_chapter(number):
 
 @pytest.mark.parametrize(("chapter", "question"), QUESTIONS, ids=[question.id for _, question in QUESTIONS])
 def test_questions(chapter, question):
-    assert re.fullmatch(rf"{chapter}\.[pq]\d+", question.id)
+    assert re.fullmatch(rf"{chapter}\.[pqs]\d+", question.id)
     assert question.text.strip()
     assert any(choice.correct for choice in question.choices)
     assert any(not choice.correct for choice in question.choices)

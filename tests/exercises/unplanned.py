@@ -99,7 +99,7 @@ def share(outcomes: list[Outcome]) -> float:
 
 def main(arguments: list[str]) -> None:
     ids = [a for a in arguments if a[:2] in chapters()]
-    for half in HALVES:
+    for half in HALVES[:1] if "--missed" in arguments else HALVES:
         chosen = [a for a in answers(half) if not ids or a.exercise in ids]
         outcomes = [outcome(a) for a in chosen]
         if half == "open" and (ids or "--missed" in arguments):

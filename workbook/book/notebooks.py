@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook.book.environment import ROOT
+from workbook.book.minutes import fill_in
 from workbook.support.files import write_atomically
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -65,6 +66,7 @@ def from_source(source: Path) -> Any:
     import jupytext
 
     notebook = jupytext.read(source)
+    fill_in(notebook.cells)
     for position, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{position:03d}"
     notebook.metadata = {

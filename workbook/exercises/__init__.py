@@ -4,7 +4,8 @@
     hint("02.1")                             three levels, each call one more
     reveal("02.1")                           a solution, and the package's own source
     progress()                               what is done and what is left
-    predict("02.p1"), quiz("02")             questions
+    predict("02.p1"), quiz("02")             questions; quiz("01.q2") asks one of an earlier chapter
+    placement()                              ten questions that say where to start
 
 How to write an exercise
 ------------------------
@@ -20,6 +21,7 @@ How to write an exercise
             gradient=True,                           # each tensor of floats gets the reference's gradient
             cases=(Case("one text, the second token is padding", _two_tokens, torch.tensor([[2.0]])), …),
             properties=(Property("padding changes nothing", _padding_changes_nothing),),
+            draw=draws.texts, situations=draws.TEXTS,   # random calls, and what may be the case with them
             mistakes=(Mistake("padding is averaged in", _plain_mean, "You divide by T, …"), …),
             hints=("where to look", "what to do", "nearly the code, in words"),
         ),
@@ -28,6 +30,14 @@ How to write an exercise
 - The first case is small enough for pencil and paper, and carries its result. `args` is a function
   that makes fresh arguments. Results are compared with the reference's; `expected` is what is shown,
   and a test proves that the two agree. A case for which the reference raises asks for that error.
+- `draw(random.Random)` gives the arguments of a random call: small ones, with the edges that the text
+  names, in no order that helps (`draws` has the common ones). A call counts only where `reference` and
+  `another` agree. `situations` are what may be the case with the arguments; where all wrong calls of an
+  answer share one, the check says so.
+- What a step changes on purpose, such as a model's parameters, stands in `may_change`; `observe` says
+  what is then compared. Such an exercise puts earlier parts together: a training step, a mining round.
+- A `Reversed` exercise asks for the smallest input on which `wrong` differs from `right`; its mistakes
+  are inputs, and `when` says which inputs make them.
 - A mistake is recognized by its behaviour: its results on all cases, whether it changes its inputs,
   lets a gradient through, and which properties fail. Where two mistakes agree on all of that, the
   first is named, so add a case that tells them apart. Three mistakes at least.
@@ -41,10 +51,10 @@ How to write an exercise
 from workbook.exercises.catalogue import EXERCISES
 from workbook.exercises.checking import check, hint, progress, reveal
 from workbook.exercises.engine import Finding
-from workbook.exercises.exercise import Case, Exercise, Mistake, Property
-from workbook.exercises.quiz import Choice, Question, predict, quiz
+from workbook.exercises.exercise import Case, Exercise, Mistake, Property, Reversed, Situation
+from workbook.exercises.quiz import Choice, Question, placement, predict, quiz
 
 __all__ = [
-    "EXERCISES", "Case", "Choice", "Exercise", "Finding", "Mistake", "Property", "Question",
-    "check", "hint", "predict", "progress", "quiz", "reveal",
+    "EXERCISES", "Case", "Choice", "Exercise", "Finding", "Mistake", "Property", "Question", "Reversed",
+    "Situation", "check", "hint", "placement", "predict", "progress", "quiz", "reveal",
 ]  # fmt: skip

@@ -304,7 +304,7 @@ AP = Exercise(
     reference=average_precision,
     another=_ap,
     draw=draws.ranking,
-    situations=draws.RANKINGS,
+    situations=draws.WITHOUT_K,
     cases=(
         Case("the example", lambda: (list(RANKED), dict(JUDGED)), (1 / 2 + 2 / 4) / 4),
         Case("nothing found", lambda: (["x"], dict(JUDGED)), 0.0),

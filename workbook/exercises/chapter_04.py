@@ -486,7 +486,6 @@ UNIFORMITY = Exercise(
     another=_uniformity_loop,
     gradient=True,
     draw=lambda rng: (draws.vectors(rng, rng.randint(2, 5), rng.randint(2, 4), zeros=0.0),),
-    situations=(draws.ZERO_VECTOR,),
     cases=(
         Case("three points on the circle", _circle, torch.tensor(-4.3962626)),
         Case("random vectors", lambda: (pairs(7)[0],)),

@@ -102,11 +102,6 @@ PAIRS = (
     Situation("the temperature is below 1", lambda *args: args[-1] < 1.0),
     Situation("there is more than one pair", lambda query, *rest: len(query) > 1),
     Situation("there is one pair only", lambda query, *rest: len(query) == 1),
-    Situation(
-        "the vectors do not have length 1",
-        lambda *args: any(bool((a.norm(dim=-1) - 1).abs().max() > 1e-3) for a in args if isinstance(a, Tensor)),
-    ),
-    ZERO_VECTOR,
 )
 
 # --- rankings --------------------------------------------------------------------------------
@@ -167,6 +162,9 @@ RANKINGS = (
         lambda ranked, judged, *rest: bool(ranked) and judged.get(ranked[0], 0) == 0,
     ),
 )
+
+AT_K = tuple(s for s in RANKINGS if "k " in s.name or " k" in s.name)
+WITHOUT_K = tuple(s for s in RANKINGS if s not in AT_K)
 
 # --- words -----------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
     predict("04.p1")     commit yourself before you run the next cell
     quiz("04")           the questions of chapter 04
+    quiz("02.q1")        one of them, in a later chapter
+    placement()          ten questions that say where to start
 
 The questions stand in `questions/NN.toml`, where they can be written without Python. In front of a person they are radio buttons, and the answer is kept with the progress. Everywhere
 else each choice unfolds to its explanation, without a kernel.
@@ -9,6 +11,7 @@ else each choice unfolds to its explanation, without a kernel.
 
 import html
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,16 +34,21 @@ class Choice:
 
 @dataclass(frozen=True)
 class Question:
-    """A question with its choices. The id is "04.p1" for a prediction, "04.q1" for the quiz."""
+    """A question with its choices. The id is "04.p1" for a prediction, "04.q1" for the quiz, "04.s1" for the placement."""
 
     id: str
     text: str
     choices: tuple[Choice, ...]
 
     @property
+    def kind(self) -> str:
+        """ "p" where it is asked before the run that answers it, "q" in the quiz, "s" where it says where to start."""
+        return self.id.split(".")[-1][0]
+
+    @property
     def is_prediction(self) -> bool:
         """Whether it is asked before the run that answers it."""
-        return self.id.split(".")[-1].startswith("p")
+        return self.kind == "p"
 
 
 def questions(chapter: str) -> dict[str, Question]:
@@ -64,25 +72,58 @@ def predict(id: str) -> None:
     Raises:
         KeyError: there is no such question.
     """
-    known = {
-        key: question
-        for number in catalogue.chapters()
-        if number == str(id).split(".")[0]
-        for key, question in questions(number).items()
-    }
+    _ask([_question(id)])
+
+
+def _question(id: str) -> Question:
+    number = str(id).split(".")[0]
+    known = questions(number) if number in catalogue.chapters() else {}
     if id not in known:
         every = [key for number in catalogue.chapters() for key in questions(number)]
         raise KeyError(catalogue.nearest("question", id, every))
-    _ask([known[id]])
+    return known[id]
 
 
-def quiz(chapter: str) -> None:
-    """Ask the quiz of a chapter.
+def quiz(*ids: str) -> None:
+    """Ask the quiz of a chapter, quiz("04"), or single questions of earlier ones, quiz("02.q1", "01.q3").
 
     Raises:
-        KeyError: there is no such chapter.
+        KeyError: there is no such chapter or question.
     """
-    _ask([question for question in questions(chapter).values() if not question.is_prediction])
+    _ask(asked(*ids))
+
+
+def asked(*ids: str) -> list[Question]:
+    """The questions that ids of chapters and questions stand for: the quiz of a chapter, or the one question.
+
+    Raises:
+        KeyError: there is no such chapter or question.
+    """
+    found: list[Question] = []
+    for id in ids:
+        if "." in id:
+            found.append(_question(id))
+        else:
+            found += [question for question in questions(id).values() if question.kind == "q"]
+    return found
+
+
+def placement() -> None:
+    """Ask ten questions, and say with which chapter to begin."""
+    ten = [q for number in catalogue.chapters() for q in questions(number).values() if q.kind == "s"]
+    _ask(ten, _where_to_begin if is_live() and in_notebook() else None)
+    if not (is_live() and in_notebook()):
+        print("Begin with the chapter of the first question that you had to guess.")
+
+
+def _where_to_begin(given: dict[str, bool], ten: list[Question]) -> str:
+    """What the answers so far say: the chapter of the first question that was missed."""
+    if len(given) < len(ten):
+        return f"{len(given)} of {len(ten)} answered."
+    missed = next((question.id[:2] for question in ten if not given[question.id]), None)
+    if missed is None:
+        return "All ten are right. Begin with the open tasks of the chapters, or with chapter 05."
+    return f"Begin with chapter {missed}: there stands the first question that you missed."
 
 
 def as_text(question: Question) -> str:
@@ -110,21 +151,36 @@ def as_html(question: Question) -> str:
     return f'<div style="margin: 8px 0; max-width: 60em">{"".join(parts)}</div>'
 
 
-def _ask(asked: list[Question]) -> None:
+Summary = Callable[[dict[str, bool], list[Question]], str]
+
+
+def _ask(questions: list[Question], summary: Summary | None = None) -> None:
+    """Show questions; `summary` says after each answer what all of them together mean."""
     if not in_notebook():
-        print("\n\n".join(as_text(question) for question in asked))
+        print("\n\n".join(as_text(question) for question in questions))
         return
     from IPython.display import display
 
     if is_live():
-        for question in asked:
-            display(_widget(question))
+        import ipywidgets as widgets
+
+        given: dict[str, bool] = {}
+        below = widgets.HTML()
+
+        def answered(question: Question, right: bool) -> None:
+            given[question.id] = right
+            below.value = summary(given, questions) if summary else ""
+
+        for question in questions:
+            display(_widget(question, answered))
+        if summary:
+            display(below)
         return
-    text = "\n\n".join(as_text(question) for question in asked)
-    display({"text/html": "\n".join(as_html(question) for question in asked), "text/plain": text}, raw=True)
+    text = "\n\n".join(as_text(question) for question in questions)
+    display({"text/html": "\n".join(as_html(question) for question in questions), "text/plain": text}, raw=True)
 
 
-def _widget(question: Question) -> Any:
+def _widget(question: Question, answered: Callable[[Question, bool], None]) -> Any:
     """Radio buttons, and below them what is to be said about the choice."""
     import ipywidgets as widgets
 
@@ -137,6 +193,7 @@ def _widget(question: Question) -> Any:
     def chosen(change: dict[str, Any]) -> None:
         choice = question.choices[change["new"]]
         message = store.update(lambda saved: _note_answer(saved, question, change["new"]))
+        answered(question, choice.correct)
         answer.value = _answer_html(question, choice) + (f"<p>{html.escape(message)}</p>" if message else "")
 
     buttons.observe(chosen, names="value")
