@@ -33,7 +33,7 @@ from workbook import data
 # Three passages, one query. Keyword search compares words. `BM25` is the kind that search engines use; chapter 03 builds it.
 # %%
 from workbook.bm25 import BM25
-from workbook.exercises import check, predict, quiz
+from workbook.exercises import check, hint, predict, quiz, reveal
 from workbook.figures import explore
 from workbook.frontend import stopwatch
 

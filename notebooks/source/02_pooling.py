@@ -22,7 +22,7 @@
 # %%
 import torch
 
-from workbook.exercises import check, predict, quiz
+from workbook.exercises import check, hint, predict, quiz, reveal
 from workbook.figures import explore
 
 _ = torch.manual_seed(0)

@@ -24,7 +24,7 @@ import math
 
 import numpy as np
 
-from workbook.exercises import check, predict, quiz
+from workbook.exercises import check, hint, predict, quiz, reveal
 from workbook.figures import explore, show
 from workbook.figures import measuring as figures
 

@@ -23,7 +23,7 @@
 import numpy as np
 import torch
 
-from workbook.exercises import check, predict, quiz
+from workbook.exercises import check, hint, predict, quiz, reveal
 from workbook.figures import contrastive as figures
 from workbook.figures import explore, show
 from workbook.similarity import cos_sim, normalize
