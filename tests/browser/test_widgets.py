@@ -87,8 +87,11 @@ def test_a_live_figure_looks_like_a_fresh_draw_whatever_was_there_before(view, p
         assert state == fresh[value]
 
 
-def test_the_alternative_text_stands_below_a_live_figure(view):
-    assert view.get_by_text("Bars and lines.", exact=True).is_visible()
+def test_the_alternative_text_unfolds_below_a_live_figure(view):
+    told = view.get_by_text("Bars and lines.", exact=True)
+    assert not told.is_visible()
+    view.get_by_text("What to notice").first.click()
+    assert told.is_visible()
 
 
 def test_a_reader_searches_with_both_systems(view):

@@ -39,9 +39,29 @@ def test_a_stored_figure_to_explore_has_a_slider_and_its_alternative_text(displa
 def test_a_live_figure_shows_its_alternative_text(displayed, monkeypatch):
     monkeypatch.setenv("WORKBOOK_LIVE", "1")
     show(bars(1), alt="One <bar>.")
-    assert "<small>One &lt;bar&gt;.</small>" in displayed[1]["text/html"]
+    assert "<p style='margin: 4px 0'>One &lt;bar&gt;.</p>" in displayed[1]["text/html"]
     explore(bars, alt="A bar that grows.", height=[1, 2])
-    assert "<small>A bar that grows.</small>" in displayed[2].children[-1].value
+    assert "A bar that grows." in displayed[2].children[-1].value
+
+
+def with_words(height):
+    return figure(alt="A bar from 0 to 2.", notice="Does it grow?").add_bar(y=[height])
+
+
+def test_a_figure_brings_its_own_words(displayed):
+    show(with_words(1))
+    explore(with_words, height=[1, 2])
+    for data in displayed:
+        assert data["text/plain"] == "Figure: A bar from 0 to 2.\nWhat to notice: Does it grow?"
+        assert "meta" not in data[PLOTLY]["layout"]  # once is enough
+
+
+def test_live_what_to_notice_stays_folded_until_it_is_asked_for(displayed, monkeypatch):
+    monkeypatch.setenv("WORKBOOK_LIVE", "1")
+    explore(with_words, height=[1, 2])
+    told = displayed[0].children[-1].value
+    assert told.startswith("<details style")
+    assert told.index("</summary>") < told.index("Does it grow?")
 
 
 def test_outside_a_notebook_the_alternative_text_is_printed(capsys, monkeypatch):

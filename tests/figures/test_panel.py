@@ -10,6 +10,7 @@ from tests.helpers.plotly_model import figures, seen
 from workbook.figures.panel import follow, panel
 from workbook.figures.plain import plain, spec
 from workbook.figures.theme import figure
+from workbook.figures.words import Words
 
 
 @given(st.lists(figures, min_size=2, max_size=4))
@@ -48,7 +49,7 @@ def bars(height, name="a"):
 
 
 def test_moving_a_control_draws_anew():
-    (slider, buttons), fig, message, _ = parts(panel(bars, "alt", {"height": [1, 2], "name": ["a", "b"]}))
+    (slider, buttons), fig, message, _ = parts(panel(bars, Words("alt"), {"height": [1, 2], "name": ["a", "b"]}))
     assert isinstance(slider, widgets.SelectionSlider)
     assert isinstance(buttons, widgets.ToggleButtons)
     assert [label for label, _ in slider.options] == ["1", "2"]
@@ -66,19 +67,19 @@ def test_the_page_hears_of_a_figure_with_its_first_draw_in_it(monkeypatch):
     monkeypatch.setattr(
         widgets.widget.comm, "create_comm", lambda **new: born.append(new["data"]["state"]) or send(**new)
     )
-    panel(bars, "alt", {"height": [3]})
+    panel(bars, Words("alt"), {"height": [3]})
     (state,) = [state for state in born if "_widget_data" in state]
     assert [trace["y"] for trace in plain(state["_widget_data"])] == [[3]]
     assert state["_widget_layout"]["width"] == 720
 
 
-def test_the_alternative_text_is_there():
-    *_, caption = panel(bars, "bars that <grow>", {"height": [1]}).children
-    assert "<small>bars that &lt;grow&gt;</small>" in caption.value
+def test_the_alternative_text_is_there_folded():
+    *_, caption = panel(bars, Words("bars that <grow>"), {"height": [1]}).children
+    assert "bars that &lt;grow&gt;</p>" in caption.value
 
 
 def test_a_failing_draw_tells_and_keeps_the_figure():
-    (slider,), fig, message, _ = parts(panel(bars, "alt", {"height": [1, -1, 2]}))
+    (slider,), fig, message, _ = parts(panel(bars, Words("alt"), {"height": [1, -1, 2]}))
     slider.index = 1
     assert "ValueError: a height below &lt;0&gt;" in message.value
     assert list(fig.data[0].y) == [1]
@@ -88,7 +89,7 @@ def test_a_failing_draw_tells_and_keeps_the_figure():
 
 
 def test_a_function_that_returns_no_figure_is_told():
-    _, fig, message, _ = parts(panel(lambda height: None, "alt", {"height": [1]}))
+    _, fig, message, _ = parts(panel(lambda height: None, Words("alt"), {"height": [1]}))
     assert "does it end with return" in message.value
     assert len(fig.data) == 0
 
@@ -97,7 +98,7 @@ def test_a_function_that_returns_no_figure_is_told():
     ("play", "values", "there"), [(True, [1, 2], True), (False, [1, 2], False), (True, "ab", False)]
 )
 def test_a_play_button_for_numbers_only(play, values, there):
-    (control,), *_ = parts(panel(lambda v: bars(len(str(v))), "alt", {"v": list(values)}, play))
+    (control,), *_ = parts(panel(lambda v: bars(len(str(v))), Words("alt"), {"v": list(values)}, play))
     assert isinstance(control, widgets.HBox) == there
     if there:
         button, slider = control.children

@@ -4,20 +4,22 @@ import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from workbook.figures.choices import are_numbers, label, words
+from workbook.figures.choices import are_numbers, label
+from workbook.figures.choices import words as in_words
 from workbook.figures.plain import Spec, spec
 from workbook.figures.updates import differences, kind
+from workbook.figures.words import Words
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-def panel(function: Callable[..., "Figure"], alt: str, parameters: dict[str, list[Any]], play: bool = False) -> Any:
-    """Controls, the figure, a message when a draw fails, and the alternative text, as one widget.
+def panel(function: Callable[..., "Figure"], words: Words, parameters: dict[str, list[Any]], play: bool = False) -> Any:
+    """Controls, the figure, a message when a draw fails, and the words about it, as one widget.
 
     Args:
         function: called with one value of each parameter, returns a plotly Figure.
-        alt: what the figure shows.
+        words: what the figure shows, and what to notice.
         parameters: name -> values.
         play: add a button that runs through the first parameter, if it has numbers.
     """
@@ -53,12 +55,7 @@ def panel(function: Callable[..., "Figure"], alt: str, parameters: dict[str, lis
         button = widgets.Play(max=len(rows[0].options) - 1, interval=500, show_repeat=False)
         widgets.link((button, "value"), (rows[0], "index"))
         rows[0] = widgets.HBox([button, rows[0]])
-    return widgets.VBox([*rows, widget, message, widgets.HTML(caption(alt))])
-
-
-def caption(alt: str) -> str:
-    """The alternative text as a line of HTML below a figure."""
-    return f'<div style="line-height: 1.4; max-width: 62em"><small>{html.escape(alt)}</small></div>'
+    return widgets.VBox([*rows, widget, message, widgets.HTML(words.folded())])
 
 
 def figure_widget(shown: Spec) -> Any:
@@ -112,6 +109,6 @@ def _control(name: str, values: list[Any]) -> Any:
     wide = {"description_width": "initial"}
     if are_numbers(values):
         return widgets.SelectionSlider(
-            options=options, description=words(name), style=wide, layout={"width": "480px"}, continuous_update=True
+            options=options, description=in_words(name), style=wide, layout={"width": "480px"}, continuous_update=True
         )
-    return widgets.ToggleButtons(options=options, description=words(name), style={**wide, "button_width": "auto"})
+    return widgets.ToggleButtons(options=options, description=in_words(name), style={**wide, "button_width": "auto"})
