@@ -20,7 +20,7 @@ SAVED = {
     "workbook.data.toy": ["similarity_pairs"],
     "workbook.encoder": ["StaticEncoder", "TextEncoder", "TransformerEncoder", "load", "train_tokenizer"],
     "workbook.exercises": ["check", "hint", "predict", "progress", "quiz", "reveal"],
-    "workbook.figures": ["attention", "contrastive", "explore", "measuring", "pooling", "show", "start"],
+    "workbook.figures": ["attention", "contrastive", "explore", "measuring", "pooling", "results", "show", "start"],
     "workbook.figures.maps": ["umap_of"],
     "workbook.figures.search": ["side_by_side"],
     "workbook.frontend": ["stopwatch"],
