@@ -18,8 +18,8 @@ def test_intervals_share_one_scale_with_zero_in_the_middle():
     above, across, scale = drawn([Interval("A", 0.3, 0.2, 0.4), Interval("longer", 0.0, -0.1, 0.1)])
     assert len(axis(above)) == WIDTH
     assert axis(above)[WIDTH // 2] == "┊"  # 0 lies outside
-    assert axis(above).index("●") == 35
-    assert axis(above).count("━") == 10
+    assert axis(above).index("●") == 26
+    assert axis(above).count("━") == 8
     assert axis(across)[WIDTH // 2] == "●"
     assert "-0.40" in scale
     assert "+0.40" in scale

@@ -7,7 +7,7 @@ from workbook.exercises.show import Block, as_html, as_text
 from workbook.support.frontend import in_notebook
 
 TONES = {"holds": "right", "holds at scale only": "note", "depends": "note", "misleading": "wrong"}
-WIDTH = 41  # letters of a drawn interval
+WIDTH = 31  # letters of a drawn interval
 
 
 def show_card(claim: Claim, verdict: Verdict, when: str, command: str = "") -> None:

@@ -3,6 +3,7 @@
 import inspect
 
 from workbook.exercises import catalogue, store
+from workbook.exercises.buttons import offer
 from workbook.exercises.catalogue import EXERCISES
 from workbook.exercises.engine import SECONDS, Finding, examine
 from workbook.exercises.exercise import Answer, Exercise
@@ -33,6 +34,8 @@ def check(id: str, answer: Answer, seconds: float = SECONDS) -> Answer:
         else store.update(lambda saved: _note_try(saved, id, finding.kind == "right"))
     )
     say(tone, title, [*blocks, *([Block(message)] if message else [])])
+    if finding.kind != "right":
+        offer(id, Hint=hint, Solution=reveal)
     return answer if finding.kind == "right" else exercise.reference
 
 

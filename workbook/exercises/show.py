@@ -7,6 +7,7 @@ import html
 from dataclasses import dataclass
 
 from workbook.support.frontend import in_notebook, is_live
+from workbook.support.page import DEAD_WIDGETS
 
 # symbol, colour on white, colour on black
 TONES = {
@@ -20,6 +21,7 @@ _STYLE = """<style>
 .workbook-message > * { color: var(--jp-content-font-color1, inherit); }
 .workbook-message p { margin: 4px 0; white-space: pre-line; }
 .workbook-message pre { margin: 6px 0; padding: 6px 10px; overflow-x: auto; font-size: 13px; line-height: 1.4;
+  white-space: pre; word-break: normal;
   color: var(--jp-content-font-color1, inherit); background: var(--jp-layout-color2, rgba(127, 127, 127, 0.12)); }
 .workbook-message code { background: none; }
 %s
@@ -74,7 +76,7 @@ def as_html(tone: str, title: str, blocks: list[Block]) -> str:
 
 
 def _colours() -> str:
-    rules = []
+    rules = [DEAD_WIDGETS]
     for tone, (_, light, dark) in TONES.items():
         chosen, title = f".workbook-{tone}", f".workbook-{tone} > .workbook-title"
         rules.append(f"{chosen} {{ border-color: {light}; }} {title} {{ color: {light}; }}")
