@@ -21,7 +21,7 @@ _STYLE = """<style>
 .workbook-message > * { color: var(--jp-content-font-color1, inherit); }
 .workbook-message p { margin: 4px 0; white-space: pre-line; }
 .workbook-message pre { margin: 6px 0; padding: 6px 10px; overflow-x: auto; font-size: 13px; line-height: 1.4;
-  white-space: pre; word-break: normal;
+  white-space: pre !important; word-break: normal !important;
   color: var(--jp-content-font-color1, inherit); background: var(--jp-layout-color2, rgba(127, 127, 127, 0.12)); }
 .workbook-message code { background: none; }
 %s

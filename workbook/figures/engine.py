@@ -1,8 +1,9 @@
 """One call, two renderings of a figure: live with a kernel, static everywhere else.
 
-Live, `explore` makes a control for each parameter and updates the figure in place (`panel`). In a stored
-notebook it draws the figure once for every value, and a slider of plotly's own moves through them
-(`stored`). In both, every value looks like a fresh draw (`updates`).
+In a stored notebook `explore` draws the figure once for every value, and a slider of plotly's own moves
+through them (`stored`). Live it puts a control for each parameter beside that, and a figure that is updated
+in place (`panel`); the page shows the live one while its kernel lives, and the stored one afterwards
+(`support.page`). In both, every value looks like a fresh draw (`updates`).
 """
 
 import math
@@ -16,6 +17,7 @@ from workbook.figures.plain import bundle, spec
 from workbook.figures.stored import stored
 from workbook.figures.words import Words
 from workbook.support.frontend import in_notebook, is_live
+from workbook.support.page import TWICE
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -61,16 +63,20 @@ def explore(
     first = function(**{name: each[0] for name, each in values.items()})
     spec(first)  # says what is wrong if this is no figure
     words = described(first, alt)
-    if is_live() and in_notebook():
-        _display(panel(function, words, values, play))
+    live = panel(function, values, play) if is_live() and in_notebook() else None
+    try:
+        fig, kept = stored(function, values, play)
+    except Exception:
+        if live is None:
+            raise
+        _show(first, words, live)  # the panel tells which values fail, and why
         return
-    fig, kept = stored(function, values, play)
     total = math.prod(map(len, values.values()))
     if kept < total:
         words = replace(
             words, alt=f"{words.alt} Stored are {kept} of {total} combinations; run the cell to choose among all."
         )
-    _show(fig, words)
+    _show(fig, words, live)
 
 
 def described(fig: "Figure", alt: str = "") -> Words:
@@ -86,13 +92,16 @@ def described(fig: "Figure", alt: str = "") -> Words:
     return Words(alt, own.get("notice", ""))
 
 
-def _show(fig: "Figure", words: Words) -> None:
+def _show(fig: "Figure", words: Words, live: Any = None) -> None:
+    """The stored figure, the live one right after it if there is one, and the words."""
     if not in_notebook():
         print(words)
         return
     _display({PLOTLY: bundle(fig), "text/plain": str(words)}, raw=True)
+    if live is not None:
+        _display(live)
     if is_live():
-        _display({"text/html": words.folded(), "text/plain": "What to notice"}, raw=True)
+        _display({"text/html": f"<style>{TWICE}</style>{words.folded()}", "text/plain": "What to notice"}, raw=True)
 
 
 def _display(thing: Any, raw: bool = False) -> None:
