@@ -33,7 +33,7 @@ from workbook import data
 # Three passages, one query. Keyword search compares words. `BM25` is the kind that search engines use; chapter 03 builds it.
 # %%
 from workbook.bm25 import BM25
-from workbook.exercises import check, predict, quiz
+from workbook.exercises import check, hint, predict, quiz, reveal
 from workbook.figures import explore
 from workbook.frontend import stopwatch
 
@@ -264,9 +264,6 @@ from workbook.figures import start as figures
 by_k = {k: shares(k) for k in (1, 3, 10, 30, 100)}
 explore(
     lambda k: figures.found_by_both(by_k, k),
-    alt="Four bars: queries whose passage is found by both systems, only by keyword search, only by the encoder, by neither. "
-    "With growing k the share found by both grows. At k = 1 keyword search alone finds a little more than the encoder alone, "
-    "from k = 10 on the encoder alone finds more.",
     k=list(by_k),
 )
 
@@ -287,8 +284,6 @@ def neighbours(word, k=8):  # whole words only; "##" marks a piece from inside a
 nearest = {word: neighbours(word) for word in ["sort", "error", "thread", "distance", "remove", "date"]}
 explore(
     lambda word: figures.neighbours(nearest[word], word),
-    alt="Bars of the cosine of one word with its eight nearest in the vocabulary, between 0.25 and 0.6. Beside sort stand words "
-    "such as sorting, sorted and quicksort; beside error stand errors, exception, traceback, and also erf.",
     word=list(nearest),
 )
 

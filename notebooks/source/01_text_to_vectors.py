@@ -22,7 +22,7 @@
 # %%
 import torch
 
-from workbook.exercises import check, predict, quiz
+from workbook.exercises import check, hint, predict, quiz, reveal
 from workbook.figures import explore
 
 _ = torch.manual_seed(0)
@@ -220,8 +220,6 @@ from workbook.figures import attention as figures
 
 explore(
     figures.why_divide,
-    alt="Bars of eight attention weights for growing vector size S. Divided by the root of S they stay spread out. "
-    "Undivided, one token takes nearly all the weight once S is large.",
     size=[4, 16, 64, 256, 1024],
 )
 
@@ -270,8 +268,6 @@ masks = {
 }
 explore(
     lambda mask: figures.attention_map(tokens, attention_weights(asks, offers, masks[mask]), mask),
-    alt="Heat map of attention among nine positions. The row of it is bright at dog. Without a mask all rows give some weight "
-    "to padding; the causal mask clears the upper triangle, so dog no longer sees tired.",
     mask=list(masks),
 )
 
@@ -347,8 +343,6 @@ models = {"MiniLM, 6 layers of 384": (384, 6), "BERT-base, 12 of 768": (768, 12)
 lengths = [16, 64, 256, 1024, 4096, 16384]
 explore(
     lambda model: figures.cost_curve(*models[model], lengths),
-    alt="Multiply-adds against tokens on logarithmic axes. Projections and feed-forward rise in parallel; pairs of tokens rise "
-    "twice as steeply and cross the two others between 700 and 4,100 tokens, later for wider models.",
     model=list(models),
 )
 
@@ -430,7 +424,6 @@ with torch.no_grad():
 names = [tokenizer.id_to_token(i) for i in ids[0].tolist()]
 explore(
     lambda head: figures.attention_map(names, maps[head], f"head {head}"),
-    alt="Heat map of one head's attention over a title. Each row is a token that looks, each column a token that is looked at, and each row sums to one.",
     head=[0, 1, 2, 3],
 )
 

@@ -22,7 +22,7 @@
 # %%
 import torch
 
-from workbook.exercises import check, predict, quiz
+from workbook.exercises import check, hint, predict, quiz, reveal
 from workbook.figures import explore
 
 _ = torch.manual_seed(0)
@@ -253,8 +253,6 @@ weights = {
 }
 explore(
     lambda pooling: figures.token_weights(tokens, weights, pooling),
-    alt="Bar chart of the weight of each of eight positions. The mean weighs six tokens alike; the last token alone, "
-    "a rising staircase, or a learned choice are the others. Only the careless mean gives weight to padding.",
     pooling=list(weights),
 )
 
@@ -282,8 +280,6 @@ paddings = [0, 2, 4, 8, 16, 32, 64]
 drift = {n: drift_of(n, paddings) for n in (2, 4, 8, 16, 32)}
 explore(
     lambda num_tokens: figures.padding_drift(drift, paddings, num_tokens),
-    alt="Cosine with the unpadded embedding against padded positions. The masked mean stays at 1. The careless mean falls "
-    "with every padded position, faster for shorter texts.",
     num_tokens=list(drift),
 )
 
@@ -293,8 +289,6 @@ explore(
 # %%
 explore(
     figures.three_similarities,
-    alt="A query and two passages as arrows in a plane with the circle of length 1. Cosine always prefers passage B. "
-    "The dot product prefers A once A is long; Euclidean distance never does.",
     length=[0.4, 0.7, 1.0, 1.3, 1.6, 2.0],
 )
 
@@ -368,9 +362,6 @@ quality = {kind: {spelled.get(name, name): v for name, v in found.items()} for k
 # %%
 explore(
     lambda model: figures.quality_by_length(quality[model], ["shortest", "second", "third", "longest"]),
-    alt="nDCG@10 over quarters of passage length. Reading both ways, attention pooling lies above the mean in every quarter, and "
-    "CLS far below both. In the causal decoder the mean leads, the weighted mean follows closely, the last token lies well "
-    "below, and CLS, the first token, stays at 0.",
     model=list(quality),
 )
 

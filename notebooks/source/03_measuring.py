@@ -24,7 +24,7 @@ import math
 
 import numpy as np
 
-from workbook.exercises import check, predict, quiz
+from workbook.exercises import check, hint, predict, quiz, reveal
 from workbook.figures import explore, show
 from workbook.figures import measuring as figures
 
@@ -248,8 +248,6 @@ interval = check("03.6", interval)
 # %%
 explore(
     figures.metrics_by_rank,
-    alt="Bars of Recall@10, MRR@10, nDCG@10 and average precision for one query as its relevant passage moves down. MRR and "
-    "average precision halve at once, nDCG falls slowly, Recall@10 stays at one third until rank 10 and is then 0.",
     rank=[1, 2, 3, 4, 5, 7, 10, 11, 15],
 )
 
@@ -313,8 +311,6 @@ depths = (1, 3, 10, 30, 100)
 curves = {s: {k: evaluate(test.qrels, r, (f"recall@{k}",))[f"recall@{k}"] for k in depths} for s, r in runs.items()}
 show(
     figures.recall_by_depth(curves),
-    alt="Recall at k over k from 1 to 100 for BM25 and a static encoder. BM25 starts higher; the encoder's curve is steeper "
-    "and comes close or crosses as k grows.",
 )
 
 # %% [markdown]
@@ -324,8 +320,6 @@ show(
 differences = np.random.default_rng(7).normal(0.03, 0.25, size=5000)
 explore(
     lambda num_queries: figures.means_of_differences(differences, num_queries),
-    alt="Histogram of the mean difference over 400 test sets. With 25 queries about a quarter of the test sets name the wrong "
-    "winner; with 500 hardly any.",
     num_queries=[10, 25, 50, 100, 200, 500, 1000],
 )
 

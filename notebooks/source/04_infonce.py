@@ -23,7 +23,7 @@
 import numpy as np
 import torch
 
-from workbook.exercises import check, predict, quiz
+from workbook.exercises import check, hint, predict, quiz, reveal
 from workbook.figures import contrastive as figures
 from workbook.figures import explore, show
 from workbook.similarity import cos_sim, normalize
@@ -226,9 +226,6 @@ info_nce_gradient = check("04.5", info_nce_gradient)
 # %%
 explore(
     lambda temperature: figures.softmax_weights([0.80, 0.75, 0.45, 0.30, 0.20, 0.10, 0.05, 0.0], temperature),
-    alt="Bars of the softmax weight of eight passages and points for the force each puts on the query. At temperature 1 none "
-    "weighs more than 0.2. At 0.05 the own passage has three quarters and the confusing one the rest; at 0.01 almost all is on "
-    "the own one.",
     temperature=[0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0],
 )
 
@@ -241,8 +238,6 @@ explore(
 path = move(lambda q, d: info_nce(q, d, 0.2), steps=60)
 show(
     figures.points_on_the_circle(path[::3], "InfoNCE at temperature 0.2"),
-    alt="Animation of six pairs of points on a circle. The two points of each pair come together while the pairs spread "
-    "around the circle, away from one another.",
 )
 
 # %% [markdown]
@@ -308,8 +303,6 @@ quality = {t: [recall(encoders[t, seed]) for seed in (0, 1)] for t in temperatur
 bm25 = evaluate(small.qrels, BM25().index(small.corpus).search(small.queries, k=10), ("recall@10",))["recall@10"]
 show(
     figures.quality_by_temperature({"static encoder": quality, "BM25": {t: [bm25] for t in temperatures}}, "Recall@10"),
-    alt="Recall at 10 over temperature on a logarithmic axis, with BM25 as a horizontal line. Quality is highest "
-    "in the middle and falls off towards both ends.",
 )
 
 # %%
@@ -332,8 +325,6 @@ curves = read_record(10).measurements["ndcg@10"]
 by_batch = {f"batch {B}": {float(t): seeds for t, seeds in curve.items()} for B, curve in curves.items()}
 show(
     figures.quality_by_temperature(by_batch, "nDCG@10"),
-    alt="nDCG@10 over temperature for batches of 32 and of 512. The larger batch is better everywhere and peaks at 0.05; the "
-    "smaller one peaks at 0.1. Both lose most towards 1, and less towards 0.005.",
 )
 
 # %% [markdown]
@@ -355,9 +346,6 @@ def cosines_of(encoder):
 spaces = {t: cosines_of(encoders[t, 0]) for t in temperatures}
 explore(
     lambda temperature: figures.learned_space(*spaces[temperature], temperature),
-    alt="Two histograms of cosines, of queries with their own passages and with other passages. At temperature 0.01 both lie far "
-    "to the right and overlap most. At 0.1 the others gather around 0 and the own ones are spread to the right of them. Towards 1 "
-    "the others spread to both sides and the own ones move further right.",
     temperature=temperatures,
 )
 
@@ -386,8 +374,6 @@ def follow(temperature):
 tracks = {f"temperature {t}": follow(t) for t in (0.01, 0.1, 1.0)}
 show(
     figures.alignment_and_uniformity(tracks),
-    alt="Three paths in the plane of uniformity and alignment. At temperature 0.01 the path ends with the closest pairs and by far "
-    "the narrowest space. At 0.1 it ends with the best spread and the loosest pairs; at 1 between the two, near 0.1.",
 )
 
 # %% [markdown]
@@ -408,8 +394,6 @@ maps = [umap_of(encoder.encode(texts)) for encoder in (before, after)]
 groups = [p.split(".")[0] for p in chosen]
 explore(
     lambda when: figures.map_of_texts(*maps, groups, when),
-    alt="UMAP map of 300 passages coloured by package. Before training the packages are mixed; after training passages of one "
-    "package lie closer together.",
     when=["before training", "after training"],
 )
 

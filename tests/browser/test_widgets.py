@@ -1,4 +1,6 @@
-"""What a reader touches, in JupyterLab: a figure to explore that changes its traces, and the search box of chapter 00."""
+"""What a reader touches, in JupyterLab: figures to explore, questions, help and the search box of chapter 00; and what is
+left of it when the page is loaded again.
+"""
 
 import itertools
 import json
@@ -33,6 +35,10 @@ encoder = TextEncoder(tokenizer, StaticEncoder(tokenizer.get_vocab_size(), 64))
 vectors = encoder.encode_document(list(docs.corpus.values()))
 side_by_side(docs, BM25().index(docs.corpus), encoder, vectors, ["diabetes"])"""
 
+ASKED = """from workbook.exercises import check, predict
+predict("02.p1")
+mean_pool = check("02.1", lambda hidden, mask: hidden.mean(dim=1))"""
+
 # What a live figure and a fresh draw must share; the rest differs with the front end's settings.
 LAYOUT = ("title", "xaxis", "yaxis", "annotations", "shapes", "barmode", "legend", "width", "height")
 
@@ -51,11 +57,11 @@ def view(tmp_path_factory):
     require_chromium()
     folder = tmp_path_factory.mktemp("widgets")
     (folder / "lab").mkdir()
-    (folder / "lab/touch.ipynb").write_text(notebook(FIGURES, SEARCH))
+    (folder / "lab/touch.ipynb").write_text(notebook(FIGURES, SEARCH, ASKED))
     with jupyterlab(folder / "lab", folder / "jupyter", PYTHONPATH=str(ROOT)) as address, page() as view:
         open_notebook(view, address, "touch.ipynb")
         run_all(view, timeout=1800)
-        view.wait_for_selector(".js-plotly-plot .main-svg >> nth=0", timeout=300_000)
+        view.wait_for_selector(".workbook-live .js-plotly-plot .main-svg >> nth=1", timeout=300_000)
         yield view
 
 
@@ -74,8 +80,8 @@ def test_a_live_figure_looks_like_a_fresh_draw_whatever_was_there_before(view, p
         blank.evaluate("async fig => { await Plotly.newPlot('fresh', fig); }", spec(function(value)))
         fresh.append(drawn(blank, blank.query_selector("#fresh")))
     blank.close()
-    live = view.locator(".js-plotly-plot").nth(place)
-    handle = view.locator(".widget-slider .noUi-handle").nth(place)
+    live = view.locator(".workbook-live .js-plotly-plot").nth(place)
+    handle = view.locator(".workbook-live .widget-slider .noUi-handle").nth(place)
     handle.scroll_into_view_if_needed()
     for before, value in itertools.pairwise(EVERY_PAIR):
         for _ in range(abs(value - before)):
@@ -87,8 +93,11 @@ def test_a_live_figure_looks_like_a_fresh_draw_whatever_was_there_before(view, p
         assert state == fresh[value]
 
 
-def test_the_alternative_text_stands_below_a_live_figure(view):
-    assert view.get_by_text("Bars and lines.", exact=True).is_visible()
+def test_the_alternative_text_unfolds_below_a_live_figure(view):
+    told = view.get_by_text("Bars and lines.", exact=True)
+    assert not told.is_visible()
+    view.get_by_text("What to notice").first.click()
+    assert told.is_visible()
 
 
 def test_a_reader_searches_with_both_systems(view):
@@ -109,5 +118,50 @@ def test_a_reader_searches_with_both_systems(view):
     results.filter(has_text="no passage holds any of these words").wait_for(timeout=200_000)
 
 
+def test_a_wrong_answer_is_helped_below(view):
+    view.get_by_role("button", name="Hint").click()
+    view.get_by_text("Hint 1 of 3").wait_for(timeout=60_000)
+
+
+def test_the_stored_figure_steps_back_while_the_live_one_is_there(view):
+    assert view.locator(".jp-RenderedPlotly").count() == 2
+    assert not any(view.locator(".jp-RenderedPlotly").nth(i).is_visible() for i in range(2))
+    assert view.locator(".workbook-live .js-plotly-plot").first.is_visible()
+
+
 def test_the_console_holds_no_error(view):
     assert [error for error in view.errors if "favicon" not in error] == []
+
+
+def reloaded(view):
+    name = view.url.split("/lab/tree/")
+    view.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    open_notebook(view, name[0], name[1].split("?")[0])
+
+
+def test_a_page_that_is_loaded_again_shows_the_figure_of_its_slider(view):
+    reloaded(view)
+    live = view.locator(".workbook-live .js-plotly-plot").first
+    live.wait_for(timeout=300_000)
+    handle = view.locator(".workbook-live .widget-slider .noUi-handle").first
+    value = int(float(handle.get_attribute("aria-valuenow")))
+    expected = spec(more_and_fewer_traces(value))["data"]
+    view.wait_for_function(
+        "n => document.querySelector('.workbook-live .js-plotly-plot')._fullData.length >= n", arg=len(expected)
+    )
+    shown = [trace["y"] for trace in json.loads(view.evaluate(f"gd => ({STATE})(gd)", live.element_handle()))["data"]]
+    assert shown == [trace["y"] for trace in expected]
+
+
+def test_without_a_kernel_the_stored_figure_is_left_and_no_error(view):
+    view.evaluate("() => window.jupyterapp.serviceManager.sessions.shutdownAll()")
+    reloaded(view)
+    view.get_by_text("Error displaying widget").first.wait_for(state="attached", timeout=300_000)
+    plots = view.locator(".jp-RenderedPlotly")
+    assert plots.count() == 2
+    assert all(plots.nth(i).is_visible() for i in range(2))
+    plots.first.hover()  # plotly in JupyterLab shows a picture that it has kept until the reader comes near
+    plots.first.locator(".slider-container").wait_for(timeout=60_000)
+    errors = view.get_by_text("Error displaying widget")
+    assert not any(errors.nth(i).is_visible() for i in range(errors.count()))
+    assert view.locator(".workbook-stored details").first.is_visible()

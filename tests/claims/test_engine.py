@@ -35,7 +35,7 @@ def test_settle_prints_statement_rule_and_verdict(monkeypatch, capsys):
     for expected in (
         "Two is more than one.",
         "mean over seeds is above 1",
-        "(seed 3): holds",
+        "Claim 900: holds (this run, seed 3)",
         "measured: lowest value 5.0",
     ):
         assert expected in printed
@@ -89,3 +89,10 @@ def test_the_committed_record_follows_from_its_measurements(id):
     assert (verdict.verdict, verdict.because) == (committed.verdict, committed.because)
     assert len(committed.seeds) >= 2
     assert committed.command == f"python -m workbook claims run {id} --record"
+
+
+def test_each_record_has_the_intervals_of_its_sentence():
+    for id, lines in ((1, 4), (3, 1), (4, 2), (5, 1), (10, 2), (7, 0)):
+        verdict = claims.settle(id, budget="record")
+        assert len(verdict.intervals) == lines
+        assert all(each.low <= each.value <= each.high for each in verdict.intervals)

@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from workbook.exercises import catalogue, checking, quiz
+from workbook.exercises import catalogue, checking
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def chapter_99(learn, monkeypatch):
     module = types.ModuleType("workbook.exercises.chapter_99")
     module.EXERCISES = (sample.EXERCISE,)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(quiz, "FOLDER", sample.FOLDER)
+    monkeypatch.setattr(sys.modules["workbook.exercises.quiz"], "FOLDER", sample.FOLDER)
     monkeypatch.setattr(catalogue, "chapters", lambda: ["99"])
     monkeypatch.setattr(checking, "_HINTS_SHOWN", {})
     return sample

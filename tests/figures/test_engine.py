@@ -5,6 +5,7 @@ import pytest
 from workbook.figures import engine, explore, show
 from workbook.figures.engine import PLOTLY
 from workbook.figures.theme import figure
+from workbook.support.page import LIVE
 
 
 def bars(height, points=1):
@@ -39,9 +40,33 @@ def test_a_stored_figure_to_explore_has_a_slider_and_its_alternative_text(displa
 def test_a_live_figure_shows_its_alternative_text(displayed, monkeypatch):
     monkeypatch.setenv("WORKBOOK_LIVE", "1")
     show(bars(1), alt="One <bar>.")
-    assert "<small>One &lt;bar&gt;.</small>" in displayed[1]["text/html"]
+    assert "<p style='margin: 4px 0'>One &lt;bar&gt;.</p>" in displayed[1]["text/html"]
     explore(bars, alt="A bar that grows.", height=[1, 2])
-    assert "<small>A bar that grows.</small>" in displayed[2].children[-1].value
+    stored, live, words = displayed[2:]
+    assert len(stored[PLOTLY]["layout"]["sliders"][0]["steps"]) == 2
+    assert LIVE in live._dom_classes
+    assert "A bar that grows." in words["text/html"]
+    assert LIVE in words["text/html"]  # the rule that lets the stored one step back
+
+
+def with_words(height):
+    return figure(alt="A bar from 0 to 2.", notice="Does it grow?").add_bar(y=[height])
+
+
+def test_a_figure_brings_its_own_words(displayed):
+    show(with_words(1))
+    explore(with_words, height=[1, 2])
+    for data in displayed:
+        assert data["text/plain"] == "Figure: A bar from 0 to 2.\nWhat to notice: Does it grow?"
+        assert "meta" not in data[PLOTLY]["layout"]  # once is enough
+
+
+def test_live_what_to_notice_stays_folded_until_it_is_asked_for(displayed, monkeypatch):
+    monkeypatch.setenv("WORKBOOK_LIVE", "1")
+    explore(with_words, height=[1, 2])
+    told = displayed[-1]["text/html"]
+    assert "<details style" in told
+    assert told.index("</summary>") < told.index("Does it grow?")
 
 
 def test_outside_a_notebook_the_alternative_text_is_printed(capsys, monkeypatch):
@@ -64,7 +89,22 @@ def test_what_was_left_out_is_said(displayed):
 def test_live_all_can_be_chosen(displayed, monkeypatch):
     monkeypatch.setenv("WORKBOOK_LIVE", "1")
     explore(bars, alt="A bar.", height=range(50))
-    assert len(displayed[0].children[0].options) == 50
+    assert len(displayed[1].children[0].options) == 50
+
+
+def test_live_values_that_fail_are_told_in_the_panel(displayed, monkeypatch):
+    monkeypatch.setenv("WORKBOOK_LIVE", "1")
+
+    def fails(height):
+        if height > 1:
+            raise ValueError("too high")
+        return bars(height)
+
+    explore(fails, alt="A bar.", height=[1, 2])
+    stored, live, _ = displayed
+    assert "sliders" not in stored[PLOTLY]["layout"]
+    live.children[0].index = 1
+    assert "too high" in live.children[-1].value
 
 
 @pytest.mark.parametrize("live", ["0", "1"])

@@ -37,8 +37,8 @@ def test_like_traces_are_changed_in_place_and_others_replaced():
 
 def parts(box):
     """The controls, the figure, the message and the alternative text of a panel."""
-    *controls, fig, message, caption = box.children
-    return controls, fig, message, caption
+    *controls, fig, message = box.children
+    return controls, fig, message
 
 
 def bars(height, name="a"):
@@ -48,7 +48,7 @@ def bars(height, name="a"):
 
 
 def test_moving_a_control_draws_anew():
-    (slider, buttons), fig, message, _ = parts(panel(bars, "alt", {"height": [1, 2], "name": ["a", "b"]}))
+    (slider, buttons), fig, message = parts(panel(bars, {"height": [1, 2], "name": ["a", "b"]}))
     assert isinstance(slider, widgets.SelectionSlider)
     assert isinstance(buttons, widgets.ToggleButtons)
     assert [label for label, _ in slider.options] == ["1", "2"]
@@ -66,19 +66,22 @@ def test_the_page_hears_of_a_figure_with_its_first_draw_in_it(monkeypatch):
     monkeypatch.setattr(
         widgets.widget.comm, "create_comm", lambda **new: born.append(new["data"]["state"]) or send(**new)
     )
-    panel(bars, "alt", {"height": [3]})
+    panel(bars, {"height": [3]})
     (state,) = [state for state in born if "_widget_data" in state]
     assert [trace["y"] for trace in plain(state["_widget_data"])] == [[3]]
     assert state["_widget_layout"]["width"] == 720
 
 
-def test_the_alternative_text_is_there():
-    *_, caption = panel(bars, "bars that <grow>", {"height": [1]}).children
-    assert "<small>bars that &lt;grow&gt;</small>" in caption.value
+def test_a_page_that_is_loaded_again_gets_the_figure_of_the_slider():
+    (slider,), fig, _ = parts(panel(bars, {"height": [1, 2, 3]}))
+    slider.index = 2
+    state = fig.get_state()
+    assert [trace["y"] for trace in plain(state["_widget_data"])] == [[3]]
+    assert plain(state["_widget_layout"])["width"] == 720
 
 
 def test_a_failing_draw_tells_and_keeps_the_figure():
-    (slider,), fig, message, _ = parts(panel(bars, "alt", {"height": [1, -1, 2]}))
+    (slider,), fig, message = parts(panel(bars, {"height": [1, -1, 2]}))
     slider.index = 1
     assert "ValueError: a height below &lt;0&gt;" in message.value
     assert list(fig.data[0].y) == [1]
@@ -88,7 +91,7 @@ def test_a_failing_draw_tells_and_keeps_the_figure():
 
 
 def test_a_function_that_returns_no_figure_is_told():
-    _, fig, message, _ = parts(panel(lambda height: None, "alt", {"height": [1]}))
+    _, fig, message = parts(panel(lambda height: None, {"height": [1]}))
     assert "does it end with return" in message.value
     assert len(fig.data) == 0
 
@@ -97,7 +100,7 @@ def test_a_function_that_returns_no_figure_is_told():
     ("play", "values", "there"), [(True, [1, 2], True), (False, [1, 2], False), (True, "ab", False)]
 )
 def test_a_play_button_for_numbers_only(play, values, there):
-    (control,), *_ = parts(panel(lambda v: bars(len(str(v))), "alt", {"v": list(values)}, play))
+    (control,), *_ = parts(panel(lambda v: bars(len(str(v))), {"v": list(values)}, play))
     assert isinstance(control, widgets.HBox) == there
     if there:
         button, slider = control.children

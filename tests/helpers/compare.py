@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 NUMBER = re.compile(r"[-+]?\d+\.\d+(?:[eE][-+]?\d+)?|[-+]?\d+[eE][-+]?\d+")
+MEASURED = re.compile(r"(?<![^\n>])[ ]*measured:[^\n<]*")  # at the head of a line or of a paragraph of HTML
 DIGITS, NEAR_ZERO = 2e-3, 1e-4
 
 
@@ -42,7 +43,7 @@ class Data(dict):
 
 def same_text(a: str, b: str) -> bool:
     """Whether two printed texts are the same but for rounding."""
-    a, b = (re.sub(r"^measured:.*$", "measured:", text, flags=re.MULTILINE) for text in (str(a), str(b)))
+    a, b = (MEASURED.sub("measured:", str(text)) for text in (a, b))
     if NUMBER.split(a) != NUMBER.split(b):
         return False
     return all(same_decimal(x, y) for x, y in zip(NUMBER.findall(a), NUMBER.findall(b), strict=True))

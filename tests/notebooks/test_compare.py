@@ -15,6 +15,8 @@ from tests.helpers.compare import Data, Text
         ("loss 4.1588", "loss 4.1587"),
         ("1.0e-07", "1.1e-07"),
         ("verdict: holds\nmeasured: 0.9 on 5 seeds", "verdict: holds\nmeasured: 0.2 on 1 seed"),
+        ("<p>measured: 0.9 on 5 seeds</p>", "<p>measured: 0.2 on 1 seed</p>"),
+        ("✓ Claim 1\n  measured: 0.9", "✓ Claim 1\n  measured: none"),
         ("tensor([[0.6000, 0.8000]])", "tensor([[0.6001, 0.8000]])"),
     ],
 )
@@ -32,6 +34,8 @@ def test_rounding_is_forgiven(a, b):
         ("1.0e-07", "1.0e-06"),
         ("0.5 0.5", "0.5"),
         ("2.0", "2"),
+        ("<p>measured: 0.9</p><p>holds</p>", "<p>measured: 0.9</p><p>depends</p>"),
+        ("we measured: 0.9", "we measured: 0.2"),
     ],
 )
 def test_a_change_is_caught(a, b):

@@ -48,6 +48,15 @@ def test_every_figure_has_an_alternative_text(path):
                 assert len(json.dumps(data)) < 300_000, source(cell)
 
 
+def test_every_figure_is_a_picture_where_plotly_is_not(path):
+    """As nbconvert shows it, and GitHub, which has the same order of kinds."""
+    from nbconvert import HTMLExporter
+
+    page, _ = HTMLExporter().from_filename(str(path))
+    figures = path.read_text("utf-8").count('"application/vnd.plotly.v1+json"')
+    assert page.count("data:image/jpeg;base64,") == figures >= 2
+
+
 def test_no_path_of_some_machine(path):
     assert not re.search(r"/(home|root|tmp|work|Users)/\w", path.read_text("utf-8"))
 

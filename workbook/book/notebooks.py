@@ -12,6 +12,7 @@ from typing import Any
 
 from workbook.book.environment import ROOT
 from workbook.book.minutes import fill_in
+from workbook.book.pictures import add_pictures
 from workbook.support.files import write_atomically
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -55,8 +56,10 @@ def build(numbers: Sequence[str] = ()) -> list[Path]:
     for source in chapters(numbers):
         notebook = execute(from_source(source), source.stem)
         target = NOTEBOOKS / f"{source.stem}.ipynb"
+        bare = add_pictures(notebook, _stored(target))
         write_atomically(target, nbformat.writes(notebook) + "\n")
-        print(f"{target.name}: {sum(cell.cell_type == 'code' for cell in notebook.cells)} cells", flush=True)
+        told = f"; {bare} figures changed and have no picture: install Chromium and build again" if bare else ""
+        print(f"{target.name}: {sum(cell.cell_type == 'code' for cell in notebook.cells)} cells{told}", flush=True)
         written.append(target)
     return written
 
@@ -132,6 +135,16 @@ def drift() -> list[str]:
     sources = {path.stem for path in chapters()}
     found += [f"{path.name} has no source" for path in sorted(NOTEBOOKS.glob("*.ipynb")) if path.stem not in sources]
     return found
+
+
+def _stored(path: Path) -> Any:
+    """A notebook as it is stored, None where there is none that can be read."""
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except Exception:
+        return None
 
 
 def _content(cell: Any) -> tuple:

@@ -13,11 +13,12 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 
-from workbook.claims.claim import VERDICTS, Claim, Measurements, Verdict
+from workbook.claims.card import show_card
+from workbook.claims.claim import VERDICTS, Claim, Interval, Measurements, Verdict
 from workbook.claims.record import Record, read_record, run_record
 
 __all__ = [
-    "CLAIMS", "VERDICTS", "Claim", "Measurements", "Record", "Verdict", "board", "read_record", "run_record",
+    "CLAIMS", "VERDICTS", "Claim", "Interval", "Measurements", "Record", "Verdict", "board", "read_record", "run_record",
     "settle",
 ]  # fmt: skip
 
@@ -58,7 +59,7 @@ CLAIMS: Mapping[int, Claim] = _Claims()
 
 
 def settle(id: int, budget: str = "notebook", seed: int = 0) -> Verdict:
-    """Settle a claim and print its statement, its rule and its verdict.
+    """Settle a claim and show it as a card: its verdict, its statement, its rule, what was measured.
 
     Args:
         id: the number of the claim.
@@ -72,19 +73,18 @@ def settle(id: int, budget: str = "notebook", seed: int = 0) -> Verdict:
         ValueError: the budget is neither "notebook" nor "record".
     """
     claim = CLAIMS[id]
-    print(f"Claim {claim.id}: {claim.statement}\nRule, written before the run: {claim.rule}")
     if budget == "notebook":
         verdict = claim.decide(claim.measure("notebook", (seed,)))
-        print(f"Verdict of this run (seed {seed}): {verdict.verdict}\nmeasured: {verdict.because}")
+        show_card(claim, verdict, f"this run, seed {seed}")
         return verdict
     if budget != "record":
         raise ValueError(f'budget must be "notebook" or "record", got {budget!r}')
     committed = read_record(id)
     if committed is None:
         raise KeyError(f"claim {id} has no committed record; make one with: {record_command(id)}")
-    print(f"Verdict of the committed record ({len(committed.seeds)} seeds): {committed.verdict}")
-    print(f"measured: {committed.because}\nRepeat it with: {record_command(id)}")
-    return Verdict(committed.verdict, committed.because)
+    verdict = Verdict(committed.verdict, committed.because, claim.decide(committed.measurements).intervals)
+    show_card(claim, verdict, f"committed record, {len(committed.seeds)} seeds", record_command(id))
+    return verdict
 
 
 def record_command(id: int) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from workbook.bm25 import BM25
-from workbook.claims.claim import Claim, Measurements, Verdict
+from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.data import load
 from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
 from workbook.losses import info_nce
@@ -102,7 +102,12 @@ def decide(m: Measurements) -> Verdict:
     """Holds when both intervals lie above 0, depends when one does, is misleading when none does."""
     above = [m[metric]["difference"][1] > 0 for metric in METRICS]
     because = f"{_told(m)}. Beside the rule, on packages that training never saw: {_told(m['held-out packages'])}"
-    return Verdict("holds" if all(above) else "depends" if any(above) else "misleading", because)
+    intervals = tuple(
+        Interval(f"{metric}, {where}", *found[metric]["difference"])
+        for where, found in (("test queries", m), ("unseen packages", m["held-out packages"]))
+        for metric in METRICS
+    )
+    return Verdict("holds" if all(above) else "depends" if any(above) else "misleading", because, intervals)
 
 
 def _told(m: Measurements) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from workbook.claims.claim import Claim, Measurements, Verdict
+from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.data import Collection, load
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, train_tokenizer
 from workbook.metrics import bootstrap_ci, evaluate
@@ -152,9 +152,10 @@ def decide_mean_against_cls(m: Measurements) -> Verdict:
         f"nDCG@10 mean minus CLS {m['mean minus cls'][0]:+.3f} [{low:+.3f}, {high:+.3f}]; "
         f"relative spread over passage lengths {uneven['mean']:.2f} (mean), {uneven['cls']:.2f} (CLS)"
     )
+    intervals = (Interval("mean minus CLS", *m["mean minus cls"]),)
     if high < 0:
-        return Verdict("misleading", because)
-    return Verdict("holds" if low > -0.01 and uneven["mean"] < uneven["cls"] else "depends", because)
+        return Verdict("misleading", because, intervals)
+    return Verdict("holds" if low > -0.01 and uneven["mean"] < uneven["cls"] else "depends", because, intervals)
 
 
 # --- claim 4 ---------------------------------------------------------------------------------
@@ -185,9 +186,10 @@ def decide_causal(m: Measurements) -> Verdict:
         f"nDCG@10: first token {first:.3f} (chance below {m['chance']:.3f}), last token {m['ndcg@10']['last_token']:.3f}, "
         f"mean {m['ndcg@10']['mean']:.3f}; last minus mean {last_mean:+.3f} [{last_low:+.3f}, {last_high:+.3f}]"
     )
+    intervals = tuple(Interval(name, *m[name]) for name in ("last minus first", "last minus mean"))
     if first > m["chance"] or low <= 0:
-        return Verdict("misleading", because)
-    return Verdict("holds" if last_high >= 0 else "depends", because)
+        return Verdict("misleading", because, intervals)
+    return Verdict("holds" if last_high >= 0 else "depends", because, intervals)
 
 
 # --- claim 5 ---------------------------------------------------------------------------------
@@ -210,9 +212,10 @@ def decide_attention(m: Measurements) -> Verdict:
     """Holds when the interval lies above 0, is misleading when it lies below +0.01, else depends."""
     gain, low, high = m["attention minus mean"]
     because = f"{m['more parameters']} more parameters buy {gain:+.3f} nDCG@10 [{low:+.3f}, {high:+.3f}]"
+    intervals = (Interval("attention minus mean", gain, low, high),)
     if low > 0:
-        return Verdict("holds", because)
-    return Verdict("misleading" if high < 0.01 else "depends", because)
+        return Verdict("holds", because, intervals)
+    return Verdict("misleading" if high < 0.01 else "depends", because, intervals)
 
 
 # --- claim 6 ---------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from workbook.claims.chapter_02 import METRIC, difference, small_docs
-from workbook.claims.claim import Claim, Measurements, Verdict
+from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.data import load
 from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
 from workbook.geometry import alignment, uniformity
@@ -113,7 +113,11 @@ def decide_temperature(m: Measurements) -> Verdict:
         parts.append(f"batch {batch_size}: best at {found['temperature']}, {above}")
         inside.append(typical or low <= 0.005)
     verdict = "holds" if all(inside) else "depends" if any(inside) else "misleading"
-    return Verdict(verdict, "; ".join(parts))
+    intervals = tuple(
+        Interval(f"batch {batch_size}, best minus typical", *found["above typical"])
+        for batch_size, found in m["best"].items()
+    )
+    return Verdict(verdict, "; ".join(parts), intervals)
 
 
 # --- claim 11 --------------------------------------------------------------------------------

@@ -2,26 +2,36 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 VERDICTS = ("holds", "holds at scale only", "depends", "misleading")
 
 Measurements = dict[str, Any]  # JSON: numbers, strings, lists, dicts
 
 
+class Interval(NamedTuple):
+    """A measured difference, with the ends between which other queries and seeds would have put it."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """One of VERDICTS, and one sentence with the numbers that decided it."""
+    """One of VERDICTS, one sentence with the numbers that decided it, and the intervals among them, to be drawn."""
 
     verdict: str
     because: str
+    intervals: tuple[Interval, ...] = ()
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
             raise ValueError(f"verdict must be one of {VERDICTS}, got {self.verdict!r}")
 
     def _ipython_display_(self) -> None:
-        """Nothing more: `settle` has printed it."""
+        """Nothing more: `settle` has shown it."""
 
 
 @dataclass(frozen=True)

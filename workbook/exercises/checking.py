@@ -3,6 +3,7 @@
 import inspect
 
 from workbook.exercises import catalogue, show, store
+from workbook.exercises.buttons import offer
 from workbook.exercises.catalogue import EXERCISES
 from workbook.exercises.engine import Finding, examine
 from workbook.exercises.exercise import Answer, Exercise
@@ -34,6 +35,8 @@ def check(id: str, answer: Answer, seconds: float = SECONDS) -> Answer:
         else store.update(lambda saved: _note_try(saved, id, finding.kind == "right"))
     )
     say(tone, title, [*blocks, *([Block(message)] if message else [])])
+    if finding.kind != "right":
+        offer(id, Hint=hint, Solution=reveal)
     return answer if finding.kind == "right" else exercise.reference
 
 

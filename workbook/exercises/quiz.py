@@ -19,6 +19,7 @@ from typing import Any
 from workbook.exercises import catalogue, store
 from workbook.exercises.show import inline
 from workbook.support.frontend import in_notebook, is_live
+from workbook.support.page import LIVE, STORED, TWICE
 
 FOLDER = Path(__file__).parent / "questions"
 
@@ -148,7 +149,7 @@ def as_html(question: Question) -> str:
             f'<details style="margin: 4px 0"><summary style="cursor: pointer">{inline(choice.text)}</summary>'
             f'<p style="margin: 4px 0 8px 18px">{told}</p></details>'
         )
-    return f'<div style="margin: 8px 0; max-width: 60em">{"".join(parts)}</div>'
+    return f'<div class="{STORED}" style="margin: 8px 0; max-width: 60em">{"".join(parts)}</div>'
 
 
 Summary = Callable[[dict[str, bool], list[Question]], str]
@@ -172,6 +173,8 @@ def _ask(questions: list[Question], summary: Summary | None = None) -> None:
             below.value = summary(given, questions) if summary else ""
 
         for question in questions:
+            page = f"<style>{TWICE}</style>{as_html(question)}"
+            display({"text/html": page, "text/plain": as_text(question)}, raw=True)
             display(_widget(question, answered))
         if summary:
             display(below)
@@ -201,7 +204,9 @@ def _widget(question: Question, answered: Callable[[Question, bool], None]) -> A
         "<style>.workbook-choices .widget-radio-box label, .workbook-choices label "
         "{ white-space: normal; height: auto; width: auto; line-height: 1.45; margin-bottom: 4px; }</style>"
     )
-    return widgets.VBox([style, title, buttons, answer], layout=widgets.Layout(margin="8px 0", max_width="62em"))
+    box = widgets.VBox([style, title, buttons, answer], layout=widgets.Layout(margin="8px 0", max_width="62em"))
+    box.add_class(LIVE)
+    return box
 
 
 def _answer_html(question: Question, choice: Choice) -> str:

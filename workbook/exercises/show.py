@@ -7,6 +7,7 @@ import html
 from dataclasses import dataclass
 
 from workbook.support.frontend import in_notebook, is_live
+from workbook.support.page import DEAD_WIDGETS
 
 # symbol, colour on white, colour on black
 TONES = {
@@ -16,12 +17,13 @@ TONES = {
 }
 
 _STYLE = """<style>
-.workbook-note { border-left: 4px solid; padding: 2px 12px; margin: 2px 0; font-size: 14px; line-height: 1.45; max-width: 60em; }
-.workbook-note > * { color: var(--jp-content-font-color1, inherit); }
-.workbook-note p { margin: 4px 0; white-space: pre-line; }
-.workbook-note pre { margin: 6px 0; padding: 6px 10px; overflow-x: auto; font-size: 13px; line-height: 1.4;
+.workbook-message { border-left: 4px solid; padding: 2px 12px; margin: 2px 0; font-size: 14px; line-height: 1.45; max-width: 60em; }
+.workbook-message > * { color: var(--jp-content-font-color1, inherit); }
+.workbook-message p { margin: 4px 0; white-space: pre-line; }
+.workbook-message pre { margin: 6px 0; padding: 6px 10px; overflow-x: auto; font-size: 13px; line-height: 1.4;
+  white-space: pre !important; word-break: normal !important;
   color: var(--jp-content-font-color1, inherit); background: var(--jp-layout-color2, rgba(127, 127, 127, 0.12)); }
-.workbook-note code { background: none; }
+.workbook-message code { background: none; }
 %s
 </style>"""
 
@@ -69,11 +71,12 @@ def as_html(tone: str, title: str, blocks: list[Block]) -> str:
             parts.append(f"<p><strong>{inline(block.text)}</strong></p>")
         else:
             parts.append(f"<p>{inline(block.text)}</p>")
-    return f'{_STYLE % _colours()}<div class="workbook-note workbook-{tone}" role="status">{"".join(parts)}</div>'
+    style = _STYLE % _colours() if is_live() else ""  # stored, a page shows it as it can
+    return f'{style}<div class="workbook-message workbook-{tone}" role="status">{"".join(parts)}</div>'
 
 
 def _colours() -> str:
-    rules = []
+    rules = [DEAD_WIDGETS]
     for tone, (_, light, dark) in TONES.items():
         chosen, title = f".workbook-{tone}", f".workbook-{tone} > .workbook-title"
         rules.append(f"{chosen} {{ border-color: {light}; }} {title} {{ color: {light}; }}")

@@ -31,7 +31,15 @@ def attention_map(tokens: Sequence[str], weights: Tensor, title: str = "") -> "F
 
     # The number keeps equal tokens apart.
     names = [f"{position} {token}" for position, token in enumerate(tokens)]
-    fig = figure(xaxis_title="is looked at", yaxis_title="looks", title=title)
+    fig = figure(
+        alt=f"Heat map of attention weights, from 0 to the largest, among {len(names)} tokens. Each row is a token that looks, "
+        "each column a token that is looked at, and each row adds up to 1.",
+        notice="A bright cell says where a value is taken from, not what is done with it. A row that looks everywhere alike has "
+        f"1/{len(names)} = {1 / len(names):.2f} in each column; look for rows that do not, and for columns that nobody may look at.",
+        xaxis_title="is looked at",
+        yaxis_title="looks",
+        title=title,
+    )
     fig.add_trace(
         go.Heatmap(
             x=names,
@@ -61,7 +69,14 @@ def why_divide(size: int, num_tokens: int = 8, seed: int = 0) -> "Figure":
     generator = torch.Generator().manual_seed(seed)
     query = torch.randn(size, generator=generator, dtype=torch.float64)
     scores = torch.randn(num_tokens, size, generator=generator, dtype=torch.float64) @ query
-    fig = figure(xaxis_title="token that is looked at", yaxis_title="attention weight", title=f"S = {size}")
+    fig = figure(
+        alt=f"Two bars for each of {num_tokens} tokens: the attention weight of a random query, from 0 to 1, with the scores "
+        "divided by the root of the vector size S and undivided, for several S.",
+        notice="Follow the tallest bar of each kind as S grows. How much is left for the others?",
+        xaxis_title="token that is looked at",
+        yaxis_title="attention weight",
+        title=f"S = {size}",
+    )
     for i, (name, values) in enumerate([("divided by √S", scores / size**0.5), ("not divided", scores)]):
         fig.add_trace(
             go.Bar(
@@ -87,6 +102,10 @@ def cost_curve(hidden_size: int, num_layers: int, lengths: Sequence[int]) -> "Fi
 
     parts = [multiply_adds(length, hidden_size, num_layers) for length in lengths]
     fig = figure(
+        alt=f"Lines: multiply-adds of one text for pairs of tokens, projections and feed-forward, against {lengths[0]:,} to "
+        f"{lengths[-1]:,} tokens, both axes logarithmic.",
+        notice="On logarithmic axes the steepness of a line is a power. One line is twice as steep as the two others; look where "
+        "it crosses them, and how that place moves from model to model.",
         xaxis_title="tokens T",
         yaxis_title="multiply-adds for one text",
         title=f"D = {hidden_size}, {num_layers} layers: pairs cost as much as all the rest at T = {6 * hidden_size:,}",

@@ -31,6 +31,10 @@ def softmax_weights(cosines: Sequence[float], temperature: float) -> "Figure":
     names = [f"{name}<br>cos {c:.2f}" for name, c in zip(names, cosines, strict=True)]
     force = np.concatenate([[1 - weight[0]], weight[1:]]) / temperature
     fig = figure(
+        alt=f"Bars: the softmax weight, from 0 to 1, of {len(cosines)} passages, the own one first, each with its cosine. Points on "
+        "a second axis: the force that each puts on the query.",
+        notice="Two things move: where the weight goes, and who pushes. Compare the passage next to the own one with all easy ones "
+        "together. The scale of the force, on the right, changes with the temperature.",
         title=f"temperature {temperature}: softmax weight, and force on the query",
         yaxis_title="softmax weight",
         yaxis2={"title": "force (length of the gradient)", "overlaying": "y", "side": "right", "rangemode": "tozero"},
@@ -93,6 +97,11 @@ def points_on_the_circle(paths: np.ndarray, title: str) -> "Figure":
         return fig
 
     fig, _ = stored(draw, {"frame": list(range(len(paths)))}, play=True)
+    fig.layout.meta = {
+        "alt": f"Animation of {paths.shape[1]} pairs of points on a circle, in both dimensions from -1 to 1. The query of each pair "
+        "is a filled circle, its passage an empty square, and a line joins the two.",
+        "notice": "Watch two distances: between the two points of a pair, and between one pair and its neighbours.",
+    }
     return fig
 
 
@@ -105,7 +114,13 @@ def quality_by_temperature(values: dict[str, dict[float, Sequence[float]]], metr
     """
     import plotly.graph_objects as go
 
-    fig = figure(xaxis_title="temperature", yaxis_title=metric)
+    fig = figure(
+        alt=f"Lines of {metric} over temperature on a logarithmic axis, one for each of: {', '.join(values)}. Whiskers reach from "
+        "the lowest seed to the highest.",
+        notice="Where is each line highest, and how much does it lose on either side? Whiskers that overlap settle nothing.",
+        xaxis_title="temperature",
+        yaxis_title=metric,
+    )
     fig.update_xaxes(type="log", **ticks_at(sorted({t for each in values.values() for t in each})))
     for i, (name, by_temperature) in enumerate(values.items()):
         seeds = [np.asarray(v) for v in by_temperature.values()]
@@ -139,6 +154,9 @@ def alignment_and_uniformity(tracks: dict[str, Sequence[tuple[float, float]]]) -
     import plotly.graph_objects as go
 
     fig = figure(
+        alt=f"Paths in the plane of uniformity (across) and alignment (upwards), both better when lower, one for each of: "
+        f"{', '.join(tracks)}. Each begins at the first step and ends in a large symbol.",
+        notice="No path reaches the corner where both are lowest. Compare the ends: who has the closest pairs, who the widest space?",
         xaxis_title="uniformity (lower: better spread)",
         yaxis_title="alignment (lower: closer pairs)",
         title="from the first step to the last, the large symbol",
@@ -169,6 +187,9 @@ def learned_space(own: Sequence[float], others: Sequence[float], temperature: fl
 
     edges = np.linspace(-1.0, 1.0, 41)
     fig = figure(
+        alt="Two histograms of cosines from -1 to 1: of queries with their own passages, and with passages of others.",
+        notice="Two things to follow: where the others gather, and how much of the own ones lies to the right of them. What counts "
+        "is the overlap, not the place.",
         xaxis_title="cosine of query and passage",
         yaxis_title="share of the pairs in a bin of 0.05",
         title=f"trained at temperature {temperature}",
@@ -202,7 +223,14 @@ def map_of_texts(before: np.ndarray, after: np.ndarray, groups: Sequence[str], w
     import plotly.graph_objects as go
 
     points = before if when == "before training" else after
-    fig = figure(xaxis_title="map, first axis", yaxis_title="map, second axis", title=when)
+    fig = figure(
+        alt=f"Map of {len(groups)} texts as points in two dimensions without units, before training and after it; colour and symbol "
+        f"say where a text comes from: {', '.join(dict.fromkeys(groups))}.",
+        notice="Are points of one colour together? Distances between islands, and their sizes, are the map's doing.",
+        xaxis_title="map, first axis",
+        yaxis_title="map, second axis",
+        title=when,
+    )
     for i, group in enumerate(dict.fromkeys(groups)):
         rows = [row for row, name in enumerate(groups) if name == group]
         fig.add_trace(

@@ -1,19 +1,23 @@
 """One call, two renderings of a figure: live with a kernel, static everywhere else.
 
-Live, `explore` makes a control for each parameter and updates the figure in place (`panel`). In a stored
-notebook it draws the figure once for every value, and a slider of plotly's own moves through them
-(`stored`). In both, every value looks like a fresh draw (`updates`).
+In a stored notebook `explore` draws the figure once for every value, and a slider of plotly's own moves
+through them (`stored`). Live it puts a control for each parameter beside that, and a figure that is updated
+in place (`panel`); the page shows the live one while its kernel lives, and the stored one afterwards
+(`support.page`). In both, every value looks like a fresh draw (`updates`).
 """
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workbook.figures.choices import checked
-from workbook.figures.panel import caption, panel
-from workbook.figures.plain import bundle
+from workbook.figures.panel import panel
+from workbook.figures.plain import bundle, spec
 from workbook.figures.stored import stored
+from workbook.figures.words import Words
 from workbook.support.frontend import in_notebook, is_live
+from workbook.support.page import TWICE
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -21,29 +25,24 @@ if TYPE_CHECKING:
 PLOTLY = "application/vnd.plotly.v1+json"
 
 
-def show(fig: "Figure", alt: str) -> None:
-    """Show a figure with its alternative text.
+def show(fig: "Figure", alt: str = "") -> None:
+    """Show a figure with its alternative text, and below it, folded, what to notice.
 
     Args:
         fig: a plotly Figure; an animation keeps its own buttons.
-        alt: what the figure shows, in a sentence or two, for those who do not see it.
+        alt: what the figure shows, for those who do not see it; the house's own figures bring theirs.
     Raises:
         TypeError: fig is no figure.
-        ValueError: alt is empty, or the figure is too large to store.
+        ValueError: there is no alternative text, or the figure is too large to store.
     """
-    text = described(alt)
     if not hasattr(fig, "to_plotly_json"):
         raise TypeError(f"show needs a plotly Figure, got {type(fig).__name__}")
-    data = {PLOTLY: bundle(fig), "text/plain": f"Figure: {text}"}
-    if not in_notebook():
-        print(data["text/plain"])
-        return
-    _display(data, raw=True)
-    if is_live():
-        _display({"text/html": caption(text), "text/plain": text}, raw=True)
+    _show(fig, described(fig, alt))
 
 
-def explore(function: Callable[..., "Figure"], alt: str, *, play: bool = False, **parameters: Iterable[Any]) -> None:
+def explore(
+    function: Callable[..., "Figure"], alt: str = "", *, play: bool = False, **parameters: Iterable[Any]
+) -> None:
     """Show a figure that the reader can change.
 
     A stored figure holds at most 40 combinations and 300 kB. Of more, it keeps an even selection and
@@ -51,34 +50,58 @@ def explore(function: Callable[..., "Figure"], alt: str, *, play: bool = False, 
 
     Args:
         function: called with one value of each parameter, returns a plotly Figure.
-        alt: what the figure shows and how it changes.
+        alt: what the figure shows and how it changes; the house's own figures bring theirs.
         play: add a button that runs through the values of the first parameter, if they are numbers. The figure
             then needs a range for each axis along which something moves.
         parameters: name -> the values to choose from, in order.
     Raises:
         TypeError: the function returns no Figure.
-        ValueError: alt is empty, a parameter has no values, one draw alone is too large to store, or play is
+        ValueError: there is no alternative text, a parameter has no values, one draw alone is too large to store, or play is
             asked for and an axis has no range.
     """
-    text, values = described(alt), checked(parameters)
-    if is_live() and in_notebook():
-        _display(panel(function, text, values, play))
+    values = checked(parameters)
+    first = function(**{name: each[0] for name, each in values.items()})
+    spec(first)  # says what is wrong if this is no figure
+    words = described(first, alt)
+    live = panel(function, values, play) if is_live() and in_notebook() else None
+    try:
+        fig, kept = stored(function, values, play)
+    except Exception:
+        if live is None:
+            raise
+        _show(first, words, live)  # the panel tells which values fail, and why
         return
-    fig, kept = stored(function, values, play)
     total = math.prod(map(len, values.values()))
-    note = f" Stored are {kept} of {total} combinations; run the cell to choose among all." if kept < total else ""
-    show(fig, text + note)
+    if kept < total:
+        words = replace(
+            words, alt=f"{words.alt} Stored are {kept} of {total} combinations; run the cell to choose among all."
+        )
+    _show(fig, words, live)
 
 
-def described(alt: str) -> str:
-    """An alternative text on one line.
+def described(fig: "Figure", alt: str = "") -> Words:
+    """The words of a figure: the alternative text that is given, or else its own, and what to notice.
 
     Raises:
-        ValueError: it is empty.
+        ValueError: there is no alternative text.
     """
-    if not alt.strip():
+    own = fig.layout.meta or {}
+    alt = " ".join((alt or own.get("alt", "")).split())
+    if not alt:
         raise ValueError("alt is empty; say in a sentence what the figure shows, for those who do not see it")
-    return " ".join(alt.split())
+    return Words(alt, own.get("notice", ""))
+
+
+def _show(fig: "Figure", words: Words, live: Any = None) -> None:
+    """The stored figure, the live one right after it if there is one, and the words."""
+    if not in_notebook():
+        print(words)
+        return
+    _display({PLOTLY: bundle(fig), "text/plain": str(words)}, raw=True)
+    if live is not None:
+        _display(live)
+    if is_live():
+        _display({"text/html": f"<style>{TWICE}</style>{words.folded()}", "text/plain": "What to notice"}, raw=True)
 
 
 def _display(thing: Any, raw: bool = False) -> None:

@@ -31,7 +31,14 @@ def metrics_by_rank(rank: int, others: Sequence[int] = (), num_relevant: int = 3
     run = {"q": {f"{r:02d}": float(-r) for r in range(1, 21)}}
     qrels = {"q": {f"{r:02d}": 1 for r in relevant} | {f"never {i}": 1 for i in range(num_relevant - len(relevant))}}
     values = evaluate(qrels, run, list(ON_ONE_QUERY.values()))
-    fig = figure(title=f"one relevant passage at rank {rank}", yaxis_title="value", xaxis_title="metric")
+    fig = figure(
+        alt="Four bars from 0 to 1: Recall@10, MRR@10, nDCG@10 and average precision of one query, for several ranks of its "
+        "relevant passage.",
+        notice="Which bars react to the first ranks, and which only to the tenth? The metrics disagree about what a rank is worth.",
+        title=f"one relevant passage at rank {rank}",
+        yaxis_title="value",
+        xaxis_title="metric",
+    )
     fig.add_trace(
         go.Bar(
             x=list(ON_ONE_QUERY),
@@ -52,7 +59,13 @@ def recall_by_depth(values: dict[str, dict[int, float]]) -> "Figure":
     """
     import plotly.graph_objects as go
 
-    fig = figure(xaxis_title="k, passages looked at", yaxis_title="Recall@k")
+    fig = figure(
+        alt=f"Lines of Recall@k, from 0 to 1, over k on a logarithmic axis, one for each of: {', '.join(values)}.",
+        notice="Where a line starts says how often the first passage is right; its steepness, what reading on is worth. Who leads "
+        "may depend on k.",
+        xaxis_title="k, passages looked at",
+        yaxis_title="Recall@k",
+    )
     fig.update_xaxes(type="log", **ticks_at(sorted({k for by_k in values.values() for k in by_k})))
     for i, (name, by_k) in enumerate(values.items()):
         fig.add_trace(
@@ -87,6 +100,10 @@ def means_of_differences(differences: np.ndarray, num_queries: int, draws: int =
     counts, _ = np.histogram(means, edges)
     centre = (edges[:-1] + edges[1:]) / 2
     fig = figure(
+        alt=f"Histogram of the mean difference in nDCG@10 of two systems, from -0.3 to 0.3, over {draws} test sets of one size; hatched "
+        "are those that name the wrong winner.",
+        notice="The middle stays where it is; the width shrinks with the root of the number of queries. What lies on the wrong "
+        "side of 0 is a wrong verdict.",
         title=f"{num_queries} queries: {wrong:.0%} of the test sets name the wrong winner",
         xaxis_title="mean difference in nDCG@10",
         yaxis_title="test sets",

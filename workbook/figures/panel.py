@@ -2,22 +2,24 @@
 
 import html
 from collections.abc import Callable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from workbook.figures.choices import are_numbers, label, words
+from workbook.figures.choices import are_numbers, label
+from workbook.figures.choices import words as in_words
 from workbook.figures.plain import Spec, spec
 from workbook.figures.updates import differences, kind
+from workbook.support.page import LIVE
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-def panel(function: Callable[..., "Figure"], alt: str, parameters: dict[str, list[Any]], play: bool = False) -> Any:
-    """Controls, the figure, a message when a draw fails, and the alternative text, as one widget.
+def panel(function: Callable[..., "Figure"], parameters: dict[str, list[Any]], play: bool = False) -> Any:
+    """Controls, the figure, and a message when a draw fails, as one widget.
 
     Args:
         function: called with one value of each parameter, returns a plotly Figure.
-        alt: what the figure shows.
         parameters: name -> values.
         play: add a button that runs through the first parameter, if it has numbers.
     """
@@ -53,12 +55,9 @@ def panel(function: Callable[..., "Figure"], alt: str, parameters: dict[str, lis
         button = widgets.Play(max=len(rows[0].options) - 1, interval=500, show_repeat=False)
         widgets.link((button, "value"), (rows[0], "index"))
         rows[0] = widgets.HBox([button, rows[0]])
-    return widgets.VBox([*rows, widget, message, widgets.HTML(caption(alt))])
-
-
-def caption(alt: str) -> str:
-    """The alternative text as a line of HTML below a figure."""
-    return f'<div style="line-height: 1.4; max-width: 62em"><small>{html.escape(alt)}</small></div>'
+    box = widgets.VBox([*rows, widget, message])
+    box.add_class(LIVE)
+    return box
 
 
 def figure_widget(shown: Spec) -> Any:
@@ -96,6 +95,8 @@ def follow(widget: Any, shown: Spec, drawn: Spec) -> None:
                 _set(trace, before, after)
     if not in_place:
         widget.add_traces(drawn["data"])
+    # A page that is loaded again asks for these; plotly leaves them as they were at the start, whatever the slider says.
+    widget._widget_data, widget._widget_layout = deepcopy(widget._data), deepcopy(widget._layout_obj._props)
 
 
 def _set(target: Any, before: Spec, after: Spec) -> None:
@@ -112,6 +113,6 @@ def _control(name: str, values: list[Any]) -> Any:
     wide = {"description_width": "initial"}
     if are_numbers(values):
         return widgets.SelectionSlider(
-            options=options, description=words(name), style=wide, layout={"width": "480px"}, continuous_update=True
+            options=options, description=in_words(name), style=wide, layout={"width": "480px"}, continuous_update=True
         )
-    return widgets.ToggleButtons(options=options, description=words(name), style={**wide, "button_width": "auto"})
+    return widgets.ToggleButtons(options=options, description=in_words(name), style={**wide, "button_width": "auto"})

@@ -38,7 +38,7 @@ def plain(value: Any) -> Any:
 
 
 def spec(fig: "Figure") -> Spec:
-    """The traces and the layout of a figure, without the buttons and sliders of its own.
+    """The traces and the layout of a figure, without the buttons and sliders of its own and its words.
 
     Raises:
         TypeError: fig is no figure.
@@ -46,7 +46,7 @@ def spec(fig: "Figure") -> Spec:
     if not hasattr(fig, "to_plotly_json"):
         raise TypeError(f"the function must return a plotly Figure, got {type(fig).__name__}; does it end with return?")
     values = plain(fig)
-    layout = {key: value for key, value in values["layout"].items() if key not in ("sliders", "updatemenus")}
+    layout = {key: value for key, value in values["layout"].items() if key not in ("sliders", "updatemenus", "meta")}
     return {"data": [{"type": "scatter", **trace} for trace in values["data"]], "layout": layout}
 
 
@@ -57,6 +57,7 @@ def bundle(fig: "Figure") -> dict[str, Any]:
         ValueError: it is too large.
     """
     values = plain(fig)
+    values["layout"].pop("meta", None)  # the words stand beside it, as text
     if (size := num_bytes(values)) > MAX_BYTES:
         raise ValueError(f"the figure takes {size:,} bytes, at most {MAX_BYTES:,} can be stored; give fewer points")
     return values

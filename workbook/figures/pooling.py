@@ -32,7 +32,15 @@ def token_weights(tokens: Sequence[str], weights: dict[str, Sequence[float]], po
     # Plotly merges bars of one name; the position keeps equal tokens apart.
     names = [f"{position} {token}" for position, token in enumerate(tokens, start=1)]
     is_padding = ["/" if token == "[PAD]" else "" for token in tokens]
-    fig = figure(xaxis_title="position and token", yaxis_title="weight in the pooled vector", title=pooling)
+    fig = figure(
+        alt=f"Bars from 0 to 1: the weight of each of {len(tokens)} token positions in the pooled vector, for one pooling at a time; "
+        "positions of padding are hatched.",
+        notice="The weights of each pooling add up to 1. Which poolings give everything to one token, and which gives some of it "
+        "to padding?",
+        xaxis_title="position and token",
+        yaxis_title="weight in the pooled vector",
+        title=pooling,
+    )
     fig.add_trace(
         go.Bar(
             x=names,
@@ -57,6 +65,9 @@ def padding_drift(drift: dict[int, dict[str, Sequence[float]]], padding: Sequenc
     import plotly.graph_objects as go
 
     fig = figure(
+        alt=f"Lines: the cosine of an embedding with its unpadded self, from 0 to 1, against {min(padding)} to {max(padding)} padded "
+        f"positions, one for each of: {', '.join(drift[num_tokens])}.",
+        notice="Which line moves? Compare a short text with a long one at the same padding.",
         xaxis_title="padded positions",
         yaxis_title="cosine with the unpadded embedding",
         title=f"a text of {num_tokens} tokens",
@@ -90,7 +101,14 @@ def three_similarities(length: float) -> "Figure":
         f"{name}: {'AB'[int(score(query[None], passages).argmax())]}"
         for name, score in (("cosine", cos_sim), ("dot product", dot_score), ("Euclidean", euclidean_sim))
     ]
-    fig = figure(xaxis_title="dimension 1", yaxis_title="dimension 2", title="nearest by " + " · ".join(winners))
+    fig = figure(
+        alt="Three arrows from the centre of a circle of length 1: a query, passage A 40 degrees away from it, whose length changes, "
+        "and passage B 20 degrees away. The title names the winner by each similarity.",
+        notice="Only the length of A changes, never an angle. Which of the three similarities changes its mind, and at what length?",
+        xaxis_title="dimension 1",
+        yaxis_title="dimension 2",
+        title="nearest by " + " · ".join(winners),
+    )
     circle = np.linspace(0, 2 * np.pi, 73)
     fig.add_trace(
         go.Scatter(
@@ -126,7 +144,13 @@ def quality_by_length(quality: dict[str, Sequence[float]], lengths: Sequence[str
     """
     import plotly.graph_objects as go
 
-    fig = figure(xaxis_title="length of the right passage", yaxis_title="nDCG@10")
+    fig = figure(
+        alt=f"Lines of nDCG@10 from 0 upwards over four quarters of passage length, one for each of: {', '.join(quality)}.",
+        notice="Compare the order of the lines and how even each is over the lengths. A gap between neighbours from one training "
+        "settles nothing.",
+        xaxis_title="length of the right passage",
+        yaxis_title="nDCG@10",
+    )
     for name, values in quality.items():
         i = POOLINGS.index(name)
         fig.add_trace(

@@ -23,7 +23,13 @@ def found_by_both(shares: dict[int, Sequence[float]], k: int) -> "Figure":
 
     names = ["both", "only keyword search", "only the encoder", "neither"]
     fig = figure(
-        title=f"the right passage among the first {k}", yaxis_title="share of the queries", xaxis_title="found by"
+        alt="Four bars from 0 to 1: the share of the queries whose passage is found by both systems, only by keyword search, only "
+        f"by the encoder, and by neither, for k = {', '.join(map(str, shares))}.",
+        notice="The two bars in the middle are what either system alone would lose. Which of them is taller at k = 1, and which "
+        "further down?",
+        title=f"the right passage among the first {k}",
+        yaxis_title="share of the queries",
+        xaxis_title="found by",
     )
     fig.add_trace(
         go.Bar(
@@ -46,7 +52,13 @@ def neighbours(nearest: Sequence[tuple[float, str]], word: str) -> "Figure":
     """
     import plotly.graph_objects as go
 
-    fig = figure(title=f"nearest to “{word}”", yaxis_title="cosine", xaxis_title="neighbour, the closest first")
+    fig = figure(
+        alt=f"Bars of the cosine, from 0 to 1, of one word with its {len(nearest)} nearest in the vocabulary, the closest first.",
+        notice="Some neighbours mean nearly the same. Others only stood in the same texts, and say what the encoder has read.",
+        title=f"nearest to “{word}”",
+        yaxis_title="cosine",
+        xaxis_title="neighbour, the closest first",
+    )
     fig.add_trace(
         go.Bar(
             x=[name for _, name in nearest],

@@ -30,10 +30,12 @@ def ticks_at(values: Sequence[float]) -> dict[str, Any]:
     return {"tickmode": "array", "tickvals": list(values), "ticktext": [f"{value:,g}" for value in values]}
 
 
-def figure(**layout: Any) -> "Figure":
+def figure(alt: str = "", notice: str = "", **layout: Any) -> "Figure":
     """An empty plotly Figure in the house style: white paper and dark text, whatever the page's theme.
 
     Args:
+        alt: what is drawn, for those who do not see it: marks, axes and ranges, and not the outcome.
+        notice: what to look at and how to read it; shown below the figure to a reader who asks.
         layout: passed to plotly's layout, such as xaxis_title="rank", title="…".
     """
     import plotly.graph_objects as go
@@ -62,5 +64,5 @@ def figure(**layout: Any) -> "Figure":
     fig.update_layout(style)
     if isinstance(layout.get("title"), str):
         layout["title"] = {"text": layout["title"]}  # a text alone would put the title's place back
-    fig.update_layout(layout)
+    fig.update_layout(layout, meta={"alt": alt, "notice": notice})
     return fig

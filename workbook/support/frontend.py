@@ -10,11 +10,12 @@ from __future__ import annotations  # an older Python must get as far as the mes
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+EACH = 0.5  # seconds between two states of a progress bar in a notebook
 
 
 def is_live() -> bool:
@@ -37,6 +38,9 @@ def in_notebook() -> bool:
 def track(items: Iterable[T], total: int | None = None, label: str = "", show: bool | None = None) -> Iterator[T]:
     """Iterate over `items` behind a progress bar that only a person sees.
 
+    In a notebook the bar is no widget: one would be an error in every page that is loaded later. What is left of it
+    is a line of text, if it took long enough to be seen.
+
     Args:
         items: what to iterate over.
         total: how many there are, when `items` has no length.
@@ -46,9 +50,41 @@ def track(items: Iterable[T], total: int | None = None, label: str = "", show: b
     if not (is_live() if show is None else show):
         yield from items
         return
-    from tqdm.auto import tqdm
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    if in_notebook():
+        yield from _bar_in_a_page(items, total, label)
+        return
+    from tqdm import tqdm
 
     yield from tqdm(items, total=total, desc=label, leave=False)
+
+
+def _bar_in_a_page(items: Iterable[T], total: int | None, label: str) -> Iterator[T]:
+    from IPython import display
+
+    show: Any = display.display  # it has no types
+    start = shown = time.monotonic()
+    place, done = None, 0
+
+    def told(bar: str = "") -> dict[str, str]:
+        of = f" of {total:,}" if total else ""
+        text = f"{label or 'done'}: {done:,}{of}, {time.monotonic() - start:.0f} s"
+        return {"text/plain": text} | ({"text/html": f"{bar} <small>{text}</small>"} if bar else {})
+
+    try:
+        for done, item in enumerate(items, start=1):
+            yield item
+            if (now := time.monotonic()) - shown >= EACH:
+                shown = now
+                data = told(f'<progress value="{done}" max="{total or 0}"></progress>')
+                if place is None:
+                    place = show(data, raw=True, display_id=True)
+                else:
+                    place.update(data, raw=True)
+    finally:
+        if place is not None:
+            place.update(told(), raw=True)
 
 
 @contextmanager

@@ -1,0 +1,54 @@
+"""Every figure of a chapter knows what it draws and what to notice."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+
+from workbook.figures import attention, contrastive, measuring, pooling, start
+from workbook.figures.engine import described
+from workbook.figures.theme import figure
+from workbook.figures.words import Words
+
+LINES = {"BM25": {0.1: [0.2, 0.3], 1.0: [0.1, 0.2]}}
+DRAWN = {
+    attention.attention_map: (["a", "b"], torch.full((2, 2), 0.5)),
+    attention.cost_curve: (64, 2, [16, 64]),
+    attention.why_divide: (16,),
+    contrastive.alignment_and_uniformity: ({"temperature 0.1": [(1.0, -1.0), (0.5, -2.0)]},),
+    contrastive.learned_space: ([0.8], [0.1, 0.2], 0.1),
+    contrastive.map_of_texts: (np.zeros((2, 2)), np.ones((2, 2)), ["numpy", "pandas"], "after training"),
+    contrastive.points_on_the_circle: (np.ones((2, 3, 2, 2)), "InfoNCE"),
+    contrastive.quality_by_temperature: (LINES, "Recall@10"),
+    contrastive.softmax_weights: ([0.8, 0.5], 0.1),
+    measuring.means_of_differences: (np.array([0.1, -0.1, 0.2]), 10),
+    measuring.metrics_by_rank: (3,),
+    measuring.recall_by_depth: ({"BM25": {1: 0.2, 10: 0.5}},),
+    pooling.padding_drift: ({4: {"mean": [1.0, 1.0]}}, [0, 2], 4),
+    pooling.quality_by_length: ({"mean": [0.3, 0.4]}, ["short", "long"]),
+    pooling.three_similarities: (1.0,),
+    pooling.token_weights: (["a", "[PAD]"], {"mean": [1.0, 0.0]}, "mean"),
+    start.found_by_both: ({1: [0.2, 0.3, 0.1, 0.4], 10: [0.4, 0.2, 0.2, 0.2]}, 10),
+    start.neighbours: ([(0.5, "sorted")], "sort"),
+}
+
+
+def test_every_figure_of_a_chapter_is_drawn_here():
+    modules = (attention, contrastive, measuring, pooling, start)
+    public = {f for m in modules for _, f in inspect.getmembers(m, inspect.isfunction) if f.__module__ == m.__name__}
+    assert {f for f in public if not f.__name__.startswith("_")} == set(DRAWN)
+
+
+@pytest.mark.parametrize("function", DRAWN, ids=lambda function: function.__name__)
+def test_a_figure_knows_its_words(function):
+    words = described(function(*DRAWN[function]))
+    assert len(words.alt) > 60
+    assert len(words.notice) > 60
+
+
+def test_words_that_are_given_go_before_a_figures_own():
+    fig = figure(alt="Bars.", notice="Look.")
+    assert described(fig, "Mine,\n  on two lines.") == Words("Mine, on two lines.", "Look.")
+    with pytest.raises(ValueError, match="alt is empty"):
+        described(figure())
