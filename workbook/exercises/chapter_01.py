@@ -74,8 +74,8 @@ def _cut(word, vocabulary, longest=True, marked=True, give_up=True):
 
 
 def _word(rng: random.Random) -> tuple[str, set[str]]:
-    """A word of two letters and pieces of it: some begin a word, some continue one, some do both."""
-    word = "".join(rng.choice("ab") for _ in range(rng.randint(0, 5)))
+    """A word of a few letters and pieces of it: some begin a word, some continue one, some do both."""
+    word = "".join(rng.choice("aabbB") for _ in range(rng.randint(0, 5)))
     pieces = [word[i:j] for i in range(len(word)) for j in range(i + 1, len(word) + 1)] or ["a"]
     chosen = [rng.choice(("", "##")) + rng.choice(pieces) for _ in range(rng.randint(2, 8))]
     return word, set(chosen)
@@ -83,6 +83,13 @@ def _word(rng: random.Random) -> tuple[str, set[str]]:
 
 WORDS = (
     Situation("the word is empty", lambda word, vocabulary: not word),
+    Situation(
+        "a piece without ## stands inside the word",
+        lambda word, vocabulary: any(
+            word[i:j] in vocabulary for i in range(1, len(word)) for j in range(i + 1, len(word) + 1)
+        ),
+    ),
+    Situation("the word has a capital letter", lambda word, vocabulary: word.lower() != word),
     Situation("the word is one piece", lambda word, vocabulary: word in vocabulary),
     Situation("the word is unknown", lambda word, vocabulary: wordpiece(word, vocabulary) == ["[UNK]"]),
     Situation("the word is cut into several pieces", lambda word, vocabulary: len(wordpiece(word, vocabulary)) > 1),

@@ -281,7 +281,7 @@ def _with_fixed_query(property: Property, pool: Answer) -> str | None:
 
 def _texts_and_query(rng: random.Random) -> tuple[Tensor, Tensor, Tensor]:
     hidden, mask = draws.texts(rng)
-    return hidden, mask, rng.choice((1.0, 1.0, 100.0)) * draws.numbers(rng, hidden.shape[-1])
+    return hidden, mask, rng.choice((1.0, 1.0, 100.0, 1e5)) * draws.numbers(rng, hidden.shape[-1])
 
 
 ATTENTION = Exercise(

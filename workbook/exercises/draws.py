@@ -6,6 +6,7 @@ zeros, k beyond the list, nothing relevant) come up often enough to be met in si
 """
 
 import random
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -126,6 +127,17 @@ def _first(ranked: list[str], rest: tuple) -> list[str]:
     return ranked[: rest[0]] if rest else ranked
 
 
+def _before_relevant(ranked: list[str], judged: dict[str, int], rest: tuple, like: Callable[[str], bool]) -> bool:
+    first = _first(ranked, rest)
+    last = max((i for i, p in enumerate(first) if judged.get(p, 0) > 0), default=0)
+    return any(like(p) for p in first[:last])
+
+
+def _repeats(grades: Iterable[int]) -> bool:
+    above = [g for g in grades if g > 0]
+    return len(above) > len(set(above))
+
+
 RANKINGS = (
     Situation("no passage is relevant", lambda ranked, judged, *rest: not any(judged.values())),
     Situation("the ranking is empty", lambda ranked, judged, *rest: not ranked),
@@ -138,6 +150,21 @@ RANKINGS = (
     Situation(
         "a passage was found that nobody judged",
         lambda ranked, judged, *rest: any(p not in judged for p in _first(ranked, rest)),
+    ),
+    Situation(
+        "a passage that nobody judged stands before a relevant one",
+        lambda ranked, judged, *rest: _before_relevant(ranked, judged, rest, lambda p: p not in judged),
+    ),
+    Situation(
+        "a passage with grade 0 stands before a relevant one",
+        lambda ranked, judged, *rest: _before_relevant(ranked, judged, rest, lambda p: judged.get(p) == 0),
+    ),
+    Situation(
+        "two found passages have the same grade above 0",
+        lambda ranked, judged, *rest: _repeats([judged.get(p, 0) for p in _first(ranked, rest)]),
+    ),
+    Situation(
+        "two judged passages have the same grade above 0", lambda ranked, judged, *rest: _repeats(judged.values())
     ),
     Situation(
         "a passage with grade 0 was found",

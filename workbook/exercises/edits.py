@@ -7,7 +7,7 @@ solution that makes it behave as the learner's code does tells what that code do
 import ast
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,10 @@ SWAPS = {
     "set": ("list",), "lower": ("upper",), "floor": ("ceil",), "square": ("sqrt",), "sqrt": ("square",),
     "view": ("reshape",), "std": ("var",), "median": ("mean",), "quantile": ("percentile",),
 }  # fmt: skip
+EVERYWHERE = {
+    "norm": ("abs().sum(-1, keepdim=True)", "abs().sum()", "pow(2).sum(-1, keepdim=True)", "norm()"),
+    "log": ("log2()", "log10()"), "log2": ("log()", "log10()"), "lower": ("strip()",), "split": ("split(' ')",),
+}  # fmt: skip
 OPERATORS: dict[type, tuple[type, ...]] = {
     ast.Add: (ast.Sub, ast.Mult), ast.Sub: (ast.Add,), ast.Mult: (ast.Div, ast.Add), ast.Div: (ast.Mult, ast.FloorDiv),
     ast.FloorDiv: (ast.Div,), ast.Pow: (ast.Mult,), ast.MatMult: (ast.Mult,), ast.BitAnd: (ast.BitOr,),
@@ -28,7 +32,7 @@ OPERATORS: dict[type, tuple[type, ...]] = {
     ast.And: (ast.Or,), ast.Or: (ast.And,),
 }  # fmt: skip
 UNTOUCHED = ("open", "os.", "subprocess", "shutil", "socket", "requests", "urlopen", "__import__", "exec(", "eval(")
-MOST = 400
+MOST = 3000
 
 
 @dataclass(frozen=True)
@@ -65,27 +69,116 @@ def _left_out(before: str, after: str) -> str:
     return ""
 
 
-def edits(source: str, learner: bool = False) -> Iterator[Edit]:
+def edits(source: str, solutions: Sequence[str] = ()) -> Iterator[Edit]:
     """Every change of a function's source, the small ones first.
 
     Args:
         source: the text of one `def`, not indented.
-        learner: whether the code is a learner's, to which missing pieces may be added.
+        solutions: where the code is a learner's, the solutions: pieces that are missing may be added, and parts
+            of a solution put in.
     """
     if any(word in source for word in UNTOUCHED):
         return
     tree = ast.parse(source)
     nodes = list(ast.walk(tree))
-    function = next((n for n in nodes if isinstance(n, ast.FunctionDef)), None)
+    function = _function(tree)
     if function is None:
         return
-    parameters = [a.arg for a in function.args.args]
+    names = _names(function)
+    constants = {value: None for text in solutions for value in _constants_of(text)}
+    conditions = list({ast.unparse(n): n for n in nodes if isinstance(n, ast.Compare)}.values())
     for index, node in enumerate(nodes):
         if node is function or isinstance(node, ast.arguments | ast.arg):
             continue
-        for new in _replacements(node, parameters, learner):
+        for new in _replacements(node, names, bool(solutions)):
             yield _edit(tree, index, node, new)
+        if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+            yield from (_edit(tree, index, node, ast.Constant(v)) for v in constants if v != node.value)
+        if isinstance(node, ast.AugAssign | ast.Expr) and solutions:
+            yield from (_edit(tree, index, node, ast.If(test, [node], [])) for test in conditions)
         yield from _without_statements(tree, index, node)
+    yield from _everywhere(tree, nodes)
+    yield from _grafts(tree, nodes, function, solutions)
+
+
+def _function(tree: ast.Module) -> ast.FunctionDef | None:
+    return next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)), None)
+
+
+def _names(function: ast.FunctionDef) -> list[str]:
+    """The parameters of a function, then the names that it gives values to."""
+    stored = [n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    return list(dict.fromkeys([*(a.arg for a in function.args.args), *stored]))
+
+
+def _constants_of(source: str) -> list[int | float]:
+    values = [n.value for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant)]
+    return [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+
+
+def _everywhere(tree: ast.Module, nodes: list[ast.AST]) -> Iterator[Edit]:
+    """A method swapped wherever it stands: the length of both vectors, not of one."""
+    for name, others in EVERYWHERE.items():
+        places = [n for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == name]  # fmt: skip
+        if len(places) < 2:
+            continue
+        for other in others:
+            changed = copy.deepcopy(tree)
+            for node in ast.walk(changed):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name:
+                    new = ast.parse(f"({ast.unparse(node.func.value)}).{other}", mode="eval").body
+                    assert isinstance(new, ast.Call)
+                    node.func, node.args, node.keywords = new.func, new.args, new.keywords
+            ast.fix_missing_locations(changed)
+            yield Edit(places[0].lineno, f".{name}(…)", f".{other}", changed)
+
+
+def _grafts(tree: ast.Module, nodes: list[ast.AST], function: ast.FunctionDef, solutions: Sequence[str]) -> Iterator[Edit]:  # fmt: skip
+    """A part of the learner's code gives way to a part of a solution; never the whole of a result."""
+    whole = len(list(ast.walk(function)))
+    parts = [
+        (len(list(ast.walk(n))), i, n)
+        for i, n in enumerate(nodes)
+        if isinstance(n, ast.BinOp | ast.Call | ast.Subscript | ast.Attribute | ast.Compare | ast.IfExp | ast.BoolOp | ast.UnaryOp | ast.ListComp | ast.GeneratorExp)
+        and isinstance(getattr(n, "ctx", ast.Load()), ast.Load)
+    ]  # fmt: skip
+    donated = {ast.unparse(part): part for text in solutions for part in _donated(text, function)}
+    for size, index, node in sorted(parts, key=lambda part: part[0]):
+        if size > 0.45 * whole:
+            continue
+        own = ast.unparse(node)
+        for text, part in donated.items():
+            if text != own:
+                yield _edit(tree, index, node, part)
+
+
+def _donated(source: str, learner: ast.FunctionDef) -> list[ast.expr]:
+    """The expressions of a solution in the learner's parameters, each local name written out."""
+    function = _function(ast.parse(source))
+    if function is None or len(function.args.args) != len(learner.args.args):
+        return []
+    values: dict[str, ast.expr] = {
+        theirs.arg: ast.Name(mine.arg, ast.Load())
+        for theirs, mine in zip(function.args.args, learner.args.args, strict=True)
+    }
+    found: list[ast.expr] = []
+    for statement in function.body:
+        if not isinstance(statement, ast.Assign | ast.Return) or statement.value is None:
+            continue
+        inlined = _Inline(values).visit(copy.deepcopy(statement.value))
+        found += [n for n in ast.walk(inlined) if isinstance(n, ast.BinOp | ast.Call | ast.Compare | ast.Subscript)]
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        if isinstance(target, ast.Name):
+            values[target.id] = inlined
+    return found
+
+
+class _Inline(ast.NodeTransformer):
+    def __init__(self, values: dict[str, ast.expr]):
+        self.values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return copy.deepcopy(self.values[node.id]) if node.id in self.values else node
 
 
 def _edit(tree: ast.Module, index: int, node: ast.AST, new: ast.AST | None) -> Edit:
@@ -143,6 +236,8 @@ def _replacements(node: ast.AST, parameters: list[str], learner: bool) -> Iterat
                 yield type(node)(node.elt, bare)
         if isinstance(node, ast.ListComp):
             yield ast.SetComp(node.elt, node.generators)
+        if isinstance(node, ast.SetComp):
+            yield ast.ListComp(node.elt, node.generators)
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in parameters:
         yield from (ast.Name(other, ast.Load()) for other in parameters if other != node.id)
         if learner:
@@ -174,6 +269,8 @@ def _binary(node: ast.BinOp) -> Iterator[ast.AST]:
         yield ast.BinOp(node.left, kind(), node.right)
     yield node.left
     yield node.right
+    if isinstance(node.op, ast.Div):
+        yield ast.BinOp(ast.Constant(1), node.op, node.right)
     if not isinstance(node.op, ast.Add | ast.Mult | ast.BitAnd | ast.BitOr):
         yield ast.BinOp(node.right, node.op, node.left)
 

@@ -25,7 +25,7 @@ from workbook.exercises.running import (
     random_expected,
     same_call,
 )
-from workbook.exercises.trace import where_it_broke
+from workbook.exercises.trace import not_started, where_it_broke
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def examine(exercise: Exercise, answer: Answer, seconds: float = SECONDS) -> Fin
         for case in exercise.cases:
             mine = call(exercise, answer, case, clock)
             calls.append(mine)
-            if len(calls) == 1 and isinstance(mine.error, NotImplementedError) and not raises(right[0], mine):
+            if len(calls) == 1 and not_started(answer, mine.error) and not raises(right[0], mine):
                 return NOT_STARTED
             if isinstance(mine.error, limits.TimeLimit):
                 return _stopped(exercise, mine, clock)
@@ -247,7 +247,7 @@ def _formal(exercise: Exercise, a: Call, difference: compare.Difference) -> str:
 
 def _reversed(exercise: Reversed, answer: Answer, clock: Clock) -> Finding:
     mine = call(exercise, answer, exercise.cases[0], clock)
-    if isinstance(mine.error, NotImplementedError):
+    if not_started(answer, mine.error):
         return NOT_STARTED
     if isinstance(mine.error, limits.TimeLimit):
         return _stopped(exercise, mine, clock)

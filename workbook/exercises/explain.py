@@ -21,7 +21,7 @@ import torch
 from workbook.exercises import compare, limits, running
 from workbook.exercises.edits import MOST, Edit, edits
 from workbook.exercises.exercise import Answer, Call, Case, Exercise
-from workbook.exercises.relations import Seen, numbers_in, relations
+from workbook.exercises.relations import Seen, bounds, numbers_in, relations
 from workbook.exercises.solution import solution
 
 SECONDS = 3.0  # for each of the two searches among changes; what is not found by then stays unsaid
@@ -38,7 +38,7 @@ def explain(exercise: Exercise, answer: Answer, mine: tuple[Call, ...], right: t
     found: list[str] = []
     if not any(seen.wrong):
         return ()  # the results are right: a gradient is lost, or an input changed, and the headline says so
-    for sentences in (_repair, relations, _as_if, _milestone):
+    for sentences in (_static, _repair, relations, _as_if, _milestone, bounds):
         with limits.quiet():
             for sentence in islice(sentences(seen), 2):
                 if sentence not in found:
@@ -46,6 +46,24 @@ def explain(exercise: Exercise, answer: Answer, mine: tuple[Call, ...], right: t
         if len(found) >= SENTENCES:
             break
     return tuple(found[:SENTENCES])
+
+
+# --- what the code shows without being run ----------------------------------------------------
+
+
+def _static(seen: Seen) -> Iterator[str]:
+    """A default value that is shared by all calls; a return that ends a loop in its first turn."""
+    source = source_of(seen.answer)
+    if source is None:
+        return
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            for default in node.args.defaults:
+                if isinstance(default, ast.List | ast.Dict | ast.Set | ast.Call):
+                    yield f"the default value `{ast.unparse(default)}` is made once and shared by all calls: what one call puts in is still there in the next"
+        if isinstance(node, ast.For) and isinstance(node.body[-1], ast.Return):
+            yield f"the `return` in line {node.body[-1].lineno} ends the loop in its first turn: only the first item is looked at"
 
 
 # --- changes of code -------------------------------------------------------------------------
@@ -58,7 +76,7 @@ def _repair(seen: Seen) -> Iterator[str]:
         return
     globals_ = getattr(inspect.unwrap(seen.answer), "__globals__", {})
     order = _wrong_first(seen)
-    for edit in _searched(edits(source, learner=True), time.monotonic() + SECONDS):
+    for edit in _searched(edits(source, [text for text, _ in _solutions(seen)]), time.monotonic() + SECONDS):
         function = _compiled(edit, globals_)
         if function and all(_agrees(seen, function, seen.right[i]) for i in order):
             line = source.splitlines()[edit.line - 1].strip() if 0 < edit.line <= source.count("\n") + 1 else ""
@@ -165,24 +183,36 @@ def _milestone(seen: Seen) -> Iterator[str]:
         pairs = [(_locals(theirs, seen.mine[i].args), _locals(seen.answer, seen.mine[i].args)) for i in calls]
         if not pairs or any(not a or not b for a, b in pairs):
             continue
-        met = [name for name in pairs[0][1] if all(_is_milestone(name, a, b, seen) for a, b in pairs)]
+        met = [name for name in pairs[0][1] if _is_milestone(name, pairs, seen)]
         if met:
             last = max(met, key=lambda name: pairs[0][1][name][1])
             yield f"`{last}` is right; look below line {pairs[0][1][last][1]}, where it is made"
             return
 
 
-def _is_milestone(name: str, theirs: dict[str, tuple[Any, int]], mine: dict[str, tuple[Any, int]], seen: Seen) -> bool:
-    if name not in mine:
-        return False
-    value = mine[name][0]
-    numbers = numbers_in(value)
-    if numbers is None or numbers.size < 2 or len(np.unique(numbers)) < 2:
-        return False
-    return any(compare.same_values(value, other, seen.exercise.tolerance) for other, _ in theirs.values())
+Locals = dict[str, tuple[Any, int]]
 
 
-def _locals(function: Answer, args: tuple) -> dict[str, tuple[Any, int]]:
+def _is_milestone(name: str, pairs: list[tuple[Locals, Locals]], seen: Seen) -> bool:
+    """Whether a name has, in each call, a value that a name of the solution has too; the values must vary."""
+    if any(name not in mine for _, mine in pairs):
+        return False
+    values = [numbers_in(mine[name][0]) for _, mine in pairs]
+    if any(value is None or not value.size for value in values):
+        return False
+    if len({round(float(x), 6) for value in values if value is not None for x in value.ravel()}) < 3:
+        return False
+    tolerance = seen.exercise.tolerance
+    return any(
+        all(
+            other in theirs and compare.same_values(mine[name][0], theirs[other][0], tolerance)
+            for theirs, mine in pairs
+        )
+        for other in pairs[0][0]
+    )
+
+
+def _locals(function: Answer, args: tuple) -> Locals:
     """The local names of a function when it ends, with the last line that gave each its value; not its parameters."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     if code is None:

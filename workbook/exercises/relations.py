@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,6 @@ def relations(seen: Seen) -> Iterator[str]:
         _offset,
         _finite,
         _part,
-        _bounds,
     ):
         sentence = find(seen)
         if sentence:
@@ -210,6 +210,19 @@ def _equal_to_a_letter(seen: Seen, told: list[float], times: str, over: str | No
                 return times.format(f"the root of {name}")
             if over and _close(mine, 1 / np.sqrt(values)):
                 return over.format(f"the root of {name}")
+    return _ratio_of_letters(told, letters) if over else None
+
+
+def _ratio_of_letters(told: list[float], letters: list[dict[str, float]]) -> str | None:
+    """yours = expected * A / B: B stands where A belongs."""
+    rows = [(t, values) for t, values in zip(told, letters, strict=True) if not math.isnan(t)]
+    mine = np.array([t for t, _ in rows])
+    if len({round(t, 4) for t in mine}) < 3:
+        return None
+    for above, below in permutations(set.intersection(*(set(values) for _, values in rows)), 2):
+        with np.errstate(all="ignore"):
+            if _close(mine, np.array([v[above] for _, v in rows]) / np.array([v[below] for _, v in rows])):
+                return f"in every call your result is what is expected, times {above}, divided by {below}: the second stands where the first belongs"
     return None
 
 
@@ -221,23 +234,36 @@ def _letters(exercise: Exercise, args: tuple) -> dict[str, float]:
         if isinstance(value, Tensor | np.ndarray):
             letters = [letter.strip() for letter in groups[i]] if i < len(groups) else []
             for axis, size in enumerate(value.shape):
-                known = letters[axis] if len(letters) == value.ndim and letters[axis].isalnum() else ""
-                found[f"{known or f'the size of axis {axis} of {name}'} ({size} in the first call)"] = float(size)
+                known = len(letters) == value.ndim and letters[axis].isalnum()
+                found[letters[axis] if known else f"the size of axis {axis} of {name}"] = float(size)
             if set(np.unique(np.asarray(value))) <= {0, 1} and value.ndim == 2:
                 found[f"the number of ones in the whole {name}"] = float(value.sum())
                 found[f"the largest number of ones in a row of {name}"] = float(value.sum(1).max())
                 found[f"the number of ones in the first row of {name}"] = float(value[0].sum())
-        elif isinstance(value, bool):
-            continue
-        elif isinstance(value, int | float):
-            found[f"{name}"] = float(value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found[name] = float(value)
             found[f"{name} + 1"] = float(value) + 1
         elif isinstance(value, str | list | tuple | Mapping):
             found[f"the length of {name}"] = float(len(value))
         if isinstance(value, Mapping) and all(isinstance(v, int | float) for v in value.values()):
             found[f"the sum of the values of {name}"] = float(sum(value.values()))
             found[f"the number of values above 0 in {name}"] = float(sum(v > 0 for v in value.values()))
-    return {key.split(" (")[0]: number for key, number in found.items()}
+            found |= _found_of(args, name, value)
+    return found
+
+
+def _found_of(args: tuple, name: str, judged: Mapping[Any, Any]) -> dict[str, float]:
+    """Of a ranking beside its judgements: how many of its first k are judged, and above 0."""
+    ranked = next((a for a in args if isinstance(a, list)), None)
+    if ranked is None:
+        return {}
+    k = next((a for a in args if isinstance(a, int) and not isinstance(a, bool)), len(ranked))
+    return {
+        f"the number of passages in the first k that {name} holds": float(sum(p in judged for p in ranked[:k])),
+        "the number of relevant passages that were found": float(sum(judged.get(p, 0) > 0 for p in ranked[:k])),
+        "the smaller of k and the length of the ranking": float(min(k, len(ranked))),
+        "the grade of the first relevant passage": float(next((judged[p] for p in ranked if judged.get(p, 0) > 0), 1)),
+    }
 
 
 def _names(exercise: Exercise, args: tuple) -> list[str]:
@@ -311,7 +337,12 @@ _ROW_RULES: tuple[tuple[str, Callable[..., np.ndarray]], ...] = (
 
 def _direction(seen: Seen) -> str | None:
     """Right once the rows of the result are brought to length 1."""
-    if seen.numeric and all(y.ndim == 2 for _, y, _ in seen.numeric) and seen.all_numeric:
+    if (
+        seen.numeric
+        and all(y.ndim >= 1 for _, y, _ in seen.numeric)
+        and max(y.ndim for _, y, _ in seen.numeric) > 1
+        and seen.all_numeric
+    ):
         unit = [(_unit(y), _unit(e)) for _, y, e in seen.numeric]
         if all(_close(a, b) for a, b in unit):
             return "every vector of your result points the right way; only its length is wrong"
@@ -390,17 +421,17 @@ def _finite(seen: Seen) -> str | None:
     return f"{words}. In all other calls it is right" if other and all(other) else words
 
 
-def _bounds(seen: Seen) -> str | None:
+def bounds(seen: Seen) -> Iterator[str]:
+    """Whether all that is wrong is too large, or too small: little, where nothing better is known."""
     if not seen.all_numeric or not _varied([expected for _, _, expected in seen.numeric]):
-        return None
+        return
     differences = [(y - e)[np.isfinite(y - e)] for _, y, e in seen.numeric]
     flat = np.concatenate([d.ravel() for d in differences])
     flat = flat[np.abs(flat) > 1e-5]
     if len(flat) >= 4 and (flat > 0).all():
-        return "wherever your result is wrong, it is too large: something is counted that should not be, or something is not divided"
+        yield "wherever your result is wrong, it is too large: something is counted that should not be, or something is not divided"
     if len(flat) >= 4 and (flat < 0).all():
-        return "wherever your result is wrong, it is too small: something is left out, or divided once too often"
-    return None
+        yield "wherever your result is wrong, it is too small: something is left out, or divided once too often"
 
 
 def _part(seen: Seen) -> str | None:
