@@ -5,7 +5,8 @@
     python -m tests.exercises.unplanned --missed   those of the open half that are not told their cause
 
 The answers lie in `unplanned/open.toml` and `unplanned/sealed.toml`. Each wrong one carries the label of its
-cause, and regular expressions of which one must be found in what `check` prints. Of the sealed half only the
+cause, regular expressions that name it, and the lines in which it stands; what `check` prints must match one of
+the expressions, or send the reader to one of the lines. Of the sealed half only the
 figures are shown: it is not to be read while the checks are tuned.
 """
 
@@ -30,6 +31,7 @@ from workbook.similarity import cos_sim, normalize
 
 FOLDER = Path(__file__).with_name("unplanned")
 HALVES = ("open", "sealed")
+PLACE = re.compile(r"`[^`]+` in line (\d+)|in line (\d+):|`return` in line (\d+)")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Answer:
     cause: str
     code: str
     told: tuple[str, ...] = ()
+    lines: tuple[int, ...] = ()  # where the fault stands; 1 is the first line of the code
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,10 @@ class Outcome:
 def answers(half: str) -> list[Answer]:
     """The answers of one half."""
     read = tomllib.loads((FOLDER / f"{half}.toml").read_text("utf-8"))["answer"]
-    return [Answer(a["exercise"], a["right"], a["cause"], a["code"], tuple(a.get("told", ()))) for a in read]
+    return [
+        Answer(a["exercise"], a["right"], a["cause"], a["code"], tuple(a.get("told", ())), tuple(a.get("lines", ())))
+        for a in read
+    ]
 
 
 def function(answer: Answer):
@@ -87,8 +93,9 @@ def outcome(answer: Answer) -> Outcome:
         return Outcome(answer, "passed" if finding.kind == "right" else "rejected", text)
     if finding.kind == "right":
         return Outcome(answer, "accepted", text)
-    told = any(re.search(pattern, text, re.IGNORECASE) for pattern in answer.told)
-    return Outcome(answer, "told" if told else "example only", text)
+    named = any(re.search(pattern, text, re.IGNORECASE) for pattern in answer.told)
+    placed = any(int(line) in answer.lines for found in PLACE.findall(text) for line in found if line)
+    return Outcome(answer, "told" if named or placed else "example only", text)
 
 
 def share(outcomes: list[Outcome]) -> float:

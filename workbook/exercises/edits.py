@@ -6,9 +6,10 @@ solution that makes it behave as the learner's code does tells what that code do
 
 import ast
 import copy
-import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
 
 SWAPS = {
@@ -32,17 +33,17 @@ OPERATORS: dict[type, tuple[type, ...]] = {
     ast.And: (ast.Or,), ast.Or: (ast.And,),
 }  # fmt: skip
 UNTOUCHED = ("open", "os.", "subprocess", "shutil", "socket", "requests", "urlopen", "__import__", "exec(", "eval(")
-MOST = 3000
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One change: the line of the function (1 is its `def`), the words before and after, and the whole new tree."""
+    """One change: the line of the function (1 is its `def`), the words before and after, and the code with it."""
 
     line: int
     before: str
     after: str
-    tree: ast.Module
+    code: CodeType | None
+    graft: bool = False  # a part of a solution was put in
 
     @property
     def words(self) -> str:
@@ -69,6 +70,43 @@ def _left_out(before: str, after: str) -> str:
     return ""
 
 
+class _Tree:
+    """A parsed function in which one node at a time gives way to another, and comes back."""
+
+    def __init__(self, source: str):
+        self.module = ast.parse(source)
+        self.nodes = list(ast.walk(self.module))
+        self.places: dict[int, tuple[Any, str, int | None]] = {}
+        for parent in self.nodes:
+            for field, value in ast.iter_fields(parent):
+                if isinstance(value, ast.AST):
+                    self.places[id(value)] = parent, field, None
+                elif isinstance(value, list):
+                    self.places |= {id(v): (parent, field, i) for i, v in enumerate(value) if isinstance(v, ast.AST)}
+
+    def edit(self, node: ast.AST, new: ast.AST, graft: bool = False) -> Edit:
+        """The function with `new` in place of `node`."""
+        self._put(node, new)
+        edit = Edit(getattr(node, "lineno", 0), ast.unparse(node), ast.unparse(new), _compiled(self.module), graft)
+        self._put(node, node)
+        return edit
+
+    def _put(self, place_of: ast.AST, node: ast.AST) -> None:
+        parent, field, index = self.places[id(place_of)]
+        ast.fix_missing_locations(node)
+        if index is None:
+            setattr(parent, field, node)
+        else:
+            getattr(parent, field)[index] = node
+
+
+def _compiled(module: ast.Module) -> CodeType | None:
+    try:
+        return compile(ast.fix_missing_locations(module), "<a change>", "exec")
+    except (SyntaxError, TypeError, ValueError):
+        return None
+
+
 def edits(source: str, solutions: Sequence[str] = ()) -> Iterator[Edit]:
     """Every change of a function's source, the small ones first.
 
@@ -79,26 +117,27 @@ def edits(source: str, solutions: Sequence[str] = ()) -> Iterator[Edit]:
     """
     if any(word in source for word in UNTOUCHED):
         return
-    tree = ast.parse(source)
-    nodes = list(ast.walk(tree))
-    function = _function(tree)
+    tree = _Tree(source)
+    nodes = tree.nodes
+    function = _function(tree.module)
     if function is None:
         return
     names = _names(function)
     constants = {value: None for text in solutions for value in _constants_of(text)}
     conditions = list({ast.unparse(n): n for n in nodes if isinstance(n, ast.Compare)}.values())
-    for index, node in enumerate(nodes):
+    for node in nodes:
         if node is function or isinstance(node, ast.arguments | ast.arg):
             continue
         for new in _replacements(node, names, bool(solutions)):
-            yield _edit(tree, index, node, new)
+            yield tree.edit(node, new)
         if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-            yield from (_edit(tree, index, node, ast.Constant(v)) for v in constants if v != node.value)
+            yield from (tree.edit(node, ast.Constant(v)) for v in constants if v != node.value)
         if isinstance(node, ast.AugAssign | ast.Expr) and solutions:
-            yield from (_edit(tree, index, node, ast.If(test, [node], [])) for test in conditions)
-        yield from _without_statements(tree, index, node)
-    yield from _everywhere(tree, nodes)
-    yield from _grafts(tree, nodes, function, solutions)
+            yield from (tree.edit(node, ast.If(test, [node], [])) for test in conditions)
+        yield from _without_statements(tree, node)
+    yield from _everywhere(tree)
+    yield from _left_out_everywhere(tree)
+    yield from _grafts(tree, function, solutions)
 
 
 def _function(tree: ast.Module) -> ast.FunctionDef | None:
@@ -116,40 +155,62 @@ def _constants_of(source: str) -> list[int | float]:
     return [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
 
 
-def _everywhere(tree: ast.Module, nodes: list[ast.AST]) -> Iterator[Edit]:
+def _everywhere(tree: _Tree) -> Iterator[Edit]:
     """A method swapped wherever it stands: the length of both vectors, not of one."""
     for name, others in EVERYWHERE.items():
-        places = [n for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == name]  # fmt: skip
+        places = [n for n in tree.nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr == name]  # fmt: skip
         if len(places) < 2:
             continue
         for other in others:
-            changed = copy.deepcopy(tree)
+            changed = copy.deepcopy(tree.module)
             for node in ast.walk(changed):
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name:
                     new = ast.parse(f"({ast.unparse(node.func.value)}).{other}", mode="eval").body
                     assert isinstance(new, ast.Call)
                     node.func, node.args, node.keywords = new.func, new.args, new.keywords
             ast.fix_missing_locations(changed)
-            yield Edit(places[0].lineno, f".{name}(…)", f".{other}", changed)
+            yield Edit(places[0].lineno, f".{name}(…)", f".{other}", _compiled(changed))
 
 
-def _grafts(tree: ast.Module, nodes: list[ast.AST], function: ast.FunctionDef, solutions: Sequence[str]) -> Iterator[Edit]:  # fmt: skip
+def _left_out_everywhere(tree: _Tree) -> Iterator[Edit]:
+    """A method left out wherever it stands: `split`, of the query and of the passage."""
+    calls = [n for n in tree.nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and not _is_module(n.func.value)]  # fmt: skip
+    names = Counter(n.func.attr for n in calls if isinstance(n.func, ast.Attribute))
+    for name in (name for name, count in names.items() if count > 1):
+        changed = ast.fix_missing_locations(_Without(name).visit(copy.deepcopy(tree.module)))
+        yield Edit(calls[0].lineno, f".{name}(…)", "", _compiled(changed))
+
+
+class _Without(ast.NodeTransformer):
+    def __init__(self, name: str):
+        self.name = name
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        return node.func.value if isinstance(node.func, ast.Attribute) and node.func.attr == self.name else node
+
+
+def _is_module(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("torch", "np", "math", "F")
+
+
+def _grafts(tree: _Tree, function: ast.FunctionDef, solutions: Sequence[str]) -> Iterator[Edit]:  # fmt: skip
     """A part of the learner's code gives way to a part of a solution; never the whole of a result."""
     whole = len(list(ast.walk(function)))
     parts = [
-        (len(list(ast.walk(n))), i, n)
-        for i, n in enumerate(nodes)
+        (len(list(ast.walk(n))), n)
+        for n in tree.nodes
         if isinstance(n, ast.BinOp | ast.Call | ast.Subscript | ast.Attribute | ast.Compare | ast.IfExp | ast.BoolOp | ast.UnaryOp | ast.ListComp | ast.GeneratorExp)
         and isinstance(getattr(n, "ctx", ast.Load()), ast.Load)
     ]  # fmt: skip
     donated = {ast.unparse(part): part for text in solutions for part in _donated(text, function)}
-    for size, index, node in sorted(parts, key=lambda part: part[0]):
+    for size, node in sorted(parts, key=lambda part: (part[1].lineno, part[0])):
         if size > 0.45 * whole:
             continue
         own = ast.unparse(node)
         for text, part in donated.items():
             if text != own:
-                yield _edit(tree, index, node, part)
+                yield tree.edit(node, part, graft=True)
 
 
 def _donated(source: str, learner: ast.FunctionDef) -> list[ast.expr]:
@@ -181,26 +242,10 @@ class _Inline(ast.NodeTransformer):
         return copy.deepcopy(self.values[node.id]) if node.id in self.values else node
 
 
-def _edit(tree: ast.Module, index: int, node: ast.AST, new: ast.AST | None) -> Edit:
-    changed = copy.deepcopy(tree)
-    target = list(ast.walk(changed))[index]
-    for parent in ast.walk(changed):
-        for field, value in ast.iter_fields(parent):
-            if value is target:
-                setattr(parent, field, new)
-            elif isinstance(value, list) and target in value:
-                place = value.index(target)
-                value[place : place + 1] = [new] if new is not None else []
-    ast.fix_missing_locations(changed)
-    line = getattr(node, "lineno", 0)
-    after = "" if new is None else ast.unparse(new)
-    return Edit(line, ast.unparse(node), after, changed)
-
-
-def _without_statements(tree: ast.Module, index: int, node: ast.AST) -> Iterator[Edit]:
+def _without_statements(tree: _Tree, node: ast.AST) -> Iterator[Edit]:
     removable = ast.Assign | ast.AugAssign | ast.Expr | ast.If | ast.Continue | ast.Break
     if isinstance(node, removable) and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-        yield _edit(tree, index, node, ast.Pass())
+        yield tree.edit(node, ast.Pass())
 
 
 def _replacements(node: ast.AST, parameters: list[str], learner: bool) -> Iterator[ast.AST]:
@@ -278,7 +323,7 @@ def _binary(node: ast.BinOp) -> Iterator[ast.AST]:
 def _calls(node: ast.Call, learner: bool) -> Iterator[ast.AST]:
     attribute = node.func if isinstance(node.func, ast.Attribute) else None
     name = attribute.attr if attribute else node.func.id if isinstance(node.func, ast.Name) else ""
-    module = attribute is not None and isinstance(attribute.value, ast.Name) and attribute.value.id in ("torch", "np", "math", "F")  # fmt: skip
+    module = attribute is not None and _is_module(attribute.value)
     if attribute and not module:
         yield attribute.value
     if (not attribute or module) and len(node.args) >= 1 and not isinstance(node.args[0], ast.Starred):
@@ -346,8 +391,3 @@ def _results(value: ast.expr) -> Iterator[ast.expr]:
         "({0}) - 1", "({0}).bool()", "~({0})", "({0}).clamp(min=0)", "({0}).softmax(dim=-1)",
     ):  # fmt: skip
         yield ast.parse(pattern.format(text), mode="eval").body
-
-
-def names_of(source: str) -> set[str]:
-    """The words in a source, to see quickly whether two sources speak of the same things."""
-    return set(re.findall(r"[A-Za-z_]\w*", source))

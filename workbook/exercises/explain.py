@@ -19,12 +19,13 @@ import numpy as np
 import torch
 
 from workbook.exercises import compare, limits, running
-from workbook.exercises.edits import MOST, Edit, edits
+from workbook.exercises.edits import Edit, edits
 from workbook.exercises.exercise import Answer, Call, Case, Exercise
 from workbook.exercises.relations import Seen, bounds, numbers_in, relations
 from workbook.exercises.solution import solution
 
-SECONDS = 3.0  # for each of the two searches among changes; what is not found by then stays unsaid
+TRIES = 2500  # changes that each of the two searches looks at: a number and no time, so that load changes nothing
+SECONDS = 20.0  # of the processor, for changes that run long
 SENTENCES = 3
 
 
@@ -34,7 +35,7 @@ def explain(exercise: Exercise, answer: Answer, mine: tuple[Call, ...], right: t
     Args:
         mine, right: what the answer and the reference did, in the same calls.
     """
-    seen = Seen(exercise, answer, mine, right, running.Clock(2 * SECONDS))
+    seen = Seen(exercise, answer, mine, right, running.Clock(SECONDS))
     found: list[str] = []
     if not any(seen.wrong):
         return ()  # the results are right: a gradient is lost, or an input changed, and the headline says so
@@ -76,31 +77,34 @@ def _repair(seen: Seen) -> Iterator[str]:
         return
     globals_ = getattr(inspect.unwrap(seen.answer), "__globals__", {})
     order = _wrong_first(seen)
-    for edit in _searched(edits(source, [text for text, _ in _solutions(seen)]), time.monotonic() + SECONDS):
-        function = _compiled(edit, globals_)
+    for edit in _searched(edits(source, [text for text, _ in _solutions(seen)])):
+        function = _defined(edit, globals_)
         if function and all(_agrees(seen, function, seen.right[i]) for i in order):
             line = source.splitlines()[edit.line - 1].strip() if 0 < edit.line <= source.count("\n") + 1 else ""
             part = edit.before if len(edit.before) < len(line) else line
-            yield f"look at `{_clip(part)}` in line {edit.line}: a small change there, and nowhere else, makes your function right"
+            if edit.graft:
+                yield f"what `{_clip(part)}` in line {edit.line} gives is not what belongs there; with the right value there, all else is right"
+            else:
+                yield f"look at `{_clip(part)}` in line {edit.line}: a small change there, and nowhere else, makes your function right"
             return
 
 
 def _as_if(seen: Seen) -> Iterator[str]:
     """A change of a solution that gives what the answer gives."""
     order = _wrong_first(seen)
-    end = time.monotonic() + SECONDS
     for source, globals_ in _solutions(seen):
-        for edit in _searched(edits(source), end):
-            function = _compiled(edit, globals_)
+        for edit in _searched(edits(source)):
+            function = _defined(edit, globals_)
             if function and all(_agrees(seen, function, seen.mine[i]) for i in order):
                 yield f"it behaves as if {edit.words}"
                 return
 
 
-def _searched(found: Iterator[Edit], end: float) -> Iterator[Edit]:
-    """The edits until the time is up."""
-    for edit in islice(found, MOST):
-        if time.monotonic() > end:
+def _searched(found: Iterator[Edit]) -> Iterator[Edit]:
+    """The first edits, until they have taken too long."""
+    end = time.thread_time() + SECONDS / 2
+    for number, edit in enumerate(islice(found, TRIES)):
+        if number % 50 == 0 and time.thread_time() > end:
             return
         yield edit
 
@@ -151,14 +155,16 @@ def _only_function(cell: str) -> str | None:
     return ast.unparse(functions[-1]) if len(functions) == 1 else None
 
 
-def _compiled(edit: Edit, globals_: dict[str, Any]) -> Answer | None:
+def _defined(edit: Edit, globals_: dict[str, Any]) -> Answer | None:
+    """The function that a changed code defines."""
+    if edit.code is None:
+        return None
     names = dict(globals_)
-    function = next(node.name for node in edit.tree.body if isinstance(node, ast.FunctionDef))
     try:
-        exec(compile(edit.tree, "<a change>", "exec"), names)
+        exec(edit.code, names)
     except Exception:
         return None
-    found = names.get(function)
+    found = names.get(edit.code.co_names[0])
     return found if callable(found) else None
 
 

@@ -103,8 +103,14 @@ def _run_with_watchdog(function: Callable[[], T], seconds: float) -> T:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Seed the random generators, and put back what they were, with gradients switched on inside."""
+    """Seed the random generators, and put back what they were, with gradients switched on inside.
+
+    Arithmetic runs on one thread: the tensors are tiny, and threads that wait for one another on a busy
+    machine make a call a hundred times slower.
+    """
     python, numpy, mode = random.getstate(), np.random.get_state(), torch.get_default_dtype()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         random.seed(0)
         np.random.seed(0)
@@ -115,6 +121,7 @@ def undisturbed() -> Iterator[None]:
             random.setstate(python)
             np.random.set_state(numpy)
             torch.set_default_dtype(mode)
+            torch.set_num_threads(threads)
 
 
 @contextmanager
