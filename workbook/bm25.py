@@ -23,7 +23,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from workbook.index.inverted import InvertedIndex, best
-from workbook.support.checks import check_texts
+from workbook.support.checks import check_positive, check_texts
 from workbook.support.files import replace_folder, write_json
 from workbook.support.types import Corpus, Queries
 from workbook.support.words import STOP_WORDS, Words, words
@@ -187,8 +187,7 @@ class BM25:
             RuntimeError: nothing is indexed yet.
             ValueError: k is not positive, the queries are no such mapping, or one is no text.
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        check_positive(k=k)
         check_texts("queries", queries)
         run = {}
         for query_id, text in queries.items():

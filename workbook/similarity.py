@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbook.support.checks import check_positive
 from workbook.support.precision import at_least_float32, without_autocast
 from workbook.support.types import Corpus, Encoder, Queries, Run
 
@@ -107,7 +108,7 @@ def top_k(
     The same results as a faiss flat index.
     """
     _check_matrices(queries, corpus)
-    _check_sizes(k, chunk_size)
+    check_positive(k=k, chunk_size=chunk_size)
     parts = (corpus[start : start + chunk_size] for start in range(0, len(corpus), chunk_size))
     return _best_of(queries, parts, k, score)
 
@@ -211,7 +212,7 @@ def dense_search(
     Raises:
         ValueError: k or chunk_size is not positive, or the corpus and its embeddings differ in number.
     """
-    _check_sizes(k, chunk_size)
+    check_positive(k=k, chunk_size=chunk_size)
     passage_ids = list(corpus)
     asked = torch.as_tensor(encoder.encode_query(list(queries.values()), **options))  # (Q, D)
     if corpus_embeddings is None:
@@ -284,11 +285,6 @@ def _check_matrices(a: Tensor, b: Tensor) -> None:
             f"expected (Q, D) and (N, D) with the same D, got {tuple(a.shape)} and {tuple(b.shape)}; "
             "give a single vector as vector[None, :], and encode both sides with the same model"
         )
-
-
-def _check_sizes(k: int, chunk_size: int) -> None:
-    if k < 1 or chunk_size < 1:
-        raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
 
 
 def _check_number(vectors: np.ndarray | Tensor, N: int) -> None:

@@ -28,6 +28,7 @@ from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_n
 from workbook.index.inverted import SparseVectors
 from workbook.pretraining import LanguageModelHead
 from workbook.similarity import dot_score
+from workbook.support.checks import check_positive
 from workbook.support.frontend import budgeted
 from workbook.train.fit import fit
 from workbook.train.loop import History
@@ -171,8 +172,7 @@ class SpladeEncoder(TextEncoder):
             TypeError: `texts` is a single string.
             ValueError: batch_size or top_k is not positive.
         """
-        if batch_size < 1 or (top_k is not None and top_k < 1):
-            raise ValueError(f"batch_size and top_k must be at least 1, got {batch_size} and {top_k}")
+        check_positive(batch_size=batch_size, top_k=top_k)
         check_texts(texts)
         with evaluating(self):
             parts = [

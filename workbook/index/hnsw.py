@@ -26,7 +26,8 @@ import torch
 from torch import Tensor
 
 from workbook.index.base import Index
-from workbook.index.vectors import check_positive, chunks, distances_of_one
+from workbook.index.vectors import chunks, distances_of_one
+from workbook.support.checks import check_positive
 
 Found = list[tuple[float, int]]  # distance and vector number
 

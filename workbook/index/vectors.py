@@ -220,16 +220,3 @@ def check_metric(metric: str) -> None:
     """
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}; for the cosine, normalize first")
-
-
-def check_positive(**values: int) -> None:
-    """Refuse a count below 1.
-
-    Args:
-        values: name -> value, as keywords, for the message.
-    Raises:
-        ValueError: which one, and what came.
-    """
-    for name, value in values.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")

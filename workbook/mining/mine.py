@@ -24,6 +24,7 @@ from torch import Tensor
 
 from workbook.mining.candidates import Candidates, MiningTask, Source, mining_task, search_task
 from workbook.mining.filters import apply_filters, is_kept, score_with_cross_encoder
+from workbook.support.checks import check_choice, check_positive
 from workbook.support.types import Corpus, Encoder, Qrels, Queries, Reranker, Run
 
 
@@ -217,8 +218,7 @@ def mine_in_rounds(
 
     Source: Xiong et al. 2021 (ANCE).
     """
-    if rounds < 1:
-        raise ValueError(f"rounds must be at least 1, got {rounds}")
+    check_positive(rounds=rounds)
     history = []
     for number in range(rounds):
         source = first if number == 0 and first is not None else encoder
@@ -279,7 +279,5 @@ def _check_ranges(range_min: int, range_max: int, num_negatives: int, sampling_s
             f"num_negatives must be at least 1, range_min at least 0, and num_negatives must fit between range_min and "
             f"range_max, got num_negatives={num_negatives}, range_min={range_min}, range_max={range_max}"
         )
-    if sampling_strategy not in ("top", "random"):
-        raise ValueError(f'sampling_strategy must be "top" or "random", got {sampling_strategy!r}')
-    if too_few not in ("drop", "pad", "keep"):
-        raise ValueError(f'too_few must be "drop", "pad" or "keep", got {too_few!r}')
+    check_choice("sampling_strategy", sampling_strategy, ("top", "random"))
+    check_choice("too_few", too_few, ("drop", "pad", "keep"))

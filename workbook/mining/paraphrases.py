@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from workbook.similarity import normalize, top_k
+from workbook.support.checks import check_positive
 from workbook.support.types import Encoder
 
 Paraphrases = list[tuple[float, int, int]]  # score, i, j with i < j
@@ -51,8 +52,7 @@ def closest_pairs(
 
     Equal to sentence-transformers `util.paraphrase_mining_embeddings`.
     """
-    if max_pairs < 1 or num_neighbours < 1:
-        raise ValueError(f"max_pairs and num_neighbours must be at least 1, got {max_pairs} and {num_neighbours}")
+    check_positive(max_pairs=max_pairs, num_neighbours=num_neighbours)
     x = normalize(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)))
     N = len(x)
     best, pair = x.new_empty(0), torch.empty(0, dtype=torch.long, device=x.device)  # scores, and i · N + j
