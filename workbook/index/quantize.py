@@ -23,7 +23,7 @@ from torch import Tensor
 
 from workbook.index.rescore import rescore
 from workbook.index.vectors import CHUNK, answer, as_vectors, exhaustive
-from workbook.support.checks import check_choice, check_positive
+from workbook.support.checks import check_positive
 
 PRECISIONS = ("float32", "int8", "uint8", "binary", "ubinary")
 STEPS = 255  # between the least and the largest value
@@ -31,7 +31,7 @@ STEPS = 255  # between the least and the largest value
 
 def vector_bytes(D: int, precision: str) -> int:
     """How many bytes a vector of D dimensions takes: 4 D, D, or D / 8 rounded up."""
-    check_choice("precision", precision, PRECISIONS)
+    _check_precision(precision)
     return {"float32": 4 * D, "int8": D, "uint8": D}.get(precision, (D + 7) // 8)
 
 
@@ -83,7 +83,7 @@ def quantize_embeddings(
 
     Equal to sentence-transformers `quantize_embeddings`.
     """
-    check_choice("precision", precision, PRECISIONS)
+    _check_precision(precision)
     x = _floats(embeddings, "embeddings")
     N, D = x.shape
     scalar = precision in ("int8", "uint8")
@@ -271,3 +271,8 @@ def _floats(given: Any, name: str) -> np.ndarray:
     if x.ndim != 2 or not np.issubdtype(x.dtype, np.floating):
         raise ValueError(f"{name} must be (N, D) floats, got {x.shape} {x.dtype}; codes cannot be quantized again")
     return x
+
+
+def _check_precision(precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")

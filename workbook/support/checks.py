@@ -24,11 +24,11 @@ def check_positive(**numbers: float | None) -> None:
     Args:
         numbers: name -> number, as keywords, for the error; None stands for a number that was not given.
     Raises:
-        ValueError: what came.
+        ValueError: which one, and what came.
     """
-    if any(number is not None and number < 1 for number in numbers.values()):
-        got = [f"{name}={number}" if len(numbers) > 1 else f"{number}" for name, number in numbers.items()]
-        raise ValueError(f"{' and '.join(numbers)} must be at least 1, got {', '.join(got)}")
+    for name, number in numbers.items():
+        if number is not None and number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
 
 
 def check_choice(name: str, given: object, choices: Sequence[object]) -> None:
