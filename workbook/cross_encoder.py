@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from workbook.encoder import evaluating, pad_id_of
 from workbook.encoder.hugging_face import as_tokenizer, find_model, load_whole, read_config
 from workbook.encoder.saving import load_model, save_model
-from workbook.encoder.tokenizer import rectangle
+from workbook.encoder.tokenizer import by_length, rectangle
 from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name, bert_start, take_weights
 from workbook.support.checks import check_positive
 from workbook.train.fit import AT_A_TIME, check_tuples
@@ -174,9 +174,7 @@ class CrossEncoder(nn.Module):
         with evaluating(self):
             for start in range(0, len(pairs), PAIRS_AT_A_TIME):
                 ids, segments = self.token_ids(pairs[start : start + PAIRS_AT_A_TIME])
-                by_length = np.argsort([len(tokens) for tokens in ids], kind="stable")
-                for first in range(0, len(ids), batch_size):
-                    rows = by_length[first : first + batch_size]
+                for rows in by_length(ids, batch_size):
                     batch = self.pad([ids[row] for row in rows], [segments[row] for row in rows])
                     scores[start + rows] = self(*(x.to(self.device) for x in batch)).float().cpu().numpy()
         return scores
