@@ -28,6 +28,7 @@ from workbook.support.files import inside, replace_folder, write_atomically, wri
 
 SETTINGS_FILE = "workbook.json"  # also marks a folder that was written here and may be replaced
 KINDS = {"transformer": TransformerEncoder, "static": StaticEncoder, "huggingface": HuggingFaceBackbone}
+THEIR_NAME = {"transformer": bert_name, "static": {"word.weight": "embedding.weight"}.__getitem__}  # of a weight
 Module = dict[str, Any]  # a line of sentence-transformers' modules.json
 
 
@@ -55,7 +56,7 @@ def write_encoder(
     modules = _modules(kind, layers, settings["normalize"])
     _write_backbone(folder, kind, backbone)
     if isinstance(pooling, AttentionPool):
-        write_safetensors(folder / "pooling.safetensors", {"query": pooling.query.detach().contiguous()})
+        write_safetensors(folder / "pooling.safetensors", {"query": pooling.query})
     after = [module for module in modules if module["path"].endswith(("_Dense", "_Normalize"))]
     for layer, module in zip(layers, after, strict=False):  # the last Normalize is a setting, not a layer
         _write_layer(folder / module["path"], layer)
@@ -121,9 +122,8 @@ def save_model(
     Raises:
         FileExistsError: the folder holds something else.
     """
-    tensors = {name: p.detach().cpu().contiguous() for name, p in weights.items()}
     with replace_folder(folder, SETTINGS_FILE) as new:
-        write_safetensors(new / "model.safetensors", tensors, metadata={"format": "pt"})
+        write_safetensors(new / "model.safetensors", weights, metadata={"format": "pt"})
         write_json(new / "config.json", config)
         write_atomically(new / "tokenizer.json", tokenizer.to_str(pretty=True))
         theirs = tokenizer_config(tokenizer, pad_id, (tokenizer.truncation or {}).get("max_length"))
@@ -144,11 +144,8 @@ def load_model(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
         saved = _read_settings(folder)
         if kind not in saved:
             raise FileNotFoundError(f"{folder} holds another kind of model than {kind}: {', '.join(saved)}")
-        weights, tokenizer = (
-            load_file(folder / "model.safetensors"),
-            Tokenizer.from_file(str(folder / "tokenizer.json")),
-        )
-        return saved[kind], weights, tokenizer
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        return saved[kind], load_file(folder / "model.safetensors"), tokenizer
     except (json.JSONDecodeError, SafetensorError) as error:
         raise ValueError(f"{folder} is damaged ({error}); save the model again") from error
 
@@ -185,13 +182,10 @@ def _read_settings(folder: Path) -> dict[str, Any]:
 def _write_backbone(folder: Path, kind: str, backbone: Any) -> None:
     if kind == "huggingface":
         backbone.model.save_pretrained(folder)
-    elif kind == "static":
-        write_safetensors(
-            folder / "model.safetensors", {"embedding.weight": backbone.word.weight.detach().contiguous()}
-        )
-    else:
-        weights = {bert_name(name): p.detach().contiguous() for name, p in backbone.named_parameters()}
-        write_safetensors(folder / "model.safetensors", weights, metadata={"format": "pt"})
+        return
+    weights = {THEIR_NAME[kind](name): p for name, p in backbone.named_parameters()}
+    write_safetensors(folder / "model.safetensors", weights, metadata={"format": "pt"})
+    if kind == "transformer":
         write_json(folder / "config.json", bert_config(backbone.config))
 
 
@@ -200,7 +194,7 @@ def _read_backbone(folder: Path, saved: dict[str, Any]) -> nn.Module:
         return load_backbone(folder)
     weights = load_file(folder / "model.safetensors")
     backbone: nn.Module = KINDS[saved["kind"]](**saved["config"])
-    theirs = bert_name if saved["kind"] == "transformer" else {"word.weight": "embedding.weight"}.__getitem__
+    theirs = THEIR_NAME[saved["kind"]]
     backbone.load_state_dict({name: weights[theirs(name)] for name, _ in backbone.named_parameters()})
     return backbone
 
@@ -257,8 +251,7 @@ def _write_layer(folder: Path, layer: nn.Module) -> None:
             "activation_function": f"{activation.__module__}.{activation.__name__}",
         }
         write_json(folder / "config.json", config)
-        weights = {name: p.detach().contiguous() for name, p in layer.named_parameters()}
-        write_safetensors(folder / "model.safetensors", weights)
+        write_safetensors(folder / "model.safetensors", dict(layer.named_parameters()))
 
 
 def _write_pooling(folder: Path, hidden_size: int, names: list[str], include_prompt: bool) -> None:

@@ -33,15 +33,12 @@ def save_index(index: Index, folder: str | Path) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {name: getattr(index, name).contiguous() for name in index.TENSORS}
     new = folder / f".{ARRAYS}.tmp"
-    write_safetensors(new, arrays)
+    write_safetensors(new, {name: getattr(index, name) for name in index.TENSORS})
     (folder / ARGUMENTS).unlink(missing_ok=True)
     os.replace(new, folder / ARRAYS)
-    write_json(
-        folder / ARGUMENTS,
-        {"kind": type(index).__name__, "arguments": {name: getattr(index, name) for name in index.ARGUMENTS}},
-    )
+    arguments = {name: getattr(index, name) for name in index.ARGUMENTS}
+    write_json(folder / ARGUMENTS, {"kind": type(index).__name__, "arguments": arguments})
 
 
 def load_index(folder: str | Path) -> Index:

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from workbook.encoder import StaticEncoder, TextEncoder, evaluating
 from workbook.encoder.hugging_face import HuggingFaceBackbone
+from workbook.encoder.tokenizer import by_length
 from workbook.encoder.transformer import TransformerEncoder
 from workbook.late_interaction.maxsim import colbert_loss
 from workbook.similarity import normalize
@@ -145,10 +146,8 @@ class ColbertEncoder(nn.Module):
         lengths = torch.tensor([int(keep.sum()) for keep in kept], dtype=torch.long)
         starts = (lengths.cumsum(0) - lengths).tolist()
         flat = torch.empty(int(lengths.sum()), self.embedding_size)
-        by_length = np.argsort([len(tokens) for tokens in ids], kind="stable")
         with evaluating(self):
-            for start in range(0, len(ids), batch_size):
-                rows = by_length[start : start + batch_size]
+            for rows in by_length(ids, batch_size):
                 batch = self(*self.pad([ids[row] for row in rows])).float().cpu()  # (B, T, D)
                 for row, vectors in zip(rows, batch, strict=True):
                     flat[starts[row] : starts[row] + lengths[row]] = vectors[: len(ids[row])][kept[row]]
@@ -301,8 +300,7 @@ def _write_projection(encoder: ColbertEncoder, folder: Path) -> None:
         if (folder / part).is_dir():
             shutil.rmtree(folder / part)
     (folder / "1_Dense").mkdir()
-    weight = encoder.projection.weight.detach().contiguous()
-    write_safetensors(folder / "1_Dense" / "model.safetensors", {"linear.weight": weight})
+    write_safetensors(folder / "1_Dense/model.safetensors", {"linear.weight": encoder.projection.weight})
     dense = {"in_features": hidden_size, "out_features": D, "bias": False}
     write_json(folder / "1_Dense/config.json", dense | {"activation_function": "torch.nn.modules.linear.Identity"})
     kinds = {"": "sentence_transformers.models.Transformer", "1_Dense": "pylate.models.Dense.Dense"}

@@ -165,7 +165,7 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Any], metadata: di
 
     Args:
         path: where.
-        tensors: by name; contiguous, and without shared memory.
+        tensors: by name, without shared memory; weights too, of which the gradient is left behind.
         metadata: text that the file also holds.
     Raises:
         OSError: the disk is full or the folder cannot be written; there is no file then.
@@ -175,7 +175,7 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Any], metadata: di
 
     with whole_file(path) as temporary:
         try:
-            save_file(dict(tensors), temporary, metadata)
+            save_file({name: x.detach().contiguous() for name, x in tensors.items()}, temporary, metadata)
         except SafetensorError as error:
             if not (told := re.search(r"os error (\d+)", str(error))):
                 raise
