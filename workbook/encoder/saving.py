@@ -9,12 +9,10 @@ Parts are written and read here; `TextEncoder.save` and `TextEncoder.load` put t
 Taught in 07.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -24,7 +22,7 @@ from workbook.encoder.layers import Dense, Normalize
 from workbook.encoder.static import StaticEncoder
 from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name
 from workbook.pooling import AttentionPool, Pooling, names_of_pooling, pooling_from_names
-from workbook.support.files import inside, replace_folder, write_atomically, write_json, write_safetensors
+from workbook.support.files import inside, read_saved, replace_folder, write_atomically, write_json, write_safetensors
 
 SETTINGS_FILE = "workbook.json"  # also marks a folder that was written here and may be replaced
 KINDS = {"transformer": TransformerEncoder, "static": StaticEncoder, "huggingface": HuggingFaceBackbone}
@@ -88,8 +86,7 @@ def read_encoder(folder: str | Path) -> dict[str, Any]:
         ValueError: a file is damaged.
     """
     folder = Path(folder)
-    try:
-        saved = _read_settings(folder)
+    with read_saved(folder, SETTINGS_FILE, "encoder", "save") as saved:
         backbone = _read_backbone(folder, saved["backbone"])
         layers = [read_layer(inside(folder, path), path.partition("_")[2]) for path in saved.get("layers", [])]
         return {
@@ -99,8 +96,6 @@ def read_encoder(folder: str | Path) -> dict[str, Any]:
             "layers": layers,
             **saved["text_encoder"],
         }
-    except (KeyError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{folder} is damaged ({error}); save the encoder again") from error
 
 
 def save_model(
@@ -140,14 +135,12 @@ def load_model(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
         ValueError: a file in it is damaged.
     """
     folder = Path(folder)
-    try:
-        saved = _read_settings(folder)
-        if kind not in saved:
-            raise FileNotFoundError(f"{folder} holds another kind of model than {kind}: {', '.join(saved)}")
+    with read_saved(folder, SETTINGS_FILE, kind, "save") as saved:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        return saved[kind], load_file(folder / "model.safetensors"), tokenizer
-    except (json.JSONDecodeError, SafetensorError) as error:
-        raise ValueError(f"{folder} is damaged ({error}); save the model again") from error
+        weights = load_file(folder / "model.safetensors")
+    if kind not in saved:
+        raise FileNotFoundError(f"{folder} holds another kind of model than {kind}: {', '.join(saved)}")
+    return saved[kind], weights, tokenizer
 
 
 def tokenizer_config(
@@ -168,15 +161,6 @@ def tokenizer_config(
         "pad_token": tokenizer.id_to_token(pad_id),
         **special,
     }
-
-
-def _read_settings(folder: Path) -> dict[str, Any]:
-    if not (folder / SETTINGS_FILE).exists():
-        raise FileNotFoundError(
-            f"{folder} holds no {SETTINGS_FILE}; give a folder that save wrote, or use from_pretrained"
-        )
-    settings: dict[str, Any] = json.loads((folder / SETTINGS_FILE).read_text("utf-8"))
-    return settings
 
 
 def _write_backbone(folder: Path, kind: str, backbone: Any) -> None:
