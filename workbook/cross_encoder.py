@@ -24,15 +24,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbook.encoder import evaluating, pad_id_of
-from workbook.encoder.hugging_face import as_tokenizer, find_model, load_whole, read_config
-from workbook.encoder.saving import load_model, save_model
-from workbook.encoder.tokenizer import by_length, rectangle
+from workbook.encoder import by_length, evaluating, find_model, load_model, pad_id_of, rectangle, save_model
+from workbook.encoder.hugging_face import as_tokenizer, load_whole, read_config
 from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name, bert_start, take_weights
 from workbook.support.checks import check_positive
-from workbook.train.fit import AT_A_TIME, check_tuples
-from workbook.train.loop import History, optimize
-from workbook.train.resume import hash_of_columns, loss_name
+from workbook.train import History, check_tuples, hash_of_columns, loss_name, optimize
+from workbook.train.fit import AT_A_TIME
 
 Pair = tuple[str, str]
 CERTAIN = 100.0  # as a label: its softmax against labels of 0 is 1 at that passage

@@ -22,17 +22,14 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.encoder import TextEncoder, check_texts, evaluating
-from workbook.encoder.saving import load_model, save_model
-from workbook.encoder.tokenizer import by_length
+from workbook.encoder import TextEncoder, by_length, check_texts, evaluating, load_model, save_model
 from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name, take_weights
 from workbook.index.inverted import SparseVectors
 from workbook.pretraining import LanguageModelHead
 from workbook.similarity import dot_score
 from workbook.support.checks import check_positive
 from workbook.support.frontend import budgeted
-from workbook.train.fit import fit
-from workbook.train.loop import History
+from workbook.train import History, fit
 
 SETTINGS = ("max_length", "query_prompt", "document_prompt", "padding_side")
 TEXTS_AT_A_TIME = 8_192  # that are tokenized and sorted by length together

@@ -23,10 +23,7 @@ from typing import Any, NamedTuple
 from workbook.data.collection import Collection, sha256
 from workbook.metrics import Interval, bootstrap_ci, evaluate
 from workbook.similarity import dense_search
-from workbook.train import resume
-from workbook.train.early_stopping import Looks, best
-from workbook.train.fit import fit
-from workbook.train.loop import History
+from workbook.train import History, Looks, best, fit, resume
 
 __all__ = ["Adaptation", "adapt", "best", "changes", "evaluate_encoder", "mix_pairs"]
 

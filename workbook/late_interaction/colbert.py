@@ -6,7 +6,6 @@ M negatives of a pair.
 Taught in 14. How the vectors are compared stands in `workbook.late_interaction.maxsim`.
 """
 
-import json
 import shutil
 import string
 from collections.abc import Sequence
@@ -15,21 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import AddedToken, Tokenizer
 from torch import Tensor, nn
 
-from workbook.encoder import StaticEncoder, TextEncoder, evaluating
-from workbook.encoder.hugging_face import HuggingFaceBackbone
-from workbook.encoder.tokenizer import by_length
-from workbook.encoder.transformer import TransformerEncoder
+from workbook.encoder import HuggingFaceBackbone, StaticEncoder, TextEncoder, TransformerEncoder, by_length, evaluating
 from workbook.late_interaction.maxsim import colbert_loss
 from workbook.similarity import normalize
-from workbook.support.files import replace_folder, write_json, write_safetensors
-from workbook.train.fit import check_tuples
-from workbook.train.loop import History, optimize
-from workbook.train.resume import hash_of_columns
+from workbook.support.files import read_saved, replace_folder, write_json, write_safetensors
+from workbook.train import History, check_tuples, hash_of_columns, optimize
 
 COLBERT_FILE = "colbert.json"
 
@@ -206,17 +199,11 @@ def load_colbert(folder: str | Path) -> ColbertEncoder:
         FileNotFoundError: the folder holds no ColbertEncoder.
         ValueError: a file in it is damaged.
     """
-    folder = Path(folder)
-    if not (folder / COLBERT_FILE).exists():
-        raise FileNotFoundError(f"{folder} holds no {COLBERT_FILE}; give a folder that ColbertEncoder.save wrote")
-    documents = TextEncoder.load(folder)
-    try:
-        settings = json.loads((folder / COLBERT_FILE).read_text("utf-8"))
-        weight = load_file(folder / "1_Dense" / "model.safetensors")["linear.weight"]
+    with read_saved(folder, COLBERT_FILE, "ColbertEncoder", "ColbertEncoder.save") as settings:
+        documents = TextEncoder.load(folder)
+        weight = load_file(Path(folder) / "1_Dense/model.safetensors")["linear.weight"]
         encoder = ColbertEncoder(documents.tokenizer, documents.backbone, len(weight), **settings)
         encoder.projection.load_state_dict({"weight": weight})
-    except (KeyError, TypeError, OSError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{folder} is damaged ({error}); save the encoder again") from error
     return encoder.eval()
 
 

@@ -20,12 +20,8 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbook.encoder import TextEncoder, TransformerEncoder
-from workbook.encoder.tokenizer import rectangle
-from workbook.encoder.transformer import bert_start
-from workbook.train.distributed import share
-from workbook.train.loop import History, optimize
-from workbook.train.resume import hash_of_columns
+from workbook.encoder import TextEncoder, TransformerEncoder, bert_start, rectangle
+from workbook.train import History, hash_of_columns, optimize, share
 
 IGNORED = -100  # the label of a token that is not to be guessed, as in PyTorch and transformers
 

@@ -34,8 +34,7 @@ from workbook.recipes.sources import Pair, Sources, sources
 from workbook.rerank.distillation import teacher_scores
 from workbook.support.files import write_json
 from workbook.support.types import Reranker
-from workbook.train.fit import fit
-from workbook.train.loop import History
+from workbook.train import History, fit
 from workbook.training_data import refuse_evaluation_texts
 
 Tuples = list[tuple[str, ...]]

@@ -30,8 +30,7 @@ from workbook.rerank.pipeline import score_pairs
 from workbook.support.checks import check_positive
 from workbook.support.frontend import track
 from workbook.support.types import Reranker
-from workbook.train.fit import check_tuples, fit
-from workbook.train.loop import History
+from workbook.train import History, check_tuples, fit
 
 
 def teacher_scores(

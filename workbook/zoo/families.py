@@ -19,8 +19,7 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workbook.encoder.hugging_face import find_model, stated_settings
-from workbook.encoder.text_encoder import TextEncoder
+from workbook.encoder import TextEncoder, find_model, stated_settings
 from workbook.pooling import POOLINGS, Pooling
 from workbook.support.files import sha256_of
 
