@@ -95,7 +95,8 @@ def adapt(
     sets = {"domain": domain, "general": general}
 
     def measure() -> dict[str, float]:
-        return {name: _mean(values) for name, values in evaluate_encoder(encoder, sets, metric).items()}
+        values = evaluate_encoder(encoder, sets, metric)
+        return {name: sum(of.values()) / len(of) for name, of in values.items()}
 
     folder = None if checkpoint is None else Path(checkpoint)
     training = None if folder is None else folder / "training"
@@ -189,7 +190,3 @@ def changes(before: PerQuery, after: PerQuery, confidence: float = 0.95, seed: i
         name: bootstrap_ci([after[name][query] - value for query, value in values.items()], confidence, seed=seed)
         for name, values in before.items()
     }
-
-
-def _mean(values: Mapping[str, float]) -> float:
-    return sum(values.values()) / len(values)
