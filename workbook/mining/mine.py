@@ -123,21 +123,19 @@ def mine_hard_negatives(
     (NV-Retriever, positive-aware margins).
     """
     task = mining_task(queries, corpus, qrels)
+    filters = {
+        "absolute_margin": absolute_margin, "relative_margin": relative_margin, "max_score": max_score,
+        "min_score": min_score,
+    }  # fmt: skip
     if range_max is None:
-        thins_out = (absolute_margin, relative_margin, max_score, min_score if cross_encoder is not None else None)
-        factor = 1 if all(setting is None for setting in thins_out) else 10
+        counted = filters if cross_encoder is not None else {**filters, "min_score": None}
+        factor = 1 if all(setting is None for setting in counted.values()) else 10
         range_max = range_min + factor * num_negatives + task.most_excluded
     _check_ranges(range_min, range_max, num_negatives, sampling_strategy, too_few)
     found = search_task(task, corpus, source, range_max, chunk_size)
     if cross_encoder is not None:
         found = score_with_cross_encoder(found, cross_encoder, queries, corpus)
-    kept, removed = apply_filters(
-        found,
-        absolute_margin=absolute_margin,
-        relative_margin=relative_margin,
-        max_score=max_score,
-        min_score=min_score,
-    )
+    kept, removed = apply_filters(found, **filters)
     chosen = choose(found, kept, range_min, range_max, num_negatives, sampling_strategy, random.Random(seed))
     short = sum(len(rows) < num_negatives for rows in chosen)
     if too_few == "pad":

@@ -81,26 +81,24 @@ class Looks:
         Returns:
             the history up to the stop; steps after it change nothing.
         """
-        writes = rank() == 0
         wait_for_all()  # until all have read, before one writes
-        self.look(0, writes)
+        self.look(0)
 
         def on_step(record: dict[str, float]) -> bool:
             step = int(record["step"])
-            return step >= self.stopped_at() or (step % every == 0 and self.look(step, writes))
+            return step >= self.stopped_at() or (step % every == 0 and self.look(step))
 
         history = train(on_step=on_step)
         if len(history) <= self.stopped_at():
-            self.look(len(history), writes)
+            self.look(len(history))
         self.put_back()
         return history[: int(min(self.stopped_at(), len(history)))]
 
-    def look(self, step: int, write: bool = True) -> bool:
+    def look(self, step: int) -> bool:
         """Measure, keep the weights if they are the best so far, and say whether to stop.
 
         Args:
             step: how many steps have been done. One that stands on the curve already is not measured again.
-            write: to the folder too; under torchrun one process does.
         Returns:
             True once `patience` looks in a row brought no new best.
         """
@@ -110,7 +108,7 @@ class Looks:
             better = self.best_step() != before
             if better:
                 self.kept = {name: p.detach().clone() for name, p in self._trained().items()}
-            if self._folder is not None and write:
+            if self._folder is not None and rank() == 0:  # under torchrun one process writes
                 self._write(self._folder, better)
         return self.stopped_at() <= step
 
