@@ -164,8 +164,7 @@ def read_pretrained(
 
     folder = find_model(name_or_folder, allow_download)
     stated = stated_settings(folder)
-    if pooling is None:
-        pooling = stated.get("pooling")
+    pooling = stated.get("pooling") if pooling is None else pooling
     if pooling is None:
         raise ValueError(
             f"nothing in {folder.name} says which pooling the model was trained with; read its model card and give "
