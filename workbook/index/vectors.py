@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.similarity import first_k
+from workbook.similarity import dot_score_of_one, first_k
 
 METRICS = ("inner_product", "l2")
 CHUNK = 4_096  # passages that are read, scored or encoded at a time
@@ -35,9 +35,9 @@ def closeness(a: Tensor, b: Tensor, metric: str) -> float:
 
 def score(queries: Tensor, x: Tensor, metric: str) -> Tensor:
     """How close, larger is closer: (Q, D), (N, D) -> (Q, N). `closeness` of all pairs."""
-    if len(queries) == 1 and x.device.type == "cpu":
-        return torch.from_numpy(scores_of_one(queries.numpy()[0], x.numpy(), metric)[None])
-    return queries @ x.T if metric == "inner_product" else -squared_distances(queries, x)
+    if metric == "l2":
+        return -squared_distances(queries, x)
+    return dot_score_of_one(queries, x) if len(queries) == 1 else queries @ x.T
 
 
 def squared_distances(queries: Tensor, x: Tensor) -> Tensor:
