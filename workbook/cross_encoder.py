@@ -28,6 +28,7 @@ from workbook.encoder import by_length, evaluating, find_model, load_model, pad_
 from workbook.encoder.hugging_face import as_tokenizer, load_whole, read_config
 from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name, bert_start, take_weights
 from workbook.support.checks import check_positive
+from workbook.support.precision import at_least_float32, without_autocast
 from workbook.train import History, check_tuples, hash_of_columns, loss_name, optimize
 from workbook.train.fit import AT_A_TIME
 
@@ -143,11 +144,10 @@ class CrossEncoder(nn.Module):
     def forward(self, input_ids: Tensor, mask: Tensor, segment_ids: Tensor) -> Tensor:
         """input_ids, mask and segment_ids, each (B, T) -> one logit per pair, (B,)."""
         first = self.backbone(input_ids, mask, segment_ids)[:, 0]  # (B, D), the hidden state of [CLS]
-        pooled = self.dropout(self.pooler(first).tanh())  # (B, D)
         # The score itself in float32 or more: half precision would tie passages that the hidden states tell apart.
-        exact = torch.promote_types(pooled.dtype, torch.float32)
-        with torch.autocast(pooled.device.type, enabled=False):
-            logits = F.linear(pooled.to(exact), self.classifier.weight.to(exact), self.classifier.bias.to(exact))
+        pooled = at_least_float32(self.dropout(self.pooler(first).tanh()))  # (B, D)
+        with without_autocast(pooled):
+            logits = F.linear(pooled, self.classifier.weight.to(pooled), self.classifier.bias.to(pooled))
         return logits[:, 0]  # (B, 1) -> (B,)
 
     @torch.no_grad()

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 from tokenizers import AddedToken, Tokenizer
 from torch import Tensor, nn
 
-from workbook.encoder import HuggingFaceBackbone, StaticEncoder, TextEncoder, TransformerEncoder, by_length, evaluating
+from workbook.encoder import HuggingFaceBackbone, StaticEncoder, TextEncoder, TransformerEncoder, evaluating
+from workbook.encoder.tokenizer import by_length, check_texts
 from workbook.late_interaction.maxsim import colbert_loss
 from workbook.similarity import normalize
 from workbook.support.files import read_saved, replace_folder, write_json, write_safetensors
@@ -184,8 +185,7 @@ class ColbertEncoder(nn.Module):
             _write_projection(self, new)
 
     def _mark(self, tokenizer: Tokenizer, texts: Sequence[str], marker: list[int]) -> list[list[int]]:
-        if isinstance(texts, str):
-            raise TypeError("expected a list of strings, got one string; put it into a list: encode_query([text])")
+        check_texts(texts)
         special = self.documents.add_special_tokens
         encoded = tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)
         place = 1 if special else 0  # behind [CLS]

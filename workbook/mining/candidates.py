@@ -20,6 +20,7 @@ from torch import Tensor
 
 from workbook.similarity import normalize, top_k
 from workbook.support.checks import check_positive
+from workbook.support.precision import at_least_float32
 from workbook.support.types import Corpus, Encoder, Qrels, Queries, Run
 
 QUERIES_AT_A_TIME = 1_024  # that are compared with a chunk of the corpus
@@ -244,8 +245,7 @@ def _from_run(run: Run, task: MiningTask, k: int) -> tuple[Tensor, Tensor, Tenso
 
 
 def _unit_vectors(vectors: np.ndarray) -> Tensor:
-    x = torch.as_tensor(vectors)
-    return normalize(x.to(torch.promote_types(x.dtype, torch.float32)))
+    return normalize(at_least_float32(torch.as_tensor(vectors)))
 
 
 def _padded(lines: Sequence[Sequence[float]], fill: float, dtype: torch.dtype = torch.long) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from workbook.similarity import normalize, top_k
 from workbook.support.checks import check_positive
+from workbook.support.precision import at_least_float32
 from workbook.support.types import Encoder
 
 Paraphrases = list[tuple[float, int, int]]  # score, i, j with i < j
@@ -53,7 +54,7 @@ def closest_pairs(
     Equal to sentence-transformers `util.paraphrase_mining_embeddings`.
     """
     check_positive(max_pairs=max_pairs, num_neighbours=num_neighbours)
-    x = normalize(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)))
+    x = normalize(at_least_float32(embeddings))
     N = len(x)
     best, pair = x.new_empty(0), torch.empty(0, dtype=torch.long, device=x.device)  # scores, and i · N + j
     for start in range(0, N, chunk_size):
