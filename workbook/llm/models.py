@@ -197,7 +197,7 @@ class LocalModel:
         import torch
 
         chat = self._tokenizer.chat_template is not None
-        texts: Sequence[str] = prompts
+        texts = list(prompts)
         if chat:
             said = [[{"role": "user", "content": prompt}] for prompt in prompts]
             texts = self._tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
