@@ -241,7 +241,7 @@ def test_saved_and_loaded(tmp_path):
         (lambda: splade_loss(torch.ones(2, 3), torch.ones(3, 3)), ValueError, r"expected two tensors \(B, V\)"),
         (lambda: untrained().encode("red"), TypeError, "expected a list of strings"),
         (lambda: untrained().encode(["red"], batch_size=0), ValueError, "must be at least 1, got 0"),
-        (lambda: untrained().encode(["red"], top_k=0), ValueError, "must be at least 1, got 32 and 0"),
+        (lambda: untrained().encode(["red"], top_k=0), ValueError, "top_k must be at least 1, got 0"),
         (lambda: fit_splade(untrained(), PAIRS, -1.0), ValueError, "must not be negative"),
         (lambda: fit_splade(untrained(), PAIRS, rising=2), ValueError, r"rising lies in \[0, 1\]"),
     ],

@@ -12,7 +12,6 @@ and a search only adds up columns.
 Taught in 03.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count
@@ -23,8 +22,8 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from workbook.index.inverted import InvertedIndex, best
-from workbook.support.checks import check_texts
-from workbook.support.files import replace_folder, write_json
+from workbook.support.checks import check_positive, check_texts
+from workbook.support.files import read_saved, replace_folder, write_json
 from workbook.support.types import Corpus, Queries
 from workbook.support.words import STOP_WORDS, Words, words
 
@@ -187,8 +186,7 @@ class BM25:
             RuntimeError: nothing is indexed yet.
             ValueError: k is not positive, the queries are no such mapping, or one is no text.
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        check_positive(k=k)
         check_texts("queries", queries)
         run = {}
         for query_id, text in queries.items():
@@ -229,22 +227,16 @@ class BM25:
             FileNotFoundError: the folder holds no index.
             ValueError: a file in it is damaged, or it was indexed with a function of your own.
         """
-        folder = Path(folder)
-        if not (folder / SETTINGS).is_file():
-            raise FileNotFoundError(f"{folder} holds no BM25 index, expected {SETTINGS}; write it with BM25.save")
-        try:
-            saved = json.loads((folder / SETTINGS).read_text("utf-8"))
+        with read_saved(folder, SETTINGS, "BM25 index", "BM25.save") as saved:
             given, ids, vocabulary = saved["tokenize"], saved["passage_ids"], saved["vocabulary"]
             index = cls(**saved["settings"])
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise ValueError(f"the index in {folder} is damaged ({error!r}); build it again") from error
+            index.postings = InvertedIndex.load(Path(folder) / POSTINGS)
+            n = np.diff(index.postings.indptr)
+            if len(ids) != index.postings.num_passages or len(vocabulary) != len(n):
+                raise ValueError("its files do not belong together")
         if tokenize is None and given is None:
             raise ValueError(f"{folder} was indexed with a tokenize function of its own; give the same one to load")
         index.tokenize = tokenize or (Words(**given) if given else words)
-        index.postings = InvertedIndex.load(folder / POSTINGS)
-        n = np.diff(index.postings.indptr)
-        if len(ids) != index.postings.num_passages or len(vocabulary) != len(n):
-            raise ValueError(f"the index in {folder} is damaged: its files do not belong together; build it again")
         index.passage_ids, index.vocabulary = ids, {word: number for number, word in enumerate(vocabulary)}
         index.absent = index._absent(len(ids), n)
         return index

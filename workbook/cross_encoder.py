@@ -13,7 +13,6 @@ Letters: B pairs in a batch, T tokens, D hidden size, N pairs, Q queries.
 Taught in 15.
 """
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,14 +24,13 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbook.encoder import evaluating, pad_id_of
-from workbook.encoder.hugging_face import find_model
-from workbook.encoder.saving import load_model, save_model
-from workbook.encoder.tokenizer import rectangle
-from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name, bert_start, misfit, take_weights
-from workbook.train.fit import AT_A_TIME, check_tuples
-from workbook.train.loop import History, optimize
-from workbook.train.resume import hash_of_columns, loss_name
+from workbook.encoder import by_length, evaluating, find_model, load_model, pad_id_of, rectangle, save_model
+from workbook.encoder.hugging_face import as_tokenizer, load_whole, read_config
+from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name, bert_start, take_weights
+from workbook.support.checks import check_positive
+from workbook.support.precision import at_least_float32, without_autocast
+from workbook.train import History, check_tuples, hash_of_columns, loss_name, optimize
+from workbook.train.fit import AT_A_TIME
 
 Pair = tuple[str, str]
 CERTAIN = 100.0  # as a label: its softmax against labels of 0 is 1 at that passage
@@ -146,11 +144,10 @@ class CrossEncoder(nn.Module):
     def forward(self, input_ids: Tensor, mask: Tensor, segment_ids: Tensor) -> Tensor:
         """input_ids, mask and segment_ids, each (B, T) -> one logit per pair, (B,)."""
         first = self.backbone(input_ids, mask, segment_ids)[:, 0]  # (B, D), the hidden state of [CLS]
-        pooled = self.dropout(self.pooler(first).tanh())  # (B, D)
         # The score itself in float32 or more: half precision would tie passages that the hidden states tell apart.
-        exact = torch.promote_types(pooled.dtype, torch.float32)
-        with torch.autocast(pooled.device.type, enabled=False):
-            logits = F.linear(pooled.to(exact), self.classifier.weight.to(exact), self.classifier.bias.to(exact))
+        pooled = at_least_float32(self.dropout(self.pooler(first).tanh()))  # (B, D)
+        with without_autocast(pooled):
+            logits = F.linear(pooled, self.classifier.weight.to(pooled), self.classifier.bias.to(pooled))
         return logits[:, 0]  # (B, 1) -> (B,)
 
     @torch.no_grad()
@@ -168,16 +165,13 @@ class CrossEncoder(nn.Module):
 
         Equal to sentence-transformers' `CrossEncoder.predict` with `activation_fn=Identity`.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        check_positive(batch_size=batch_size)
         _check_pairs(pairs)
         scores = np.zeros(len(pairs), dtype=np.float32)
         with evaluating(self):
             for start in range(0, len(pairs), PAIRS_AT_A_TIME):
                 ids, segments = self.token_ids(pairs[start : start + PAIRS_AT_A_TIME])
-                by_length = np.argsort([len(tokens) for tokens in ids], kind="stable")
-                for first in range(0, len(ids), batch_size):
-                    rows = by_length[first : first + batch_size]
+                for rows in by_length(ids, batch_size):
                     batch = self.pad([ids[row] for row in rows], [segments[row] for row in rows])
                     scores[start + rows] = self(*(x.to(self.device) for x in batch)).float().cpu().numpy()
         return scores
@@ -252,42 +246,24 @@ class CrossEncoder(nn.Module):
             ValueError: the model is built in another way than this one, and the message names the field; or weights
                 are missing, or there are some that it has no place for.
         """
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
         folder = find_model(name_or_folder, allow_download)
         fast = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model, loaded = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            local_files_only=True,
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are told below
-        )
-        said = _said_by_sentence_transformers(folder)
-        _check_habits(model.config, fast, said)
-        missing = [*loaded["missing_keys"], *(name for name, *_ in loaded["mismatched_keys"])]
-        if missing or loaded["unexpected_keys"]:
-            what = misfit(missing, loaded["unexpected_keys"])
-            raise ValueError(f"{folder} does not hold the weights of a cross-encoder: {what}")
+        files = ("sentence_bert_config.json", "config_sentence_transformers.json")
+        said = {field: value for file in files for field, value in read_config(folder / file).items()}
+        _check_habits(AutoConfig.from_pretrained(folder, local_files_only=True), fast, said)
+        model = load_whole(AutoModelForSequenceClassification, folder, unused=(), spare=False)
         if "token_type_ids" not in fast.model_input_names:
             # Every token is of segment 0, then. A second segment that equals it says as little.
             first = model.bert.embeddings.token_type_embeddings.weight.detach()[:1]
             model.bert.embeddings.token_type_embeddings = nn.Embedding(2, first.shape[1], _weight=first.repeat(2, 1))
             model.config.type_vocab_size = 2
-        tokenizer = fast.backend_tokenizer
-        tokenizer.enable_padding(pad_id=fast.pad_token_id, pad_token=fast.pad_token)
         longest = said.get("max_seq_length") or min(fast.model_max_length, model.config.max_position_embeddings)
         backbone = TransformerEncoder.from_bert(model.bert)
-        encoder = cls(tokenizer, backbone, max_length or longest, model.config.classifier_dropout)
+        encoder = cls(as_tokenizer(fast), backbone, max_length or longest, model.config.classifier_dropout)
         take_weights(encoder, model.state_dict(), encoder._bert_names())
         return encoder.eval()
-
-
-def _said_by_sentence_transformers(folder: Path) -> dict[str, Any]:
-    files = [folder / name for name in ("sentence_bert_config.json", "config_sentence_transformers.json")]
-    return {
-        field: value for file in files if file.exists() for field, value in json.loads(file.read_text("utf-8")).items()
-    }
 
 
 def _check_habits(config: Any, tokenizer: Any, said: Mapping[str, Any]) -> None:

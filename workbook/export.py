@@ -19,7 +19,6 @@ Taught in 21.
 
 import hashlib
 import importlib
-import json
 import logging
 import tempfile
 import warnings
@@ -33,7 +32,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from workbook.encoder.text_encoder import SAVED, TextEncoder
-from workbook.support.files import inside, write_atomically, write_json
+from workbook.support.files import inside, read_saved, write_atomically, write_json
 
 SETTINGS = "workbook-onnx.json"
 INPUTS, OUTPUT = ("input_ids", "attention_mask"), "sentence_embedding"
@@ -104,18 +103,13 @@ def load_onnx(folder: str | Path, num_threads: int = 0) -> "OnnxEncoder":
         ValueError: a file is damaged.
     """
     folder = Path(folder)
-    if not (folder / SETTINGS).exists():
-        raise FileNotFoundError(f"{folder} holds no {SETTINGS}; give a folder that export_onnx wrote")
     runtime = _import("onnxruntime")
-    try:
-        saved = json.loads((folder / SETTINGS).read_text("utf-8"))
+    with read_saved(folder, SETTINGS, "exported encoder", "export_onnx") as saved:
         contents = {kind: inside(folder, name).read_bytes() for kind, name in saved["files"].items()}
         for kind, content in contents.items():
             if _digest(content) not in saved["files"][kind]:
                 raise ValueError(f"{saved['files'][kind]} is not what was written")
         return OnnxEncoder(_session(runtime, contents["model"], num_threads), contents["tokenizer"].decode(), saved)
-    except (KeyError, OSError, ValueError) as error:
-        raise ValueError(f"{folder} is damaged ({error}); export the encoder again") from error
 
 
 class OnnxEncoder(TextEncoder):

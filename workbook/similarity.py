@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbook.support.checks import check_positive
 from workbook.support.precision import at_least_float32, without_autocast
 from workbook.support.types import Corpus, Encoder, Queries, Run
 
@@ -107,7 +108,7 @@ def top_k(
     The same results as a faiss flat index.
     """
     _check_matrices(queries, corpus)
-    _check_sizes(k, chunk_size)
+    check_positive(k=k, chunk_size=chunk_size)
     parts = (corpus[start : start + chunk_size] for start in range(0, len(corpus), chunk_size))
     return _best_of(queries, parts, k, score)
 
@@ -126,6 +127,7 @@ def _best_of(queries: Tensor, parts: Iterable[Tensor], k: int, score: Score = do
     if score is dot_score and len(queries) == 1:
         score = dot_score_of_one
     for part in parts:
+        _check_matrices(queries, part)
         scores, ids = first_k(score(queries, part), k)
         if scores[:, 0].isnan().any():  # NaN counts as the largest number: if there is one, it stands first
             raise ValueError(_where_nan_arose(queries, part, start))
@@ -211,16 +213,18 @@ def dense_search(
     Raises:
         ValueError: k or chunk_size is not positive, or the corpus and its embeddings differ in number.
     """
-    _check_sizes(k, chunk_size)
+    check_positive(k=k, chunk_size=chunk_size)
     passage_ids = list(corpus)
     asked = torch.as_tensor(encoder.encode_query(list(queries.values()), **options))  # (Q, D)
+
+    def vectors_of(ids: list[str]) -> Tensor:
+        return _vectors(encoder.encode_document([corpus[i] for i in ids], **options), len(ids))
+
     if corpus_embeddings is None:
-        chunks = (passage_ids[start : start + chunk_size] for start in range(0, len(corpus), chunk_size))
-        parts = (_encoded(encoder, [corpus[i] for i in chunk], asked, options) for chunk in chunks)
+        parts = (vectors_of(passage_ids[start : start + chunk_size]) for start in range(0, len(corpus), chunk_size))
         scores, ids = _best_of(asked, parts, k)
     else:
-        _check_number(corpus_embeddings, len(corpus))
-        scores, ids = top_k(asked, torch.as_tensor(corpus_embeddings), k, chunk_size)
+        scores, ids = top_k(asked, _vectors(corpus_embeddings, len(corpus)), k, chunk_size)
     return as_run(queries, passage_ids, scores, ids)
 
 
@@ -265,13 +269,6 @@ def as_run(
     }
 
 
-def _encoded(encoder: Encoder, texts: list[str], asked: Tensor, options: dict[str, Any]) -> Tensor:
-    vectors = torch.as_tensor(encoder.encode_document(texts, **options))
-    _check_number(vectors, len(texts))
-    _check_matrices(asked, vectors)
-    return vectors
-
-
 def _matrices(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Both sides of a score, checked, in float32 or more."""
     _check_matrices(a, b)
@@ -286,11 +283,7 @@ def _check_matrices(a: Tensor, b: Tensor) -> None:
         )
 
 
-def _check_sizes(k: int, chunk_size: int) -> None:
-    if k < 1 or chunk_size < 1:
-        raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
-
-
-def _check_number(vectors: np.ndarray | Tensor, N: int) -> None:
-    if len(vectors) != N:
-        raise ValueError(f"expected an embedding for each of {N} passages, got {len(vectors)}")
+def _vectors(given: np.ndarray | Tensor, N: int) -> Tensor:
+    if len(given) != N:
+        raise ValueError(f"expected an embedding for each of {N} passages, got {len(given)}")
+    return torch.as_tensor(given)

@@ -22,15 +22,14 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.encoder import TextEncoder, check_texts, evaluating
-from workbook.encoder.saving import load_model, save_model
+from workbook.encoder import TextEncoder, by_length, check_texts, evaluating, load_model, save_model
 from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name, take_weights
 from workbook.index.inverted import SparseVectors
 from workbook.pretraining import LanguageModelHead
 from workbook.similarity import dot_score
+from workbook.support.checks import check_positive
 from workbook.support.frontend import budgeted
-from workbook.train.fit import fit
-from workbook.train.loop import History
+from workbook.train import History, fit
 
 SETTINGS = ("max_length", "query_prompt", "document_prompt", "padding_side")
 TEXTS_AT_A_TIME = 8_192  # that are tokenized and sorted by length together
@@ -171,30 +170,25 @@ class SpladeEncoder(TextEncoder):
             TypeError: `texts` is a single string.
             ValueError: batch_size or top_k is not positive.
         """
-        if batch_size < 1 or (top_k is not None and top_k < 1):
-            raise ValueError(f"batch_size and top_k must be at least 1, got {batch_size} and {top_k}")
+        check_positive(batch_size=batch_size, top_k=top_k)
         check_texts(texts)
+        parts = []
         with evaluating(self):
-            parts = [
-                self._encode_some(
-                    [f"{prompt or ''}{text}" for text in texts[start : start + TEXTS_AT_A_TIME]], batch_size, top_k
-                )
-                for start in range(0, len(texts), TEXTS_AT_A_TIME)
-            ]
+            for start in range(0, len(texts), TEXTS_AT_A_TIME):
+                some = [f"{prompt or ''}{text}" for text in texts[start : start + TEXTS_AT_A_TIME]]
+                parts.append(self._encode_some(some, batch_size, top_k))
         return SparseVectors.concatenate(parts, self.vocab_size)
 
     def _encode_some(self, texts: Sequence[str], batch_size: int, top_k: int | None) -> SparseVectors:
         ids = self.token_ids(texts)
-        by_length = np.argsort([len(tokens) for tokens in ids], kind="stable")
-        batches = []
-        for start in range(0, len(ids), batch_size):
-            input_ids, mask = self.pad([ids[row] for row in by_length[start : start + batch_size]])
-            weights = self(input_ids.to(self.device), mask.to(self.device)).float().cpu()  # (B, V)
+        places, batches = list(by_length(ids, batch_size)), []
+        for rows in places:
+            weights = self.embed([ids[row] for row in rows]).float().cpu()  # (B, V)
             if top_k is not None and top_k < self.vocab_size:
                 kept = weights.topk(top_k, dim=1)
                 weights = torch.zeros_like(weights).scatter_(1, kept.indices, kept.values)
             batches.append(SparseVectors.from_dense(weights.numpy()))
-        return SparseVectors.concatenate(batches, self.vocab_size).take(np.argsort(by_length))
+        return SparseVectors.concatenate(batches, self.vocab_size).take(np.argsort(np.concatenate(places)))
 
     def words(self, vector: SparseVectors, row: int = 0) -> dict[str, float]:
         """The words of one sparse vector and their weights, heaviest first."""

@@ -136,11 +136,11 @@ def test_files_of_others_are_not_overwritten(tmp_path):
 
 
 def test_a_folder_without_towers_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"holds no workbook\.json"):
+    with pytest.raises(FileNotFoundError, match=r"holds no encoder, expected workbook\.json"):
         DualEncoder.load(tmp_path)
     towers("static/static").save(tmp_path / "model")
     (tmp_path / "model/document/workbook.json").unlink()
-    with pytest.raises(FileNotFoundError, match=r"document holds no workbook\.json"):
+    with pytest.raises(FileNotFoundError, match=r"document holds no encoder, expected workbook\.json"):
         DualEncoder.load(tmp_path / "model")
 
 

@@ -1,3 +1,6 @@
+import copy
+import pickle
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,7 +88,7 @@ def test_a_form_feed_does_not_part_words_for_bert_drops_it():
 def test_the_rest_of_a_cut_text_is_not_read():
     ours = WordByWord(tokenizer(max_length=6))
     ours(["a red hat and a blue one and more"])
-    assert set(ours.remembered) == {"a", "red", "hat", "and"}
+    assert ours.pieces_of.cache_info().currsize == 4  # a, red, hat, and
 
 
 def test_what_is_remembered_is_whole():
@@ -95,7 +98,7 @@ def test_what_is_remembered_is_whole():
     ours.tokenizer.enable_truncation(50)  # what was cut before must not be served now
     for text in ("hhhhhhhh", "red", long):
         assert ours([text], False) == [ours.tokenizer.encode(text, add_special_tokens=False).ids]
-    assert long not in ours.remembered
+    assert ours.pieces_of.cache_info().currsize == 2  # without the long one
 
 
 def test_words_that_come_again_stay_and_the_others_are_forgotten(monkeypatch):
@@ -103,9 +106,13 @@ def test_words_that_come_again_stay_and_the_others_are_forgotten(monkeypatch):
     ours = WordByWord(tokenizer())
     texts = ["red hat", "blue red", "a red one", "more red and red"]
     assert ours(texts, False) == [e.ids for e in ours.tokenizer.encode_batch(texts, add_special_tokens=False)]
-    assert max(len(ours.remembered), len(ours.set_aside)) <= 2
-    assert "red" in ours.remembered | ours.set_aside
-    assert not {"hat", "blue", "a"} & (ours.remembered.keys() | ours.set_aside.keys())
+    assert ours.pieces_of.cache_info()[:1] + ours.pieces_of.cache_info()[2:] == (2, 2, 2)  # hits, most, words
+
+
+def test_what_is_remembered_stays_behind_when_a_tokenizer_is_copied():
+    ours = WordByWord(tokenizer(max_length=6))
+    for again in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
+        assert again(["a red hat, a blue one"]) == ours(["a red hat, a blue one"])
 
 
 def test_it_is_used_only_where_blanks_part_tokens():

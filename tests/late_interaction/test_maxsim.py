@@ -276,7 +276,7 @@ def test_search_takes_the_vectors_of_the_corpus_if_they_are_there():
         (lambda q, p, n: token_alignments(q[0], p[:0]), "T ≥ 1"),
         (lambda q, p, n: colbert_loss(q, p[None], torch.ones(1, 5)), "a passage for each query"),
         (lambda q, p, n: colbert_loss(q[:1], p[None], torch.ones(1, 5), temperature=0), "positive temperature"),
-        (lambda q, p, n: maxsim_search(OneHot(), {}, {}, k=0), "k and chunk_size"),
+        (lambda q, p, n: maxsim_search(OneHot(), {}, {}, k=0), "k must be at least 1"),
     ],
 )
 def test_errors_say_what_to_do(call, says):

@@ -306,7 +306,7 @@ def test_names_and_numbers_out_of_range_are_refused():
         mine(sampling_strategy="best")
     with pytest.raises(ValueError, match='too_few must be "drop", "pad" or "keep"'):
         mine(too_few="ignore")
-    with pytest.raises(ValueError, match="k and chunk_size must be at least 1, got k=0"):
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         candidates(QUERIES, CORPUS, QRELS, Angles(), k=0)
 
 

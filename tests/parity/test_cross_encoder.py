@@ -191,7 +191,7 @@ def test_weights_that_are_missing_or_without_a_place_are_listed(tmp_path, damage
     bert(tmp_path)
     weights = load_file(tmp_path / "model.safetensors")
     save_file(damage(weights), tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(ValueError, match=f"does not hold the weights of a cross-encoder: .*{message}"):
+    with pytest.raises(ValueError, match=f"does not hold the weights of a BertForSequenceClassification, .*{message}"):
         CrossEncoder.from_pretrained(tmp_path)
 
 

@@ -117,7 +117,7 @@ def test_one_retriever_needs_no_fusion_and_a_reranker_is_optional():
         (
             lambda: rerank(LongestFirst(), {}, QUERIES, CORPUS, depth=0),
             ValueError,
-            "depth and chunk_size must be at least",
+            "depth must be at least",
         ),
         (lambda: rerank(LongestFirst(), {"9": {"a": 1}}, QUERIES, CORPUS), KeyError, "query '9' and passage 'a'"),
         (lambda: rerank(LongestFirst(), {"1": {"z": 1}}, QUERIES, CORPUS), KeyError, "one of which has no text"),

@@ -16,17 +16,14 @@ Taught in 18.
 import math
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbook.data.collection import Collection, sha256
 from workbook.metrics import Interval, bootstrap_ci, evaluate
 from workbook.similarity import dense_search
-from workbook.train import resume
-from workbook.train.distributed import rank, wait_for_all
-from workbook.train.early_stopping import Looks, best
-from workbook.train.fit import fit
-from workbook.train.loop import History
+from workbook.train import History, Looks, best, fit, resume
 
 __all__ = ["Adaptation", "adapt", "best", "changes", "evaluate_encoder", "mix_pairs"]
 
@@ -98,34 +95,21 @@ def adapt(
     sets = {"domain": domain, "general": general}
 
     def measure() -> dict[str, float]:
-        return {name: _mean(values) for name, values in evaluate_encoder(encoder, sets, metric).items()}
+        values = evaluate_encoder(encoder, sets, metric)
+        return {name: sum(of.values()) / len(of) for name, of in values.items()}
 
     folder = None if checkpoint is None else Path(checkpoint)
     training = None if folder is None else folder / "training"
     facts = {"metric": metric, "evaluate_every": evaluate_every}
     facts |= {name: sha256(c.corpus, c.queries, c.qrels) for name, c in sets.items()}
-    wait_for_all()  # for what the first process may still be writing into the folder
     looks = Looks(encoder, measure, max_drop, reference, patience, folder, facts)
     begun = training is not None and (training / resume.NAME).exists()
     if begun and not looks.curve:
         raise ValueError(f"{folder} holds a training without its looks; remove the folder to start anew")
     if not begun:
         looks.restart()
-    writes = rank() == 0
-    wait_for_all()  # until all have read, before one writes
-    looks.look(0, writes)
-
-    def on_step(record: dict[str, float]) -> bool:
-        step = int(record["step"])
-        return step >= looks.stopped_at() or (step % evaluate_every == 0 and looks.look(step, writes))
-
-    history = fit(
-        encoder, pairs, steps=steps, on_step=on_step, checkpoint=training, save_every=evaluate_every, **options
-    )
-    if len(history) <= looks.stopped_at():
-        looks.look(len(history), writes)
-    history = history[: int(min(looks.stopped_at(), len(history)))]  # a step after the stop changes nothing
-    looks.put_back()
+    train = partial(fit, encoder, pairs, steps=steps, checkpoint=training, save_every=evaluate_every, **options)
+    history = looks.watch(train, evaluate_every)
     return Adaptation(history, looks.curve, looks.best_step())
 
 
@@ -206,7 +190,3 @@ def changes(before: PerQuery, after: PerQuery, confidence: float = 0.95, seed: i
         name: bootstrap_ci([after[name][query] - value for query, value in values.items()], confidence, seed=seed)
         for name, values in before.items()
     }
-
-
-def _mean(values: Mapping[str, float]) -> float:
-    return sum(values.values()) / len(values)

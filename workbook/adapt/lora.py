@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbook.support.files import write_atomically, write_json
+from workbook.support.files import read_saved, write_atomically, write_json
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"  # peft's names
 PREFIX = "base_model.model."  # what peft puts before the name of a layer
@@ -234,6 +233,7 @@ READ = {
     "r", "lora_alpha", "lora_dropout", "rank_pattern", "alpha_pattern", "use_rslora",
     "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern",
 }  # fmt: skip
+NEEDED = {"peft_type", "r", "lora_alpha", "lora_dropout", "target_modules"}
 WITHOUT_EFFECT = {
     "peft_version", "base_model_name_or_path", "revision", "task_type", "auto_mapping", "inference_mode",
     "megatron_core", "qalora_group_size", "eva_config", "runtime_config",
@@ -247,19 +247,14 @@ PLAIN: dict[str, tuple[Any, ...]] = {
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    for file in (CONFIG, WEIGHTS):
-        if not (folder / file).exists():
-            raise FileNotFoundError(f"{folder} holds no {file}; give a folder that save_adapter or peft wrote")
-    try:
-        config = json.loads((folder / CONFIG).read_text("utf-8"))
+    with read_saved(folder, CONFIG, "adapter", "save_adapter or peft") as config:
         data = (folder / WEIGHTS).read_bytes()
         tensors = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")]).get("__metadata__", {})
-        _refuse_what_is_not_plain(config, folder)
-        r, alpha, targets = (config[name] for name in ("r", "lora_alpha", "target_modules"))
-        config["peft_type"], config["lora_dropout"]
-    except (json.JSONDecodeError, SafetensorError, KeyError, UnicodeDecodeError) as error:
-        raise ValueError(f"the adapter in {folder} is damaged ({error}); save it again") from error
+    _refuse_what_is_not_plain(config, folder)
+    if missing := NEEDED - config.keys():
+        raise ValueError(f"the adapter in {folder} is damaged ({CONFIG} lacks {sorted(missing)}); save it again")
+    r, alpha, targets = config["r"], config["lora_alpha"], config["target_modules"]
     if not tensors or (header.get("r", str(r)), header.get("alpha", str(alpha))) != (str(r), str(alpha)):
         raise ValueError(f"the adapter in {folder} is damaged ({CONFIG} belongs to another {WEIGHTS}); save it again")
     tensors = {name.removeprefix(PREFIX).removesuffix(".weight"): value for name, value in tensors.items()}

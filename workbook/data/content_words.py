@@ -3,7 +3,7 @@
 Taught in 03.
 """
 
-import re
+from workbook.support.words import words
 
 # Words that stand in any text; an overlap in them means nothing.
 _GLUE = """
@@ -17,4 +17,4 @@ GLUE = frozenset(_GLUE.split())
 
 def content_words(text: str) -> set[str]:
     """The different words of a text, without those that stand in any text."""
-    return set(re.findall(r"\b\w\w+\b", text.lower())) - GLUE
+    return set(words(text)) - GLUE

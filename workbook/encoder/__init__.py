@@ -9,7 +9,7 @@ from workbook.encoder.layers import Dense, Normalize
 from workbook.encoder.saving import load_model, save_model, tokenizer_config
 from workbook.encoder.static import StaticEncoder
 from workbook.encoder.text_encoder import TextEncoder, evaluating
-from workbook.encoder.tokenizer import check_texts, pad_id_of, rectangle, train_tokenizer
+from workbook.encoder.tokenizer import by_length, check_texts, pad_id_of, rectangle, train_tokenizer
 from workbook.encoder.transformer import (
     Attention,
     Embeddings,
@@ -20,6 +20,7 @@ from workbook.encoder.transformer import (
     attention_weights,
     bert_config,
     bert_name,
+    bert_start,
     split_heads,
     token_positions,
 )
@@ -28,7 +29,7 @@ from workbook.encoder.wordpiece import WordByWord, splits_at_blanks
 __all__ = [
     "Attention", "Dense", "DualEncoder", "Embeddings", "EncoderBlock", "HuggingFaceBackbone", "Normalize",
     "StaticEncoder", "TextEncoder", "TransformerEncoder", "WordByWord", "attention", "attention_mask",
-    "attention_weights", "bert_config", "bert_name", "check_texts", "evaluating", "find_model", "from_pretrained",
+    "attention_weights", "bert_config", "bert_name", "bert_start", "by_length", "check_texts", "evaluating", "find_model", "from_pretrained",
     "load", "load_model", "pad_id_of", "rectangle", "save", "save_model", "split_heads", "splits_at_blanks",
     "stated_settings", "token_positions", "tokenizer_config", "train_tokenizer",
 ]  # fmt: skip

@@ -91,25 +91,20 @@ class DualEncoder(nn.Module):
         with replace_folder(folder, PAIR_FILE, SETTINGS_FILE) as new:
             if self.is_shared:
                 self.query_encoder.save(new)
-            else:
-                self._write_pair(new)
-
-    def _write_pair(self, folder: Path) -> None:
-        for name, tower in zip(TOWERS, (self.query_encoder, self.document_encoder), strict=True):
-            tower.save(folder / name)
-        write_json(folder / PAIR_FILE, {"towers": TOWERS})
-        if all((folder / name / "modules.json").exists() for name in TOWERS):
-            self._write_router(folder)
+                return
+            self.query_encoder.save(new / "query")
+            self.document_encoder.save(new / "document")
+            write_json(new / PAIR_FILE, {"towers": TOWERS})
+            if all((new / name / "modules.json").exists() for name in TOWERS):
+                self._write_router(new)
 
     def _write_router(self, folder: Path) -> None:
         """The files of a sentence-transformers `Router`, of version 5 and later, around the two towers' own."""
-        types: dict[str, str] = {}
-        structure: dict[str, list[str]] = {}
-        for name in TOWERS:
-            modules = json.loads((folder / name / "modules.json").read_text("utf-8"))
-            paths = ["/".join(filter(None, (name, module["path"]))) for module in modules]
-            types.update(zip(paths, (module["type"] for module in modules), strict=True))
-            structure[name] = paths
+        modules = {name: json.loads((folder / name / "modules.json").read_text("utf-8")) for name in TOWERS}
+        # tower -> path of each of its modules, below the folder -> its type
+        parts = {name: {f"{name}/{m['path']}".rstrip("/"): m["type"] for m in modules[name]} for name in TOWERS}
+        structure = {name: list(types) for name, types in parts.items()}
+        types = parts["query"] | parts["document"]
         parameters = {"default_route": "document", "allow_empty_key": True}
         write_json(folder / "router_config.json", {"types": types, "structure": structure, "parameters": parameters})
         router = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Router"}

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from workbook.encoder.layers import Dense, Normalize
 from workbook.pooling import POOLINGS, Pooling, pooling_from_names
+from workbook.support.checks import misfit
 from workbook.support.files import inside
 
 POOLING_FLAGS = {  # sentence-transformers' name of a pooling -> its flag in folders of older versions
@@ -110,30 +111,32 @@ def find_model(name_or_folder: str | Path, allow_download: bool = False) -> Path
         ) from error
 
 
-def load_whole(auto_class: Any, folder: Path, unused: Sequence[str] = ("pooler.",)) -> Any:
+def load_whole(auto_class: Any, folder: Path, unused: tuple[str, ...] = ("pooler.",), spare: bool = True) -> Any:
     """Load a model of transformers, and refuse one of which weights are missing: they would be random numbers.
 
     Args:
         auto_class: such as `transformers.AutoModel`.
         folder: with config.json and the weights as safetensors.
         unused: how the names of weights begin that may be missing, because nothing is asked of them.
+        spare: whether there may be weights that the model has no place for, such as those of a head.
     Raises:
-        ValueError: weights are missing; both what is missing and what nobody asked for are listed.
+        ValueError: weights are missing, or to spare; both are listed.
     """
     model, told = auto_class.from_pretrained(
-        folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        folder,
+        local_files_only=True,
+        use_safetensors=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,  # they are told below
     )
-    missing = sorted(name for name in told["missing_keys"] if not name.startswith(tuple(unused)))
-    if missing:
+    missing = [*told["missing_keys"], *(name for name, *_ in told["mismatched_keys"])]
+    missing = [name for name in missing if not name.startswith(unused)]
+    if missing or (told["unexpected_keys"] and not spare):
         raise ValueError(
-            f"{folder} holds no weights for {_some(missing)} of {type(model).__name__}, which would be random; it holds "
-            f"{_some(sorted(told['unexpected_keys']))} that belong nowhere. Is there another prefix before the names?"
+            f"{folder} does not hold the weights of a {type(model).__name__}, and random ones would take their place: "
+            f"{misfit(missing, told['unexpected_keys'])}. Is there another prefix before the names?"
         )
     return model
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "") or "none"
 
 
 def load_backbone(folder: Path) -> HuggingFaceBackbone:
@@ -161,8 +164,7 @@ def read_pretrained(
 
     folder = find_model(name_or_folder, allow_download)
     stated = stated_settings(folder)
-    if pooling is None:
-        pooling = stated.get("pooling")
+    pooling = stated.get("pooling") if pooling is None else pooling
     if pooling is None:
         raise ValueError(
             f"nothing in {folder.name} says which pooling the model was trained with; read its model card and give "
@@ -222,7 +224,7 @@ def _modules(folder: Path) -> list[tuple[str, Path]]:
 
 
 def _stated_by_transformer(folder: Path) -> dict[str, Any]:
-    config = next((c for name in TRANSFORMER_CONFIGS if (c := _read(folder / name))), {})
+    config = next((c for name in TRANSFORMER_CONFIGS if (c := read_config(folder / name))), {})
     text = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
     fixed = {
         "transformer_task": "feature-extraction",
@@ -234,7 +236,7 @@ def _stated_by_transformer(folder: Path) -> dict[str, Any]:
 
 
 def _stated_by_pooling(folder: Path) -> dict[str, Any]:
-    config = _read(folder / "config.json")
+    config = read_config(folder / "config.json")
     sizes = {"word_embedding_dimension", "embedding_dimension"}
     _refuse(folder, config, {*sizes, *POOLING_FLAGS.values(), "pooling_mode", "include_prompt"}, {})
     modes = config.get("pooling_mode") or [name for name, flag in POOLING_FLAGS.items() if config.get(flag)] or "mean"
@@ -242,7 +244,7 @@ def _stated_by_pooling(folder: Path) -> dict[str, Any]:
 
 
 def _stated_by_model(folder: Path) -> dict[str, Any]:
-    config = _read(folder / "config_sentence_transformers.json")
+    config = read_config(folder / "config_sentence_transformers.json")
     known = {"__version__", "requirements", "similarity_fn_name", "prompts", "default_prompt_name", "truncate_dim"}
     _refuse(folder, config, known, {"model_type": "SentenceTransformer"})
     prompts = config.get("prompts") or {}
@@ -256,7 +258,7 @@ def _stated_by_model(folder: Path) -> dict[str, Any]:
 
 def read_layer(folder: Path, kind: str) -> nn.Module:
     """A module after the pooling, `Dense` or `Normalize`, from its folder in sentence-transformers' layout."""
-    config = _read(folder / "config.json")
+    config = read_config(folder / "config.json")
     on_vectors = {"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding"}
     if kind == "Normalize":
         _refuse(folder, config, set(), on_vectors)
@@ -275,7 +277,8 @@ def _given(**settings: Any) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if value}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """A JSON file of settings; none where there is no file."""
     config: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     return config
 

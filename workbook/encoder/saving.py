@@ -9,12 +9,10 @@ Parts are written and read here; `TextEncoder.save` and `TextEncoder.load` put t
 Taught in 07.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -24,10 +22,11 @@ from workbook.encoder.layers import Dense, Normalize
 from workbook.encoder.static import StaticEncoder
 from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name
 from workbook.pooling import AttentionPool, Pooling, names_of_pooling, pooling_from_names
-from workbook.support.files import inside, replace_folder, write_atomically, write_json, write_safetensors
+from workbook.support.files import inside, read_saved, replace_folder, write_atomically, write_json, write_safetensors
 
 SETTINGS_FILE = "workbook.json"  # also marks a folder that was written here and may be replaced
 KINDS = {"transformer": TransformerEncoder, "static": StaticEncoder, "huggingface": HuggingFaceBackbone}
+THEIR_NAME = {"transformer": bert_name, "static": {"word.weight": "embedding.weight"}.__getitem__}  # of a weight
 Module = dict[str, Any]  # a line of sentence-transformers' modules.json
 
 
@@ -55,7 +54,7 @@ def write_encoder(
     modules = _modules(kind, layers, settings["normalize"])
     _write_backbone(folder, kind, backbone)
     if isinstance(pooling, AttentionPool):
-        write_safetensors(folder / "pooling.safetensors", {"query": pooling.query.detach().contiguous()})
+        write_safetensors(folder / "pooling.safetensors", {"query": pooling.query})
     after = [module for module in modules if module["path"].endswith(("_Dense", "_Normalize"))]
     for layer, module in zip(layers, after, strict=False):  # the last Normalize is a setting, not a layer
         _write_layer(folder / module["path"], layer)
@@ -87,8 +86,7 @@ def read_encoder(folder: str | Path) -> dict[str, Any]:
         ValueError: a file is damaged.
     """
     folder = Path(folder)
-    try:
-        saved = _read_settings(folder)
+    with read_saved(folder, SETTINGS_FILE, "encoder", "save") as saved:
         backbone = _read_backbone(folder, saved["backbone"])
         layers = [read_layer(inside(folder, path), path.partition("_")[2]) for path in saved.get("layers", [])]
         return {
@@ -98,8 +96,6 @@ def read_encoder(folder: str | Path) -> dict[str, Any]:
             "layers": layers,
             **saved["text_encoder"],
         }
-    except (KeyError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{folder} is damaged ({error}); save the encoder again") from error
 
 
 def save_model(
@@ -121,9 +117,8 @@ def save_model(
     Raises:
         FileExistsError: the folder holds something else.
     """
-    tensors = {name: p.detach().cpu().contiguous() for name, p in weights.items()}
     with replace_folder(folder, SETTINGS_FILE) as new:
-        write_safetensors(new / "model.safetensors", tensors, metadata={"format": "pt"})
+        write_safetensors(new / "model.safetensors", weights, metadata={"format": "pt"})
         write_json(new / "config.json", config)
         write_atomically(new / "tokenizer.json", tokenizer.to_str(pretty=True))
         theirs = tokenizer_config(tokenizer, pad_id, (tokenizer.truncation or {}).get("max_length"))
@@ -140,17 +135,12 @@ def load_model(folder: str | Path, kind: str) -> tuple[dict[str, Any], dict[str,
         ValueError: a file in it is damaged.
     """
     folder = Path(folder)
-    try:
-        saved = _read_settings(folder)
-        if kind not in saved:
-            raise FileNotFoundError(f"{folder} holds another kind of model than {kind}: {', '.join(saved)}")
-        weights, tokenizer = (
-            load_file(folder / "model.safetensors"),
-            Tokenizer.from_file(str(folder / "tokenizer.json")),
-        )
-        return saved[kind], weights, tokenizer
-    except (json.JSONDecodeError, SafetensorError) as error:
-        raise ValueError(f"{folder} is damaged ({error}); save the model again") from error
+    with read_saved(folder, SETTINGS_FILE, kind, "save") as saved:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        weights = load_file(folder / "model.safetensors")
+    if kind not in saved:
+        raise FileNotFoundError(f"{folder} holds another kind of model than {kind}: {', '.join(saved)}")
+    return saved[kind], weights, tokenizer
 
 
 def tokenizer_config(
@@ -173,25 +163,13 @@ def tokenizer_config(
     }
 
 
-def _read_settings(folder: Path) -> dict[str, Any]:
-    if not (folder / SETTINGS_FILE).exists():
-        raise FileNotFoundError(
-            f"{folder} holds no {SETTINGS_FILE}; give a folder that save wrote, or use from_pretrained"
-        )
-    settings: dict[str, Any] = json.loads((folder / SETTINGS_FILE).read_text("utf-8"))
-    return settings
-
-
 def _write_backbone(folder: Path, kind: str, backbone: Any) -> None:
     if kind == "huggingface":
         backbone.model.save_pretrained(folder)
-    elif kind == "static":
-        write_safetensors(
-            folder / "model.safetensors", {"embedding.weight": backbone.word.weight.detach().contiguous()}
-        )
-    else:
-        weights = {bert_name(name): p.detach().contiguous() for name, p in backbone.named_parameters()}
-        write_safetensors(folder / "model.safetensors", weights, metadata={"format": "pt"})
+        return
+    weights = {THEIR_NAME[kind](name): p for name, p in backbone.named_parameters()}
+    write_safetensors(folder / "model.safetensors", weights, metadata={"format": "pt"})
+    if kind == "transformer":
         write_json(folder / "config.json", bert_config(backbone.config))
 
 
@@ -200,7 +178,7 @@ def _read_backbone(folder: Path, saved: dict[str, Any]) -> nn.Module:
         return load_backbone(folder)
     weights = load_file(folder / "model.safetensors")
     backbone: nn.Module = KINDS[saved["kind"]](**saved["config"])
-    theirs = bert_name if saved["kind"] == "transformer" else {"word.weight": "embedding.weight"}.__getitem__
+    theirs = THEIR_NAME[saved["kind"]]
     backbone.load_state_dict({name: weights[theirs(name)] for name, _ in backbone.named_parameters()})
     return backbone
 
@@ -257,8 +235,7 @@ def _write_layer(folder: Path, layer: nn.Module) -> None:
             "activation_function": f"{activation.__module__}.{activation.__name__}",
         }
         write_json(folder / "config.json", config)
-        weights = {name: p.detach().contiguous() for name, p in layer.named_parameters()}
-        write_safetensors(folder / "model.safetensors", weights)
+        write_safetensors(folder / "model.safetensors", dict(layer.named_parameters()))
 
 
 def _write_pooling(folder: Path, hidden_size: int, names: list[str], include_prompt: bool) -> None:

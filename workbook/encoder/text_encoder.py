@@ -23,6 +23,7 @@ from workbook.encoder.tokenizer import check_texts, pad_id_of, rectangle
 from workbook.encoder.wordpiece import WordByWord, splits_at_blanks
 from workbook.pooling import Pooling, mean_pool, names_of_pooling
 from workbook.similarity import normalize as to_length_one
+from workbook.support.checks import check_choice
 from workbook.support.files import replace_folder
 from workbook.support.types import StaticBackbone
 
@@ -73,9 +74,8 @@ class TextEncoder(nn.Module):
         layers: Sequence[nn.Module] = (),
     ):
         super().__init__()
-        for name, side in (("padding_side", padding_side), ("truncation_side", truncation_side)):
-            if side not in ("right", "left"):
-                raise ValueError(f'{name} must be "right" or "left", got {side!r}')
+        check_choice("padding_side", padding_side, ("right", "left"))
+        check_choice("truncation_side", truncation_side, ("right", "left"))
         if not include_prompt and "weightedmean" in names_of_pooling(pooling):
             raise ValueError("weighted_mean_pool would number the tokens behind the prompt from 1; not supported")
         self.tokenizer = as_tokenizer(tokenizer)  # our own copy: its settings are changed below

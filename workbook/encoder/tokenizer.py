@@ -7,7 +7,7 @@ Taught in 01.
 
 import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -100,6 +100,12 @@ def rectangle(ids: Sequence[Sequence[int] | Tensor], pad_id: int, padding_side: 
         where = slice(0, len(tokens)) if padding_side == "right" else slice(T - len(tokens), T)
         input_ids[row, where], mask[row, where] = tokens, 1
     return torch.from_numpy(input_ids), torch.from_numpy(mask)
+
+
+def by_length(ids: Sequence[Sequence[int]], batch_size: int) -> Iterator[np.ndarray]:
+    """The numbers of N texts, `batch_size` of similar length at a time, so that little is filled up."""
+    rows = np.argsort([len(tokens) for tokens in ids], kind="stable")
+    yield from (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
 
 
 def pad_id_of(tokenizer: Tokenizer) -> int:

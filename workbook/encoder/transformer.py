@@ -8,12 +8,14 @@ Taught in 01.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from workbook.support.checks import misfit
 
 
 def token_positions(mask: Tensor) -> Tensor:
@@ -426,13 +428,3 @@ def take_weights(module: nn.Module, weights: Mapping[str, Tensor], names: Mappin
         raise ValueError(misfit(missing, weights.keys() - shapes))
     for ours, theirs in names.items():
         module.get_parameter(ours).copy_(weights[theirs])
-
-
-def misfit(missing: Iterable[str], unexpected: Iterable[str], most: int = 8) -> str:
-    """For an error message: which weights are missing and which have no place, each up to a number of names."""
-
-    def listed(names: list[str]) -> str:
-        rest = f" and {len(names) - most} more" if len(names) > most else ""
-        return (", ".join(names[:most]) or "nothing") + rest
-
-    return f"missing or of another shape: {listed(sorted(missing))}; not expected: {listed(sorted(unexpected))}"

@@ -9,6 +9,8 @@ Taught in 01. `workbook.encoder.tokenizer.train_tokenizer` learns the vocabulary
 
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
+from typing import Any
 
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
@@ -16,7 +18,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 # so joins what stood on both sides: those have to stay inside a word here.
 WORD = re.compile(r"[^ \t\n\r]+")
 LONGEST_WORD = 64  # characters; a longer one hardly comes again
-MOST_WORDS = 65_536  # that are remembered at once, about 20 MB, twice
+MOST_WORDS = 131_072  # that are remembered at once, about 40 MB
 
 
 def wordpiece(word: str, vocabulary: Collection[str], unknown: str = "[UNK]", max_characters: int = 100) -> list[str]:
@@ -54,8 +56,7 @@ class WordByWord:
 
     The pieces of a word do not depend on its neighbours, and by Zipf's law most words of a text have been
     seen before. So the pieces of each word are remembered, and the rest of a text is left alone once
-    max_length tokens are there. When MOST_WORDS are remembered they are set aside, and from there a word that
-    comes again is taken back; the next time, those that did not come are forgotten.
+    max_length tokens are there. Of more than MOST_WORDS those that did not come for longest are forgotten.
 
     Args:
         tokenizer: one for which `splits_at_blanks`; where it truncates, that length is kept to.
@@ -65,14 +66,14 @@ class WordByWord:
 
     def __init__(self, tokenizer: Tokenizer):
         self.tokenizer = tokenizer
-        self.remembered: dict[str, list[int]] = {}
-        self.set_aside: dict[str, list[int]] = {}
         whole = Tokenizer.from_str(tokenizer.to_str())
         whole.no_truncation()
         alone = whole.encode("a", add_special_tokens=False).ids
         framed = whole.encode("a").ids
         place = next(i for i in range(len(framed)) if framed[i : i + len(alone)] == alone)
         self.special = framed[:place], framed[place + len(alone) :]  # such as [CLS], and [SEP]
+        # Not cut, for a word may be cut elsewhere the next time.
+        self.pieces_of = lru_cache(MOST_WORDS)(lambda word: whole.encode(word, add_special_tokens=False).ids)
 
     def __call__(self, texts: Iterable[str], add_special_tokens: bool = True) -> list[list[int]]:
         """The token ids of each text."""
@@ -84,24 +85,14 @@ class WordByWord:
     def _ids(self, text: str, room: int | None) -> list[int]:
         ids: list[int] = []
         for match in WORD.finditer(text):
-            word = match[0]
-            pieces = self.remembered.get(word)
-            ids += self._look_up(word, room) if pieces is None else pieces
+            look_up = self.pieces_of if len(match[0]) <= LONGEST_WORD else self.pieces_of.__wrapped__
+            ids += look_up(match[0])
             if room is not None and len(ids) >= room:
                 break
         return ids[:room]
 
-    def _look_up(self, word: str, room: int | None) -> list[int]:
-        pieces = self.set_aside.get(word)
-        if pieces is None:
-            pieces = self.tokenizer.encode(word, add_special_tokens=False).ids
-            may_be_cut = room is not None and len(pieces) >= room  # and the next time it may be cut elsewhere
-            if may_be_cut or len(word) > LONGEST_WORD:
-                return pieces
-        if len(self.remembered) >= MOST_WORDS:
-            self.set_aside, self.remembered = self.remembered, {}
-        self.remembered[word] = pieces
-        return pieces
+    def __reduce__(self) -> Any:  # what is remembered cannot be sent to another process; the tokenizer can
+        return WordByWord, (self.tokenizer,)
 
 
 def splits_at_blanks(tokenizer: Tokenizer) -> bool:

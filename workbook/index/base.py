@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbook.index.vectors import allowed_rows, answer, as_ids, as_vectors, check_metric, check_positive, chunks
+from workbook.index.vectors import allowed_rows, answer, as_ids, as_vectors, check_metric, chunks
+from workbook.support.checks import check_positive
 from workbook.support.types import VectorIndex
 
 

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbook.index.vectors import as_vectors, check_positive, score, squared_norm, wide
+from workbook.index.vectors import as_vectors, score, squared_norm, wide
 from workbook.similarity import first_k, normalize
+from workbook.support.checks import check_positive
 
 SPLIT = 1 / 1024  # how far the halves of a split cluster are moved apart, relative to the centroid
 

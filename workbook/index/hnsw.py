@@ -26,7 +26,8 @@ import torch
 from torch import Tensor
 
 from workbook.index.base import Index
-from workbook.index.vectors import check_positive, chunks, distances_of_one
+from workbook.index.vectors import chunks, distances_of_one
+from workbook.support.checks import check_positive
 
 Found = list[tuple[float, int]]  # distance and vector number
 
@@ -151,23 +152,14 @@ class _Walk:
         """The ef nearest vectors on level 0, in no order."""
         here = (float(self.distances(query, np.array([entry]))[0]), entry)
         for level in range(self.levels[entry], 0, -1):
-            here = self.descend(query, here, level)
+            (here,) = self.beam(query, here, level, 1)
         return self.beam(query, here, 0, ef)
 
-    def descend(self, query: np.ndarray, here: tuple[float, int], level: int) -> tuple[float, int]:
-        """Step to the nearest neighbour until none is nearer."""
-        while True:
-            ids = self.neighbours(here[1], level)
-            if not len(ids):
-                return here
-            distances = self.distances(query, ids)
-            best = int(distances.argmin())
-            if not distances[best] < here[0]:
-                return here
-            here = (float(distances[best]), int(ids[best]))
-
     def beam(self, query: np.ndarray, here: tuple[float, int], level: int, ef: int) -> Found:
-        """Keep the ef nearest vectors seen, and look at the neighbours of each, nearest first."""
+        """Keep the ef nearest vectors seen, and look at the neighbours of each, nearest first.
+
+        With ef = 1 it steps to the nearest neighbour until none is nearer.
+        """
         seen = self.seen
         touched = [np.array([here[1]])]
         seen[here[1]] = True
@@ -199,7 +191,7 @@ class _Walk:
         query = self.x[i]
         here = (float(self.distances(query, np.array([entry]))[0]), entry)
         for level in range(self.levels[entry], -1, -1):
-            here = self.descend(query, here, level)
+            (here,) = self.beam(query, here, level, 1)
             if level > self.levels[i]:
                 continue
             found = sorted(self.beam(query, here, level, ef))

@@ -21,7 +21,7 @@ from safetensors.numpy import save
 from safetensors.torch import load_file
 
 from workbook.similarity import as_run
-from workbook.support.checks import check_texts
+from workbook.support.checks import check_positive, check_texts
 from workbook.support.files import write_atomically
 from workbook.support.types import Corpus, Queries, Run
 
@@ -134,8 +134,7 @@ class InvertedIndex:
         Raises:
             ValueError: chunk_size is not positive.
         """
-        if chunk_size < 1:
-            raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+        check_positive(chunk_size=chunk_size)
         V, places = vectors.vocab_size, len(vectors.ids)
         chunks = [slice(first, first + chunk_size) for first in range(0, places, chunk_size)]
         count = np.zeros(V, dtype=np.int64)
@@ -191,8 +190,7 @@ class InvertedIndex:
         Raises:
             ValueError: k is not positive, or the vocabulary is another.
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
+        check_positive(k=k)
         if queries.vocab_size != len(self.indptr) - 1:
             raise ValueError(
                 f"expected queries over the {len(self.indptr) - 1} words of the index, got {queries.vocab_size}; "

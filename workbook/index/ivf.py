@@ -25,7 +25,8 @@ from torch import Tensor
 from workbook.index.base import Index
 from workbook.index.clustering import kmeans, nearest_lists, sample
 from workbook.index.product_quantization import add_up_one, check_pieces, decode, encode, train_codebooks
-from workbook.index.vectors import as_vectors, check_positive, chunks, closeness, score, scores_of_one
+from workbook.index.vectors import as_vectors, chunks, closeness, score, scores_of_one
+from workbook.support.checks import check_positive
 
 GROUPED = 1_024  # queries that are grouped by list at a time
 SCORES = 2**22  # scores that a list is given at a time: 16 MB

@@ -29,7 +29,8 @@ from torch.nn import functional as F
 
 from workbook.index.base import Index
 from workbook.index.clustering import argmax, kmeans, sample
-from workbook.index.vectors import as_vectors, check_positive, chunks, closeness, exhaustive, wide
+from workbook.index.vectors import as_vectors, chunks, closeness, exhaustive, wide
+from workbook.support.checks import check_positive
 
 TABLES = 64  # queries whose tables are used at a time: m · ksub · 64 floats, 1 MB for 16 bytes a vector
 FEW = 4  # below this many queries single lookups are faster than sums of rows

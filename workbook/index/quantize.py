@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from workbook.index.rescore import rescore
-from workbook.index.vectors import CHUNK, answer, as_vectors, check_positive, exhaustive
+from workbook.index.vectors import CHUNK, answer, as_vectors, exhaustive
+from workbook.support.checks import check_positive
 
 PRECISIONS = ("float32", "int8", "uint8", "binary", "ubinary")
 STEPS = 255  # between the least and the largest value

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbook.index.vectors import answer, as_vectors, check_positive, exhaustive
+from workbook.index.vectors import answer, as_vectors, exhaustive
 from workbook.similarity import first_k, normalize
+from workbook.support.checks import check_positive
 
 
 def rescore(query_embeddings: Any, candidates: Any, vectors_of: Callable[[Any], Any], k: int) -> tuple[Any, Any]:

@@ -3,11 +3,9 @@
 Taught in 17.
 """
 
-import json
 import os
 from pathlib import Path
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from workbook.index.base import Index
@@ -15,7 +13,7 @@ from workbook.index.flat import FlatIndex
 from workbook.index.hnsw import HNSWIndex
 from workbook.index.ivf import IVFIndex, IVFPQIndex
 from workbook.index.product_quantization import PQIndex
-from workbook.support.files import write_json, write_safetensors
+from workbook.support.files import read_saved, write_json, write_safetensors
 
 KINDS: dict[str, type[Index]] = {kind.__name__: kind for kind in (FlatIndex, IVFIndex, PQIndex, IVFPQIndex, HNSWIndex)}
 ARRAYS, ARGUMENTS = "index.safetensors", "index.json"
@@ -33,15 +31,12 @@ def save_index(index: Index, folder: str | Path) -> None:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = {name: getattr(index, name).contiguous() for name in index.TENSORS}
     new = folder / f".{ARRAYS}.tmp"
-    write_safetensors(new, arrays)
+    write_safetensors(new, {name: getattr(index, name) for name in index.TENSORS})
     (folder / ARGUMENTS).unlink(missing_ok=True)
     os.replace(new, folder / ARRAYS)
-    write_json(
-        folder / ARGUMENTS,
-        {"kind": type(index).__name__, "arguments": {name: getattr(index, name) for name in index.ARGUMENTS}},
-    )
+    arguments = {name: getattr(index, name) for name in index.ARGUMENTS}
+    write_json(folder / ARGUMENTS, {"kind": type(index).__name__, "arguments": arguments})
 
 
 def load_index(folder: str | Path) -> Index:
@@ -55,17 +50,11 @@ def load_index(folder: str | Path) -> Index:
         FileNotFoundError: the folder holds no index.
         ValueError: a file in it is damaged.
     """
-    folder = Path(folder)
-    if not (folder / ARGUMENTS).is_file() or not (folder / ARRAYS).is_file():
-        raise FileNotFoundError(f"{folder} holds no index, expected {ARGUMENTS} and {ARRAYS}; write it with save_index")
-    try:
-        saved = json.loads((folder / ARGUMENTS).read_text("utf-8"))
+    with read_saved(folder, ARGUMENTS, "index", "save_index") as saved:
         index: Index = KINDS[saved["kind"]](**saved["arguments"])
-        arrays = load_file(folder / ARRAYS)
+        arrays = load_file(Path(folder) / ARRAYS)
         for name in index.TENSORS:
             setattr(index, name, arrays[name])
-    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"the index in {folder} is damaged ({error!r}); build it again") from error
     return index
 
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from workbook.similarity import first_k
+from workbook.similarity import dot_score_of_one, first_k
 
 METRICS = ("inner_product", "l2")
 CHUNK = 4_096  # passages that are read, scored or encoded at a time
@@ -35,9 +35,9 @@ def closeness(a: Tensor, b: Tensor, metric: str) -> float:
 
 def score(queries: Tensor, x: Tensor, metric: str) -> Tensor:
     """How close, larger is closer: (Q, D), (N, D) -> (Q, N). `closeness` of all pairs."""
-    if len(queries) == 1 and x.device.type == "cpu":
-        return torch.from_numpy(scores_of_one(queries.numpy()[0], x.numpy(), metric)[None])
-    return queries @ x.T if metric == "inner_product" else -squared_distances(queries, x)
+    if metric == "l2":
+        return -squared_distances(queries, x)
+    return dot_score_of_one(queries, x) if len(queries) == 1 else queries @ x.T
 
 
 def squared_distances(queries: Tensor, x: Tensor) -> Tensor:
@@ -220,16 +220,3 @@ def check_metric(metric: str) -> None:
     """
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}; for the cosine, normalize first")
-
-
-def check_positive(**values: int) -> None:
-    """Refuse a count below 1.
-
-    Args:
-        values: name -> value, as keywords, for the message.
-    Raises:
-        ValueError: which one, and what came.
-    """
-    for name, value in values.items():
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")

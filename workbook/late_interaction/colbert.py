@@ -6,7 +6,6 @@ M negatives of a pair.
 Taught in 14. How the vectors are compared stands in `workbook.late_interaction.maxsim`.
 """
 
-import json
 import shutil
 import string
 from collections.abc import Sequence
@@ -15,20 +14,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from tokenizers import AddedToken, Tokenizer
 from torch import Tensor, nn
 
-from workbook.encoder import StaticEncoder, TextEncoder, evaluating
-from workbook.encoder.hugging_face import HuggingFaceBackbone
-from workbook.encoder.transformer import TransformerEncoder
+from workbook.encoder import HuggingFaceBackbone, StaticEncoder, TextEncoder, TransformerEncoder, evaluating
+from workbook.encoder.tokenizer import by_length, check_texts
 from workbook.late_interaction.maxsim import colbert_loss
 from workbook.similarity import normalize
-from workbook.support.files import replace_folder, write_json, write_safetensors
-from workbook.train.fit import check_tuples
-from workbook.train.loop import History, optimize
-from workbook.train.resume import hash_of_columns
+from workbook.support.files import read_saved, replace_folder, write_json, write_safetensors
+from workbook.train import History, check_tuples, hash_of_columns, optimize
 
 COLBERT_FILE = "colbert.json"
 
@@ -145,10 +140,8 @@ class ColbertEncoder(nn.Module):
         lengths = torch.tensor([int(keep.sum()) for keep in kept], dtype=torch.long)
         starts = (lengths.cumsum(0) - lengths).tolist()
         flat = torch.empty(int(lengths.sum()), self.embedding_size)
-        by_length = np.argsort([len(tokens) for tokens in ids], kind="stable")
         with evaluating(self):
-            for start in range(0, len(ids), batch_size):
-                rows = by_length[start : start + batch_size]
+            for rows in by_length(ids, batch_size):
                 batch = self(*self.pad([ids[row] for row in rows])).float().cpu()  # (B, T, D)
                 for row, vectors in zip(rows, batch, strict=True):
                     flat[starts[row] : starts[row] + lengths[row]] = vectors[: len(ids[row])][kept[row]]
@@ -192,8 +185,7 @@ class ColbertEncoder(nn.Module):
             _write_projection(self, new)
 
     def _mark(self, tokenizer: Tokenizer, texts: Sequence[str], marker: list[int]) -> list[list[int]]:
-        if isinstance(texts, str):
-            raise TypeError("expected a list of strings, got one string; put it into a list: encode_query([text])")
+        check_texts(texts)
         special = self.documents.add_special_tokens
         encoded = tokenizer.encode_batch_fast(list(texts), add_special_tokens=special)
         place = 1 if special else 0  # behind [CLS]
@@ -207,17 +199,11 @@ def load_colbert(folder: str | Path) -> ColbertEncoder:
         FileNotFoundError: the folder holds no ColbertEncoder.
         ValueError: a file in it is damaged.
     """
-    folder = Path(folder)
-    if not (folder / COLBERT_FILE).exists():
-        raise FileNotFoundError(f"{folder} holds no {COLBERT_FILE}; give a folder that ColbertEncoder.save wrote")
-    documents = TextEncoder.load(folder)
-    try:
-        settings = json.loads((folder / COLBERT_FILE).read_text("utf-8"))
-        weight = load_file(folder / "1_Dense" / "model.safetensors")["linear.weight"]
+    with read_saved(folder, COLBERT_FILE, "ColbertEncoder", "ColbertEncoder.save") as settings:
+        documents = TextEncoder.load(folder)
+        weight = load_file(Path(folder) / "1_Dense/model.safetensors")["linear.weight"]
         encoder = ColbertEncoder(documents.tokenizer, documents.backbone, len(weight), **settings)
         encoder.projection.load_state_dict({"weight": weight})
-    except (KeyError, TypeError, OSError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
-        raise ValueError(f"{folder} is damaged ({error}); save the encoder again") from error
     return encoder.eval()
 
 
@@ -301,8 +287,7 @@ def _write_projection(encoder: ColbertEncoder, folder: Path) -> None:
         if (folder / part).is_dir():
             shutil.rmtree(folder / part)
     (folder / "1_Dense").mkdir()
-    weight = encoder.projection.weight.detach().contiguous()
-    write_safetensors(folder / "1_Dense" / "model.safetensors", {"linear.weight": weight})
+    write_safetensors(folder / "1_Dense/model.safetensors", {"linear.weight": encoder.projection.weight})
     dense = {"in_features": hidden_size, "out_features": D, "bias": False}
     write_json(folder / "1_Dense/config.json", dense | {"activation_function": "torch.nn.modules.linear.Identity"})
     kinds = {"": "sentence_transformers.models.Transformer", "1_Dense": "pylate.models.Dense.Dense"}

@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbook.similarity import as_run
+from workbook.support.checks import check_positive
 from workbook.support.types import Corpus, Queries, Run
 
 EMPTY_SCORE = -1e9  # of a passage without tokens: below any real one, and finite, so that a loss survives it
@@ -129,8 +130,7 @@ def maxsim(
     is_asked = torch.ones(queries.shape[:2]) if query_mask is None else query_mask
     is_asked = is_asked[None] if is_asked.ndim == 1 else is_asked  # (Q, S)
     _check(queries, passages, lengths, is_asked)
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    check_positive(chunk_size=chunk_size)
     queries, is_asked = queries.to(_score_dtype(queries, passages)), is_asked.to(query.device).bool()
     Q, at_a_time = len(queries), max(1, QUERY_TOKENS // max(1, queries.shape[1]))
     blocks = [slice(start, start + at_a_time) for start in range(0, max(1, Q), at_a_time)]
@@ -280,8 +280,7 @@ def maxsim_search(
     Raises:
         ValueError: k or chunk_size is not positive, or the corpus and its embeddings differ in number.
     """
-    if k < 1 or chunk_size < 1:
-        raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
+    check_positive(k=k, chunk_size=chunk_size)
     ids, texts = list(corpus), list(corpus.values())
     asked = encoder.encode_query(list(queries.values()))
     starts = range(0, len(texts), chunk_size)

@@ -197,7 +197,10 @@ class LocalModel:
         import torch
 
         chat = self._tokenizer.chat_template is not None
-        texts = [self._as_chat(prompt) if chat else prompt for prompt in prompts]
+        texts = list(prompts)
+        if chat:
+            said = [[{"role": "user", "content": prompt}] for prompt in prompts]
+            texts = self._tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
         # A template has written the special tokens already.
         batch = self._tokenizer(texts, return_tensors="pt", padding=True, add_special_tokens=not chat)
         T, new = batch["input_ids"].shape[1], self.settings["max_tokens"]
@@ -218,7 +221,3 @@ class LocalModel:
                 **sampling,
             )
         return [str(answer) for answer in self._tokenizer.batch_decode(ids[:, T:], skip_special_tokens=True)]
-
-    def _as_chat(self, prompt: str) -> str:
-        messages = [{"role": "user", "content": prompt}]
-        return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from workbook.losses.checks import check_negatives, check_pair
 from workbook.similarity import cos_sim, normalize
+from workbook.support.checks import check_choice
 
 DIRECTIONS = ("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc")
 HARDNESS_MODES = ("in_batch_negatives", "hard_negatives", "all_negatives")
@@ -204,8 +205,7 @@ def _check_names(
 ) -> None:
     if "query_to_doc" not in directions or not set(directions) <= set(DIRECTIONS):
         raise ValueError(f"directions must hold query_to_doc and come from {DIRECTIONS}, got {tuple(directions)}")
-    if partition_mode not in ("joint", "per_direction"):
-        raise ValueError(f'partition_mode must be "joint" or "per_direction", got {partition_mode!r}')
+    check_choice("partition_mode", partition_mode, ("joint", "per_direction"))
     if partition_mode == "per_direction" and not set(directions) <= {"query_to_doc", "doc_to_query"}:
         raise ValueError(
             "per_direction needs directions that hold the positive pair, query_to_doc and doc_to_query, "

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from workbook.losses.checks import check_negatives, check_pair
 from workbook.similarity import cos_sim
+from workbook.support.checks import check_choice
 
 
 def gist_loss(
@@ -108,8 +109,7 @@ def _check_guide(query: Tensor, negatives: Tensor | None, guide_query: Tensor, g
 
 
 def _check_margin(margin_strategy: str, margin: float) -> None:
-    if margin_strategy not in ("absolute", "relative"):
-        raise ValueError(f'margin_strategy must be "absolute" or "relative", got {margin_strategy!r}')
+    check_choice("margin_strategy", margin_strategy, ("absolute", "relative"))
     if not margin >= 0:
         raise ValueError(
             f"margin must be 0 or more, got {margin}; it is how far a negative must stay below the positive"

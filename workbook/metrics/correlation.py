@@ -19,16 +19,12 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
 
     Equal to scipy.stats.spearmanr.
     """
+    from scipy.stats import rankdata
+
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if x.ndim != 1 or x.shape != y.shape or len(x) < 2 or np.isnan(x).any() or np.isnan(y).any():
         raise ValueError(f"expected two lists of N ≥ 2 numbers without NaN, got shapes {x.shape} and {y.shape}")
-    x, y = (_mean_ranks(values) for values in (x, y))
+    x, y = (rankdata(values) for values in (x, y))  # equal values share their mean rank
     x, y = x - x.mean(), y - y.mean()
     length = np.sqrt((x @ x) * (y @ y))
     return float(x @ y / length) if length > 0 else float("nan")
-
-
-def _mean_ranks(values: np.ndarray) -> np.ndarray:
-    _, group, count = np.unique(values, return_inverse=True, return_counts=True)
-    last = count.cumsum()
-    return (last - (count - 1) / 2)[group]

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 
 from workbook.similarity import normalize, top_k
+from workbook.support.checks import check_positive
+from workbook.support.precision import at_least_float32
 from workbook.support.types import Corpus, Encoder, Qrels, Queries, Run
 
 QUERIES_AT_A_TIME = 1_024  # that are compared with a chunk of the corpus
@@ -167,8 +169,7 @@ def candidates(
 
 def search_task(task: MiningTask, corpus: Corpus, source: Source, k: int, chunk_size: int = 4_096) -> Candidates:
     """`candidates` for what `mining_task` returned."""
-    if k < 1 or chunk_size < 1:
-        raise ValueError(f"k and chunk_size must be at least 1, got k={k}, chunk_size={chunk_size}")
+    check_positive(k=k, chunk_size=chunk_size)
     k += task.most_excluded
     if isinstance(source, KeywordIndex):
         rows, scores, positive_scores = _from_keywords(source, task, corpus, k)
@@ -244,8 +245,7 @@ def _from_run(run: Run, task: MiningTask, k: int) -> tuple[Tensor, Tensor, Tenso
 
 
 def _unit_vectors(vectors: np.ndarray) -> Tensor:
-    x = torch.as_tensor(vectors)
-    return normalize(x.to(torch.promote_types(x.dtype, torch.float32)))
+    return normalize(at_least_float32(torch.as_tensor(vectors)))
 
 
 def _padded(lines: Sequence[Sequence[float]], fill: float, dtype: torch.dtype = torch.long) -> Tensor:

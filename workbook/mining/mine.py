@@ -24,6 +24,7 @@ from torch import Tensor
 
 from workbook.mining.candidates import Candidates, MiningTask, Source, mining_task, search_task
 from workbook.mining.filters import apply_filters, is_kept, score_with_cross_encoder
+from workbook.support.checks import check_choice, check_positive
 from workbook.support.types import Corpus, Encoder, Qrels, Queries, Reranker, Run
 
 
@@ -122,21 +123,19 @@ def mine_hard_negatives(
     (NV-Retriever, positive-aware margins).
     """
     task = mining_task(queries, corpus, qrels)
+    filters = {
+        "absolute_margin": absolute_margin, "relative_margin": relative_margin, "max_score": max_score,
+        "min_score": min_score,
+    }  # fmt: skip
     if range_max is None:
-        thins_out = (absolute_margin, relative_margin, max_score, min_score if cross_encoder is not None else None)
-        factor = 1 if all(setting is None for setting in thins_out) else 10
+        counted = filters if cross_encoder is not None else {**filters, "min_score": None}
+        factor = 1 if all(setting is None for setting in counted.values()) else 10
         range_max = range_min + factor * num_negatives + task.most_excluded
     _check_ranges(range_min, range_max, num_negatives, sampling_strategy, too_few)
     found = search_task(task, corpus, source, range_max, chunk_size)
     if cross_encoder is not None:
         found = score_with_cross_encoder(found, cross_encoder, queries, corpus)
-    kept, removed = apply_filters(
-        found,
-        absolute_margin=absolute_margin,
-        relative_margin=relative_margin,
-        max_score=max_score,
-        min_score=min_score,
-    )
+    kept, removed = apply_filters(found, **filters)
     chosen = choose(found, kept, range_min, range_max, num_negatives, sampling_strategy, random.Random(seed))
     short = sum(len(rows) < num_negatives for rows in chosen)
     if too_few == "pad":
@@ -217,8 +216,7 @@ def mine_in_rounds(
 
     Source: Xiong et al. 2021 (ANCE).
     """
-    if rounds < 1:
-        raise ValueError(f"rounds must be at least 1, got {rounds}")
+    check_positive(rounds=rounds)
     history = []
     for number in range(rounds):
         source = first if number == 0 and first is not None else encoder
@@ -279,7 +277,5 @@ def _check_ranges(range_min: int, range_max: int, num_negatives: int, sampling_s
             f"num_negatives must be at least 1, range_min at least 0, and num_negatives must fit between range_min and "
             f"range_max, got num_negatives={num_negatives}, range_min={range_min}, range_max={range_max}"
         )
-    if sampling_strategy not in ("top", "random"):
-        raise ValueError(f'sampling_strategy must be "top" or "random", got {sampling_strategy!r}')
-    if too_few not in ("drop", "pad", "keep"):
-        raise ValueError(f'too_few must be "drop", "pad" or "keep", got {too_few!r}')
+    check_choice("sampling_strategy", sampling_strategy, ("top", "random"))
+    check_choice("too_few", too_few, ("drop", "pad", "keep"))

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from workbook.similarity import normalize, top_k
+from workbook.support.checks import check_positive
+from workbook.support.precision import at_least_float32
 from workbook.support.types import Encoder
 
 Paraphrases = list[tuple[float, int, int]]  # score, i, j with i < j
@@ -51,9 +53,8 @@ def closest_pairs(
 
     Equal to sentence-transformers `util.paraphrase_mining_embeddings`.
     """
-    if max_pairs < 1 or num_neighbours < 1:
-        raise ValueError(f"max_pairs and num_neighbours must be at least 1, got {max_pairs} and {num_neighbours}")
-    x = normalize(embeddings.to(torch.promote_types(embeddings.dtype, torch.float32)))
+    check_positive(max_pairs=max_pairs, num_neighbours=num_neighbours)
+    x = normalize(at_least_float32(embeddings))
     N = len(x)
     best, pair = x.new_empty(0), torch.empty(0, dtype=torch.long, device=x.device)  # scores, and i · N + j
     for start in range(0, N, chunk_size):

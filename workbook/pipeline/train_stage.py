@@ -13,7 +13,6 @@ import functools
 import math
 import shutil
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from workbook.pipeline.stage import Job, at_least, finished, stage
 from workbook.pipeline.validation import choose_validation, reached
 from workbook.pipeline.workers import device_of, join, one_thread
 from workbook.support.files import write_json
-from workbook.train import Looks, fit, rank, wait_for_all
+from workbook.train import Looks, fit, rank
 
 KINDS = ("static", "transformer")
 STEPS, EPOCHS = 500, 10  # by default at most so many, whichever is less
@@ -221,40 +220,14 @@ def _fit(
         if validation is None:
             history, told = fit(trained, pairs, **options), {}
         else:
+            # A look is on disk before the checkpoint of its step: after a kill the looks may be ahead of the training,
+            # never behind it, and what is trained once more comes out the same.
             measure = functools.partial(validation.measure, trained)
-            history, looks = _fit_and_look(trained, pairs, measure, work / "training" / "looks", options)
+            looks = Looks(trained, measure, math.inf, None, PATIENCE, work / "training" / "looks")
+            history = looks.watch(functools.partial(fit, trained, pairs, **options), max(1, steps // LOOKS))
             told = reached(validation, looks.curve, looks.best_step()) if rank() == 0 else {}
     epochs = round(len(history) * min(batch_size, len(pairs)) / len(pairs), 2)
     return trained, {"history": history, "pairs": len(pairs), "epochs": epochs, **told}
-
-
-def _fit_and_look(
-    trained: TextEncoder,
-    pairs: list[tuple[str, ...]],
-    measure: Callable[[], dict[str, float]],
-    folder: Path,
-    options: dict[str, Any],
-) -> tuple[list[dict[str, float]], Looks]:
-    """`fit`, with a look at the validation now and then; the encoder ends with its best weights.
-
-    A look is on disk before the checkpoint of its step. So after a kill the looks may be ahead of the training, never
-    behind it, and what is trained once more comes out the same.
-    """
-    wait_for_all()  # for what the first process may still be writing
-    looks = Looks(trained, measure, math.inf, None, PATIENCE, folder)
-    wait_for_all()  # until all have read, before one writes
-    writes, every = rank() == 0, max(1, options["steps"] // LOOKS)
-    looks.look(0, writes)
-
-    def on_step(record: dict[str, float]) -> bool:
-        step = int(record["step"])
-        return step >= looks.stopped_at() or (step % every == 0 and looks.look(step, writes))
-
-    history = fit(trained, pairs, on_step=on_step, **options)
-    if len(history) <= looks.stopped_at():
-        looks.look(len(history), writes)
-    looks.put_back()
-    return history[: int(min(looks.stopped_at(), len(history)))], looks  # a step after the stop changes nothing
 
 
 def _save(run: Job, trained: TextEncoder, told: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ Letters: B texts, T token positions, D hidden size, V vocabulary entries, N text
 Taught in 10.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,12 +20,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from workbook.encoder import TextEncoder, TransformerEncoder
-from workbook.encoder.tokenizer import rectangle
-from workbook.encoder.transformer import bert_start
-from workbook.train.distributed import share
-from workbook.train.loop import History, optimize
-from workbook.train.resume import hash_of_columns
+from workbook.encoder import TextEncoder, TransformerEncoder, bert_start, rectangle
+from workbook.support.precision import at_least_float32
+from workbook.train import History, hash_of_columns, optimize, share
 
 IGNORED = -100  # the label of a token that is not to be guessed, as in PyTorch and transformers
 
@@ -185,9 +182,7 @@ class NextTokenModel(nn.Module):
         word = backbone.embeddings.word.weight
         follows = (mask[:, :-1].bool() & mask[:, 1:].bool()).to(mask)  # (B, T - 1)
         labels = hide_special(input_ids[:, 1:], follows, self.special)
-        guessed = labels != IGNORED
-        hidden = backbone(input_ids, mask)[:, :-1][guessed]  # (G, D)
-        return mean_cross_entropy(F.linear(hidden, word), labels[guessed])
+        return guess_loss(backbone(input_ids, mask)[:, :-1], labels, F.linear, word)
 
 
 def pretrain(
@@ -230,27 +225,22 @@ def pretrain(
     return optimize(model, loss_of, lengths, steps, batch_size, settings=settings, **options)
 
 
-def guess_loss(hidden: Tensor, labels: Tensor, head: LanguageModelHead, word: Tensor) -> Tensor:
-    """The mean cross-entropy of the tokens to be guessed.
+def guess_loss(hidden: Tensor, labels: Tensor, head: Callable[[Tensor, Tensor], Tensor], word: Tensor) -> Tensor:
+    """The mean cross-entropy of the tokens to be guessed, in float32 or more.
 
     Only their rows are multiplied by the vocabulary: of 15 %, a sixth of the work.
 
     Args:
         hidden: (B, T, D).
         labels: (B, T), `IGNORED` where nothing is to be guessed.
-        head: gives the logits.
+        head: gives the logits, (G, D), (V, D) -> (G, V); a `LanguageModelHead`, or the bare product `F.linear`.
         word: (V, D) word embeddings.
     Returns:
         a scalar; 0 where nothing is to be guessed.
     """
     guessed = labels != IGNORED  # (B, T)
-    return mean_cross_entropy(head(hidden[guessed], word), labels[guessed])
-
-
-def mean_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """logits (G, V), labels (G,) -> the mean cross-entropy in float32 or more; 0 for no rows."""
-    logits = logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
-    return F.cross_entropy(logits, labels, reduction="sum") / max(len(labels), 1)
+    logits = at_least_float32(head(hidden[guessed], word))  # (G, V)
+    return F.cross_entropy(logits, labels[guessed], reduction="sum") / max(len(logits), 1)
 
 
 def hide_special(input_ids: Tensor, mask: Tensor, special: Sequence[int]) -> Tensor:

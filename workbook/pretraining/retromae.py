@@ -26,8 +26,7 @@ Taught in 10.
 import torch
 from torch import Tensor
 
-from workbook.encoder import TextEncoder
-from workbook.encoder.transformer import EncoderBlock, attention_mask, bert_start, token_positions
+from workbook.encoder import EncoderBlock, TextEncoder, attention_mask, bert_start, token_positions
 from workbook.pooling import cls_pool
 from workbook.pretraining.objectives import MaskedLanguageModel, guess_loss, hide_special, seeded_weights
 

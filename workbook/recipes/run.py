@@ -34,8 +34,7 @@ from workbook.recipes.sources import Pair, Sources, sources
 from workbook.rerank.distillation import teacher_scores
 from workbook.support.files import write_json
 from workbook.support.types import Reranker
-from workbook.train.fit import fit
-from workbook.train.loop import History
+from workbook.train import History, fit
 from workbook.training_data import refuse_evaluation_texts
 
 Tuples = list[tuple[str, ...]]
@@ -159,12 +158,12 @@ def mine_negatives(
 
     `workbook.mining.mine_hard_negatives` with fixed settings.
     """
-    ids = {text: f"p{i}" for i, text in enumerate(dict.fromkeys([*(p for _, p in pairs), *corpus]))}
-    query_ids = {text: f"q{i}" for i, text in enumerate(dict.fromkeys(q for q, _ in pairs))}
-    qrels: dict[str, dict[str, int]] = {name: {} for name in query_ids.values()}
+    # A text is its own id.
+    queries = {query: query for query, _ in pairs}
+    passages = {text: text for text in [*(positive for _, positive in pairs), *corpus]}
+    qrels: dict[str, dict[str, int]] = {query: {} for query in queries}
     for query, positive in pairs:
-        qrels[query_ids[query]][ids[positive]] = 1
-    queries, passages = ({name: text for text, name in names.items()} for names in (query_ids, ids))
+        qrels[query][positive] = 1
     mined = mine_hard_negatives(
         queries, passages, qrels, encoder, num_negatives=num_negatives, range_max=max(30, num_negatives),
         relative_margin=0.05, sampling_strategy="random", too_few="pad", seed=seed,

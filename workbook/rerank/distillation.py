@@ -27,10 +27,10 @@ from torch import Tensor
 from workbook.encoder.text_encoder import TextEncoder
 from workbook.losses.distillation import margin_mse
 from workbook.rerank.pipeline import score_pairs
+from workbook.support.checks import check_positive
 from workbook.support.frontend import track
 from workbook.support.types import Reranker
-from workbook.train.fit import check_tuples, fit
-from workbook.train.loop import History
+from workbook.train import History, check_tuples, fit
 
 
 def teacher_scores(
@@ -53,8 +53,7 @@ def teacher_scores(
         ValueError: there are no tuples, they differ in length, the teacher gives something else than one finite
             score for each pair, or the cache holds the answers of another teacher.
     """
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size must be at least 1, got {chunk_size}")
+    check_positive(chunk_size=chunk_size)
     n = check_tuples(tuples)  # 1 + M
     pairs = [(query, passage) for query, *passages in tuples for passage in passages]
     known = {} if cache is None else _read(Path(cache))

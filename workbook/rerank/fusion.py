@@ -18,6 +18,7 @@ from typing import TypeVar
 import numpy as np
 from torch import Tensor
 
+from workbook.support.checks import check_choice
 from workbook.support.types import Run
 
 Scores = Mapping[str, float]
@@ -84,8 +85,7 @@ def score_fusion(
     """
     if norm not in (*NORMS, None):
         raise ValueError(f"norm must be one of {', '.join(NORMS)} or None, got {norm!r}")
-    if missing not in ("zero", "lowest"):
-        raise ValueError(f'missing must be "zero" or "lowest", got {missing!r}')
+    check_choice("missing", missing, ("zero", "lowest"))
     normalized: list[Run] = [{query: _normalize(scores, norm) for query, scores in run.items()} for run in runs]
     if missing == "lowest":
         normalized = [_fill(run, normalized) for run in normalized]

@@ -25,6 +25,7 @@ import torch
 
 from workbook.metrics.ranking import evaluate, ranked_ids
 from workbook.rerank.fusion import rrf
+from workbook.support.checks import check_positive
 from workbook.support.types import Corpus, Qrels, Queries, Reranker, Run
 
 Retriever = Callable[[Queries, int], Run]
@@ -71,8 +72,7 @@ def rerank(
 
     Source: Nogueira and Cho 2019.
     """
-    if depth < 1 or chunk_size < 1:
-        raise ValueError(f"depth and chunk_size must be at least 1, got {depth} and {chunk_size}")
+    check_positive(depth=depth, chunk_size=chunk_size)
     asked = [(query, passage) for query, scores in run.items() for passage in ranked_ids(scores, depth)]
     scores = score_pairs(model, (_texts(queries, corpus, *ids) for ids in asked), chunk_size)
     new: dict[str, dict[str, float]] = {query: {} for query in run}
@@ -94,8 +94,7 @@ def ceiling(qrels: Qrels, run: Run, depth: int, metric: str = "ndcg@10") -> floa
     Raises:
         ValueError: depth is not positive, or as `evaluate`.
     """
-    if depth < 1:
-        raise ValueError(f"depth must be at least 1, got {depth}")
+    check_positive(depth=depth)
     perfect = {
         query: {passage: float(max(0, qrels.get(query, {}).get(passage, 0))) for passage in ranked_ids(scores, depth)}
         for query, scores in run.items()

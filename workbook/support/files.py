@@ -69,6 +69,36 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 @contextmanager
+def read_saved(folder: str | Path, mark: str, what: str, written_by: str) -> Iterator[Any]:
+    """Read a saved folder: the JSON file that marks it, and inside of the block what belongs to it.
+
+        with read_saved("index", "index.json", "index", "save_index") as saved:
+            ...                                             # read the other files, build from them
+
+    Args:
+        folder: where.
+        mark: the name of the JSON file.
+        what: is saved there, for the error.
+        written_by: which function writes such folders.
+    Returns:
+        what the JSON file holds.
+    Raises:
+        FileNotFoundError: the file is not there.
+        ValueError: it cannot be read, or whatever the block raises because a file is missing, damaged or of another
+            thing.
+    """
+    from safetensors import SafetensorError
+
+    path = Path(folder) / mark
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no {what}, expected {mark}; give a folder that {written_by} wrote")
+    try:
+        yield json.loads(path.read_text("utf-8"))
+    except (KeyError, OSError, RuntimeError, SafetensorError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder} is damaged ({error}); write it anew with {written_by}") from error
+
+
+@contextmanager
 def replace_folder(folder: str | Path, *marks: str) -> Iterator[Path]:
     """Write a folder of files that belong together, so that it is whole or not there.
 
@@ -165,7 +195,7 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Any], metadata: di
 
     Args:
         path: where.
-        tensors: by name; contiguous, and without shared memory.
+        tensors: by name, without shared memory; weights too, of which the gradient is left behind.
         metadata: text that the file also holds.
     Raises:
         OSError: the disk is full or the folder cannot be written; there is no file then.
@@ -175,7 +205,7 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, Any], metadata: di
 
     with whole_file(path) as temporary:
         try:
-            save_file(dict(tensors), temporary, metadata)
+            save_file({name: x.detach().contiguous() for name, x in tensors.items()}, temporary, metadata)
         except SafetensorError as error:
             if not (told := re.search(r"os error (\d+)", str(error))):
                 raise

@@ -23,7 +23,7 @@ from workbook.train.distributed import (
 from workbook.train.early_stopping import Looks, best
 from workbook.train.fit import check_tuples, fit
 from workbook.train.gradcache import full_batch_step, gradcache_step, peak_saved_bytes
-from workbook.train.loop import optimize, schedule
+from workbook.train.loop import History, optimize, schedule
 from workbook.train.resume import (
     hash_of_columns,
     load_state,
@@ -34,7 +34,7 @@ from workbook.train.resume import (
 )
 
 __all__ = [
-    "Looks", "average_gradients", "best", "bucketed_batches", "check_tuples", "fit", "full_batch_step",
+    "History", "Looks", "average_gradients", "best", "bucketed_batches", "check_tuples", "fit", "full_batch_step",
     "gather_with_gradient", "gradcache_step", "hash_of_columns", "load_state", "loss_name", "optimize",
     "peak_saved_bytes", "random_state", "rank", "rectangle", "save_state", "schedule", "set_random_state", "share",
     "stream_batches", "wait_for_all", "without_duplicates", "world_size",

@@ -22,10 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from workbook.support.files import inside, write_atomically, write_json
+from workbook.train.distributed import rank, wait_for_all
+from workbook.train.loop import History
 from workbook.train.resume import differing
 
 NAME, START = "looks.json", "best-0.safetensors"
-Curve = list[dict[str, float]]  # records {"step", "domain", "general"}
+Curve = History  # records {"step", "domain", "general"}
 
 
 def best(curve: Sequence[Mapping[str, float]], floor: float = -math.inf) -> int:
@@ -60,6 +62,7 @@ class Looks:
         self, model: nn.Module, measure: Callable[[], Mapping[str, float]], max_drop: float, reference: float | None,
         patience: int, folder: Path | None = None, settings: Mapping[str, Any] | None = None,
     ):  # fmt: skip
+        wait_for_all()  # for what the first process may still be writing into the folder
         self.curve: Curve = []
         self.kept: dict[str, Tensor] = {}
         self._model, self._measure = model, measure
@@ -69,12 +72,33 @@ class Looks:
         if folder is not None and (folder / NAME).exists():
             self._read(folder)
 
-    def look(self, step: int, write: bool = True) -> bool:
+    def watch(self, train: Callable[..., History], every: int) -> History:
+        """Run a training, with a look at its start, now and then, and at its end; the model gets the best weights.
+
+        Args:
+            train: `workbook.train.fit` with all its arguments but one: it is called with `on_step`.
+            every: steps between two looks.
+        Returns:
+            the history up to the stop; steps after it change nothing.
+        """
+        wait_for_all()  # until all have read, before one writes
+        self.look(0)
+
+        def on_step(record: dict[str, float]) -> bool:
+            step = int(record["step"])
+            return step >= self.stopped_at() or (step % every == 0 and self.look(step))
+
+        history = train(on_step=on_step)
+        if len(history) <= self.stopped_at():
+            self.look(len(history))
+        self.put_back()
+        return history[: int(min(self.stopped_at(), len(history)))]
+
+    def look(self, step: int) -> bool:
         """Measure, keep the weights if they are the best so far, and say whether to stop.
 
         Args:
             step: how many steps have been done. One that stands on the curve already is not measured again.
-            write: to the folder too; under torchrun one process does.
         Returns:
             True once `patience` looks in a row brought no new best.
         """
@@ -84,7 +108,7 @@ class Looks:
             better = self.best_step() != before
             if better:
                 self.kept = {name: p.detach().clone() for name, p in self._trained().items()}
-            if self._folder is not None and write:
+            if self._folder is not None and rank() == 0:  # under torchrun one process writes
                 self._write(self._folder, better)
         return self.stopped_at() <= step
 

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from workbook.support.checks import check_positive
 from workbook.train.resume import random_state, set_random_state
 
 Encode = Callable[..., Tensor]
@@ -154,8 +155,7 @@ def _for_each(encoder: Encode | Sequence[Encode], columns: Columns) -> list[Enco
 
 def _check_columns(encoders: Sequence[Encode], columns: Columns, mini_batch_size: int) -> int:
     """The number of rows B, the same in all columns."""
-    if mini_batch_size < 1:
-        raise ValueError(f"mini_batch_size must be at least 1, got {mini_batch_size}")
+    check_positive(mini_batch_size=mini_batch_size)
     rows = {len(inputs) for column in columns for inputs in column}
     if len(rows) != 1 or 0 in rows:
         raise ValueError(f"columns must hold inputs with the same number of rows, at least 1, got {sorted(rows)} rows")

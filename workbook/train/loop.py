@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbook.support.checks import check_positive
 from workbook.support.frontend import budgeted, track
 from workbook.train.batches import stream_batches
 from workbook.train.distributed import average_gradients, rank, wait_for_all
@@ -177,9 +178,6 @@ def _stop_without_gradient(parameters: list[Tensor]) -> None:
 
 
 def _check_numbers(steps: int, batch_size: int, lr: float, warmup: float, pool_batches: int, save_every: int) -> None:
-    whole = {"steps": steps, "batch_size": batch_size, "pool_batches": pool_batches, "save_every": save_every}
-    for name, number in whole.items():
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
+    check_positive(steps=steps, batch_size=batch_size, pool_batches=pool_batches, save_every=save_every)
     if lr <= 0 or not 0 <= warmup < 1:
         raise ValueError(f"lr must be above 0 and warmup in [0, 1), got lr={lr}, warmup={warmup}")

@@ -20,8 +20,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from workbook.mining.candidates import mining_task, text_key
-from workbook.mining.mine import Mined
+from workbook.mining import Mined, mining_task, text_key
 from workbook.support.frontend import track
 from workbook.support.types import Corpus, Qrels, Queries
 

@@ -16,11 +16,11 @@ import importlib.metadata
 import json
 import re
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workbook.encoder.hugging_face import find_model, stated_settings
-from workbook.encoder.text_encoder import TextEncoder
+from workbook.encoder import TextEncoder, find_model, stated_settings
 from workbook.pooling import POOLINGS, Pooling
 from workbook.support.files import sha256_of
 
@@ -73,58 +73,53 @@ BGE = "Represent this sentence for searching relevant passages: "
 INSTRUCT = "Instruct: {task}\nQuery: "
 JINA3 = ("Represent the query for retrieving evidence documents: ", "Represent the document for retrieval: ")
 NOMIC = ("search_query: ", "search_document: ")
-E5 = ("query: ", "passage: ")
 XLMR = "xlm-roberta"
+CARD = (*SIZES, *PROMPTS, "licence")  # what a card says that was looked up
+
+# What the models of a family have in common; a backbone was not trained to embed.
+_bge = partial(Family, max_length=512, pooling="cls", normalize=True, query_prompt=BGE, licence="mit", verified=CARD)
+_e5 = partial(Family, max_length=512, pooling="mean", normalize=True, licence="mit",
+              query_prompt="query: ", document_prompt="passage: ")  # fmt: skip
+_backbone = partial(Family, dimensions=768, max_length=512, pooling=None, normalize=None)
 
 # MiniLM was known from its published figures; its files were not at hand. What is not in `verified` was not found in what could be looked up.
 FAMILIES: dict[str, Family] = {
     MINILM: Family(f"sentence-transformers/{MINILM}", "bert", 384, 256, "mean", True, licence="apache-2.0",
                    verified=("pooling", "normalize", "dimensions", "max_length", "architecture")),
-    "bge-small-en-v1.5": Family("BAAI/bge-small-en-v1.5", "bert", 384, 512, "cls", True, BGE, licence="mit",
-                                verified=(*SIZES, *PROMPTS, "licence")),
-    "bge-base-en-v1.5": Family("BAAI/bge-base-en-v1.5", "bert", 768, 512, "cls", True, BGE, licence="mit",
-                               verified=(*SIZES, *PROMPTS, "licence")),
-    "bge-large-en-v1.5": Family("BAAI/bge-large-en-v1.5", "bert", 1024, 512, "cls", True, BGE, licence="mit",
-                                verified=(*SIZES, *PROMPTS, "licence")),
-    "bge-m3": Family("BAAI/bge-m3", XLMR, 1024, 8192, "cls", True, licence="mit",
-                     verified=(*SIZES, *PROMPTS, "pooling", "licence")),
-    "e5-small-v2": Family("intfloat/e5-small-v2", "bert", 384, 512, "mean", True, *E5, licence="mit",
-                          verified=(*SIZES, *PROMPTS, "pooling", "normalize", "licence")),
-    "e5-base-v2": Family("intfloat/e5-base-v2", "bert", 768, 512, "mean", True, *E5, licence="mit",
-                         verified=(*SIZES, *PROMPTS, "pooling", "normalize", "licence")),
-    "e5-large-v2": Family("intfloat/e5-large-v2", "bert", 1024, 512, "mean", True, *E5, licence="mit",
-                          verified=(*SIZES, *PROMPTS)),
-    "multilingual-e5-small": Family("intfloat/multilingual-e5-small", "bert", 384, 512, "mean", True, *E5,
-                                    licence="mit", verified=(*SIZES, *PROMPTS, "licence")),
-    "multilingual-e5-base": Family("intfloat/multilingual-e5-base", XLMR, 768, 512, "mean", True, *E5, licence="mit",
-                                   verified=("dimensions", *PROMPTS, "licence")),
-    "multilingual-e5-large": Family("intfloat/multilingual-e5-large", XLMR, 1024, 512, "mean", True, *E5,
-                                    licence="mit", verified=("dimensions", *PROMPTS, "licence")),
+    "bge-small-en-v1.5": _bge("BAAI/bge-small-en-v1.5", "bert", 384),
+    "bge-base-en-v1.5": _bge("BAAI/bge-base-en-v1.5", "bert", 768),
+    "bge-large-en-v1.5": _bge("BAAI/bge-large-en-v1.5", "bert", 1024),
+    "bge-m3": Family("BAAI/bge-m3", XLMR, 1024, 8192, "cls", True, licence="mit", verified=(*CARD, "pooling")),
+    "e5-small-v2": _e5("intfloat/e5-small-v2", "bert", 384, verified=(*CARD, "pooling", "normalize")),
+    "e5-base-v2": _e5("intfloat/e5-base-v2", "bert", 768, verified=(*CARD, "pooling", "normalize")),
+    "e5-large-v2": _e5("intfloat/e5-large-v2", "bert", 1024, verified=(*SIZES, *PROMPTS)),
+    "multilingual-e5-small": _e5("intfloat/multilingual-e5-small", "bert", 384, verified=CARD),
+    "multilingual-e5-base": _e5("intfloat/multilingual-e5-base", XLMR, 768,
+                                verified=("dimensions", *PROMPTS, "licence")),
+    "multilingual-e5-large": _e5("intfloat/multilingual-e5-large", XLMR, 1024,
+                                 verified=("dimensions", *PROMPTS, "licence")),
     "gte-small": Family("thenlper/gte-small", "bert", 384, 512, "mean", True, licence="mit"),
     "gte-base": Family("thenlper/gte-base", "bert", 768, 512, "mean", True, licence="mit",
                        verified=(*SIZES, "licence", "architecture")),
     "nomic-embed-text-v1.5": Family("nomic-ai/nomic-embed-text-v1.5", "nomic_bert", 768, 8192, "mean", None, *NOMIC,
-                                    (768, 512, 256, 128, 64), "apache-2.0",
-                                    (*SIZES, *PROMPTS, "matryoshka_dims", "licence")),
+                                    (768, 512, 256, 128, 64), "apache-2.0", (*CARD, "matryoshka_dims")),
     "jina-embeddings-v2-small-en": Family("jinaai/jina-embeddings-v2-small-en", "bert", 512, 8192, "mean", None,
-                                          licence="apache-2.0", verified=(*SIZES, *PROMPTS, "licence")),
+                                          licence="apache-2.0", verified=CARD),
     "jina-embeddings-v2-base-en": Family("jinaai/jina-embeddings-v2-base-en", "bert", 768, 8192, "mean", None,
-                                         licence="apache-2.0", verified=(*SIZES, *PROMPTS, "licence")),
+                                         licence="apache-2.0", verified=CARD),
     "jina-embeddings-v3": Family("jinaai/jina-embeddings-v3", XLMR, 1024, 8192, "mean", True, *JINA3,
-                                 (1024, 768, 512, 256, 128, 64, 32), "cc-by-nc-4.0",
-                                 (*SIZES, *PROMPTS, "matryoshka_dims", "licence")),
+                                 (1024, 768, 512, 256, 128, 64, 32), "cc-by-nc-4.0", (*CARD, "matryoshka_dims")),
     # Its Hugging Face example normalizes, its sentence-transformers example does not: cosine is the same.
     "e5-mistral-7b-instruct": Family("intfloat/e5-mistral-7b-instruct", "mistral", 4096, 4096, "lasttoken", None,
                                      INSTRUCT, licence="mit",
                                      verified=("dimensions", *PROMPTS, "pooling", "licence", "architecture")),
-    "bert-base-uncased": Family("google-bert/bert-base-uncased", "bert", 768, 512, None, None, licence="apache-2.0"),
-    "codebert": Family("microsoft/codebert-base", "roberta", 768, 512, None, None),
-    "scibert": Family("allenai/scibert_scivocab_uncased", "bert", 768, 512, None, None,
-                      verified=(*SIZES, "architecture")),
-    "pubmedbert": Family("microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext", "bert", 768, 512, None, None,
-                         licence="mit", verified=("licence", "architecture")),
-    "legal-bert": Family("nlpaueb/legal-bert-base-uncased", "bert", 768, 512, None, None, licence="cc-by-sa-4.0"),
-    "finbert": Family("ProsusAI/finbert", "bert", 768, 512, None, None),
+    "bert-base-uncased": _backbone("google-bert/bert-base-uncased", "bert", licence="apache-2.0"),
+    "codebert": _backbone("microsoft/codebert-base", "roberta"),
+    "scibert": _backbone("allenai/scibert_scivocab_uncased", "bert", verified=(*SIZES, "architecture")),
+    "pubmedbert": _backbone("microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract-fulltext", "bert", licence="mit",
+                            verified=("licence", "architecture")),
+    "legal-bert": _backbone("nlpaueb/legal-bert-base-uncased", "bert", licence="cc-by-sa-4.0"),
+    "finbert": _backbone("ProsusAI/finbert", "bert"),
 }  # fmt: skip
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from workbook.encoder.tokenizer import check_texts
 from workbook.llm.http import LLMError, post_json
+from workbook.support.checks import check_positive
 
 
 class OpenAIEmbeddings:
@@ -39,8 +41,7 @@ class OpenAIEmbeddings:
         retries: int = 4,
         backoff: float = 1.0,
     ):
-        if batch_size < 1 or (dimensions is not None and dimensions < 1):
-            raise ValueError(f"batch_size and dimensions must be at least 1, got {batch_size} and {dimensions}")
+        check_positive(batch_size=batch_size, dimensions=dimensions)
         self.url = f"{base_url.rstrip('/')}/embeddings"
         self.model = model
         self.dimensions = dimensions
@@ -62,11 +63,7 @@ class OpenAIEmbeddings:
             TypeError: `texts` is a single string, or holds something else than strings.
             LLMError: the server gave no usable answer.
         """
-        if isinstance(texts, str):
-            raise TypeError("expected a list of strings, got one string; put it into a list: encode([text])")
-        for position, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise TypeError(f"expected strings, got {type(text).__name__} at position {position}")
+        check_texts(texts)
         batches: list[np.ndarray] = []
         for start in range(0, len(texts), self.batch_size):
             batches.append(self._ask([f"{prompt or ''}{text}" for text in texts[start : start + self.batch_size]]))
