@@ -33,8 +33,9 @@ from workbook.pipeline.encoders import model_of
 from workbook.pipeline.manifests import MANIFEST, STARTED, read_json
 from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
-from workbook.pipeline.workers import device_of, join, one_thread, place, report, run_tasks
+from workbook.pipeline.workers import device_of, join, one_thread, report, run_tasks
 from workbook.support.files import sha256_of, write_npy
+from workbook.train import wait_for_all
 
 SHARD_ROWS = 100_000  # at most; of a bag of vectors: seconds
 SHARD_SECONDS = 30  # of a transformer, which is timed
@@ -85,7 +86,7 @@ def encode(
     chosen = list(dict.fromkeys(filled if splits is None else splits))
     for split in chosen:
         split_inputs(work, split)
-    rank, world = join() if place()[1] > 1 else (0, 1)
+    rank, world = join()
     begun = {} if anew else _begun(work)
     first = begun.get("splits", [split for split in chosen if split in facts["splits"]])
     inputs = {"data": facts["fingerprint"], "model": model["fingerprint"]}
@@ -94,27 +95,27 @@ def encode(
         return encode_tasks(work, settings["splits"], settings["shard_rows"], batch_size, device)[rank::world]
 
     if rank > 0:  # the first process keeps the books
-        _wait(world)
+        wait_for_all()
         if not (work / "vectors" / MANIFEST).is_file():
             deque(_encode_tasks(tasks_of(_begun(work)), processes, False), maxlen=0)
-        _wait(world)
-        _wait(world)
+        wait_for_all()
+        wait_for_all()
         return finished(work, "vectors", "encode")
     if shard_rows is None:
         shard_rows = begun.get("shard_rows") or _shard_rows(work, device, processes * world)
     settings = {"shard_rows": shard_rows, "batch_size": batch_size, "splits": first, "device": device}
     with stage(work, "vectors", settings, inputs, anew) as job:
         done = job.finished
-        _wait(world)
+        wait_for_all()
         if not done:
             for name, digest in _encode_tasks(tasks_of(settings), processes, show, runner):
                 job.sha256[name] = digest
-        _wait(world)  # for all shards
+        wait_for_all()  # for all shards
         if not done:
             job.finish(_sizes(work))
         for split in chosen:
             encode_queries(work, split, anew)
-        _wait(world)
+        wait_for_all()
         return job.manifest
 
 
@@ -276,13 +277,6 @@ def _encode_tasks(
 
 def _write(path: Path, vectors: np.ndarray) -> None:
     write_npy(path, vectors.astype(np.float16))
-
-
-def _wait(world: int) -> None:
-    if world > 1:
-        from torch import distributed
-
-        distributed.barrier()
 
 
 def _runs(batches: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:

@@ -5,8 +5,10 @@ reads another one it compares: sizes of all files, the SHA-256 of those it opens
 So neither a damaged file nor one from before the last `--anew` is ever used.
 """
 
+import functools
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,31 @@ def read_json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); run the stage with --anew") from error
+
+
+def kept(*stages: str, most: int = 1) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Keep what a function reads out of a work folder, until one of the stages that it reads is made anew.
+
+        @kept("runs/{1}")
+        def read(work, name): …
+
+    Args:
+        stages: their folders, where {1} is the function's second argument, which is a string.
+        most: how many results are kept.
+    """
+
+    def decorate(read: Callable[..., Any]) -> Callable[..., Any]:
+        cached = functools.lru_cache(most)(lambda written, work, *others: read(work, *others))
+
+        @functools.wraps(read)
+        def reading(work: str | Path, *others: Any) -> Any:
+            manifests = [Path(work, stage.format(work, *others), MANIFEST) for stage in stages]
+            written = tuple(path.stat().st_mtime_ns if path.is_file() else None for path in manifests)
+            return cached(written, str(work), *others)
+
+        return reading
+
+    return decorate
 
 
 def _refuse_outdated(work: Path, name: str, command: str, manifest: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@
 Letters: Q queries, K candidates of a query, P positives of a query.
 """
 
-import functools
 import json
 import math
 import random
@@ -24,6 +23,7 @@ from workbook.mining.candidates import Candidates, text_key
 from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.encode_stage import query_vectors
 from workbook.pipeline.evaluate_stage import relevant_rows
+from workbook.pipeline.manifests import kept
 from workbook.pipeline.progress import progress
 from workbook.pipeline.search_stage import read_run
 from workbook.pipeline.stage import at_least, finished, stage
@@ -146,9 +146,7 @@ def mine_task(work: str, split: str, number: int, start: int, stop: int, options
     if path.is_file():
         return
     wanted = json.loads(options)
-    query_ids, positives, rows_of_run, scores_of_run, q, corpus, queries = _known(
-        work, split, wanted["run"], _version(work, wanted["run"])
-    )
+    query_ids, positives, rows_of_run, scores_of_run, q, corpus, queries = _known(work, wanted["run"], split)
     ids = query_ids[start:stop]
     depth = wanted["range_max"] + positives.shape[1]
     rows = np.array(rows_of_run[start:stop, :depth], dtype=np.int64)
@@ -210,12 +208,8 @@ def _counts(folder: Path) -> dict[str, int]:
     return dict(counts)
 
 
-def _version(work: str, run: str) -> str:
-    return str(finished(work, f"runs/{run}", "search")["fingerprint"])
-
-
-@functools.lru_cache(maxsize=1)
-def _known(work: str, split: str, run: str, version: str) -> tuple[Any, ...]:
+@kept("runs/{1}")
+def _known(work: str, run: str, split: str) -> tuple[Any, ...]:
     """What all batches of a run share: ids, rows of the positives (Q, P), the run, the queries' vectors, the texts."""
     rows, scores = read_run(work, run)
     query_ids = list(read_qrels(work, split))[: len(rows)]

@@ -27,7 +27,7 @@ from workbook.encoder import find_model
 from workbook.pipeline.data_stage import is_covered, own_passages, read_qrels, read_queries, read_texts, split_inputs
 from workbook.pipeline.encode_stage import encode_queries, query_vectors, read_later
 from workbook.pipeline.encoders import folder_fingerprint
-from workbook.pipeline.manifests import split_and_system
+from workbook.pipeline.manifests import kept, split_and_system
 from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
 from workbook.pipeline.systems import (
@@ -226,8 +226,7 @@ def search_task(
     elif how["system"] == "bm25":
         scores, rows = by_keywords(work, _texts_of(work, split, part), K, split)
     else:
-        before = [_run_of(work, run, finished(work, f"runs/{run}", "search")["fingerprint"]) for run in how["runs"]]
-        found = [(scores[part], rows[part]) for rows, scores in before]
+        found = [(scores[part], rows[part]) for rows, scores in (_run_of(work, run) for run in how["runs"])]
         if how["system"] == "rrf":
             scores, rows = fused(found, K)
         else:
@@ -298,15 +297,10 @@ def _write_trec(work: Path, folder: Path, query_ids: list[str]) -> None:
                 file.write(f"{query_id}\tQ0\t{id}\t{rank}\t{score:.6f}\tworkbook\n")
 
 
-@functools.lru_cache(maxsize=1)
-def _queries_of(work: str, split: str, fingerprints: str) -> np.ndarray:
-    return query_vectors(work, split)
-
-
-def _queries(work: str, split: str) -> np.ndarray:
-    # A split that was added later may be made anew while the vectors of the passages stay.
-    fingerprints = [*split_inputs(work, split).values(), vectors_manifest(work)["fingerprint"]]
-    return _queries_of(work, split, " ".join(fingerprints))
+# What tasks of one process share. A split that was added later may be made anew while the vectors of the passages stay.
+_queries = kept("vectors", "queries/{1}")(query_vectors)
+_run_of = kept("runs/{1}", most=4)(read_run)
+_reranker = functools.lru_cache(maxsize=1)(read_reranker)
 
 
 def _rows_of(work: str, split: str) -> np.ndarray:
@@ -318,13 +312,3 @@ def _rows_of(work: str, split: str) -> np.ndarray:
 def _texts_of(work: str, split: str, part: slice) -> list[str]:
     queries = read_queries(work, split)
     return [queries[id] for id in list(read_qrels(work, split))[part]]
-
-
-@functools.lru_cache(maxsize=4)
-def _run_of(work: str, name: str, fingerprint: str) -> tuple[np.ndarray, np.ndarray]:
-    return read_run(work, name)
-
-
-@functools.lru_cache(maxsize=1)
-def _reranker(name: str) -> Any:
-    return read_reranker(name)

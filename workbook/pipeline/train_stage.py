@@ -132,19 +132,19 @@ def train(
     if world > 1 and device != "cpu":
         raise ValueError(f"under torchrun this training is for processors, got device {device!r}; leave torchrun out")
     if number > 0:  # the first process keeps the books
-        torch.distributed.barrier()
+        wait_for_all()
         if not (work / "model" / "manifest.json").is_file():
             _fit(work, settings, negatives, save_every, False)
-        torch.distributed.barrier()
+        wait_for_all()
         return finished(work, "model", "train")
     with stage(work, "model", settings, inputs, anew, aside="training") as run:
         if not run.finished:
             _prepare(run, settings, first)
-        _wait(world)
+        wait_for_all()
         if not run.finished:
             _save(run, *_fit(work, settings, negatives, save_every, show))
         shutil.rmtree(work / "training", ignore_errors=True)
-        _wait(world)
+        wait_for_all()
         return run.manifest
 
 
@@ -271,8 +271,3 @@ def _save(run: Job, trained: TextEncoder, told: dict[str, Any]) -> None:
     history = told.pop("history")
     write_json(run.folder / "history.json", history)
     run.finish({"last_loss": history[-1]["loss"] if history else None, "steps_done": len(history), **told})
-
-
-def _wait(world: int) -> None:
-    if world > 1:
-        torch.distributed.barrier()

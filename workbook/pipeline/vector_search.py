@@ -5,7 +5,6 @@ Vectors and index are memory-mapped, and stay open for the next batch of queries
 Letters: Q queries, D dimensions, C candidates of a query, K results.
 """
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import torch
 
 from workbook.pipeline.encode_stage import read_vectors, shard_name
 from workbook.pipeline.index_stage import graph_shards, open_index
+from workbook.pipeline.manifests import check, finished, kept
 from workbook.pipeline.progress import progress
-from workbook.pipeline.stage import check, finished
 from workbook.similarity import first_k, top_k
 
 PROBES = 64  # lists
@@ -107,29 +106,15 @@ def search_exactly(work: str, q: np.ndarray, K: int) -> tuple[np.ndarray, np.nda
     return best.numpy(), best_rows.numpy()
 
 
-@functools.lru_cache(maxsize=1)
-def _manifest_of(work: str, written: int) -> dict[str, Any]:
+@kept("vectors")
+def vectors_manifest(work: str) -> dict[str, Any]:
+    """The manifest of the vectors."""
     return finished(work, "vectors", "encode")
 
 
-def vectors_manifest(work: str) -> dict[str, Any]:
-    """The manifest of the vectors, read again only where they were made anew."""
-    return _manifest_of(work, (Path(work) / "vectors" / "manifest.json").stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=4_096)
-def _shard_of(work: str, number: int, fingerprint: str) -> np.ndarray:
+@kept("vectors", most=4_096)
+def _shard(work: str, number: int) -> np.ndarray:
     return read_vectors(work, shard_name(number), verify=False)
 
 
-def _shard(work: str, number: int) -> np.ndarray:
-    return _shard_of(work, number, vectors_manifest(work)["fingerprint"])
-
-
-@functools.lru_cache(maxsize=1)
-def _index_of(work: str, written: int) -> tuple[dict[str, Any], list[Any]]:
-    return open_index(work)
-
-
-def _index(work: str) -> tuple[dict[str, Any], list[Any]]:
-    return _index_of(work, (Path(work) / "index" / "manifest.json").stat().st_mtime_ns)
+_index = kept("index")(open_index)
