@@ -13,11 +13,16 @@ from typing import Any
 EXAMPLES = 3  # of each kind, with file and line
 
 
+def unit_of(path: Path) -> str:
+    """What numbers count in a file: "row" in a Parquet file, "line" elsewhere."""
+    return "row" if path.name.endswith(".parquet") else "line"
+
+
 class MalformedFile(ValueError):
     """A line of a data file is not what it should be."""
 
-    def __init__(self, path: Path, line: int, expected: str, came: str, unit: str = "line"):
-        super().__init__(f"{path.name}, {unit} {line}: expected {expected}, got {came[:120]}")
+    def __init__(self, path: Path, line: int, expected: str, came: str, unit: str = ""):
+        super().__init__(f"{path.name}, {unit or unit_of(path)} {line}: expected {expected}, got {came[:120]}")
 
 
 class Problems:
@@ -41,14 +46,14 @@ class Problems:
         self.notes: list[str] = []
         self._seen: dict[tuple[str, str], Seen] = {}  # (file, kind) -> lines; a bit for each
 
-    def report(self, kind: str, path: Path, line: int, expected: str, came: str, unit: str = "line") -> None:
+    def report(self, kind: str, path: Path, line: int, expected: str, came: str, unit: str = "") -> None:
         """Report a problem. The same line may be read several times, and is counted once for each kind.
 
         Args:
             kind: a few words under which it is counted, such as "repeated id".
             path, line: where; lines are counted from 1.
             expected, came: what should stand there, and what does.
-            unit: what `line` counts; "row" in files without lines.
+            unit: what `line` counts, if not what `unit_of` says.
         Raises:
             MalformedFile: the object is strict.
         """

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from workbook.data.problems import Problems
-from workbook.data.readers.formats import ROW_FILES, files_below, read_rows, unit
+from workbook.data.readers.formats import ROW_FILES, files_below, read_rows
 from workbook.data.readers.reading import Judgements, Reading, Texts
 from workbook.data.readers.texts import stated_licence
 
@@ -78,7 +78,7 @@ def functions(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, l
         if all(isinstance(text, str) and text.strip() for text in texts):
             yield number, url, code, list(map(str, tokens or ())), docstring  # type: ignore[misc]
         else:
-            problems.report("no code or docstring", path, number, expected, f"{texts!r:.120}", unit(path))
+            problems.report("no code or docstring", path, number, expected, f"{texts!r:.120}")
 
 
 def split_of(path: Path, folder: Path) -> str | None:

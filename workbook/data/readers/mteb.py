@@ -24,8 +24,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from workbook.data.collection import NO_JUDGEMENTS
-from workbook.data.problems import Problems, Seen
-from workbook.data.readers.formats import QRELS_FILES, ROW_FILES, prefer_unpacked, read_rows, stem, unit
+from workbook.data.problems import Problems, Seen, unit_of
+from workbook.data.readers.formats import QRELS_FILES, ROW_FILES, prefer_unpacked, read_rows, stem
 from workbook.data.readers.reading import Judgements, Reading, Texts
 from workbook.data.readers.texts import read_qrels, read_texts, stated_licence
 
@@ -164,7 +164,7 @@ def _texts(paths: list[Path], problems: Problems) -> Texts:
                 first, text = seen.setdefault(place[2], (split, hash(place[3])))
                 if first != split and text != hash(place[3]):
                     raise ValueError(
-                        f"{path}, {unit(path)} {place[1]}: the id {place[2]!r} stands for another text than in the "
+                        f"{path}, {unit_of(path)} {place[1]}: the id {place[2]!r} stands for another text than in the "
                         f"split {first}; read one split alone: add /{first} or /{split} to the name"
                     )
                 if first != split:
@@ -213,7 +213,7 @@ def _queries_with_passages(
                 pairs = [(text, mark == 1) for text, mark in zip(texts, selected, strict=True) if text.strip()]
                 query_id, query = str(row["query_id"]), row["query"].strip()
             except (KeyError, TypeError, ValueError, AttributeError):
-                problems.report("no query with passages", path, number, expected, repr(row), unit(path))
+                problems.report("no query with passages", path, number, expected, repr(row))
             else:
                 yield path, number, query_id, query, pairs
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbook.data.problems import Problems
-from workbook.data.readers.formats import MAX_LINE, ROW_FILES, TABLE_FILES, files_below, read_rows, stem, unit
+from workbook.data.readers.formats import MAX_LINE, ROW_FILES, TABLE_FILES, files_below, read_rows, stem
 from workbook.data.readers.reading import Reading, Texts
 from workbook.data.readers.texts import is_id, stated_licence, titled, unquoted
 
@@ -113,7 +113,7 @@ def _rows(path: Path, columns: Columns, problems: Problems) -> Texts:
             yield path, number, str(id), titled(columns.title and row.get(columns.title), str(text))
         else:
             expected = f"{columns.id or 'no id'} and {columns.text}"
-            problems.report("no id or text", path, number, expected, f"{row!r:.120}", unit(path))
+            problems.report("no id or text", path, number, expected, f"{row!r:.120}")
 
 
 def _files(folder: Path, files: list[Path], problems: Problems) -> Texts:
