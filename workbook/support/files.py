@@ -63,6 +63,13 @@ def inside(folder: str | Path, name: str) -> Path:
     return Path(folder) / path
 
 
+def user_cache() -> Path:
+    """Where what can be made or brought again is kept: in the user's cache, or in the folder `WORKBOOK_CACHE`."""
+    import platformdirs
+
+    return Path(os.environ.get("WORKBOOK_CACHE") or platformdirs.user_cache_path("embedding-workbook")).expanduser()
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Write a value as indented JSON, atomically, with a newline at the end."""
     write_atomically(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

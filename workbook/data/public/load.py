@@ -7,7 +7,6 @@ that want the same collection at once take turns: the second finds it there.
 Taught in 20.
 """
 
-import os
 import re
 import shutil
 import warnings
@@ -25,6 +24,7 @@ from workbook.data.readers.folders import read_folder, row_or_table_files
 from workbook.data.readers.msmarco import HardNegatives, read_hard_negatives, read_triples
 from workbook.data.readers.reading import into_folder, open_folder
 from workbook.data.readers.sts import SimilaritySet, load_sts
+from workbook.support.files import user_cache
 
 UNPACKED = "unpacked"
 PICKLES = (".pkl", ".pickle")  # as in CodeSearchNet's archives
@@ -170,10 +170,7 @@ def _licence(entry: Entry, files: Path) -> str:
 
 def cache_folder() -> Path:
     """Where collections are kept: in the user's cache, or below `WORKBOOK_CACHE`."""
-    import platformdirs
-
-    folder = os.environ.get("WORKBOOK_CACHE") or platformdirs.user_cache_path("embedding-workbook")
-    return Path(folder).expanduser() / "collections"
+    return user_cache() / "collections"
 
 
 def folder_of(name: str, cache: Path) -> Path:
