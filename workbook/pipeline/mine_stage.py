@@ -24,11 +24,10 @@ from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.encode_stage import query_vectors
 from workbook.pipeline.evaluate_stage import relevant_rows
 from workbook.pipeline.manifests import kept
-from workbook.pipeline.progress import progress
 from workbook.pipeline.search_stage import read_run
 from workbook.pipeline.stage import at_least, finished, stage
 from workbook.pipeline.vector_search import check_vectors, score_rows
-from workbook.pipeline.workers import run_tasks
+from workbook.pipeline.workers import make_files, run_tasks
 from workbook.support.files import write_atomically, write_json
 
 BATCH_QUERIES = 1_024
@@ -122,21 +121,13 @@ def mine(
         if run.finished:
             return run.manifest
         check_vectors(work, show)
-        tasks = mine_tasks(work, split, facts["queries"], batch_queries, options)
-        with progress("mining", facts["queries"], show=show) as more:
-            for task, _ in runner(mine_task, tasks, processes):
-                more(task[4] - task[3])
+        Q, told = facts["queries"], json.dumps(options)
+        parts: dict[str, Any] = {}
+        for number, start in enumerate(range(0, Q, batch_queries)):
+            stop = min(start + batch_queries, Q)
+            parts[f"part-{number:05}.tsv"] = (stop - start, (str(work), split, number, start, stop, told))
+        make_files(run.folder, mine_task, parts, "mining", processes, show, runner)
         return run.finish({"counts": _counts(run.folder)})
-
-
-def mine_tasks(
-    work: Path, split: str, Q: int, batch_queries: int, options: dict[str, Any]
-) -> list[tuple[str, str, int, int, int, str]]:
-    """The arguments of `mine_task` for each batch."""
-    return [
-        (str(work), split, start // batch_queries, start, min(start + batch_queries, Q), json.dumps(options))
-        for start in range(0, Q, batch_queries)
-    ]
 
 
 def mine_task(work: str, split: str, number: int, start: int, stop: int, options: str) -> None:
@@ -183,7 +174,7 @@ def mine_task(work: str, split: str, number: int, start: int, stop: int, options
             lines += ["\t".join([query_id, name[row], *(name[other] for other in mined)]) + "\n" for row in own]
         fates[fate] += 1
     counts |= fates
-    write_json(folder / f"part-{number:05}.json", counts)
+    write_json(path.with_suffix(".json"), counts)
     write_atomically(path, "".join(lines))
 
 

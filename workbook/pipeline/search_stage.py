@@ -17,6 +17,7 @@ Letters: Q queries, N passages, D dimensions, K results.
 """
 
 import functools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +29,6 @@ from workbook.pipeline.data_stage import is_covered, own_passages, read_qrels, r
 from workbook.pipeline.encode_stage import encode_queries, query_vectors, read_later
 from workbook.pipeline.encoders import folder_fingerprint
 from workbook.pipeline.manifests import kept, split_and_system
-from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
 from workbook.pipeline.systems import (
     Found,
@@ -40,7 +40,7 @@ from workbook.pipeline.systems import (
     reranked,
 )
 from workbook.pipeline.vector_search import PROBES, check_vectors, search_exactly, search_index, vectors_manifest
-from workbook.pipeline.workers import run_tasks
+from workbook.pipeline.workers import make_files
 from workbook.support.files import whole_file, write_npy
 
 BATCH_QUERIES = 1_024
@@ -188,24 +188,24 @@ def _run(
     show: bool | None,
 ) -> dict[str, Any]:  # fmt: skip
     """One run as a stage: a part for each batch of queries, put together in the end."""
-    split, how, K = settings["split"], plan.how, plan.K
+    split, how, told, K = settings["split"], plan.how, json.dumps(plan.how), plan.K
     name = f"runs/{plan.run_of(split)}"
     with stage(work, name, settings | plan.settings, inputs | plan.inputs, anew) as job:
         if job.finished:
             return job.manifest
         batch = min(settings["batch_queries"], plan.batch_queries)
-        tasks = [
-            (str(work), name, number, split, start, min(start + batch, Q), K, how)
+        parts = {
+            _part(number): (
+                min(batch, Q - start),
+                (str(work), name, number, split, start, min(start + batch, Q), K, told),
+            )
             for number, start in enumerate(range(0, Q, batch))
-        ]
-        there = sum(task[5] - task[4] for task in tasks if _part(job.folder, task[2]).is_file())
+        }
         if not (job.folder / "rows.npy").is_file():
             if how["system"] in ("exact", "index"):
                 check_vectors(work, show, with_index="index" in plan.inputs)
-            with progress(f"searching {plan.run_of(split)}", Q, there, show) as more:
-                for task, fresh in run_tasks(search_task, tasks, processes):
-                    more((task[5] - task[4]) if fresh else 0)
-            _join(job.folder, len(tasks), Q, K)
+            make_files(job.folder, search_task, parts, f"searching {plan.run_of(split)}", processes, show)
+            _join(job.folder, len(parts), Q, K)
         if settings["trec"] and not (job.folder / "run.tsv").is_file():
             _write_trec(work, job.folder, list(read_qrels(work, split))[:Q])
         for path in job.folder.glob("part-*.npy"):
@@ -213,14 +213,12 @@ def _run(
         return job.finish({"queries": Q, "results": K, "searched": how["searched"]})
 
 
-def search_task(
-    work: str, name: str, number: int, split: str, start: int, stop: int, K: int, how: dict[str, Any]
-) -> bool:
-    """Search for one batch of queries, and write its part unless it is there. Returns whether it was not."""
-    path = _part(Path(work) / name, number)
+def search_task(work: str, name: str, number: int, split: str, start: int, stop: int, K: int, told: str) -> None:
+    """Search for one batch of queries, and write its part unless it is there."""
+    path = Path(work) / name / _part(number)
     if path.is_file():
-        return False
-    part = slice(start, stop)
+        return
+    part, how = slice(start, stop), json.loads(told)
     if how["system"] in ("exact", "index"):
         scores, rows = _by_vectors(work, split, part, K, how)
     elif how["system"] == "bm25":
@@ -236,7 +234,6 @@ def search_task(
     both[0] = scores
     both[1] = rows.astype(np.int32).view(np.float32)
     write_npy(path, both)
-    return True
 
 
 def _by_vectors(work: str, split: str, part: slice, K: int, how: dict[str, Any]) -> Found:
@@ -272,8 +269,8 @@ def read_run(work: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     return rows, scores
 
 
-def _part(folder: Path, number: int) -> Path:
-    return folder / f"part-{number:05}.npy"
+def _part(number: int) -> str:
+    return f"part-{number:05}.npy"
 
 
 def _join(folder: Path, parts: int, Q: int, K: int) -> None:
@@ -284,7 +281,7 @@ def _join(folder: Path, parts: int, Q: int, K: int) -> None:
                 file, {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": (Q, K)}
             )
             for number in range(parts):
-                file.write(np.load(_part(folder, number), allow_pickle=False)[which].tobytes())
+                file.write(np.load(folder / _part(number), allow_pickle=False)[which].tobytes())
 
 
 def _write_trec(work: Path, folder: Path, query_ids: list[str]) -> None:
