@@ -116,17 +116,13 @@ class Seen:
         usual = len(id) <= 10 and id.isascii() and id.isdigit() and (id[0] != "0" or id == "0")
         if usual and (number := int(id)) < self.LARGEST:
             byte, bit = number >> 3, 1 << (number & 7)
-            if byte >= len(self._bits):
-                if byte > 2 * len(self._bits) + 1_000_000:  # a lonely large number is no reason for a large map
-                    return self._add_other(id)
-                self._bits.extend(bytes(byte + 1 - len(self._bits) + len(self._bits) // 4))
-            if self._bits[byte] & bit or id in self._others:
-                return False
-            self._bits[byte] |= bit
-            return True
-        return self._add_other(id)
-
-    def _add_other(self, id: str) -> bool:
-        before = len(self._others)
+            size = len(self._bits)
+            if size <= byte <= 2 * size + 1_000_000:  # a lonely large number is no reason for a large map
+                self._bits.extend(bytes(byte + 1 - size + size // 4))
+            if byte < len(self._bits):
+                new = not self._bits[byte] & bit and id not in self._others
+                self._bits[byte] |= bit
+                return new
+        new = id not in self._others
         self._others.add(id)
-        return len(self._others) > before
+        return new
