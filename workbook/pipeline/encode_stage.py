@@ -31,7 +31,7 @@ from workbook.pipeline.data_stage import (
 from workbook.pipeline.encoders import model_of
 from workbook.pipeline.manifests import MANIFEST, STARTED, read_json
 from workbook.pipeline.stage import at_least, check, finished, stage
-from workbook.pipeline.workers import device_of, join, make_files, one_thread, report, run_tasks
+from workbook.pipeline.workers import device_of, join, make_files, one_thread, report, run_tasks, slices
 from workbook.support.files import sha256_of, write_npy
 from workbook.train import wait_for_all
 
@@ -174,8 +174,7 @@ def encode_tasks(
 ) -> dict[str, tuple[int, tuple[Any, ...]]]:
     """The files of vectors, the same on every machine: name -> rows, and the arguments of `encode_task`."""
     N = len(read_texts(work, "corpus"))
-    starts = range(0, max(N, 1), shard_rows)
-    parts = [(shard_name(i), "corpus", start, min(start + shard_rows, N)) for i, start in enumerate(starts)]
+    parts = [(shard_name(number), "corpus", start, stop) for number, start, stop in slices(N, shard_rows)]
     parts += [(f"queries-{split}.npy", split, 0, len(read_qrels(work, split))) for split in splits]
     return {part[0]: (part[3] - part[2], (str(work), *part, batch_size, device)) for part in parts}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from workbook.encoder import TextEncoder, find_model, load
 from workbook.encoder.saving import SETTINGS_FILE
-from workbook.pipeline.manifests import check, finished, kept
+from workbook.pipeline.manifests import check_all, kept
 from workbook.pipeline.progress import silence_libraries
 from workbook.support.files import sha256_of
 from workbook.support.frontend import is_live
@@ -86,7 +86,5 @@ def model_of(work: str | Path) -> TextEncoder:
         FileNotFoundError: train is not finished.
         ValueError: a file is damaged.
     """
-    manifest = finished(work, "model", "train")
-    for file in manifest["files"]:
-        check(work, manifest, file["file"], "train")
+    check_all(work, "model", "train")
     return read_encoder(Path(work) / "model")

@@ -177,14 +177,12 @@ def relevant_rows(work: str | Path, split: str, Q: int, show: bool | None = None
     """
     corpus = read_texts(work, "corpus")
     judged = list(read_qrels(work, split).values())[:Q]
-    R = max([1, *(sum(grade > 0 for grade in one.values()) for one in judged)])
+    relevant = [{id: grade for id, grade in one.items() if grade > 0} for one in judged]
+    R = max([1, *map(len, relevant)])
     rows, grades = np.full((Q, R), -1, np.int64), np.zeros((Q, R))
     with progress("judgements", Q, show=show) as more:
-        for number, one in enumerate(judged):
-            relevant = [(passage_id, grade) for passage_id, grade in one.items() if grade > 0]
-            for place, (passage_id, grade) in enumerate(relevant):
-                grades[number, place] = grade
-                if passage_id in corpus:
-                    rows[number, place] = corpus.row(passage_id)
+        for number, one in enumerate(relevant):
+            grades[number, : len(one)] = list(one.values())
+            rows[number, : len(one)] = [corpus.row(id) if id in corpus else -1 for id in one]
             more(1)
     return rows, grades

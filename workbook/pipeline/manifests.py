@@ -15,13 +15,8 @@ from typing import Any
 from workbook.support.files import inside, sha256_of
 
 MANIFEST, STARTED = "manifest.json", "started.json"
-COMMANDS = {
-    "vectors": "encode",
-    "model": "train",
-    "splits": "data",
-    "data": "data",
-    "index": "index",
-}  # all others: search
+# Which command makes a folder; all others are made by search.
+COMMANDS = {"vectors": "encode", "model": "train", "splits": "data", "data": "data", "index": "index"}
 
 
 def finished(work: str | Path, name: str, command: str) -> dict[str, Any]:
@@ -64,6 +59,14 @@ def check(work: str | Path, manifest: dict[str, Any], name: str, command: str) -
             f"run `{again(work, manifest['stage'], command)} --anew`"
         )
     return path
+
+
+def check_all(work: str | Path, name: str, command: str, more: Callable[[int], object] = lambda count: None) -> None:
+    """Compare every file of a finished stage with its SHA-256, and call `more` after each; as `finished` and `check`."""
+    manifest = finished(work, name, command)
+    for file in manifest["files"]:
+        check(work, manifest, file["file"], command)
+        more(1)
 
 
 def again(work: str | Path, name: str, command: str) -> str:

@@ -27,7 +27,7 @@ from workbook.pipeline.manifests import kept
 from workbook.pipeline.search_stage import read_run
 from workbook.pipeline.stage import at_least, finished, stage
 from workbook.pipeline.vector_search import check_vectors, score_rows
-from workbook.pipeline.workers import make_files, run_tasks
+from workbook.pipeline.workers import make_files, run_tasks, slices
 from workbook.support.files import write_atomically, write_json
 
 BATCH_QUERIES = 1_024
@@ -122,10 +122,10 @@ def mine(
             return run.manifest
         check_vectors(work, show)
         Q, told = facts["queries"], json.dumps(options)
-        parts: dict[str, Any] = {}
-        for number, start in enumerate(range(0, Q, batch_queries)):
-            stop = min(start + batch_queries, Q)
-            parts[f"part-{number:05}.tsv"] = (stop - start, (str(work), split, number, start, stop, told))
+        parts = {
+            f"part-{number:05}.tsv": (stop - start, (str(work), split, number, start, stop, told))
+            for number, start, stop in slices(Q, batch_queries)
+        }
         make_files(run.folder, mine_task, parts, "mining", processes, show, runner)
         return run.finish({"counts": _counts(run.folder)})
 

@@ -30,17 +30,9 @@ from workbook.pipeline.encode_stage import encode_queries, query_vectors, read_l
 from workbook.pipeline.encoders import folder_fingerprint
 from workbook.pipeline.manifests import kept, split_and_system
 from workbook.pipeline.stage import at_least, check, finished, stage
-from workbook.pipeline.systems import (
-    Found,
-    build_keywords,
-    by_keywords,
-    fused,
-    passage_texts,
-    read_reranker,
-    reranked,
-)
+from workbook.pipeline.systems import Found, build_keywords, by_keywords, fused, passage_texts, read_reranker, reranked
 from workbook.pipeline.vector_search import PROBES, check_vectors, search_exactly, search_index, vectors_manifest
-from workbook.pipeline.workers import make_files
+from workbook.pipeline.workers import make_files, slices
 from workbook.support.files import whole_file, write_npy
 
 BATCH_QUERIES = 1_024
@@ -195,17 +187,14 @@ def _run(
             return job.manifest
         batch = min(settings["batch_queries"], plan.batch_queries)
         parts = {
-            _part(number): (
-                min(batch, Q - start),
-                (str(work), name, number, split, start, min(start + batch, Q), K, told),
-            )
-            for number, start in enumerate(range(0, Q, batch))
+            _part(number): (stop - start, (str(work), name, number, split, start, stop, K, told))
+            for number, start, stop in slices(Q, batch)
         }
         if not (job.folder / "rows.npy").is_file():
             if how["system"] in ("exact", "index"):
                 check_vectors(work, show, with_index="index" in plan.inputs)
             make_files(job.folder, search_task, parts, f"searching {plan.run_of(split)}", processes, show)
-            _join(job.folder, len(parts), Q, K)
+            _join(job.folder, len(parts))
         if settings["trec"] and not (job.folder / "run.tsv").is_file():
             _write_trec(work, job.folder, list(read_qrels(work, split))[:Q])
         for path in job.folder.glob("part-*.npy"):
@@ -273,15 +262,11 @@ def _part(number: int) -> str:
     return f"part-{number:05}.npy"
 
 
-def _join(folder: Path, parts: int, Q: int, K: int) -> None:
+def _join(folder: Path, parts: int) -> None:
     """All parts as two arrays; the rows are written last, for with them the parts are no longer needed."""
-    for name, which, kind in (("scores.npy", 0, np.float32), ("rows.npy", 1, np.int32)):
-        with whole_file(folder / name) as temporary, temporary.open("wb") as file:
-            np.lib.format.write_array_header_1_0(
-                file, {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": (Q, K)}
-            )
-            for number in range(parts):
-                file.write(np.load(folder / _part(number), allow_pickle=False)[which].tobytes())
+    found = [np.load(folder / _part(number), mmap_mode="r", allow_pickle=False) for number in range(parts)]
+    write_npy(folder / "scores.npy", np.concatenate([part[0] for part in found]))
+    write_npy(folder / "rows.npy", np.concatenate([part[1] for part in found]).view(np.int32))
 
 
 def _write_trec(work: Path, folder: Path, query_ids: list[str]) -> None:

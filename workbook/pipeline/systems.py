@@ -19,9 +19,9 @@ from workbook.cross_encoder import CrossEncoder
 from workbook.encoder import find_model
 from workbook.encoder.saving import SETTINGS_FILE
 from workbook.pipeline.data_stage import is_covered, read_texts, searched_corpus
-from workbook.pipeline.manifests import MANIFEST, STARTED, kept, read_json
+from workbook.pipeline.manifests import MANIFEST, STARTED, check_all, kept, read_json
 from workbook.pipeline.progress import progress
-from workbook.pipeline.stage import check, finished, stage
+from workbook.pipeline.stage import finished, stage
 from workbook.rerank import rerank, rrf
 from workbook.support.types import Reranker
 
@@ -110,8 +110,6 @@ def _keywords(work: str, covered: str | None) -> tuple[BM25, dict[str, int]]:
     if covered:
         bm25 = BM25().index(searched_corpus(work, covered))
     else:
-        manifest = finished(work, "bm25", "search")
-        for file in manifest["files"]:
-            check(work, manifest, file["file"], "search")
+        check_all(work, "bm25", "search")
         bm25 = BM25.load(Path(work) / "bm25/index")
     return bm25, {id: row for row, id in enumerate(bm25.passage_ids)}

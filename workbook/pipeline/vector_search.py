@@ -13,7 +13,7 @@ import torch
 
 from workbook.pipeline.encode_stage import read_vectors, shard_name
 from workbook.pipeline.index_stage import graph_shards, open_index
-from workbook.pipeline.manifests import check, finished, kept
+from workbook.pipeline.manifests import check_all, finished, kept
 from workbook.pipeline.progress import progress
 from workbook.similarity import first_k, top_k
 
@@ -28,12 +28,10 @@ def check_vectors(work: str | Path, show: bool | None = None, with_index: bool =
         ValueError: a file is damaged.
     """
     commands = {"vectors": "encode", "index": "index"} if with_index else {"vectors": "encode"}
-    manifests = [finished(work, name, command) for name, command in commands.items()]
-    with progress("checking", sum(len(manifest["files"]) for manifest in manifests), show=show) as more:
-        for manifest, command in zip(manifests, commands.values(), strict=True):
-            for file in manifest["files"]:
-                check(work, manifest, file["file"], command)
-                more(1)
+    files = sum(len(finished(work, name, command)["files"]) for name, command in commands.items())
+    with progress("checking", files, show=show) as more:
+        for name, command in commands.items():
+            check_all(work, name, command, more)
 
 
 def score_rows(work: str, q: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -130,6 +130,11 @@ def run_tasks(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def slices(total: int, size: int) -> list[tuple[int, int, int]]:
+    """Rows in parts of `size`: number of the part, its first row, and the row after its last."""
+    return [(number, start, min(start + size, total)) for number, start in enumerate(range(0, total, size))]
+
+
 def make_files(
     folder: Path,
     function: Callable[..., Any],
