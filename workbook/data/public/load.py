@@ -91,18 +91,11 @@ def load_public(
     folder = folder_of(name, cache)
     # A refusal must leave nothing behind, not even the file of a lock.
     waiting = one_at_a_time(folder) if folder.exists() or allowed(download) else nullcontext()
-    if (collection := _opened(folder, strict)) is not None:
+    if (collection := open_folder(folder, strict)) is not None:
         return collection
-    with waiting:
-        if (collection := _opened(folder, strict)) is not None:
-            return collection  # another process has read it in the meantime
-        return _brought(name, entry, folder, cache, download, Problems(strict))
-
-
-def _opened(folder: Path, strict: bool) -> Collection | None:
-    """What was read before. With strict, what was read with problems is read again, to stop at the first."""
-    collection = open_folder(folder)
-    return None if collection is not None and strict and collection.problems else collection
+    with waiting:  # and perhaps another process has read it in the meantime
+        found = open_folder(folder, strict)
+        return _brought(name, entry, folder, cache, download, Problems(strict)) if found is None else found
 
 
 def _brought(

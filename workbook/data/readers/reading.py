@@ -101,9 +101,11 @@ def into_folder(reading: Reading, folder: Path, problems: Problems, replace: boo
     return collection
 
 
-def open_folder(folder: Path) -> Collection | None:
+def open_folder(folder: Path, strict: bool = False) -> Collection | None:
     """The collection that `into_folder` finished in a folder; None where there is none, or one of an older version.
 
+    Args:
+        strict: None for one that was read with problems, too: it is to be read again, to stop at the first.
     Raises:
         ValueError: a file in it is damaged.
     """
@@ -123,6 +125,8 @@ def open_folder(folder: Path) -> Collection | None:
         problems, stated = Problems.from_json(facts["problems"]), dict(facts["splits"])
         if bad := [split for split in stated if set(split) & set("/\\\0")]:
             raise ValueError(f"the split {bad[0]!r} would lead out of the folder")
+        if strict and problems:
+            return None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{manifest} is damaged ({error!r}); remove {folder} and load again") from error
     qrels: dict[str, dict[str, int]] = {}
