@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workbook.support.files import inside, sha256_of
+from workbook.support.files import refuse_damaged
 
 MANIFEST, STARTED = "manifest.json", "started.json"
 # Which command makes a folder; all others are made by search.
@@ -35,7 +35,7 @@ def finished(work: str | Path, name: str, command: str) -> dict[str, Any]:
         state = "is unfinished" if (folder / STARTED).is_file() else "is not there"
         raise FileNotFoundError(f"{folder} {state}; run `{again(work, name, command)}` first")
     manifest = read_json(folder / MANIFEST)
-    refuse_damaged(folder, manifest, f"run `{again(work, name, command)} --anew`")
+    refuse_damaged(folder, manifest["files"], f"run `{again(work, name, command)} --anew`")
     _refuse_outdated(Path(work), name, command, manifest)
     return manifest
 
@@ -51,14 +51,9 @@ def check(work: str | Path, manifest: dict[str, Any], name: str, command: str) -
     Raises:
         ValueError: the file is damaged; the message names it and says how it is made again.
     """
-    path = inside(Path(work) / manifest["stage"], name)
-    expected = next(file["sha256"] for file in manifest["files"] if file["file"] == name)
-    if (found := sha256_of(path)) != expected:
-        raise ValueError(
-            f"{path} is damaged: expected SHA-256 {expected[:16]}…, got {found[:16]}…; "
-            f"run `{again(work, manifest['stage'], command)} --anew`"
-        )
-    return path
+    folder, file = Path(work) / manifest["stage"], next(file for file in manifest["files"] if file["file"] == name)
+    refuse_damaged(folder, [file], f"run `{again(work, manifest['stage'], command)} --anew`", content=True)
+    return folder / name
 
 
 def check_all(work: str | Path, name: str, command: str, more: Callable[[int], object] = lambda count: None) -> None:
@@ -103,20 +98,6 @@ def runs_of(work: str | Path, split: str) -> list[str]:
     """The names of the finished runs of a split."""
     names = sorted(path.parent.name for path in (Path(work) / "runs").glob(f"*/{MANIFEST}"))
     return [name for name in names if split_and_system(name)[0] == split]
-
-
-def refuse_damaged(folder: Path, manifest: dict[str, Any], advice: str) -> None:
-    """Compare the size of every file of a stage with its manifest, which takes no time even where SHA-256 would.
-
-    Raises:
-        ValueError: a file is missing or has another size.
-    """
-    for file in manifest["files"]:
-        path = inside(folder, file["file"])
-        size = path.stat().st_size if path.is_file() else None
-        if size != file["bytes"]:
-            came = "no such file" if size is None else f"{size:,} bytes"
-            raise ValueError(f"{path} is damaged: expected {file['bytes']:,} bytes, got {came}; {advice}")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -176,9 +176,8 @@ def new_encoder(work: str | Path, settings: dict[str, Any]) -> TextEncoder:
         texts += corpus.texts(start, min(start + block, N))
     tokenizer = train_tokenizer(texts, settings["vocab_size"])
     V, D = tokenizer.get_vocab_size(), settings["dimensions"]
-    state = torch.get_rng_state()
-    torch.manual_seed(settings["seed"])
-    try:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings["seed"])
         if settings["encoder"] == "static":
             static = StaticEncoder(V, D)
             made = TextEncoder(tokenizer, static, max_length=settings["max_length"])
@@ -190,8 +189,6 @@ def new_encoder(work: str | Path, settings: dict[str, Any]) -> TextEncoder:
             max_length=settings["max_length"],
         )  # fmt: skip
         return TextEncoder(tokenizer, backbone, max_length=settings["max_length"])
-    finally:
-        torch.set_rng_state(state)
 
 
 def _prepare(run: Job, settings: dict[str, Any], first: TextEncoder | None) -> None:

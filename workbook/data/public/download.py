@@ -94,12 +94,12 @@ def fetch(file: RemoteFile, folder: Path, timeout: float = 60.0, retries: int = 
         _receive_all(file, part, mark, timeout, retries, pause)
         try:
             _check(part, file, folder)
-            os.replace(part, target)
-        except DownloadError:
-            part.unlink(missing_ok=True)  # going on from it could only fail again
-            raise
-        finally:
+        except DownloadError:  # going on from it could only fail again
+            part.unlink(missing_ok=True)
             mark.unlink(missing_ok=True)
+            raise
+        os.replace(part, target)
+        mark.unlink(missing_ok=True)
         return target
 
 

@@ -18,14 +18,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import ItemsView as Items
 from collections.abc import ValuesView as Values
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workbook.data.stored.parts import Column, damaged, part_name, read_part, whole_part, write_part
-from workbook.support.files import sha256_of, write_json, write_npy
+from workbook.data.stored.parts import Column, damaged, mend, part_name, read_part, whole_part, write_part
+from workbook.support.files import refuse_damaged, sha256_of, sweep, write_json, write_npy
 
 MANIFEST, HASHES, ROWS = "manifest.json", "id_hashes.npy", "id_rows.npy"
 FORMAT = "workbook texts 1"
@@ -59,8 +59,7 @@ def store_texts(
     if (folder / MANIFEST).exists():
         raise FileExistsError(f"{folder} holds finished texts; open them with open_texts, or remove the folder first")
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".*.tmp"):
-        left.unlink()
+    sweep(folder)
     parts: list[dict[str, Any]] = []
     hashes = [np.empty(0, np.uint64)]
 
@@ -125,12 +124,7 @@ class StoredTexts(Mapping[str, str]):
             raise ValueError(
                 f"{self.folder / MANIFEST} is damaged ({error}); remove the folder and store again"
             ) from error
-        for file in files:
-            path = self.folder / file["file"]
-            size = path.stat().st_size if path.is_file() else None
-            if size != file["bytes"]:
-                came = "no such file" if size is None else f"{size:,} bytes"
-                raise ValueError(damaged(path, f"expected {file['bytes']:,} bytes, got {came}"))
+        refuse_damaged(self.folder, files, mend(self.folder))
         self._starts = np.cumsum([0, *(part["rows"] for part in self.manifest["parts"])])
         self._tables: dict[int, dict[str, Column]] = {}
         self._index_verified = not verify
@@ -179,8 +173,7 @@ class StoredTexts(Mapping[str, str]):
             KeyError: there is no such id.
         """
         if not self._index_verified:
-            for file in self.manifest["index"]:
-                self._compare(file)
+            refuse_damaged(self.folder, self.manifest["index"], mend(self.folder), content=True)
             self._index_verified = True
         wanted = _hash([id])[0]
         first, after = (np.searchsorted(self._hashes, wanted, side) for side in ("left", "right"))
@@ -226,14 +219,8 @@ class StoredTexts(Mapping[str, str]):
             ValueError: a part is damaged; the message names it.
         """
         stop = len(self) if stop is None else stop
-        for number, part in enumerate(self.manifest["parts"]):
-            if self._starts[number] < stop and self._starts[number + 1] > start:
-                self._compare(part)
-
-    def _compare(self, file: dict[str, Any]) -> None:
-        path = self.folder / file["file"]
-        if (found := sha256_of(path)) != file["sha256"]:
-            raise ValueError(damaged(path, f"expected SHA-256 {file['sha256'][:16]}…, got {found[:16]}…"))
+        wanted = (self._starts[:-1] < stop) & (self._starts[1:] > start)
+        refuse_damaged(self.folder, compress(self.manifest["parts"], wanted), mend(self.folder), content=True)
 
     def _column(self, name: str, start: int, stop: int | None) -> list[str]:
         start, stop, _ = slice(start, stop).indices(len(self))
@@ -263,7 +250,7 @@ class StoredTexts(Mapping[str, str]):
         if number not in self._tables:
             part, path = self.manifest["parts"][number], self.folder / part_name(number)
             if self.verify:
-                self._compare(part)
+                refuse_damaged(self.folder, [part], mend(self.folder), content=True)
             batch = read_part(path)
             if len(batch) != part["rows"]:
                 raise ValueError(damaged(path, f"expected {part['rows']:,} rows, got {len(batch):,}"))
