@@ -256,10 +256,9 @@ def _store(job: Job, name: str, items: Any, total: int | None, show: bool | None
 
     def counted(start: int) -> Iterator[tuple[str, str]]:
         with progress(f"storing {name}", total, start, show) as more:
-            stream = iter(items(start))
-            while block := list(islice(stream, 1_000)):
-                yield from block
-                more(len(block))
+            for item in items(start):
+                yield item
+                more(1)
 
     if (folder / MANIFEST).is_file():
         # A run before this one has stored them; what malformed lines there are is found out by reading once more.

@@ -241,6 +241,22 @@ def read_vectors(work: str | Path, name: str, verify: bool = True) -> np.ndarray
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
+def read_rows(rows: np.ndarray, D: int, shard_rows: int, shard: Callable[[int], np.ndarray]) -> np.ndarray:
+    """The vectors of any rows, (len(rows), D) float32; zeros for a row of -1.
+
+    Args:
+        rows: of the corpus.
+        D: dimensions.
+        shard_rows: rows of a shard.
+        shard: number -> vectors of a shard; each is asked for once.
+    """
+    found = np.zeros((len(rows), D), np.float32)
+    for number in np.unique(rows[rows >= 0] // shard_rows):
+        inside = rows // shard_rows == number
+        found[inside] = shard(int(number))[rows[inside] - number * shard_rows]
+    return found
+
+
 def query_vectors(work: str | Path, split: str) -> np.ndarray:
     """The vectors of a split's queries, (Q, D) float16, whenever they were encoded."""
     if split in finished(work, "vectors", "encode")["settings"]["splits"]:

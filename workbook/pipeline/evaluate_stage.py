@@ -23,6 +23,7 @@ from workbook.pipeline.stage import stage
 from workbook.support.files import write_json, write_npy
 
 METRICS = ("ndcg@10", "mrr@10", "recall@10", "recall@100")
+INTERVAL = "{mean:.3f} [{low:.3f}, {high:.3f}]"
 SURE = 0.05  # a difference with a larger p-value may be chance
 STRUCTURAL = "These queries were made from the passages' own words, nobody asked them: `judge` measures with real ones."
 
@@ -115,7 +116,7 @@ def _summary(work: Path, split: str, manifests: dict[str, dict[str, Any]], seed:
     metrics = list(dict.fromkeys(metric for manifest in manifests.values() for metric in manifest["metrics"]))
     lines = [["system", *metrics, "searched"]]
     for name, manifest in manifests.items():
-        cells = [_interval(**found) if (found := manifest["metrics"].get(metric)) else "–" for metric in metrics]
+        cells = [INTERVAL.format(**found) if (found := manifest["metrics"].get(metric)) else "–" for metric in metrics]
         lines.append([_system(name), *cells, manifest["searched"]])
         if others := manifest.get("mean of the others"):
             count = manifest["queries"] - manifest["queries without a relevant passage"]
@@ -159,10 +160,6 @@ def _values(work: Path, manifest: dict[str, Any], metric: str) -> np.ndarray:
 
 def _system(run: str) -> str:
     return split_and_system(run)[1] or "dense"
-
-
-def _interval(mean: float, low: float, high: float) -> str:
-    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _depth(metric: str) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from workbook.pipeline.encode_stage import read_vectors, shard_name
+from workbook.pipeline.encode_stage import read_rows, read_vectors, shard_name
 from workbook.pipeline.progress import progress
 from workbook.pipeline.shortlists import ROUNDS, learn_shortlists, nearest_lists
 from workbook.pipeline.stage import at_least, finished, stage
@@ -196,23 +196,14 @@ def _train(work: Path, settings: dict[str, Any], sample: np.ndarray, D: int, sho
     with progress(f"k-means of {settings['lists']:,} lists from {len(sample):,} vectors", 1, show=show) as more:
         with one_thread():
             faiss.omp_set_num_threads(1)
-            x = _rows(work, sample, D)
+            size = finished(work, "vectors", "encode")["settings"]["shard_rows"]
+            x = read_rows(sample, D, size, lambda number: read_vectors(work, shard_name(number)))
             empty.train(x)
             learned = learn_shortlists(x, quantizer.reconstruct_n(0, settings["lists"]), settings["seed"] + 1)
         more(1)
     for name, array in zip(SHORTLISTS, learned, strict=True):
         write_npy(work / "index" / f"{name}.npy", array)
     write_faiss(empty, path)
-
-
-def _rows(work: Path, rows: np.ndarray, D: int) -> np.ndarray:
-    """The vectors of ascending rows, (len(rows), D) float32."""
-    found = np.empty((len(rows), D), np.float32)
-    size = finished(work, "vectors", "encode")["settings"]["shard_rows"]
-    for number in np.unique(rows // size):
-        inside = rows // size == number
-        found[inside] = read_vectors(work, shard_name(number))[rows[inside] - number * size]
-    return found
 
 
 def _merge(work: Path, shards: int) -> None:

@@ -5,13 +5,14 @@ Vectors and index are memory-mapped, and stay open for the next batch of queries
 Letters: Q queries, D dimensions, C candidates of a query, K results.
 """
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from workbook.pipeline.encode_stage import read_vectors, shard_name
+from workbook.pipeline.encode_stage import read_rows, read_vectors, shard_name
 from workbook.pipeline.index_stage import graph_shards, open_index
 from workbook.pipeline.manifests import check_all, finished, kept
 from workbook.pipeline.progress import progress
@@ -41,10 +42,7 @@ def score_rows(work: str, q: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """
     size = vectors_manifest(work)["settings"]["shard_rows"]
     wanted, where = np.unique(rows, return_inverse=True)
-    d = np.zeros((len(wanted), q.shape[1]), np.float32)
-    for number in np.unique(wanted[wanted >= 0] // size):
-        inside = wanted // size == number
-        d[inside] = _shard(work, int(number))[wanted[inside] - number * size]
+    d = read_rows(wanted, q.shape[1], size, functools.partial(_shard, work))
     where = where.reshape(rows.shape)
     scores = np.einsum("qd,qcd->qc", q, d[where])
     return np.where(rows >= 0, scores, -np.inf).astype(np.float32)
