@@ -105,12 +105,11 @@ def encode(
         shard_rows = begun.get("shard_rows") or _shard_rows(work, device, processes * world)
     settings = {"shard_rows": shard_rows, "batch_size": batch_size, "splits": first, "device": device}
     with stage(work, "vectors", settings, inputs, anew) as job:
-        done = job.finished
         wait_for_all()
-        if not done:
+        if not job.finished:
             job.sha256 |= make(settings, show)
         wait_for_all()  # for all shards
-        if not done:
+        if not job.finished:
             job.finish(_sizes(work))
         for split in chosen:
             encode_queries(work, split, anew)
