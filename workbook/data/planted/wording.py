@@ -30,10 +30,6 @@ class Phrases(NamedTuple):
     """Everything that passages about a kind are put together from."""
 
     facts: list[list[Cut]]  # six facets, four wordings
-    questions: list[tuple[str, ...]]  # of each facet, as its nouns
-    nouns: list[tuple[str, ...]]
-    subjects: list[str]  # "The plant"
-    objects: list[str]  # "the plant"
     intros: list[list[str]]  # for each of the three words for the kind
     about: list[str]
     around: list[str]
@@ -65,10 +61,6 @@ def phrases(kind: Kind) -> Phrases:
     """The phrases of a kind, prepared once."""
     return Phrases(
         [[cut(wording) for wording in facet.wordings] for facet in kind.facets],
-        [facet.questions for facet in kind.facets],
-        [facet.nouns for facet in kind.facets],
-        [f"The {noun}" for noun in kind.nouns],
-        [f"the {noun}" for noun in kind.nouns],
         [[with_noun(intro, noun) for intro in introductions(kind.name)] for noun in kind.nouns],
         about(kind.name),
         around(kind.name),
@@ -92,7 +84,7 @@ def write_passage(
     words = phrases(thing.kind)
     name = thing.name[NAME_FORMS[shape & 7]]
     noun = (shape >> 3 & 255) % 3
-    the_noun, The_noun = words.objects[noun], words.subjects[noun]
+    the_noun, The_noun = f"the {thing.kind.nouns[noun]}", f"The {thing.kind.nouns[noun]}"
     opening = shape >> 11 & 15
     remarks = sentences - 1 - extra - compared
     parts = []
@@ -134,7 +126,8 @@ def write_passage(
     else:
         about_it = False
         if style == ASKS:
-            asked = words.questions[facet][wording] if way < 2 else words.nouns[facet][wording >> 1]
+            of = thing.kind.facets[facet]
+            asked = of.questions[wording] if way < 2 else of.nouns[wording >> 1]
             parts.append(QUESTIONS[way].format(asked.replace("{s}", name)))
         else:
             _, _, _, b, c = words.facts[facet][wording & 2]
