@@ -281,7 +281,7 @@ def test_only_the_web_is_read(tmp_path, url):
         fetch(RemoteFile(url), tmp_path)
 
 
-def test_a_listing_that_names_a_file_as_its_next_page_is_not_followed():
+def test_a_listing_that_is_a_file_of_this_machine_is_not_read():
     with pytest.raises(DownloadError, match="begins with http"):
         download.get_json("file:///etc/hostname")
 

@@ -116,7 +116,7 @@ def test_what_is_missing_of_msmarco_is_named(tmp_path, missing):
         if missing in path.name:
             path.unlink()
     with pytest.raises(FileNotFoundError, match=missing):
-        msmarco.read_msmarco(tmp_path, Problems())
+        msmarco.read_msmarco(tmp_path)
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
@@ -299,7 +299,7 @@ def test_codesearchnet_finds_the_code_without_its_docstring(tmp_path):
 
 
 def test_codesearchnet_with_docstrings_is_the_code_as_it_was(tmp_path):
-    reading = codesearchnet.read_codesearchnet(p.codesearchnet(tmp_path), Problems(strict=True), docstrings=True)
+    reading = codesearchnet.read_codesearchnet(p.codesearchnet(tmp_path), docstrings=True)
     assert {text for _, _, _, text in reading.passages(Problems(strict=True))} == {p.CODE}
 
 
@@ -351,7 +351,7 @@ def test_mteb_as_json_lines_with_judgements_where_its_repositories_have_them(tmp
 def test_judgements_that_stand_there_in_two_forms_are_read_once(tmp_path):
     folder = p.mteb_jsonl(tmp_path)
     assert data.load(folder, strict=True).qrels == {"1": {"4983": 1, "5836": 0}}
-    assert mteb.read_hugging_face(folder, Problems()).judgements.keys() == {"test"}
+    assert mteb.read_hugging_face(folder).judgements.keys() == {"test"}
     paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*.*")]
     assert mteb.choose(paths, (), "mteb/scifact") == {
         "corpus": ["corpus.jsonl"], "queries": ["queries.jsonl"], "qrels": ["qrels/test.jsonl"],

@@ -182,7 +182,6 @@ def test_once_there_it_needs_neither_network_nor_consent_nor_the_files(site, mon
     publish_msmarco(site, monkeypatch, tmp_path)
     first = data.load("msmarco-passage", download=True)
     asked = len(site.asked)
-    import shutil
 
     shutil.rmtree(cache / "collections/msmarco-passage/files")
     again = data.load("msmarco", download=False)
@@ -337,23 +336,31 @@ def test_triples_and_hard_negatives_are_streams(site, monkeypatch, tmp_path):
     assert next(iter(triples)) == ("121352", "0", "3")
 
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
 def hub(
     site, monkeypatch, repository: str, folder: Path, small: tuple[str, ...] = (), card: dict | None = None
 ) -> None:
     """A hub on this machine: facts, listing, and the files."""
-    commit = "0123456789abcdef0123456789abcdef01234567"
+    commit = COMMIT
     monkeypatch.setenv("HF_ENDPOINT", site.address)
-    site.files[f"api/datasets/{repository}"] = json.dumps({"sha": commit, "cardData": card}).encode()
-    listing = [{"type": "directory", "path": "corpus", "oid": "0" * 40, "size": 0}]
+    listing = []
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             name, content = str(path.relative_to(folder)), path.read_bytes()
-            entry = {"type": "file", "path": name, "size": len(content), "oid": download.checksum(path, "git")}
+            entry = {"rfilename": name, "size": len(content), "blobId": download.checksum(path, "git")}
             if name not in small:
-                entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
+                sha256 = hashlib.sha256(content).hexdigest()
+                entry["lfs"] = {"sha256": sha256, "size": len(content), "pointerSize": 130}
             listing.append(entry)
             site.files[f"datasets/{repository}/resolve/{commit}/{name}"] = content
-    site.files[f"api/datasets/{repository}/tree/{commit}?recursive=true"] = json.dumps(listing).encode()
+    publish_listing(site, repository, listing, card)
+
+
+def publish_listing(site, repository: str, listing: object, card: dict | None = None) -> None:
+    facts = {"id": repository, "sha": COMMIT, "cardData": card, "siblings": listing}
+    site.files[f"api/datasets/{repository}?blobs=true"] = json.dumps(facts).encode()
 
 
 @pytest.mark.parametrize("make", [p.mteb_parquet, p.mteb_jsonl])
@@ -439,7 +446,7 @@ def test_two_processes_that_want_a_collection_take_turns(site, monkeypatch, tmp_
     first, second = (out.read_text().splitlines()[-1] for out in outs)
     assert first == second  # brought once, and read once
     assert first.split(" ")[:-1] == data.load("mteb/scifact").fingerprint.split(" ")
-    assert len(site.asked) == len({path for path, _, _ in site.asked}) == 2 + 3
+    assert len(site.asked) == len({path for path, _, _ in site.asked}) == 1 + 3
 
 
 @pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
@@ -464,42 +471,21 @@ def test_hard_negatives_from_the_hub_and_only_that_file(site, monkeypatch, tmp_p
 @pytest.mark.parametrize("path", ["../../evil.jsonl", "/tmp/evil.jsonl", "a/../../../evil.jsonl"])
 def test_a_hub_that_lists_a_path_outside_is_not_followed(site, monkeypatch, tmp_path, cache, path):
     hub(site, monkeypatch, "mteb/evil", p.mteb_jsonl(tmp_path / "hub"))
-    listing = next(name for name in site.files if "tree" in name)
-    site.files[listing] = json.dumps([{"type": "file", "path": path, "size": 1, "oid": "0" * 40}]).encode()
+    publish_listing(site, "mteb/evil", [{"rfilename": path, "size": 1, "blobId": "0" * 40}])
     with pytest.raises(DownloadError, match="would lead out of its folder"):
         data.load("mteb/evil", download=True)
     assert not list(tmp_path.rglob("evil*"))
 
 
-@pytest.mark.parametrize(
-    "listing",
-    [[{"type": "file"}], [{"type": "file", "path": "corpus.jsonl", "size": None, "oid": "0"}], [7], 7, {"error": "no"}],
-)
+FILE = {"rfilename": "corpus.jsonl", "size": None, "blobId": "0"}
+
+
+@pytest.mark.parametrize("listing", [[{"size": 1}], [FILE], [FILE | {"size": 1, "lfs": {"oid": "0"}}], [7], 7, None])
 def test_a_hub_whose_list_of_files_cannot_be_read(site, monkeypatch, tmp_path, listing):
     hub(site, monkeypatch, "mteb/odd", p.mteb_jsonl(tmp_path / "hub"))
-    site.files[next(name for name in site.files if "tree" in name)] = json.dumps(listing).encode()
+    publish_listing(site, "mteb/odd", listing)
     with pytest.raises(DownloadError, match="the hub's list of the files of mteb/odd cannot be read"):
         data.load("mteb/odd", download=True)
-
-
-def test_the_list_of_files_goes_on_on_the_next_page(site, monkeypatch, tmp_path, cache):
-    hub(site, monkeypatch, "mteb/scifact", p.mteb_jsonl(tmp_path / "hub"))
-    whole = data.load("mteb/scifact", download=True)
-    shutil.rmtree(cache)
-    first = next(name for name in site.files if "tree" in name)
-    entries = json.loads(site.files[first])
-    site.files[first], site.files["page2"] = (json.dumps(part).encode() for part in (entries[:2], entries[2:]))
-    site.headers[first] = {"Link": f'<{site.url("page2")}>; rel="next"'}
-    assert data.load("mteb/scifact", download=True) == whole
-
-
-def test_the_next_page_is_not_taken_from_another_site(site, monkeypatch, tmp_path):
-    hub(site, monkeypatch, "mteb/scifact", p.mteb_jsonl(tmp_path / "hub"))
-    site.headers[next(name for name in site.files if "tree" in name)] = {
-        "Link": '<http://127.0.0.2:1/page2>; rel="next"'
-    }
-    with pytest.raises(DownloadError, match="its next page is on another site"):
-        data.load("mteb/scifact", download=True)
 
 
 def test_a_task_that_the_hub_does_not_know(site, monkeypatch):

@@ -59,7 +59,7 @@ def test_codesearchnet_as_ir_datasets_reads_it(tmp_path):
 
     places = [LocalDownload(p.codesearchnet(tmp_path / "code"))]
     strict = Problems(strict=True)
-    ours = read_codesearchnet(tmp_path / "code", strict, docstrings=True)
+    ours = read_codesearchnet(tmp_path / "code", docstrings=True)
     texts = {id: text for _, _, id, text in ours.passages(strict)}
     theirs = CodeSearchNetDocs(places)
     assert texts == {

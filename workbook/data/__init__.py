@@ -100,8 +100,7 @@ def _from_path(folder: Path, strict: bool, store: str | Path | None, parts: tupl
     problems = Problems(strict)
     if sentences := [folder] * is_sts(folder) if folder.is_file() else sorted(folder.glob("sts-*.csv")):
         return load_sts(sentences, problems, folder.name)
-    stored = open_folder(folder)
-    if stored is not None and not (strict and stored.problems):
+    if (stored := open_folder(folder, strict)) is not None:
         return stored
     reading = read_own(folder, problems) if folder.is_file() else read_folder(folder, problems, parts=parts)
     return into_memory(reading, problems) if store is None else into_folder(reading, Path(store), problems)

@@ -6,8 +6,9 @@ Taught in 03.
 import hashlib
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from workbook.data.problems import Problems
 
@@ -101,18 +102,9 @@ class Collection:
         judged = {passage_id for judgements in few.qrels.values() for passage_id in judgements}
         num_others = len(self.corpus) - sum(passage_id in self.corpus for passage_id in judged)
         drawn = set(rng.sample(range(num_others), min(max(0, num_passages - len(judged)), num_others)))
-        return replace(few, corpus={passage_id: self.corpus[passage_id] for passage_id in self._kept(judged, drawn)})
-
-    def _kept(self, judged: set[str], drawn: set[int]) -> Iterator[str]:
-        """The ids of the judged passages, and of those whose place among the others was drawn, in order."""
-        place = 0
-        for passage_id in self.corpus:
-            if passage_id in judged:
-                yield passage_id
-            else:
-                if place in drawn:
-                    yield passage_id
-                place += 1
+        place = count()  # among the others
+        kept = (passage_id for passage_id in self.corpus if passage_id in judged or next(place) in drawn)
+        return replace(few, corpus={passage_id: self.corpus[passage_id] for passage_id in kept})
 
     def _split_ids(self, name: str) -> tuple[str, ...]:
         if name not in self.splits:

@@ -13,11 +13,16 @@ from typing import Any
 EXAMPLES = 3  # of each kind, with file and line
 
 
+def unit_of(path: Path) -> str:
+    """What numbers count in a file: "row" in a Parquet file, "line" elsewhere."""
+    return "row" if path.name.endswith(".parquet") else "line"
+
+
 class MalformedFile(ValueError):
     """A line of a data file is not what it should be."""
 
-    def __init__(self, path: Path, line: int, expected: str, came: str, unit: str = "line"):
-        super().__init__(f"{path.name}, {unit} {line}: expected {expected}, got {came[:120]}")
+    def __init__(self, path: Path, line: int, expected: str, came: str, unit: str = ""):
+        super().__init__(f"{path.name}, {unit or unit_of(path)} {line}: expected {expected}, got {came[:120]}")
 
 
 class Problems:
@@ -41,14 +46,14 @@ class Problems:
         self.notes: list[str] = []
         self._seen: dict[tuple[str, str], Seen] = {}  # (file, kind) -> lines; a bit for each
 
-    def report(self, kind: str, path: Path, line: int, expected: str, came: str, unit: str = "line") -> None:
+    def report(self, kind: str, path: Path, line: int, expected: str, came: str, unit: str = "") -> None:
         """Report a problem. The same line may be read several times, and is counted once for each kind.
 
         Args:
             kind: a few words under which it is counted, such as "repeated id".
             path, line: where; lines are counted from 1.
             expected, came: what should stand there, and what does.
-            unit: what `line` counts; "row" in files without lines.
+            unit: what `line` counts, if not what `unit_of` says.
         Raises:
             MalformedFile: the object is strict.
         """
@@ -111,17 +116,13 @@ class Seen:
         usual = len(id) <= 10 and id.isascii() and id.isdigit() and (id[0] != "0" or id == "0")
         if usual and (number := int(id)) < self.LARGEST:
             byte, bit = number >> 3, 1 << (number & 7)
-            if byte >= len(self._bits):
-                if byte > 2 * len(self._bits) + 1_000_000:  # a lonely large number is no reason for a large map
-                    return self._add_other(id)
-                self._bits.extend(bytes(byte + 1 - len(self._bits) + len(self._bits) // 4))
-            if self._bits[byte] & bit or id in self._others:
-                return False
-            self._bits[byte] |= bit
-            return True
-        return self._add_other(id)
-
-    def _add_other(self, id: str) -> bool:
-        before = len(self._others)
+            size = len(self._bits)
+            if size <= byte <= 2 * size + 1_000_000:  # a lonely large number is no reason for a large map
+                self._bits.extend(bytes(byte + 1 - size + size // 4))
+            if byte < len(self._bits):
+                new = not self._bits[byte] & bit and id not in self._others
+                self._bits[byte] |= bit
+                return new
+        new = id not in self._others
         self._others.add(id)
-        return len(self._others) > before
+        return new

@@ -15,10 +15,8 @@ import ast
 import gc
 import hashlib
 import importlib.machinery
-import importlib.metadata
 import json
 import os
-import platform
 import random
 import re
 import sys
@@ -26,13 +24,13 @@ import sysconfig
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from workbook.data.collection import Collection, sha256
-from workbook.support.files import write_atomically
+from workbook.support import machine
+from workbook.support.files import user_cache, write_atomically
 from workbook.support.frontend import track
 
 FORMAT = 2  # raise it when what is read or how it is split changes: old caches are then rebuilt
@@ -94,22 +92,12 @@ def is_cached() -> bool:
 
 def cache_path() -> Path:
     """Where the built collection is kept: in the user's cache, or below `WORKBOOK_CACHE`."""
-    import platformdirs
-
-    folder = Path(os.environ.get("WORKBOOK_CACHE") or platformdirs.user_cache_path("embedding-workbook")).expanduser()
-    key = sha256(FORMAT, versions(), sorted(PACKAGES), HELD_OUT)[:16]
-    return folder / f"pydocs-{key}.json"
+    return user_cache() / f"pydocs-{sha256(FORMAT, versions(), sorted(PACKAGES), HELD_OUT)[:16]}.json"
 
 
 def versions() -> str:
     """Python's version and those of the packages that are read."""
-    found = [f"python {platform.python_version()}"]
-    for distribution in PACKAGES.values():
-        try:
-            found.append(f"{distribution} {importlib.metadata.version(distribution)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return ", ".join(found)
+    return ", ".join(f"{name} {version}" for name, version in machine.versions(tuple(PACKAGES.values())).items())
 
 
 def sources() -> dict[str, Path]:
@@ -134,9 +122,13 @@ def build(packages: dict[str, Path]) -> dict[str, Any]:
     """
     report: Counter[str] = Counter()
     found: list[tuple[str, Documented]] = []
-    with _without_garbage_collection():
+    gc.freeze()
+    gc.disable()  # syntax trees hold no cycles, and looking for some among millions of nodes adds half of the time
+    try:
         for package in track(sorted(packages), label="reading the documentation of your Python"):
             found += [(package, item) for item in read_package(package, packages[package], report)]
+    finally:
+        gc.enable()
 
     body: dict[str, str] = {}
     code: dict[str, str] = {}
@@ -147,20 +139,17 @@ def build(packages: dict[str, Path]) -> dict[str, Any]:
         name = item.name
         while name in package_of:
             name += "'"  # a property's setter, or a second definition under an `if`
-        key = item.body or item.code
-        if key in seen:
+        first = seen.setdefault(item.body or item.code, name)
+        if first != name:
             report["repeated passages"] += 1
-            name = seen[key]
         else:
-            seen[key] = name
             package_of[name] = package
-            if item.body:
-                body[name] = item.body
-            if item.code:
-                code[name] = item.code
+            for kind, text in ((body, item.body), (code, item.code)):
+                if text:
+                    kind[name] = text
         ids = by_title.setdefault(item.title, [])
-        if name not in ids:
-            ids.append(name)
+        if first not in ids:
+            ids.append(first)
 
     queries = {f"q:{ids[0]}": title for title, ids in by_title.items()}
     # Two titles may begin with one shared passage; the second keeps its own id.
@@ -169,15 +158,8 @@ def build(packages: dict[str, Path]) -> dict[str, Any]:
     qrels = dict(zip(queries, by_title.values(), strict=True))
     splits = split_queries(qrels, body, code, package_of)
     report["queries"], report["passages"] = len(queries), len(body)
-    return {
-        "queries": queries,
-        "body": body,
-        "code": code,
-        "qrels": qrels,
-        "splits": splits,
-        "versions": versions(),
-        "report": dict(sorted(report.items())),
-    }
+    contents = {"queries": queries, "body": body, "code": code, "qrels": qrels, "splits": splits}
+    return contents | {"versions": versions(), "report": dict(sorted(report.items()))}
 
 
 def read_package(package: str, folder: Path, report: Counter[str]) -> Iterator[Documented]:
@@ -317,18 +299,6 @@ def split_queries(
     return splits
 
 
-@contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Syntax trees hold no cycles, and looking for some among millions of nodes doubles the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 # --- the cache: one line of checksum, one of JSON ------------------------------------------------
 
 
@@ -337,8 +307,9 @@ def _contents() -> dict[str, Any]:
     contents = _read_cache(path)
     if contents is None:
         contents = build(sources())
+        payload = json.dumps(contents, ensure_ascii=False).encode("utf-8", "replace")
         try:
-            _write_cache(path, contents)
+            write_atomically(path, hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
         except OSError as error:
             warnings.warn(
                 f"pydocs could not be kept in {path.parent} ({error}), so it will be built again next time; "
@@ -346,11 +317,6 @@ def _contents() -> dict[str, Any]:
                 stacklevel=2,
             )
     return contents
-
-
-def _write_cache(path: Path, contents: dict[str, Any]) -> None:
-    payload = json.dumps(contents, ensure_ascii=False).encode("utf-8", "replace")
-    write_atomically(path, hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
 
 
 def _read_cache(path: Path) -> dict[str, Any] | None:

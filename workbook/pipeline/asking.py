@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def ask(
     """
     at_least(1, k=k)
     for question in questions or iter(lambda: next_question(read), ""):
-        (hits,) = find(work, [question], k, systems, rerank, show)
+        (hits,) = find(work, [question], k, systems, rerank=rerank, show=show)
         print(f"\n{question}")
         for rank, hit in enumerate(hits, start=1):
             print(f"\n{rank}. {hit.id}  {hit.score:.3f}\n{marked(hit.text, question, bold=sys.stdout.isatty())}")
@@ -70,15 +70,10 @@ def ask(
 
 
 def find(
-    work: str | Path,
-    questions: Sequence[str],
-    k: int = 5,
-    systems: str | Sequence[str] = "dense",
-    rerank: str | Path | None = None,
-    show: bool | None = None,
+    work: str | Path, questions: Sequence[str], k: int = 5, systems: str | Sequence[str] = "dense", **how: Any
 ) -> list[list[Hit]]:
     """The first k passages for each question, best first; arguments as in `ask`."""
-    *_, (_, (scores, rows)) = found_by(work, questions, max(k, POOL), systems, rerank, show)
+    *_, (_, (scores, rows)) = found_by(work, questions, max(k, POOL), systems, **how)
     scores, rows = scores[:, :k], rows[:, :k]
     texts = passage_texts(str(work), rows)
     wanted = np.array(list(texts), dtype=np.int64)
@@ -93,7 +88,7 @@ def found_by(
     work: str | Path,
     questions: Sequence[str],
     k: int,
-    systems: str | Sequence[str],
+    systems: str | Sequence[str] = "dense",
     rerank: str | Path | None = None,
     show: bool | None = None,
 ) -> Iterable[tuple[str, Found]]:

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from workbook.support.files import write_json
+from workbook.support.files import sweep, write_json
 
 
 class Clock:
@@ -25,8 +25,7 @@ class Clock:
             resumed: whether a run before this one did a part of the work.
         """
         path.parent.mkdir(exist_ok=True)
-        for left in path.parent.glob(".*.tmp"):
-            left.unlink()
+        sweep(path.parent)
         write_json(
             path,
             {

@@ -15,14 +15,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from workbook.data.stored import qrels
 from workbook.data.stored.storage import MANIFEST, PART_ROWS, StoredTexts, open_texts, store_texts
 from workbook.pipeline.progress import progress
 from workbook.pipeline.sources import Source, from_row, open_judged, open_source
 from workbook.pipeline.stage import Job, at_least, check, finished, stage
 from workbook.pipeline.structure import Uncovered, structural_queries
-from workbook.support.files import whole_file
 
-HEADER = "query-id\tcorpus-id\tscore\n"
 NAME = re.compile(r"\w[\w.-]*")
 SYSTEMS = ("exact", "bm25", "rrf", "rerank")  # with which the names of runs end
 
@@ -176,13 +175,7 @@ def read_qrels(work: str | Path, split: str) -> dict[str, dict[str, int]]:
     """
     home = _home(work, split)
     name = f"qrels/{split}.tsv" if home["stage"] == "data" else "qrels.tsv"
-    qrels: dict[str, dict[str, int]] = {}
-    with check(work, home, name, "data").open(encoding="utf-8", newline="\n") as file:
-        next(file)
-        for line in file:
-            query_id, passage_id, grade = line.rstrip("\n").split("\t")
-            qrels.setdefault(query_id, {})[passage_id] = int(grade)
-    return qrels
+    return qrels.read_qrels(check(work, home, name, "data"))
 
 
 def _home(work: str | Path, split: str) -> dict[str, Any]:
@@ -263,10 +256,9 @@ def _store(job: Job, name: str, items: Any, total: int | None, show: bool | None
 
     def counted(start: int) -> Iterator[tuple[str, str]]:
         with progress(f"storing {name}", total, start, show) as more:
-            stream = iter(items(start))
-            while block := list(islice(stream, 1_000)):
-                yield from block
-                more(len(block))
+            for item in items(start):
+                yield item
+                more(1)
 
     if (folder / MANIFEST).is_file():
         # A run before this one has stored them; what malformed lines there are is found out by reading once more.
@@ -291,14 +283,5 @@ def _check_name(split: str, others: Iterable[str]) -> None:
 
 
 def _write_qrels(path: Path, judgements: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    count = 0
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(HEADER)
-        for query_id, judged in judgements.items():
-            for passage_id, grade in judged.items():
-                if any(mark in id for id in (query_id, passage_id) for mark in "\t\n\r"):
-                    raise ValueError(f"an id must not hold a tab or a line break, got {query_id!r} and {passage_id!r}")
-                file.write(f"{query_id}\t{passage_id}\t{grade}\n")
-                count += 1
-    return {"queries": sum(map(bool, judgements.values())), "judgements": count}
+    qrels.write_qrels(path, judgements)
+    return {"queries": sum(map(bool, judgements.values())), "judgements": sum(map(len, judgements.values()))}

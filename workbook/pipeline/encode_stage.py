@@ -12,7 +12,6 @@ Letters: N passages, Q queries, D dimensions, W processes.
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,10 @@ from workbook.pipeline.data_stage import (
 )
 from workbook.pipeline.encoders import model_of
 from workbook.pipeline.manifests import MANIFEST, STARTED, read_json
-from workbook.pipeline.progress import progress
 from workbook.pipeline.stage import at_least, check, finished, stage
-from workbook.pipeline.workers import device_of, join, one_thread, place, report, run_tasks
+from workbook.pipeline.workers import device_of, join, make_files, one_thread, report, run_tasks, slices
 from workbook.support.files import sha256_of, write_npy
+from workbook.train import wait_for_all
 
 SHARD_ROWS = 100_000  # at most; of a bag of vectors: seconds
 SHARD_SECONDS = 30  # of a transformer, which is timed
@@ -85,36 +84,36 @@ def encode(
     chosen = list(dict.fromkeys(filled if splits is None else splits))
     for split in chosen:
         split_inputs(work, split)
-    rank, world = join() if place()[1] > 1 else (0, 1)
+    rank, world = join()
     begun = {} if anew else _begun(work)
     first = begun.get("splits", [split for split in chosen if split in facts["splits"]])
     inputs = {"data": facts["fingerprint"], "model": model["fingerprint"]}
 
-    def tasks_of(settings: dict[str, Any]) -> list[tuple[Any, ...]]:
-        return encode_tasks(work, settings["splits"], settings["shard_rows"], batch_size, device)[rank::world]
+    def make(settings: dict[str, Any], show: bool | None) -> dict[str, str]:
+        files = encode_tasks(work, settings["splits"], settings["shard_rows"], batch_size, device)
+        ours = dict(list(files.items())[rank::world])
+        return make_files(work / "vectors", encode_task, ours, "encoding", processes, show, runner)
 
     if rank > 0:  # the first process keeps the books
-        _wait(world)
+        wait_for_all()
         if not (work / "vectors" / MANIFEST).is_file():
-            deque(_encode_tasks(tasks_of(_begun(work)), processes, False), maxlen=0)
-        _wait(world)
-        _wait(world)
+            make(_begun(work), False)
+        wait_for_all()
+        wait_for_all()
         return finished(work, "vectors", "encode")
     if shard_rows is None:
         shard_rows = begun.get("shard_rows") or _shard_rows(work, device, processes * world)
     settings = {"shard_rows": shard_rows, "batch_size": batch_size, "splits": first, "device": device}
     with stage(work, "vectors", settings, inputs, anew) as job:
-        done = job.finished
-        _wait(world)
-        if not done:
-            for name, digest in _encode_tasks(tasks_of(settings), processes, show, runner):
-                job.sha256[name] = digest
-        _wait(world)  # for all shards
-        if not done:
+        wait_for_all()
+        if not job.finished:
+            job.sha256 |= make(settings, show)
+        wait_for_all()  # for all shards
+        if not job.finished:
             job.finish(_sizes(work))
         for split in chosen:
             encode_queries(work, split, anew)
-        _wait(world)
+        wait_for_all()
         return job.manifest
 
 
@@ -133,10 +132,12 @@ def encode_queries(work: Path, split: str, anew: bool = False) -> dict[str, str]
             encoder, ids = model_of(work), list(read_qrels(work, split))
             if not known:
                 queries = read_queries(work, split)
-                _write(job.folder / "vectors.npy", encoder.encode_query([queries[id] for id in ids]))
+                vectors = encoder.encode_query([queries[id] for id in ids])
+                write_npy(job.folder / "vectors.npy", vectors.astype(np.float16))
             if covered:
                 rest = searched_corpus(work, split)
-                _write(job.folder / "rest.npy", encoder.encode_document([rest[id] for id in own_passages(work, split)]))
+                vectors = encoder.encode_document([rest[id] for id in own_passages(work, split)])
+                write_npy(job.folder / "rest.npy", vectors.astype(np.float16))
             job.finish()
         return {job.name: job.manifest["fingerprint"]}
 
@@ -169,15 +170,12 @@ def rows_in_time(N: int, seconds: float, processes: int, block: int) -> int:
 
 def encode_tasks(
     work: Path, splits: Sequence[str], shard_rows: int, batch_size: int | None, device: str = "cpu"
-) -> list[tuple[Any, ...]]:
-    """The arguments of `encode_task` for each file of vectors, the same on every machine."""
+) -> dict[str, tuple[int, tuple[Any, ...]]]:
+    """The files of vectors, the same on every machine: name -> rows, and the arguments of `encode_task`."""
     N = len(read_texts(work, "corpus"))
-    starts = range(0, max(N, 1), shard_rows)
-    shards = [
-        (str(work), shard_name(number), "corpus", start, min(start + shard_rows, N), batch_size, device)
-        for number, start in enumerate(starts)
-    ]
-    return shards + [(str(work), f"queries-{split}.npy", split, 0, 0, batch_size, device) for split in splits]
+    parts = [(shard_name(number), "corpus", start, stop) for number, start, stop in slices(N, shard_rows)]
+    parts += [(f"queries-{split}.npy", split, 0, len(read_qrels(work, split))) for split in splits]
+    return {part[0]: (part[3] - part[2], (str(work), *part, batch_size, device)) for part in parts}
 
 
 def encode_task(
@@ -191,7 +189,7 @@ def encode_task(
         work: the work folder.
         name: the file's.
         what: "corpus", or a split.
-        start, stop: the rows of the corpus.
+        start, stop: the rows of the corpus, or 0 and the number of queries.
         batch_size: as in `TextEncoder.encode`.
         device: as in `encode`.
     Returns:
@@ -206,12 +204,12 @@ def encode_task(
             batches: Iterator[list[str]] = (texts for _, texts in corpus.batches(block, start, stop))
             prompt = encoder.document_prompt
         else:
-            queries, ids = read_texts(work, "queries"), list(read_qrels(work, what))
-            start, stop, prompt = 0, len(ids), encoder.query_prompt
-            batches = ([queries[id] for id in ids[first : first + block]] for first in range(0, len(ids), block))
-        vectors = np.empty((stop - start, encoder.embedding_size), dtype=np.float16)
-        for filled, texts in _runs(batches):
+            queries, ids, prompt = read_texts(work, "queries"), list(read_qrels(work, what)), encoder.query_prompt
+            batches = ([queries[id] for id in ids[first : first + block]] for first in range(start, stop, block))
+        vectors, filled = np.empty((stop - start, encoder.embedding_size), dtype=np.float16), 0
+        for texts in batches:
             vectors[filled : filled + len(texts)] = encoder.encode(texts, prompt=prompt, batch_size=batch_size)
+            filled += len(texts)
             report(len(texts))
         if not np.isfinite(vectors).all():
             row = start + int((~np.isfinite(vectors)).any(axis=1).argmax())
@@ -242,6 +240,22 @@ def read_vectors(work: str | Path, name: str, verify: bool = True) -> np.ndarray
     return np.load(path, mmap_mode="r", allow_pickle=False)
 
 
+def read_rows(rows: np.ndarray, D: int, shard_rows: int, shard: Callable[[int], np.ndarray]) -> np.ndarray:
+    """The vectors of any rows, (len(rows), D) float32; zeros for a row of -1.
+
+    Args:
+        rows: of the corpus.
+        D: dimensions.
+        shard_rows: rows of a shard.
+        shard: number -> vectors of a shard; each is asked for once.
+    """
+    found = np.zeros((len(rows), D), np.float32)
+    for number in np.unique(rows[rows >= 0] // shard_rows):
+        inside = rows // shard_rows == number
+        found[inside] = shard(int(number))[rows[inside] - number * shard_rows]
+    return found
+
+
 def query_vectors(work: str | Path, split: str) -> np.ndarray:
     """The vectors of a split's queries, (Q, D) float16, whenever they were encoded."""
     if split in finished(work, "vectors", "encode")["settings"]["splits"]:
@@ -252,44 +266,6 @@ def query_vectors(work: str | Path, split: str) -> np.ndarray:
 def read_later(work: str | Path, split: str, name: str) -> np.ndarray:
     """What `encode_queries` wrote: vectors.npy or rest.npy."""
     return np.load(check(work, finished(work, f"queries/{split}", "search"), name, "search"), allow_pickle=False)
-
-
-def _encode_tasks(
-    tasks: Sequence[tuple[Any, ...]], processes: int, show: bool | None, runner: Callable[..., Any] = run_tasks
-) -> Iterator[tuple[str, str]]:
-    work = Path(tasks[0][0]) if tasks else Path()
-    rows = {task[1]: task[4] - task[3] or len(read_qrels(work, task[2])) for task in tasks}
-    there = sum(rows[task[1]] for task in tasks if (work / "vectors" / task[1]).is_file())
-    with progress("encoding", sum(rows.values()), there, show) as more:
-        shown, done = there, 0
-
-        def tell(count: int) -> None:
-            nonlocal shown
-            shown += count
-            more(count)
-
-        for task, digest in runner(encode_task, tasks, processes, tell):
-            done += rows[task[1]]
-            tell(max(0, done - shown))  # where nobody reported it, as on other machines
-            yield task[1], digest
-
-
-def _write(path: Path, vectors: np.ndarray) -> None:
-    write_npy(path, vectors.astype(np.float16))
-
-
-def _wait(world: int) -> None:
-    if world > 1:
-        from torch import distributed
-
-        distributed.barrier()
-
-
-def _runs(batches: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    filled = 0
-    for texts in batches:
-        yield filled, texts
-        filled += len(texts)
 
 
 def _sizes(work: Path) -> dict[str, Any]:

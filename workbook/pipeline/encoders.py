@@ -1,13 +1,12 @@
 """Which encoder is meant: a name of the zoo, a folder of ours, or one of sentence-transformers."""
 
-import functools
 import hashlib
 import json
 from pathlib import Path
 
 from workbook.encoder import TextEncoder, find_model, load
 from workbook.encoder.saving import SETTINGS_FILE
-from workbook.pipeline.manifests import check, finished
+from workbook.pipeline.manifests import check_all, kept
 from workbook.pipeline.progress import silence_libraries
 from workbook.support.files import sha256_of
 from workbook.support.frontend import is_live
@@ -79,19 +78,13 @@ def folder_fingerprint(folder: Path) -> str:
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
+@kept("model")
 def model_of(work: str | Path) -> TextEncoder:
-    """The encoder of a work folder, after a comparison with its SHA-256; read again only where it is another one.
+    """The encoder of a work folder, after a comparison with its SHA-256.
 
     Raises:
         FileNotFoundError: train is not finished.
         ValueError: a file is damaged.
     """
-    return _model_of(str(work), finished(work, "model", "train")["fingerprint"])
-
-
-@functools.lru_cache(maxsize=1)
-def _model_of(work: str, fingerprint: str) -> TextEncoder:
-    manifest = finished(work, "model", "train")
-    for file in manifest["files"]:
-        check(work, manifest, file["file"], "train")
+    check_all(work, "model", "train")
     return read_encoder(Path(work) / "model")

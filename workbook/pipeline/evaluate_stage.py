@@ -23,6 +23,7 @@ from workbook.pipeline.stage import stage
 from workbook.support.files import write_json, write_npy
 
 METRICS = ("ndcg@10", "mrr@10", "recall@10", "recall@100")
+INTERVAL = "{mean:.3f} [{low:.3f}, {high:.3f}]"
 SURE = 0.05  # a difference with a larger p-value may be chance
 STRUCTURAL = "These queries were made from the passages' own words, nobody asked them: `judge` measures with real ones."
 
@@ -115,7 +116,7 @@ def _summary(work: Path, split: str, manifests: dict[str, dict[str, Any]], seed:
     metrics = list(dict.fromkeys(metric for manifest in manifests.values() for metric in manifest["metrics"]))
     lines = [["system", *metrics, "searched"]]
     for name, manifest in manifests.items():
-        cells = [_interval(**found) if (found := manifest["metrics"].get(metric)) else "–" for metric in metrics]
+        cells = [INTERVAL.format(**found) if (found := manifest["metrics"].get(metric)) else "–" for metric in metrics]
         lines.append([_system(name), *cells, manifest["searched"]])
         if others := manifest.get("mean of the others"):
             count = manifest["queries"] - manifest["queries without a relevant passage"]
@@ -161,10 +162,6 @@ def _system(run: str) -> str:
     return split_and_system(run)[1] or "dense"
 
 
-def _interval(mean: float, low: float, high: float) -> str:
-    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
-
-
 def _depth(metric: str) -> int:
     """The k of "recall@k"; 0 of a metric without one, which takes the run as it is."""
     return int(metric.partition("@")[2] or 0)
@@ -177,14 +174,12 @@ def relevant_rows(work: str | Path, split: str, Q: int, show: bool | None = None
     """
     corpus = read_texts(work, "corpus")
     judged = list(read_qrels(work, split).values())[:Q]
-    R = max([1, *(sum(grade > 0 for grade in one.values()) for one in judged)])
+    relevant = [{id: grade for id, grade in one.items() if grade > 0} for one in judged]
+    R = max([1, *map(len, relevant)])
     rows, grades = np.full((Q, R), -1, np.int64), np.zeros((Q, R))
     with progress("judgements", Q, show=show) as more:
-        for number, one in enumerate(judged):
-            relevant = [(passage_id, grade) for passage_id, grade in one.items() if grade > 0]
-            for place, (passage_id, grade) in enumerate(relevant):
-                grades[number, place] = grade
-                if passage_id in corpus:
-                    rows[number, place] = corpus.row(passage_id)
+        for number, one in enumerate(relevant):
+            grades[number, : len(one)] = list(one.values())
+            rows[number, : len(one)] = [corpus.row(id) if id in corpus else -1 for id in one]
             more(1)
     return rows, grades

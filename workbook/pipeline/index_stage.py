@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from workbook.pipeline.encode_stage import read_vectors, shard_name
+from workbook.pipeline.encode_stage import read_rows, read_vectors, shard_name
 from workbook.pipeline.progress import progress
 from workbook.pipeline.shortlists import ROUNDS, learn_shortlists, nearest_lists
 from workbook.pipeline.stage import at_least, finished, stage
-from workbook.pipeline.workers import one_thread, run_tasks
+from workbook.pipeline.workers import make_files, one_thread
 from workbook.support.files import sha256_of, whole_file, write_npy
 
 KINDS = ("flat", "ivfpq", "hnsw")
@@ -89,18 +89,18 @@ def index(
             return run.manifest
         if kind == "ivfpq":
             sample = sample_rows(N, max(POINTS_PER_LIST * settings["lists"], 2**14), seed)
-            _train(work, settings, sample, D, show)
-            tasks: list[tuple[Any, ...]] = [(str(work), number) for number in range(shards)]
-            _build(add_shard, tasks, "block", "adding shards", processes, show)
+            if not (run.folder / "index.faiss").is_file():
+                _train(work, settings, sample, D, show)
+                blocks = {f"block-{number:05}.faiss": (1, (str(work), number)) for number in range(shards)}
+                make_files(run.folder, add_shard, blocks, "adding shards", processes, show)
             _merge(work, shards)
         if kind == "hnsw":
             step = graph_shards(vectors["settings"]["shard_rows"])
-            tasks = [
-                (str(work), number, list(range(first, min(first + step, shards))), D, seed)
+            graphs = {
+                f"graph-{number:05}.faiss": (1, (str(work), number, range(first, min(first + step, shards)), D, seed))
                 for number, first in enumerate(range(0, shards, step))
-            ]
-            for (_, number, *_), digest in _build(build_graph, tasks, "graph", "building graphs", processes, show):
-                run.sha256[f"graph-{number:05}.faiss"] = digest
+            }
+            run.sha256 |= make_files(run.folder, build_graph, graphs, "building graphs", processes, show)
         return run.finish({"rows": N, "dimensions": D, "shards": shards})
 
 
@@ -133,7 +133,7 @@ def open_index(work: str | Path) -> tuple[dict[str, Any], list[Any]]:
     return manifest, [faiss.read_index(str(path), flags) for path in paths]
 
 
-def add_shard(work: str, number: int) -> str:
+def add_shard(work: str, number: int) -> None:
     """Put the codes of one shard into a file of their own."""
     folder = Path(work) / "index"
     path = folder / f"block-{number:05}.faiss"
@@ -145,17 +145,16 @@ def add_shard(work: str, number: int) -> str:
         lists = built.quantizer.reconstruct_n(0, built.nlist)  # (L, D)
         groups, on = (np.load(folder / f"{name}.npy", allow_pickle=False) for name in SHORTLISTS)
         vectors = read_vectors(work, shard_name(number))
-        first = _first_row(work, number)
+        first = number * finished(work, "vectors", "encode")["settings"]["shard_rows"]
         for start in range(0, len(vectors), 16_384):
             piece = vectors[start : start + 16_384].astype(np.float32)
             # faiss reads the row numbers by their address, so they need a name that lives as long.
             rows = np.arange(first + start, first + start + len(piece))
             add_preassigned(built, piece, nearest_lists(piece, lists, groups, on), rows)
         write_faiss(built, path)
-    return ""
 
 
-def build_graph(work: str, number: int, shards: list[int], D: int, seed: int) -> str:
+def build_graph(work: str, number: int, shards: range, D: int, seed: int) -> str:
     """Link the passages of some shards into one HNSW graph; row 0 of it is the first row of the first shard."""
     path = Path(work) / "index" / f"graph-{number:05}.faiss"
     if not path.is_file():
@@ -185,7 +184,7 @@ def write_faiss(built: Any, path: Path) -> None:
 def _train(work: Path, settings: dict[str, Any], sample: np.ndarray, D: int, show: bool | None) -> None:
     """k-means and codebooks from a sample of all shards."""
     path = work / "index" / "trained.faiss"
-    if path.is_file() or (work / "index" / "index.faiss").is_file():
+    if path.is_file():
         return
     faiss = _faiss()
     quantizer = faiss.IndexFlatIP(D)
@@ -197,38 +196,14 @@ def _train(work: Path, settings: dict[str, Any], sample: np.ndarray, D: int, sho
     with progress(f"k-means of {settings['lists']:,} lists from {len(sample):,} vectors", 1, show=show) as more:
         with one_thread():
             faiss.omp_set_num_threads(1)
-            x = _rows(work, sample, D)
+            size = finished(work, "vectors", "encode")["settings"]["shard_rows"]
+            x = read_rows(sample, D, size, lambda number: read_vectors(work, shard_name(number)))
             empty.train(x)
             learned = learn_shortlists(x, quantizer.reconstruct_n(0, settings["lists"]), settings["seed"] + 1)
         more(1)
     for name, array in zip(SHORTLISTS, learned, strict=True):
         write_npy(work / "index" / f"{name}.npy", array)
     write_faiss(empty, path)
-
-
-def _rows(work: Path, rows: np.ndarray, D: int) -> np.ndarray:
-    """The vectors of ascending rows, (len(rows), D) float32."""
-    found = np.empty((len(rows), D), np.float32)
-    size = finished(work, "vectors", "encode")["settings"]["shard_rows"]
-    for number in np.unique(rows // size):
-        inside = rows // size == number
-        found[inside] = read_vectors(work, shard_name(number))[rows[inside] - number * size]
-    return found
-
-
-def _build(
-    function: Any, tasks: list[tuple[Any, ...]], name: str, label: str, processes: int, show: bool | None
-) -> list[tuple[tuple[Any, ...], str]]:
-    folder = Path(tasks[0][0]) / "index"
-    if (folder / "index.faiss").is_file():
-        return []
-    there = [task for task in tasks if (folder / f"{name}-{task[1]:05}.faiss").is_file()]
-    done = []
-    with progress(label, len(tasks), len(there), show) as more:
-        for task, found in run_tasks(function, tasks, processes):
-            more(task not in there)
-            done.append((task, found))
-    return done
 
 
 def _merge(work: Path, shards: int) -> None:
@@ -242,10 +217,6 @@ def _merge(work: Path, shards: int) -> None:
         write_faiss(whole, folder / "index.faiss")
     for path in [*folder.glob("block-*.faiss"), *folder.glob("*.npy"), folder / "trained.faiss"]:
         path.unlink(missing_ok=True)
-
-
-def _first_row(work: str, number: int) -> int:
-    return number * finished(work, "vectors", "encode")["settings"]["shard_rows"]
 
 
 def _code_bytes(D: int) -> int:

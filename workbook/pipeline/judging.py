@@ -24,6 +24,7 @@ from workbook.pipeline.stage import at_least, finished, remove
 from workbook.support.files import write_json
 
 KEYS = {"y": 1, "n": 0, "s": None}
+Answers = dict[str, dict[str, int | None]]  # question -> passage id -> grade, or None where it was skipped
 
 
 def judge(
@@ -56,34 +57,40 @@ def judge(
     if split in finished(work, "data", "data")["splits"]:
         raise ValueError(f"{work} has a split {split!r}, which came with its passages; give another name to judge")
     path = work / "judgements" / f"{split}.json"
-    answers: dict[str, dict[str, int | None]] = read_json(path) if path.is_file() else {}
+    answers: Answers = read_json(path) if path.is_file() else {}
     print(f"{_count(answers)} of about {judgements} judgements are there. y relevant, n not, s skip, q stop.")
     question, goes_on = next(reversed(answers), ""), True  # the last one may be unfinished
     while goes_on:
         if question:
-            goes_on = _judge_pool(work, question, answers, path, k, systems, rerank, read)
+            found = found_by(work, [question], 100, systems, rerank, False)
+            rows = {row for _, (_, rows) in found for row in rows[0, :k].tolist() if row >= 0}
+            goes_on = _judge_pool(work, question, rows, answers, path, read)
         if goes_on:
             goes_on = _count(answers) < judgements and bool(question := next_question(read))
     qrels = {text: {id: grade for id, grade in one.items() if grade is not None} for text, one in answers.items()}
     qrels = {text: one for text, one in qrels.items() if one}
     if not qrels:
         raise ValueError(f"nothing was judged yet; run `python -m workbook judge {work}` again and answer y or n")
-    return _measure(work, split, qrels, k, systems, rerank, show)
+    queries = {f"q{number}": text for number, text in enumerate(qrels, start=1)}
+    judged = {id: dict(qrels[text]) for id, text in queries.items()}
+    splits = {split: tuple(queries)}
+    made = Collection(split, {}, queries, judged, splits, "yours", fingerprint({}, queries, judged, splits))
+    data(work, made, add=split, anew=True)
+    for name in runs_of(work, split):  # of fewer judgements
+        remove(work / "runs" / name, work / "evaluation" / name)
+    search(work, split, systems, rerank, anew=True, show=show)
+    result = evaluate(work, split, [f"ndcg@{k}", f"mrr@{k}", f"precision@{k}"], anew=True, show=show)
+    if len(queries) < 50:
+        few = f"{len(queries)} questions are few: an interval this wide tells large differences only."
+        result["summary"] = f"{result['summary']}\n{few}"
+    return result
 
 
 def _judge_pool(
-    work: Path,
-    question: str,
-    answers: dict[str, dict[str, int | None]],
-    path: Path,
-    k: int,
-    systems: str | Sequence[str],
-    rerank: str | Path | None,
-    read: Callable[[str], str],
+    work: Path, question: str, found: set[int], answers: Answers, path: Path, read: Callable[[str], str]
 ) -> bool:
-    """Ask for what is not judged yet of a question's pool. Returns whether to go on."""
-    found = [rows[0, :k].tolist() for _, (_, rows) in found_by(work, [question], 100, systems, rerank, False)]
-    pool = sorted({row for rows in found for row in rows if row >= 0})
+    """Ask for what is not judged yet of the rows that were found for a question. Returns whether to go on."""
+    pool = sorted(found)
     random.Random(question).shuffle(pool)
     corpus = read_texts(work, "corpus")
     given = answers.setdefault(question, {})
@@ -103,32 +110,5 @@ def _judge_pool(
     return True
 
 
-def _measure(
-    work: Path,
-    split: str,
-    qrels: dict[str, dict[str, int]],
-    k: int,
-    systems: str | Sequence[str],
-    rerank: str | Path | None,
-    show: bool | None,
-) -> dict[str, Any]:
-    """The judgements as a split, searched and evaluated anew."""
-    queries = {f"q{number}": text for number, text in enumerate(qrels, start=1)}
-    judged = {id: dict(qrels[text]) for id, text in queries.items()}
-    splits = {split: tuple(queries)}
-    made = Collection(split, {}, queries, judged, splits, "yours", fingerprint({}, queries, judged, splits))
-    data(work, made, add=split, anew=True)
-    for name in runs_of(work, split):  # of fewer judgements
-        remove(work / "runs" / name, work / "evaluation" / name)
-    search(work, split, systems, rerank, anew=True, show=show)
-    found = evaluate(work, split, [f"ndcg@{k}", f"mrr@{k}", f"precision@{k}"], anew=True, show=show)
-    few = (
-        f"{len(queries)} questions are few: an interval this wide tells large differences only."
-        if len(queries) < 50
-        else ""
-    )
-    return {**found, "summary": "\n".join(filter(None, [found["summary"], few]))}
-
-
-def _count(answers: dict[str, dict[str, int | None]]) -> int:
+def _count(answers: Answers) -> int:
     return sum(grade is not None for one in answers.values() for grade in one.values())

@@ -5,21 +5,18 @@ reads another one it compares: sizes of all files, the SHA-256 of those it opens
 So neither a damaged file nor one from before the last `--anew` is ever used.
 """
 
+import functools
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from workbook.support.files import inside, sha256_of
+from workbook.support.files import refuse_damaged
 
 MANIFEST, STARTED = "manifest.json", "started.json"
-COMMANDS = {
-    "vectors": "encode",
-    "model": "train",
-    "splits": "data",
-    "data": "data",
-    "index": "index",
-}  # all others: search
+# Which command makes a folder; all others are made by search.
+COMMANDS = {"vectors": "encode", "model": "train", "splits": "data", "data": "data", "index": "index"}
 
 
 def finished(work: str | Path, name: str, command: str) -> dict[str, Any]:
@@ -38,7 +35,7 @@ def finished(work: str | Path, name: str, command: str) -> dict[str, Any]:
         state = "is unfinished" if (folder / STARTED).is_file() else "is not there"
         raise FileNotFoundError(f"{folder} {state}; run `{again(work, name, command)}` first")
     manifest = read_json(folder / MANIFEST)
-    refuse_damaged(folder, manifest, f"run `{again(work, name, command)} --anew`")
+    refuse_damaged(folder, manifest["files"], f"run `{again(work, name, command)} --anew`")
     _refuse_outdated(Path(work), name, command, manifest)
     return manifest
 
@@ -54,14 +51,17 @@ def check(work: str | Path, manifest: dict[str, Any], name: str, command: str) -
     Raises:
         ValueError: the file is damaged; the message names it and says how it is made again.
     """
-    path = inside(Path(work) / manifest["stage"], name)
-    expected = next(file["sha256"] for file in manifest["files"] if file["file"] == name)
-    if (found := sha256_of(path)) != expected:
-        raise ValueError(
-            f"{path} is damaged: expected SHA-256 {expected[:16]}…, got {found[:16]}…; "
-            f"run `{again(work, manifest['stage'], command)} --anew`"
-        )
-    return path
+    folder, file = Path(work) / manifest["stage"], next(file for file in manifest["files"] if file["file"] == name)
+    refuse_damaged(folder, [file], f"run `{again(work, manifest['stage'], command)} --anew`", content=True)
+    return folder / name
+
+
+def check_all(work: str | Path, name: str, command: str, more: Callable[[int], object] = lambda count: None) -> None:
+    """Compare every file of a finished stage with its SHA-256, and call `more` after each; as `finished` and `check`."""
+    manifest = finished(work, name, command)
+    for file in manifest["files"]:
+        check(work, manifest, file["file"], command)
+        more(1)
 
 
 def again(work: str | Path, name: str, command: str) -> str:
@@ -100,20 +100,6 @@ def runs_of(work: str | Path, split: str) -> list[str]:
     return [name for name in names if split_and_system(name)[0] == split]
 
 
-def refuse_damaged(folder: Path, manifest: dict[str, Any], advice: str) -> None:
-    """Compare the size of every file of a stage with its manifest, which takes no time even where SHA-256 would.
-
-    Raises:
-        ValueError: a file is missing or has another size.
-    """
-    for file in manifest["files"]:
-        path = inside(folder, file["file"])
-        size = path.stat().st_size if path.is_file() else None
-        if size != file["bytes"]:
-            came = "no such file" if size is None else f"{size:,} bytes"
-            raise ValueError(f"{path} is damaged: expected {file['bytes']:,} bytes, got {came}; {advice}")
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """A manifest, or what a stage has begun with.
 
@@ -124,6 +110,31 @@ def read_json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); run the stage with --anew") from error
+
+
+def kept(*stages: str, most: int = 1) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Keep what a function reads out of a work folder, until one of the stages that it reads is made anew.
+
+        @kept("runs/{1}")
+        def read(work, name): …
+
+    Args:
+        stages: their folders, where {1} is the function's second argument, which is a string.
+        most: how many results are kept.
+    """
+
+    def decorate(read: Callable[..., Any]) -> Callable[..., Any]:
+        cached = functools.lru_cache(most)(lambda written, work, *others: read(work, *others))
+
+        @functools.wraps(read)
+        def reading(work: str | Path, *others: Any) -> Any:
+            manifests = [Path(work, stage.format(work, *others), MANIFEST) for stage in stages]
+            written = tuple(path.stat().st_mtime_ns if path.is_file() else None for path in manifests)
+            return cached(written, str(work), *others)
+
+        return reading
+
+    return decorate
 
 
 def _refuse_outdated(work: Path, name: str, command: str, manifest: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@
 Letters: Q queries, K candidates of a query, P positives of a query.
 """
 
-import functools
 import json
 import math
 import random
@@ -24,11 +23,11 @@ from workbook.mining.candidates import Candidates, text_key
 from workbook.pipeline.data_stage import read_qrels, read_texts, with_splits
 from workbook.pipeline.encode_stage import query_vectors
 from workbook.pipeline.evaluate_stage import relevant_rows
-from workbook.pipeline.progress import progress
+from workbook.pipeline.manifests import kept
 from workbook.pipeline.search_stage import read_run
 from workbook.pipeline.stage import at_least, finished, stage
 from workbook.pipeline.vector_search import check_vectors, score_rows
-from workbook.pipeline.workers import run_tasks
+from workbook.pipeline.workers import make_files, run_tasks, slices
 from workbook.support.files import write_atomically, write_json
 
 BATCH_QUERIES = 1_024
@@ -122,21 +121,13 @@ def mine(
         if run.finished:
             return run.manifest
         check_vectors(work, show)
-        tasks = mine_tasks(work, split, facts["queries"], batch_queries, options)
-        with progress("mining", facts["queries"], show=show) as more:
-            for task, _ in runner(mine_task, tasks, processes):
-                more(task[4] - task[3])
+        Q, told = facts["queries"], json.dumps(options)
+        parts = {
+            f"part-{number:05}.tsv": (stop - start, (str(work), split, number, start, stop, told))
+            for number, start, stop in slices(Q, batch_queries)
+        }
+        make_files(run.folder, mine_task, parts, "mining", processes, show, runner)
         return run.finish({"counts": _counts(run.folder)})
-
-
-def mine_tasks(
-    work: Path, split: str, Q: int, batch_queries: int, options: dict[str, Any]
-) -> list[tuple[str, str, int, int, int, str]]:
-    """The arguments of `mine_task` for each batch."""
-    return [
-        (str(work), split, start // batch_queries, start, min(start + batch_queries, Q), json.dumps(options))
-        for start in range(0, Q, batch_queries)
-    ]
 
 
 def mine_task(work: str, split: str, number: int, start: int, stop: int, options: str) -> None:
@@ -146,9 +137,7 @@ def mine_task(work: str, split: str, number: int, start: int, stop: int, options
     if path.is_file():
         return
     wanted = json.loads(options)
-    query_ids, positives, rows_of_run, scores_of_run, q, corpus, queries = _known(
-        work, split, wanted["run"], _version(work, wanted["run"])
-    )
+    query_ids, positives, rows_of_run, scores_of_run, q, corpus, queries = _known(work, wanted["run"], split)
     ids = query_ids[start:stop]
     depth = wanted["range_max"] + positives.shape[1]
     rows = np.array(rows_of_run[start:stop, :depth], dtype=np.int64)
@@ -185,7 +174,7 @@ def mine_task(work: str, split: str, number: int, start: int, stop: int, options
             lines += ["\t".join([query_id, name[row], *(name[other] for other in mined)]) + "\n" for row in own]
         fates[fate] += 1
     counts |= fates
-    write_json(folder / f"part-{number:05}.json", counts)
+    write_json(path.with_suffix(".json"), counts)
     write_atomically(path, "".join(lines))
 
 
@@ -210,12 +199,8 @@ def _counts(folder: Path) -> dict[str, int]:
     return dict(counts)
 
 
-def _version(work: str, run: str) -> str:
-    return str(finished(work, f"runs/{run}", "search")["fingerprint"])
-
-
-@functools.lru_cache(maxsize=1)
-def _known(work: str, split: str, run: str, version: str) -> tuple[Any, ...]:
+@kept("runs/{1}")
+def _known(work: str, run: str, split: str) -> tuple[Any, ...]:
     """What all batches of a run share: ids, rows of the positives (Q, P), the run, the queries' vectors, the texts."""
     rows, scores = read_run(work, run)
     query_ids = list(read_qrels(work, split))[: len(rows)]

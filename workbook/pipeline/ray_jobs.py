@@ -64,9 +64,9 @@ def runner(workers: int | None = None) -> Callable[..., Any]:
             return {"number": number, "found": "" if found is None else str(found)}
 
         # One block for each task, so that a lost worker costs one task.
-        rows = ray.data.range(len(tasks), override_num_blocks=len(tasks)) if tasks else None
-        if rows is None:
+        if not tasks:
             return
+        rows = ray.data.range(len(tasks), override_num_blocks=len(tasks))
         for row in rows.map(call, num_cpus=1, concurrency=workers).iter_rows():
             yield tasks[int(row["number"])], row["found"]
 

@@ -17,6 +17,7 @@ Letters: Q queries, N passages, D dimensions, K results.
 """
 
 import functools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,20 +28,11 @@ from workbook.encoder import find_model
 from workbook.pipeline.data_stage import is_covered, own_passages, read_qrels, read_queries, read_texts, split_inputs
 from workbook.pipeline.encode_stage import encode_queries, query_vectors, read_later
 from workbook.pipeline.encoders import folder_fingerprint
-from workbook.pipeline.manifests import split_and_system
-from workbook.pipeline.progress import progress
+from workbook.pipeline.manifests import kept, split_and_system
 from workbook.pipeline.stage import at_least, check, finished, stage
-from workbook.pipeline.systems import (
-    Found,
-    build_keywords,
-    by_keywords,
-    fused,
-    passage_texts,
-    read_reranker,
-    reranked,
-)
+from workbook.pipeline.systems import Found, build_keywords, by_keywords, fused, passage_texts, read_reranker, reranked
 from workbook.pipeline.vector_search import PROBES, check_vectors, search_exactly, search_index, vectors_manifest
-from workbook.pipeline.workers import run_tasks
+from workbook.pipeline.workers import make_files, slices
 from workbook.support.files import whole_file, write_npy
 
 BATCH_QUERIES = 1_024
@@ -188,24 +180,21 @@ def _run(
     show: bool | None,
 ) -> dict[str, Any]:  # fmt: skip
     """One run as a stage: a part for each batch of queries, put together in the end."""
-    split, how, K = settings["split"], plan.how, plan.K
+    split, how, told, K = settings["split"], plan.how, json.dumps(plan.how), plan.K
     name = f"runs/{plan.run_of(split)}"
     with stage(work, name, settings | plan.settings, inputs | plan.inputs, anew) as job:
         if job.finished:
             return job.manifest
         batch = min(settings["batch_queries"], plan.batch_queries)
-        tasks = [
-            (str(work), name, number, split, start, min(start + batch, Q), K, how)
-            for number, start in enumerate(range(0, Q, batch))
-        ]
-        there = sum(task[5] - task[4] for task in tasks if _part(job.folder, task[2]).is_file())
+        parts = {
+            _part(number): (stop - start, (str(work), name, number, split, start, stop, K, told))
+            for number, start, stop in slices(Q, batch)
+        }
         if not (job.folder / "rows.npy").is_file():
             if how["system"] in ("exact", "index"):
                 check_vectors(work, show, with_index="index" in plan.inputs)
-            with progress(f"searching {plan.run_of(split)}", Q, there, show) as more:
-                for task, fresh in run_tasks(search_task, tasks, processes):
-                    more((task[5] - task[4]) if fresh else 0)
-            _join(job.folder, len(tasks), Q, K)
+            make_files(job.folder, search_task, parts, f"searching {plan.run_of(split)}", processes, show)
+            _join(job.folder, len(parts))
         if settings["trec"] and not (job.folder / "run.tsv").is_file():
             _write_trec(work, job.folder, list(read_qrels(work, split))[:Q])
         for path in job.folder.glob("part-*.npy"):
@@ -213,21 +202,18 @@ def _run(
         return job.finish({"queries": Q, "results": K, "searched": how["searched"]})
 
 
-def search_task(
-    work: str, name: str, number: int, split: str, start: int, stop: int, K: int, how: dict[str, Any]
-) -> bool:
-    """Search for one batch of queries, and write its part unless it is there. Returns whether it was not."""
-    path = _part(Path(work) / name, number)
+def search_task(work: str, name: str, number: int, split: str, start: int, stop: int, K: int, told: str) -> None:
+    """Search for one batch of queries, and write its part unless it is there."""
+    path = Path(work) / name / _part(number)
     if path.is_file():
-        return False
-    part = slice(start, stop)
+        return
+    part, how = slice(start, stop), json.loads(told)
     if how["system"] in ("exact", "index"):
         scores, rows = _by_vectors(work, split, part, K, how)
     elif how["system"] == "bm25":
         scores, rows = by_keywords(work, _texts_of(work, split, part), K, split)
     else:
-        before = [_run_of(work, run, finished(work, f"runs/{run}", "search")["fingerprint"]) for run in how["runs"]]
-        found = [(scores[part], rows[part]) for rows, scores in before]
+        found = [(scores[part], rows[part]) for rows, scores in (_run_of(work, run) for run in how["runs"])]
         if how["system"] == "rrf":
             scores, rows = fused(found, K)
         else:
@@ -237,7 +223,6 @@ def search_task(
     both[0] = scores
     both[1] = rows.astype(np.int32).view(np.float32)
     write_npy(path, both)
-    return True
 
 
 def _by_vectors(work: str, split: str, part: slice, K: int, how: dict[str, Any]) -> Found:
@@ -273,19 +258,15 @@ def read_run(work: str | Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     return rows, scores
 
 
-def _part(folder: Path, number: int) -> Path:
-    return folder / f"part-{number:05}.npy"
+def _part(number: int) -> str:
+    return f"part-{number:05}.npy"
 
 
-def _join(folder: Path, parts: int, Q: int, K: int) -> None:
+def _join(folder: Path, parts: int) -> None:
     """All parts as two arrays; the rows are written last, for with them the parts are no longer needed."""
-    for name, which, kind in (("scores.npy", 0, np.float32), ("rows.npy", 1, np.int32)):
-        with whole_file(folder / name) as temporary, temporary.open("wb") as file:
-            np.lib.format.write_array_header_1_0(
-                file, {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": (Q, K)}
-            )
-            for number in range(parts):
-                file.write(np.load(_part(folder, number), allow_pickle=False)[which].tobytes())
+    found = [np.load(folder / _part(number), mmap_mode="r", allow_pickle=False) for number in range(parts)]
+    write_npy(folder / "scores.npy", np.concatenate([part[0] for part in found]))
+    write_npy(folder / "rows.npy", np.concatenate([part[1] for part in found]).view(np.int32))
 
 
 def _write_trec(work: Path, folder: Path, query_ids: list[str]) -> None:
@@ -298,15 +279,10 @@ def _write_trec(work: Path, folder: Path, query_ids: list[str]) -> None:
                 file.write(f"{query_id}\tQ0\t{id}\t{rank}\t{score:.6f}\tworkbook\n")
 
 
-@functools.lru_cache(maxsize=1)
-def _queries_of(work: str, split: str, fingerprints: str) -> np.ndarray:
-    return query_vectors(work, split)
-
-
-def _queries(work: str, split: str) -> np.ndarray:
-    # A split that was added later may be made anew while the vectors of the passages stay.
-    fingerprints = [*split_inputs(work, split).values(), vectors_manifest(work)["fingerprint"]]
-    return _queries_of(work, split, " ".join(fingerprints))
+# What tasks of one process share. A split that was added later may be made anew while the vectors of the passages stay.
+_queries = kept("vectors", "queries/{1}")(query_vectors)
+_run_of = kept("runs/{1}", most=4)(read_run)
+_reranker = functools.lru_cache(maxsize=1)(read_reranker)
 
 
 def _rows_of(work: str, split: str) -> np.ndarray:
@@ -318,13 +294,3 @@ def _rows_of(work: str, split: str) -> np.ndarray:
 def _texts_of(work: str, split: str, part: slice) -> list[str]:
     queries = read_queries(work, split)
     return [queries[id] for id in list(read_qrels(work, split))[part]]
-
-
-@functools.lru_cache(maxsize=4)
-def _run_of(work: str, name: str, fingerprint: str) -> tuple[np.ndarray, np.ndarray]:
-    return read_run(work, name)
-
-
-@functools.lru_cache(maxsize=1)
-def _reranker(name: str) -> Any:
-    return read_reranker(name)

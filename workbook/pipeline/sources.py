@@ -119,17 +119,16 @@ def from_row(texts: Mapping[str, str], start: int) -> Iterator[tuple[str, str]]:
 
 def _planted(passages: int = 10_000, seed: int = 0, **options: Any) -> Source:
     from workbook.data.planted import planted
-    from workbook.data.planted.corpus import LICENCE
+    from workbook.data.planted.corpus import LICENCE, SPLITS
 
     corpus = planted(passages, seed=seed, **options)
-    splits = ("train", "dev", "test")
     return Source(
         f"planted-{passages}",
         {"source": "planted", "passages": passages, "seed": seed, **options},
         {"planted": corpus.fingerprint},
         corpus.passages,
         corpus.queries,
-        lambda *stored: {split: corpus.qrels(split) for split in splits},
+        lambda *stored: {split: corpus.qrels(split) for split in SPLITS},
         passages,
         LICENCE,
         num_queries=corpus.num_queries,

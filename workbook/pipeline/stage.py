@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 
 from workbook import __version__
 from workbook.pipeline.costs import Clock
-from workbook.pipeline.manifests import MANIFEST, STARTED, check, finished, read_json, refuse_damaged
-from workbook.support.files import sha256_of, write_json
+from workbook.pipeline.manifests import MANIFEST, STARTED, check, finished, read_json
+from workbook.support.files import refuse_damaged, sha256_of, sweep, write_json
 from workbook.support.machine import versions
 
 __all__ = ["Job", "at_least", "check", "finished", "remove", "stage"]
@@ -58,7 +58,7 @@ class Job:
         Returns:
             the manifest.
         """
-        _sweep(self.folder)
+        sweep(self.folder)
         files = []
         for path in sorted(self.folder.rglob("*")):
             name = path.relative_to(self.folder).as_posix()
@@ -144,7 +144,7 @@ def _begin(job: Job, now: dict[str, Any]) -> None:
     if job.finished:
         # Another version of a library does not spoil what is whole.
         _refuse_other(job.folder, job.manifest, {name: now[name] for name in ("settings", "inputs")})
-        refuse_damaged(job.folder, job.manifest, "run it with --anew")
+        refuse_damaged(job.folder, job.manifest["files"], "run it with --anew")
         (job.folder / STARTED).unlink(missing_ok=True)  # a kill may have come between the last two steps
         return
     if (job.folder / STARTED).is_file():
@@ -154,7 +154,7 @@ def _begin(job: Job, now: dict[str, Any]) -> None:
         raise ValueError(
             f"{job.folder} holds files that no stage has begun; give another work folder, or --anew to remove them"
         )
-    _sweep(job.folder)
+    sweep(job.folder)
     write_json(job.folder / STARTED, now)
 
 
@@ -190,12 +190,6 @@ def at_least(least: int, **numbers: int | None) -> None:
 def _versions() -> dict[str, str]:
     """Ours, Python's, and those of the libraries above."""
     return {"workbook": __version__, **versions(LIBRARIES)}
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a killed run left half-written."""
-    for path in folder.rglob(".*.tmp"):
-        path.unlink(missing_ok=True)
 
 
 def _refuse_other(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:

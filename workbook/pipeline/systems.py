@@ -8,7 +8,6 @@ vectors does. So each can follow each.
 Letters: Q queries, K results.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ from workbook.cross_encoder import CrossEncoder
 from workbook.encoder import find_model
 from workbook.encoder.saving import SETTINGS_FILE
 from workbook.pipeline.data_stage import is_covered, read_texts, searched_corpus
-from workbook.pipeline.manifests import MANIFEST, STARTED, read_json
+from workbook.pipeline.manifests import MANIFEST, STARTED, check_all, kept, read_json
 from workbook.pipeline.progress import progress
-from workbook.pipeline.stage import check, finished, stage
+from workbook.pipeline.stage import finished, stage
 from workbook.rerank import rerank, rrf
 from workbook.support.types import Reranker
 
@@ -49,8 +48,7 @@ def build_keywords(work: str | Path, show: bool | None = None) -> dict[str, Any]
 def by_keywords(work: str, queries: Sequence[str], K: int, split: str | None = None) -> Found:
     """The K passages with the highest BM25 score; of a split whose queries stand in passages, of those without them."""
     covered = split if split is not None and is_covered(work, split) else None
-    fingerprint = finished(work, "data" if covered else "bm25", "search")["fingerprint"]
-    bm25, row_of = _keywords(work, covered, fingerprint)
+    bm25, row_of = _keywords(work, covered)
     run = bm25.search({str(number): text for number, text in enumerate(queries)}, K)
     return as_arrays([{row_of[id]: score for id, score in found.items()} for found in run.values()], K)
 
@@ -107,13 +105,11 @@ def _as_dicts(scores: np.ndarray, rows: np.ndarray) -> list[dict[int, float]]:
     return [{int(row): -float(rank) for rank, row in enumerate(line) if row >= 0} for line in rows]
 
 
-@functools.lru_cache(maxsize=1)
-def _keywords(work: str, covered: str | None, fingerprint: str) -> tuple[BM25, dict[str, int]]:
+@kept("data", "bm25")
+def _keywords(work: str, covered: str | None) -> tuple[BM25, dict[str, int]]:
     if covered:
         bm25 = BM25().index(searched_corpus(work, covered))
     else:
-        manifest = finished(work, "bm25", "search")
-        for file in manifest["files"]:
-            check(work, manifest, file["file"], "search")
+        check_all(work, "bm25", "search")
         bm25 = BM25.load(Path(work) / "bm25/index")
     return bm25, {id: row for row, id in enumerate(bm25.passage_ids)}

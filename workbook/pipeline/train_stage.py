@@ -131,19 +131,19 @@ def train(
     if world > 1 and device != "cpu":
         raise ValueError(f"under torchrun this training is for processors, got device {device!r}; leave torchrun out")
     if number > 0:  # the first process keeps the books
-        torch.distributed.barrier()
+        wait_for_all()
         if not (work / "model" / "manifest.json").is_file():
             _fit(work, settings, negatives, save_every, False)
-        torch.distributed.barrier()
+        wait_for_all()
         return finished(work, "model", "train")
     with stage(work, "model", settings, inputs, anew, aside="training") as run:
         if not run.finished:
             _prepare(run, settings, first)
-        _wait(world)
+        wait_for_all()
         if not run.finished:
             _save(run, *_fit(work, settings, negatives, save_every, show))
         shutil.rmtree(work / "training", ignore_errors=True)
-        _wait(world)
+        wait_for_all()
         return run.manifest
 
 
@@ -175,9 +175,8 @@ def new_encoder(work: str | Path, settings: dict[str, Any]) -> TextEncoder:
         texts += corpus.texts(start, min(start + block, N))
     tokenizer = train_tokenizer(texts, settings["vocab_size"])
     V, D = tokenizer.get_vocab_size(), settings["dimensions"]
-    state = torch.get_rng_state()
-    torch.manual_seed(settings["seed"])
-    try:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings["seed"])
         if settings["encoder"] == "static":
             static = StaticEncoder(V, D)
             made = TextEncoder(tokenizer, static, max_length=settings["max_length"])
@@ -189,8 +188,6 @@ def new_encoder(work: str | Path, settings: dict[str, Any]) -> TextEncoder:
             max_length=settings["max_length"],
         )  # fmt: skip
         return TextEncoder(tokenizer, backbone, max_length=settings["max_length"])
-    finally:
-        torch.set_rng_state(state)
 
 
 def _prepare(run: Job, settings: dict[str, Any], first: TextEncoder | None) -> None:
@@ -244,8 +241,3 @@ def _save(run: Job, trained: TextEncoder, told: dict[str, Any]) -> None:
     history = told.pop("history")
     write_json(run.folder / "history.json", history)
     run.finish({"last_loss": history[-1]["loss"] if history else None, "steps_done": len(history), **told})
-
-
-def _wait(world: int) -> None:
-    if world > 1:
-        torch.distributed.barrier()

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbook.pipeline.encode_stage import read_vectors, shard_name
+from workbook.pipeline.encode_stage import read_rows, read_vectors, shard_name
 from workbook.pipeline.index_stage import graph_shards, open_index
+from workbook.pipeline.manifests import check_all, finished, kept
 from workbook.pipeline.progress import progress
-from workbook.pipeline.stage import check, finished
 from workbook.similarity import first_k, top_k
 
 PROBES = 64  # lists
@@ -29,12 +29,10 @@ def check_vectors(work: str | Path, show: bool | None = None, with_index: bool =
         ValueError: a file is damaged.
     """
     commands = {"vectors": "encode", "index": "index"} if with_index else {"vectors": "encode"}
-    manifests = [finished(work, name, command) for name, command in commands.items()]
-    with progress("checking", sum(len(manifest["files"]) for manifest in manifests), show=show) as more:
-        for manifest, command in zip(manifests, commands.values(), strict=True):
-            for file in manifest["files"]:
-                check(work, manifest, file["file"], command)
-                more(1)
+    files = sum(len(finished(work, name, command)["files"]) for name, command in commands.items())
+    with progress("checking", files, show=show) as more:
+        for name, command in commands.items():
+            check_all(work, name, command, more)
 
 
 def score_rows(work: str, q: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -44,10 +42,7 @@ def score_rows(work: str, q: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """
     size = vectors_manifest(work)["settings"]["shard_rows"]
     wanted, where = np.unique(rows, return_inverse=True)
-    d = np.zeros((len(wanted), q.shape[1]), np.float32)
-    for number in np.unique(wanted[wanted >= 0] // size):
-        inside = wanted // size == number
-        d[inside] = _shard(work, int(number))[wanted[inside] - number * size]
+    d = read_rows(wanted, q.shape[1], size, functools.partial(_shard, work))
     where = where.reshape(rows.shape)
     scores = np.einsum("qd,qcd->qc", q, d[where])
     return np.where(rows >= 0, scores, -np.inf).astype(np.float32)
@@ -107,29 +102,15 @@ def search_exactly(work: str, q: np.ndarray, K: int) -> tuple[np.ndarray, np.nda
     return best.numpy(), best_rows.numpy()
 
 
-@functools.lru_cache(maxsize=1)
-def _manifest_of(work: str, written: int) -> dict[str, Any]:
+@kept("vectors")
+def vectors_manifest(work: str) -> dict[str, Any]:
+    """The manifest of the vectors."""
     return finished(work, "vectors", "encode")
 
 
-def vectors_manifest(work: str) -> dict[str, Any]:
-    """The manifest of the vectors, read again only where they were made anew."""
-    return _manifest_of(work, (Path(work) / "vectors" / "manifest.json").stat().st_mtime_ns)
-
-
-@functools.lru_cache(maxsize=4_096)
-def _shard_of(work: str, number: int, fingerprint: str) -> np.ndarray:
+@kept("vectors", most=4_096)
+def _shard(work: str, number: int) -> np.ndarray:
     return read_vectors(work, shard_name(number), verify=False)
 
 
-def _shard(work: str, number: int) -> np.ndarray:
-    return _shard_of(work, number, vectors_manifest(work)["fingerprint"])
-
-
-@functools.lru_cache(maxsize=1)
-def _index_of(work: str, written: int) -> tuple[dict[str, Any], list[Any]]:
-    return open_index(work)
-
-
-def _index(work: str) -> tuple[dict[str, Any], list[Any]]:
-    return _index_of(work, (Path(work) / "index" / "manifest.json").stat().st_mtime_ns)
+_index = kept("index")(open_index)

@@ -10,13 +10,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor
 from concurrent.futures import wait as wait_for
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from workbook.pipeline.progress import progress
 
 if TYPE_CHECKING:
     import torch
@@ -125,6 +128,50 @@ def run_tasks(
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def slices(total: int, size: int) -> list[tuple[int, int, int]]:
+    """Rows in parts of `size`: number of the part, its first row, and the row after its last."""
+    return [(number, start, min(start + size, total)) for number, start in enumerate(range(0, total, size))]
+
+
+def make_files(
+    folder: Path,
+    function: Callable[..., Any],
+    files: Mapping[str, tuple[int, tuple[Any, ...]]],
+    label: str,
+    processes: int = 1,
+    show: bool | None = None,
+    runner: Callable[..., Any] = run_tasks,
+) -> dict[str, Any]:
+    """Make the files of a folder, each by a task of its own, which does nothing where its file is there.
+
+    Args:
+        folder: of the files.
+        function: as in `run_tasks`; makes one file unless it is there.
+        files: name -> how much it counts, and the arguments of the function, all hashable.
+        label: of the progress.
+        processes: on this machine.
+        show: whether to show progress; by default to a person only.
+        runner: who calls the function for each file; `run_tasks`, or one of `workbook.pipeline.ray_jobs`.
+    Returns:
+        name -> what the function returned.
+    """
+    names = {task: name for name, (_, task) in files.items()}
+    done, shown = 0, sum(count for name, (count, _) in files.items() if (folder / name).is_file())
+    made: dict[str, Any] = {}
+    with progress(label, sum(count for count, _ in files.values()), shown, show) as more:
+
+        def tell(count: int) -> None:
+            nonlocal shown
+            shown += count
+            more(count)
+
+        for task, found in runner(function, list(names), processes, tell):
+            made[names[task]] = found
+            done += files[names[task]][0]
+            tell(max(0, done - shown))  # where nobody reported it, as on other machines
+    return made
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -61,6 +61,40 @@ def inside(folder: str | Path, name: str) -> Path:
     if path.is_absolute() or ".." in path.parts or set(name) & set("\\:\0"):
         raise ValueError(f"{name!r} would lead out of {folder}")
     return Path(folder) / path
+
+
+def refuse_damaged(folder: str | Path, files: Iterable[Mapping[str, Any]], advice: str, content: bool = False) -> None:
+    """Compare files with what a manifest states of them: the size, which takes no time, or the content, too.
+
+    Args:
+        folder: where they stand.
+        files: of each its name as "file", its size as "bytes" and its "sha256".
+        advice: what to do about a damaged one, for the message.
+        content: compare SHA-256, too.
+    Raises:
+        ValueError: a file is missing or damaged, or its name leads out of the folder.
+    """
+    for file in files:
+        path = inside(folder, file["file"])
+        size = path.stat().st_size if path.is_file() else None
+        if size != file["bytes"]:
+            came = "no such file" if size is None else f"{size:,} bytes"
+            raise ValueError(f"{path} is damaged: expected {file['bytes']:,} bytes, got {came}; {advice}")
+        if content and (found := sha256_of(path)) != file["sha256"]:
+            raise ValueError(f"{path} is damaged: expected SHA-256 {file['sha256'][:16]}…, got {found[:16]}…; {advice}")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed runs left half-written in a folder and those below it."""
+    for left in folder.rglob(".*.tmp"):
+        left.unlink(missing_ok=True)
+
+
+def user_cache() -> Path:
+    """Where what can be made or brought again is kept: in the user's cache, or in the folder `WORKBOOK_CACHE`."""
+    import platformdirs
+
+    return Path(os.environ.get("WORKBOOK_CACHE") or platformdirs.user_cache_path("embedding-workbook")).expanduser()
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -76,10 +76,7 @@ class Planted:
         Raises:
             KeyError: there is no such split.
         """
-        if split is not None:
-            _check_split(split)
-        made = (make_query(self.settings, number) for number in query_numbers(self.settings)[start:stop].tolist())
-        return ((query.id, query.text) for query in made if split in (None, query.split))
+        return ((query.id, query.text) for query in self.every_query(split, slice(start, stop)))
 
     def query(self, query_id: str) -> Query:
         """A query with all that is known about it.
@@ -135,15 +132,18 @@ class Planted:
         judge = relevant if complete else labels
         return {query.id: judge(self.settings, query) for query in self.every_query(split)}
 
-    def every_query(self, split: str | None = None) -> Iterator[Query]:
+    def every_query(self, split: str | None = None, some: slice = slice(None)) -> Iterator[Query]:
         """The queries of a split, or all, with what is known about them.
 
+        Args:
+            split: "train", "dev" or "test"; None for all.
+            some: which of all the queries are looked at.
         Raises:
             KeyError: there is no such split.
         """
-        if split is not None:
-            _check_split(split)
-        made = (make_query(self.settings, number) for number in query_numbers(self.settings).tolist())
+        if split not in (None, *SPLITS):
+            raise KeyError(f"planted has no split {split!r}; it has {', '.join(SPLITS)}")
+        made = (make_query(self.settings, number) for number in query_numbers(self.settings)[some].tolist())
         return (query for query in made if split in (None, query.split))
 
     @property
@@ -179,11 +179,6 @@ class Planted:
 def _number(id: str) -> int | None:
     """The number that an id spells; None where it is no id, or longer than any."""
     return int(id) if len(id) < 12 and id.isdecimal() and str(int(id)) == id else None
-
-
-def _check_split(split: str) -> None:
-    if split not in SPLITS:
-        raise KeyError(f"planted has no split {split!r}; it has {', '.join(SPLITS)}")
 
 
 def planted(num_passages: int = 10_000, **settings: object) -> Planted:

@@ -11,8 +11,7 @@ from collections.abc import Set as AbstractSet
 from itertools import chain
 
 from workbook.data.planted.draws import LABEL, NOISE, draw
-from workbook.data.planted.passages import BLOCK, FAMILIES, make_block
-from workbook.data.planted.queries import Query
+from workbook.data.planted.queries import Query, position
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.truth import relevant
 from workbook.data.planted.world import PER_FAMILY
@@ -44,10 +43,8 @@ def _chance(settings: Settings, purpose: int, query: Query, passage: str, rate: 
 
 def _wrong_passage(settings: Settings, query: Query, passage: str, taken: AbstractSet[str]) -> str | None:
     """A passage of the query's family that is no match, or else any that is none; None if all are matches."""
-    block, inside = divmod(query.family, FAMILIES)
-    where = make_block(settings, block).where
     first = draw(settings.seed, NOISE, int(query.id), int(passage), 1)
-    family = (block * BLOCK + where[inside * PER_FAMILY + (first + i) % PER_FAMILY] for i in range(PER_FAMILY))
+    family = (position(settings, query.family, (first + i) % PER_FAMILY) for i in range(PER_FAMILY))
     others = ((first + i) % settings.num_passages for i in range(settings.num_passages))
     free = (at for at in chain(family, others) if at < settings.num_passages and str(at) not in taken)
     return str(at) if (at := next(free, None)) is not None else None

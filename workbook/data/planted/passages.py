@@ -57,40 +57,27 @@ def get_family(settings: Settings, number: int) -> Family:
     return make_family(number, kind, other_kind, bits[inside].tolist(), name_key(settings.seed))
 
 
+@lru_cache(maxsize=64)
+def _rows(settings: Settings, number: int) -> list[tuple[int, ...]]:
+    """What `write_passage` takes beside the family, for each of the 256 planned passages of a block."""
+    plan = make_block(settings, number).plan
+    columns = (plan.entity, plan.facet, plan.style, plan.extra, plan.compared, plan.sentences)
+    shape, choice = plan.bits[..., 1].ravel(), plan.bits[..., 2].ravel()
+    root = (plan.root + PER_FAMILY * np.arange(FAMILIES)[:, None]).ravel()
+    twist = np.where(root == np.arange(BLOCK), np.uint64(0), choice | np.uint64(1))
+    flat = (*(column.ravel() for column in columns), shape[root], choice[root], twist)
+    return list(zip(*(column.tolist() for column in flat), strict=True))
+
+
 def passage_texts(settings: Settings, start: int, stop: int) -> Iterator[str]:
     """The texts of the passages from `start` up to, not including, `stop`."""
-    key = name_key(settings.seed)
-    for block in range(start // BLOCK, -(-stop // BLOCK)):
-        plan, order, _, world = make_block(settings, block)
-        families = [
-            make_family(block * FAMILIES + i, kind, other_kind, row, key)
-            for i, ((kind, other_kind), row) in enumerate(zip(plan.kinds.tolist(), world.tolist(), strict=True))
-        ]
-        flat = [x.reshape(BLOCK).tolist() for x in (plan.root, plan.entity, plan.facet, plan.style, plan.extra,
-                                                   plan.compared, plan.sentences)]  # fmt: skip
-        root, entity, facet, style, extra, compared, sentences = flat
-        shape, choice = plan.bits[..., 1].reshape(BLOCK).tolist(), plan.bits[..., 2].reshape(BLOCK).tolist()
-        first = block * BLOCK
-        for i in order[max(start - first, 0) : stop - first]:
-            family = i >> 4
-            r = root[i] + (family << 4)
-            yield write_passage(
-                families[family], entity[i], facet[i], style[i], extra[i], compared[i], sentences[i],
-                shape[r], choice[r], 0 if r == i else choice[i] | 1,
-            )  # fmt: skip
+    for number in range(start // BLOCK, -(-stop // BLOCK)):
+        first, rows = number * BLOCK, _rows(settings, number)
+        for planned in make_block(settings, number).order[max(start - first, 0) : stop - first]:
+            family = get_family(settings, number * FAMILIES + planned // PER_FAMILY)
+            yield write_passage(family, *rows[planned])
 
 
 def passage_text(settings: Settings, number: int) -> str:
     """The text of one passage."""
-    block, at = divmod(number, BLOCK)
-    plan, order, _, _ = make_block(settings, block)
-    family, slot = divmod(order[at], PER_FAMILY)
-    root = int(plan.root[family, slot])
-    entity, facet, style, extra, compared, sentences = (
-        int(x[family, slot]) for x in (plan.entity, plan.facet, plan.style, plan.extra, plan.compared, plan.sentences)
-    )
-    shape, choice, twist = (int(plan.bits[family, at, i]) for at, i in ((root, 1), (root, 2), (slot, 2)))
-    return write_passage(
-        get_family(settings, block * FAMILIES + family), entity, facet, style, extra, compared, sentences,
-        shape, choice, 0 if root == slot else twist | 1,
-    )  # fmt: skip
+    return next(passage_texts(settings, number, number + 1))

@@ -15,11 +15,13 @@ Taught in 09.
 
 from typing import NamedTuple
 
+import numpy as np
+
 from workbook.data.content_words import content_words
 from workbook.data.planted.kinds import FACETS
 from workbook.data.planted.passages import BLOCK, FAMILIES, get_family, make_block, passage_text
 from workbook.data.planted.plan import ASKS, DENIES, ROUGHLY
-from workbook.data.planted.queries import Query
+from workbook.data.planted.queries import Query, position
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.world import NAMESAKE, PER_FAMILY
 
@@ -44,7 +46,7 @@ class Truth(NamedTuple):
 def relevant(settings: Settings, query: Query) -> dict[str, int]:
     """All true matches of a query: passage id -> grade, in the order of the corpus."""
     block, inside = divmod(query.family, FAMILIES)
-    plan, _, where, _ = make_block(settings, block)
+    plan = make_block(settings, block).plan
     e, f = query.entity, query.facet
     before = (e - 1) % NAMESAKE  # whose passages compare it with this one
     found = []
@@ -57,7 +59,7 @@ def relevant(settings: Settings, query: Query) -> dict[str, int]:
         elif compared and facet == f and entity == before and e != NAMESAKE:
             grade = 2
         if grade:
-            found.append((block * BLOCK + where[inside * PER_FAMILY + slot], grade))
+            found.append((position(settings, query.family, slot), grade))
     return {str(at): grade for at, grade in sorted(found) if at < settings.num_passages}
 
 
@@ -85,7 +87,7 @@ def truth(settings: Settings, query: Query, passage: int) -> Truth:
     facet, style = int(plan.facet[family, slot]), int(plan.style[family, slot])
     extra, compared = int(plan.extra[family, slot]), bool(plan.compared[family, slot])
     root = int(plan.root[family, slot])
-    copy_of = _copied(settings, block, family, slot)
+    copy_of = _copied(settings, thing_of[0], slot, plan.root[family])
     asked = get_family(settings, query.family)[query.entity]
     what = asked.kind.facets[query.facet].name
     own = thing_of == (query.family, query.entity)
@@ -129,13 +131,12 @@ def truth(settings: Settings, query: Query, passage: int) -> Truth:
     return Truth(grade, kind, reason, copy_of)
 
 
-def _copied(settings: Settings, block: int, family: int, slot: int) -> str | None:
+def _copied(settings: Settings, family: int, slot: int, roots: np.ndarray) -> str | None:
     """The passage that a near-duplicate repeats: where the corpus ends before that one, the first that repeats it too."""
-    plan, _, where, _ = make_block(settings, block)
-    root = int(plan.root[family, slot])
+    root = int(roots[slot])
     if root == slot:
         return None
-    alike = [root, *(s for s in range(PER_FAMILY) if s != root and plan.root[family, s] == root)]
-    inside = ((s, block * BLOCK + where[family * PER_FAMILY + s]) for s in alike)
-    first, at = next((s, at) for s, at in inside if at < settings.num_passages)
+    alike = [root, *(s for s in range(PER_FAMILY) if s != root and roots[s] == root)]
+    places = ((s, position(settings, family, s)) for s in alike)
+    first, at = next((s, at) for s, at in places if at < settings.num_passages)
     return None if first == slot else str(at)

@@ -30,10 +30,6 @@ class Phrases(NamedTuple):
     """Everything that passages about a kind are put together from."""
 
     facts: list[list[Cut]]  # six facets, four wordings
-    questions: list[tuple[str, ...]]  # of each facet, as its nouns
-    nouns: list[tuple[str, ...]]
-    subjects: list[str]  # "The plant"
-    objects: list[str]  # "the plant"
     intros: list[list[str]]  # for each of the three words for the kind
     about: list[str]
     around: list[str]
@@ -52,15 +48,19 @@ def cut(wording: str) -> Cut:
     return starts, first == "s", a, b, c
 
 
+def state(wording: Cut, subject: str, object_: str, value: str) -> str:
+    """A wording with its holes filled: by `subject` where it begins the sentence, by `object_` elsewhere."""
+    starts, first, a, b, c = wording
+    if starts:
+        return f"{subject}{b}{value}{c}"
+    return f"{a}{object_}{b}{value}{c}" if first else f"{a}{value}{b}{object_}{c}"
+
+
 @cache
 def phrases(kind: Kind) -> Phrases:
     """The phrases of a kind, prepared once."""
     return Phrases(
         [[cut(wording) for wording in facet.wordings] for facet in kind.facets],
-        [facet.questions for facet in kind.facets],
-        [facet.nouns for facet in kind.facets],
-        [f"The {noun}" for noun in kind.nouns],
-        [f"the {noun}" for noun in kind.nouns],
         [[with_noun(intro, noun) for intro in introductions(kind.name)] for noun in kind.nouns],
         about(kind.name),
         around(kind.name),
@@ -84,7 +84,7 @@ def write_passage(
     words = phrases(thing.kind)
     name = thing.name[NAME_FORMS[shape & 7]]
     noun = (shape >> 3 & 255) % 3
-    the_noun, The_noun = words.objects[noun], words.subjects[noun]
+    the_noun, The_noun = f"the {thing.kind.nouns[noun]}", f"The {thing.kind.nouns[noun]}"
     opening = shape >> 11 & 15
     remarks = sentences - 1 - extra - compared
     parts = []
@@ -94,51 +94,44 @@ def write_passage(
 
     # The opening: what the thing is, or a remark, or nothing.
     slot = x & 63
-    if opening < 7 and remarks:
+    if opening < 12 and remarks:
         remarks -= 1
-        intro = words.intros[noun][(shape >> 15 & 1023) % len(words.intros[noun])]
-        if opening < 2:
-            other_form = 0 if NAME_FORMS[shape & 7] else 1 + (choice >> 59 & 1)
-            parts.append(ALIASES[other_form][shape >> 25 & 3].format(name, thing.name[other_form], intro))
+        at = (twist or x) & 0xFC0 | slot
+        if opening < 7:
+            known = about_it = True
+            intro = words.intros[noun][(shape >> 15 & 1023) % len(words.intros[noun])]
+            if opening < 2:
+                other_form = 0 if NAME_FORMS[shape & 7] else 1 + (choice >> 59 & 1)
+                parts.append(ALIASES[other_form][shape >> 25 & 3].format(name, thing.name[other_form], intro))
+            else:
+                parts.append(f"{name} is {intro}.")
+        elif opening < 10:
+            parts.append(tell[at])
         else:
-            parts.append(f"{name} is {intro}.")
-        known = about_it = True
-    elif opening < 10 and remarks:
-        remarks -= 1
-        parts.append(tell[(twist or x) & 0xFC0 | slot])
-    elif opening < 12 and remarks:
-        remarks -= 1
-        sentence = say[(twist or x) & 0xFC0 | slot]
-        parts.append(sentence % name)
-        known, about_it = True, sentence.startswith("%s")
+            known, about_it = True, say[at].startswith("%s")
+            parts.append(say[at] % name)
 
     # The main fact.
-    wording = shape >> 27 & 3
-    subject, object_ = name, name
-    if known and style < DENIES:
-        pick = shape >> 29 & 3
-        if pick == 0 and about_it:
-            subject = "It"
-        elif pick < 2:
-            subject, object_ = The_noun, the_noun
+    wording, way = shape >> 27 & 3, shape >> 29 & 3
     if style < DENIES:
+        subject, object_ = name, name
+        if known and way == 0 and about_it:
+            subject = "It"
+        elif known and way < 2:
+            subject, object_ = The_noun, the_noun
+        fact = words.facts[facet][wording]
         value = rough_value(thing, facet) if style == ROUGHLY else thing.values[facet]
-        about_it, first, a, b, c = words.facts[facet][wording]
-        if about_it:
-            parts.append(f"{subject}{b}{value}{c}")
-        elif first:
-            parts.append(f"{a}{object_}{b}{value}{c}")
-        else:
-            parts.append(f"{a}{value}{b}{object_}{c}")
-    elif style == ASKS:
-        about_it = False
-        way = shape >> 29 & 3
-        asked = words.questions[facet][wording] if way < 2 else words.nouns[facet][wording >> 1]
-        parts.append(QUESTIONS[way].format(asked.replace("{s}", name)))
+        parts.append(state(fact, subject, object_, value))
+        about_it = fact[0]
     else:
         about_it = False
-        _, _, _, b, c = words.facts[facet][wording & 2]
-        parts.append(DENIALS[shape >> 29 & 3].format(f"{name}{b}{wrong_value(thing, facet)}{c}"))
+        if style == ASKS:
+            of = thing.kind.facets[facet]
+            asked = of.questions[wording] if way < 2 else of.nouns[wording >> 1]
+            parts.append(QUESTIONS[way].format(asked.replace("{s}", name)))
+        else:
+            _, _, _, b, c = words.facts[facet][wording & 2]
+            parts.append(DENIALS[way].format(f"{name}{b}{wrong_value(thing, facet)}{c}"))
 
     # Other facts, and remarks between them.
     bits = shape >> 31
@@ -149,20 +142,12 @@ def write_passage(
             slot = slot + 27 & 63
             parts.append(tell[x >> 36 & 0xFC0 | slot])
             about_it = False
-        other = facet + k
-        if other >= FACETS:
-            other -= FACETS
-        starts, first, a, b, c = words.facts[other][bits >> 1 & 3]
-        value = thing.values[other]
-        if starts:
-            pick = bits >> 3 & 3
-            subject = The_noun if pick < 2 else "It" if pick == 2 and about_it else name
-            parts.append(f"{subject}{b}{value}{c}")
-        else:
-            object_ = the_noun if bits & 8 else name
-            parts.append(f"{a}{object_}{b}{value}{c}" if first else f"{a}{value}{b}{object_}{c}")
+        other, pick = (facet + k) % FACETS, bits >> 3 & 3
+        fact = words.facts[other][bits >> 1 & 3]
+        subject = The_noun if pick < 2 else "It" if pick == 2 and about_it else name
+        parts.append(state(fact, subject, the_noun if pick & 1 else name, thing.values[other]))
         bits >>= 5
-        about_it = starts
+        about_it = fact[0]
     if compared:
         relative = entities[entity + 1 if entity < NAMESAKE - 1 else 0]
         _, _, _, b, c = words.facts[facet][bits & 2]
@@ -184,11 +169,9 @@ def write_passage(
             parts.append(tell[at])
             about_it = False
         else:
-            pick = x >> 24 & 7
-            sentence = say[at]
-            starts = sentence.startswith("%s")
+            pick, starts = x >> 24 & 7, say[at].startswith("%s")
             subject = name if not starts or compared or pick > 2 else The_noun if pick or not about_it else "It"
-            parts.append(sentence % subject)
+            parts.append(say[at] % subject)
             about_it = starts
     if twist:
         last = twist >> 24 & 511

@@ -72,12 +72,11 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], bool] 
                         if limit < 0:
                             raise UnsafeArchive(f"{archive.name} swells to more than {LARGEST_RATIO} times its size")
                         output.write(block)
-    except DAMAGED as error:  # RuntimeError: it asks for a password
+    except (*DAMAGED, OSError) as error:
+        # gzip raises an OSError without a number for files that are not gzipped, zipfile EINVAL for wrong places.
+        if not isinstance(error, DAMAGED) and error.errno not in (None, errno.EINVAL):
+            raise
         raise ValueError(f"{archive} is damaged or no archive ({error}); remove it and load again") from error
-    except OSError as error:
-        if error.errno in (None, errno.EINVAL):  # gzip says so of files that are not gzipped, zipfile of wrong places
-            raise ValueError(f"{archive} is damaged or no archive ({error}); remove it and load again") from error
-        raise
 
 
 def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:

@@ -25,6 +25,7 @@ from typing import Any
 
 from workbook.data.public.catalogue import RemoteFile, readable
 from workbook.support.files import write_json
+from workbook.support.frontend import is_live
 
 VARIABLE = "WORKBOOK_DOWNLOAD"  # set to 1, it says yes to every download
 PINS = "checksums.json"  # in the folder of the files: name -> address, size, SHA-256
@@ -75,10 +76,31 @@ def fetch(file: RemoteFile, folder: Path, timeout: float = 60.0, retries: int = 
         OSError: the disk is full or the folder cannot be written.
         ValueError: the address is not on the web, or the name leads to another folder.
     """
-    _on_the_web(file.url)
-    target = folder / _plain_name(file.file_name)
+    name = file.file_name
+    if name in ("", ".", "..") or set(name) & set("/\\:\0"):  # it could lead to another folder
+        raise ValueError(f"expected a plain file name, got {name!r}")
+    target, part, mark = (folder / f"{name}{ending}" for ending in ("", ".part", ".part.json"))
     with one_at_a_time(folder):
-        return _fetch(file, target, folder, timeout, retries, pause)
+        folder.mkdir(parents=True, exist_ok=True)
+        if target.is_file():
+            _check(target, file, folder)
+            return target
+        missing, free = (file.size or 0) - _size(part), shutil.disk_usage(folder).free
+        if missing > free:
+            raise OSError(
+                f"{name} needs {readable(missing)} in {folder}, and {readable(free)} are free; make room, or name "
+                "another folder in WORKBOOK_CACHE"
+            )
+        _receive_all(file, part, mark, timeout, retries, pause)
+        try:
+            _check(part, file, folder)
+        except DownloadError:  # going on from it could only fail again
+            part.unlink(missing_ok=True)
+            mark.unlink(missing_ok=True)
+            raise
+        os.replace(part, target)
+        mark.unlink(missing_ok=True)
+        return target
 
 
 @contextmanager
@@ -106,13 +128,8 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _fetch(file: RemoteFile, target: Path, folder: Path, timeout: float, retries: int, pause: float) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    if target.is_file():
-        _check(target, file, folder)
-        return target
-    part, mark = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.json")
-    _room_for(file, part, folder)
+def _receive_all(file: RemoteFile, part: Path, mark: Path, timeout: float, retries: int, pause: float) -> None:
+    """Receive a file, in as many attempts as it takes while something new comes."""
     failures, problem = 0, ""
     while failures <= retries:
         if failures:
@@ -120,7 +137,7 @@ def _fetch(file: RemoteFile, target: Path, folder: Path, timeout: float, retries
         before = _size(part)
         try:
             _receive(file, part, mark, timeout)
-            break
+            return
         except urllib.error.HTTPError as error:
             problem = f"the server answered {error.code} {error.reason}"
             if error.code < 500 and error.code not in (408, 425, 429):
@@ -130,32 +147,17 @@ def _fetch(file: RemoteFile, target: Path, folder: Path, timeout: float, retries
                 raise  # about our disk, or already said in full
             problem = f"the connection broke ({getattr(error, 'reason', None) or error!r})"
         failures = 0 if _size(part) > before else failures + 1
-    else:
-        raise DownloadError(
-            f"{file.url}: gave up after {failures} attempts in a row: {problem}. {readable(_size(part))} are kept in "
-            f"{part}; run the same again to go on from there"
-        )
-    try:
-        _check(part, file, folder, target.name)
-    except DownloadError:
-        part.unlink(missing_ok=True)  # going on from it could only fail again
-        mark.unlink(missing_ok=True)
-        raise
-    os.replace(part, target)
-    mark.unlink(missing_ok=True)
-    return target
+    raise DownloadError(
+        f"{file.url}: gave up after {failures} attempts in a row: {problem}. {readable(_size(part))} are kept in "
+        f"{part}; run the same again to go on from there"
+    )
 
 
-def get_json(url: str, timeout: float = 60.0) -> tuple[Any, str | None]:
-    """A JSON document from the net, and the address of its next page, if it has one."""
+def get_json(url: str, timeout: float = 60.0) -> Any:
+    """A JSON document from the net."""
     try:
-        request = urllib.request.Request(_on_the_web(url), headers={"User-Agent": "embedding-workbook"})
-        with _open(request, timeout) as response:
-            link = response.headers.get("Link", "")
-            following = link.split(">")[0].lstrip("< ") if 'rel="next"' in link else None
-            if following and _site(following) != _site(url):
-                raise DownloadError(f"{url}: its next page is on another site, {following}; it is not followed")
-            return json.loads(response.read(64 * BLOCK)), following
+        with _open(url, {}, timeout) as response:
+            return json.loads(response.read(64 * BLOCK))
     except DownloadError:
         raise
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -172,26 +174,26 @@ def checksum(path: Path, kind: str) -> str:
     if kind == "git":
         digest.update(f"blob {path.stat().st_size}\0".encode())
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, lambda: digest).hexdigest()
 
 
 def _receive(file: RemoteFile, part: Path, mark: Path, timeout: float) -> None:
     """Receive what is missing of a file."""
+    from tqdm.auto import tqdm
+
     start, version = _size(part), _version(mark)
     if start and version is None:
         part.unlink()  # of an unknown version: its rest might be another's
         start = 0
     if start and start == file.size:
         return
-    headers = {"User-Agent": "embedding-workbook", "Accept-Encoding": "identity"}
+    headers = {"Accept-Encoding": "identity"}
     if urllib.parse.urlsplit(file.url).netloc.endswith(".core.windows.net"):
         headers["X-Ms-Version"] = "2019-12-12"  # without it, Azure's older rules for parts of files hold
     if start and version:
         headers |= {"Range": f"bytes={start}-", "If-Range": version}
     try:
-        response = _open(urllib.request.Request(file.url, headers=headers), timeout)
+        response = _open(file.url, headers, timeout)
     except urllib.error.HTTPError as error:
         if error.code == 416 and start:  # there is nothing beyond: it was whole, or is another version by now
             part.unlink()
@@ -210,8 +212,11 @@ def _receive(file: RemoteFile, part: Path, mark: Path, timeout: float) -> None:
                 f"{file.url}: expected {file.size:,} bytes, the server has {total:,}; its file has changed, "
                 "so it is not taken"
             )
-        write_json(mark, {"url": file.url, "version": _strong(response.headers)})
-        with part.open("r+b" if start else "wb") as output, _progress(total, start, part) as bar:
+        etag = response.headers.get("ETag", "W/")  # a weak one does not promise the same bytes
+        version = response.headers.get("Last-Modified") if etag.startswith("W/") else etag
+        write_json(mark, {"url": file.url, "version": version})
+        units: Any = {"unit": "B", "unit_scale": True, "desc": file.file_name, "disable": not is_live(), "leave": False}
+        with part.open("r+b" if start else "wb") as output, tqdm(total=total, initial=start, **units) as bar:
             output.seek(start)
             received = start
             while block := response.read(BLOCK):
@@ -226,30 +231,25 @@ def _receive(file: RemoteFile, part: Path, mark: Path, timeout: float) -> None:
         raise http.client.IncompleteRead(b"", total - received)
 
 
-def _check(path: Path, file: RemoteFile, folder: Path, name: str | None = None) -> None:
+def _check(path: Path, file: RemoteFile, folder: Path) -> None:
     """Compare a file with what is stated of it, or with its pin; pin it where there is neither."""
-    name = name or path.name
-    if file.size is not None and path.stat().st_size != file.size:
-        raise DownloadError(f"{path}: expected {file.size:,} bytes, got {path.stat().st_size:,}; {_mend(path)}")
-    pins = _pins(folder)
-    pinned = pins.get(name, {}).get("sha256")
-    stated = file.checksum or (f"sha256:{pinned}" if pinned else None)
-    if stated is not None:
-        kind, _, expected = stated.partition(":")
-        if (found := checksum(path, kind)) != expected:
-            raise DownloadError(f"{path}: expected the {kind} {expected}, got {found}; {_mend(path)}")
+    pins, size = _pins(folder), path.stat().st_size
+    pinned = pins.get(file.file_name, {}).get("sha256")
+    kind, _, expected = (file.checksum or f"sha256:{pinned or ''}").partition(":")
+    wrong = ""
+    if file.size not in (None, size):
+        wrong = f"expected {file.size:,} bytes, got {size:,}"
+    elif expected and (found := checksum(path, kind)) != expected:
+        wrong = f"expected the {kind} {expected}, got {found}"
+    if wrong:
+        raise DownloadError(
+            f"{path}: {wrong}; it is damaged or another version: remove {path} and load again, or report that the "
+            "source has changed"
+        )
     if pinned is None:
-        pins[name] = {
-            "url": file.url,
-            "size": path.stat().st_size,
-            "sha256": checksum(path, "sha256"),
-            "compared_with": file.checksum or "nothing: pinned at the first download",
-        }
-        write_json(folder / PINS, pins)
-
-
-def _mend(path: Path) -> str:
-    return f"it is damaged or another version: remove {path} and load again, or report that the source has changed"
+        compared = file.checksum or "nothing: pinned at the first download"
+        facts = {"url": file.url, "size": size, "sha256": checksum(path, "sha256"), "compared_with": compared}
+        write_json(folder / PINS, {**pins, file.file_name: facts})
 
 
 def _pins(folder: Path) -> dict[str, Any]:
@@ -260,13 +260,6 @@ def _pins(folder: Path) -> dict[str, Any]:
         return {}
     except ValueError as error:
         raise DownloadError(f"{folder / PINS} is damaged ({error}); remove it, and the files beside it") from error
-
-
-def _strong(headers: Any) -> str | None:
-    """The server's mark of the version it sends; a weak ETag does not promise the same bytes."""
-    etag: str | None = headers.get("ETag")
-    modified: str | None = headers.get("Last-Modified")
-    return etag if etag and not etag.startswith("W/") else modified
 
 
 def _version(mark: Path) -> str | None:
@@ -281,23 +274,6 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _room_for(file: RemoteFile, part: Path, folder: Path) -> None:
-    free = shutil.disk_usage(folder).free
-    if file.size is not None and file.size - _size(part) > free:
-        missing = file.size - _size(part)
-        raise OSError(
-            f"{file.file_name} needs {readable(missing)} in {folder}, and {readable(free)} are free; make room, or name "
-            "another folder in WORKBOOK_CACHE"
-        )
-
-
-def _plain_name(name: str) -> str:
-    """A name for the disk; one with a folder in it could lead elsewhere."""
-    if not name or name in (".", "..") or set(name) & set("/\\:\0"):
-        raise ValueError(f"expected a plain file name, got {name!r}")
-    return name
-
-
 class _SaferRedirects(urllib.request.HTTPRedirectHandler):
     """Redirects are followed to http and https only, and never from https back to http."""
 
@@ -308,26 +284,8 @@ class _SaferRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(request, fp, code, message, headers, url)
 
 
-def _site(url: str) -> tuple[str, str]:
-    parts = urllib.parse.urlsplit(url)
-    return parts.scheme, parts.netloc
-
-
-def _on_the_web(url: str) -> str:
+def _open(url: str, headers: dict[str, str], timeout: float) -> Any:
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise ValueError(f"expected an address that begins with http:// or https://, got {url!r}")
-    return url
-
-
-def _open(request: urllib.request.Request, timeout: float) -> Any:
-    _on_the_web(request.full_url)
+    request = urllib.request.Request(url, headers={"User-Agent": "embedding-workbook", **headers})
     return urllib.request.build_opener(_SaferRedirects).open(request, timeout=timeout)
-
-
-def _progress(total: int | None, start: int, part: Path) -> Any:
-    from tqdm.auto import tqdm
-
-    from workbook.support.frontend import is_live
-
-    label = part.name.removesuffix(".part")
-    return tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=label, disable=not is_live(), leave=False)

@@ -11,7 +11,6 @@ Taught in 20.
 import json
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
@@ -48,28 +47,28 @@ def hub_files(data_set: str, only: tuple[str, ...], folder: Path, parts: tuple[s
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", data_set):
         raise ValueError(f"expected the name of a data set as owner/name, got {data_set!r}")
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-    facts, _ = get_json(f"{hub}/api/datasets/{data_set}")
+    facts = get_json(f"{hub}/api/datasets/{data_set}?blobs=true")
     commit = str(facts.get("sha", "")) if isinstance(facts, dict) else ""
     if not re.fullmatch(r"[0-9a-f]{40}", commit):
         raise DownloadError(f"{hub} names no commit for {data_set}; is the name right?")
-    files: dict[str, RemoteFile] = {}
-    page: str | None = f"{hub}/api/datasets/{data_set}/tree/{commit}?recursive=true"
-    while page:
-        listing, page = get_json(page)
-        for path, size, stated in _listed(listing, data_set):
+    files: dict[str, tuple[str, int, str]] = {}
+    try:
+        for file in facts["siblings"]:
+            path, size, large = str(file["rfilename"]), int(file["size"]), file.get("lfs")
+            stated = f"sha256:{large['sha256']}" if large else f"git:{file['blobId']}"
             if path.endswith(ENDINGS) and (not only or path.startswith(only)):
                 address = f"{hub}/datasets/{data_set}/resolve/{commit}/{quote(path)}"
-                files[_inside(path)] = RemoteFile(address, size, stated, PurePosixPath(path).name)
+                files[_inside(path)] = (address, size, stated)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DownloadError(f"the hub's list of the files of {data_set} cannot be read ({error!r})") from error
     if not files:
         raise DownloadError(f"{data_set} holds no file that ends in {', '.join(ENDINGS)}")
     if not only:
         chosen = choose(files, parts, data_set)
         files = {path: files[path] for kind in chosen.values() for path in kind}
-    kept = {path: [file.url, file.size, file.checksum] for path, file in files.items()}
-    licence = (facts.get("cardData") or {}).get("license", "")
-    facts = {"data set": data_set, "commit": commit, "licence": str(licence), "files": kept}
-    write_json(folder / LISTING, facts)
-    return files
+    licence = str((facts.get("cardData") or {}).get("license", ""))
+    write_json(folder / LISTING, {"data set": data_set, "commit": commit, "licence": licence, "files": files})
+    return _remote(files)
 
 
 def kept_files(folder: Path) -> dict[str, RemoteFile] | None:
@@ -80,10 +79,11 @@ def kept_files(folder: Path) -> dict[str, RemoteFile] | None:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise DownloadError(f"{folder / LISTING} is damaged ({error}); remove {folder} and load again") from error
-    return {
-        _inside(path): RemoteFile(url, size, stated, PurePosixPath(path).name)
-        for path, (url, size, stated) in kept.items()
-    }
+    return _remote(kept)
+
+
+def _remote(files: dict[str, tuple[str, int, str]]) -> dict[str, RemoteFile]:
+    return {_inside(path): RemoteFile(*facts, PurePosixPath(path).name) for path, facts in files.items()}
 
 
 def kept_licence(folder: Path) -> str:
@@ -117,18 +117,6 @@ def from_datasets(
         licence,
     )
     return into_memory(reading, problems)
-
-
-def _listed(listing: Any, data_set: str) -> Iterator[tuple[str, int, str]]:
-    """Path, size and checksum of each file in a listing of the hub."""
-    try:
-        for entry in listing:
-            if entry["type"] == "file":
-                large = entry.get("lfs")
-                stated = f"sha256:{large['oid'].removeprefix('sha256:')}" if large else f"git:{entry['oid']}"
-                yield str(entry["path"]), int(entry["size"]), stated
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DownloadError(f"the hub's list of the files of {data_set} cannot be read ({error!r})") from error
 
 
 def _inside(path: str) -> str:

@@ -7,7 +7,6 @@ that want the same collection at once take turns: the second finds it there.
 Taught in 20.
 """
 
-import os
 import re
 import shutil
 import warnings
@@ -25,6 +24,7 @@ from workbook.data.readers.folders import read_folder, row_or_table_files
 from workbook.data.readers.msmarco import HardNegatives, read_hard_negatives, read_triples
 from workbook.data.readers.reading import into_folder, open_folder
 from workbook.data.readers.sts import SimilaritySet, load_sts
+from workbook.support.files import user_cache
 
 UNPACKED = "unpacked"
 PICKLES = (".pkl", ".pickle")  # as in CodeSearchNet's archives
@@ -91,18 +91,11 @@ def load_public(
     folder = folder_of(name, cache)
     # A refusal must leave nothing behind, not even the file of a lock.
     waiting = one_at_a_time(folder) if folder.exists() or allowed(download) else nullcontext()
-    if (collection := _opened(folder, strict)) is not None:
+    if (collection := open_folder(folder, strict)) is not None:
         return collection
-    with waiting:
-        if (collection := _opened(folder, strict)) is not None:
-            return collection  # another process has read it in the meantime
-        return _brought(name, entry, folder, cache, download, Problems(strict))
-
-
-def _opened(folder: Path, strict: bool) -> Collection | None:
-    """What was read before. With strict, what was read with problems is read again, to stop at the first."""
-    collection = open_folder(folder)
-    return None if collection is not None and strict and collection.problems else collection
+    with waiting:  # and perhaps another process has read it in the meantime
+        found = open_folder(folder, strict)
+        return _brought(name, entry, folder, cache, download, Problems(strict)) if found is None else found
 
 
 def _brought(
@@ -170,10 +163,7 @@ def _licence(entry: Entry, files: Path) -> str:
 
 def cache_folder() -> Path:
     """Where collections are kept: in the user's cache, or below `WORKBOOK_CACHE`."""
-    import platformdirs
-
-    folder = os.environ.get("WORKBOOK_CACHE") or platformdirs.user_cache_path("embedding-workbook")
-    return Path(folder).expanduser() / "collections"
+    return user_cache() / "collections"
 
 
 def folder_of(name: str, cache: Path) -> Path:

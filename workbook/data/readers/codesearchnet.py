@@ -17,9 +17,8 @@ from functools import partial
 from pathlib import Path
 
 from workbook.data.problems import Problems
-from workbook.data.readers.formats import ROW_FILES, files_below, read_rows, unit
+from workbook.data.readers.formats import ROW_FILES, files_below, read_rows
 from workbook.data.readers.reading import Judgements, Reading, Texts
-from workbook.data.readers.texts import stated_licence
 
 LAYOUT = "*.jsonl.gz with code, code_tokens, docstring and url (or func_code_string and so on)"
 NAMES = {
@@ -32,9 +31,7 @@ COLUMNS = [name for names in NAMES.values() for name in names]
 SPLITS = ("train", "valid", "validation", "test")
 
 
-def read_codesearchnet(
-    folder: Path, problems: Problems, name: str | None = None, licence: str = "unknown", docstrings: bool = False
-) -> Reading:
+def read_codesearchnet(folder: Path, docstrings: bool = False) -> Reading:
     """Find CodeSearchNet's files in a folder and the folders below it.
 
     Args:
@@ -64,7 +61,7 @@ def read_codesearchnet(
             yield path, number, url, url, 1
 
     splits = {split: partial(judgements, split) for split in dict.fromkeys(files.values())}
-    return Reading(name or folder.name, passages, queries, splits, stated_licence(folder, problems, licence))
+    return Reading(folder.name, passages, queries, splits)
 
 
 def functions(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, list[str], str]]:
@@ -78,7 +75,7 @@ def functions(path: Path, problems: Problems) -> Iterator[tuple[int, str, str, l
         if all(isinstance(text, str) and text.strip() for text in texts):
             yield number, url, code, list(map(str, tokens or ())), docstring  # type: ignore[misc]
         else:
-            problems.report("no code or docstring", path, number, expected, f"{texts!r:.120}", unit(path))
+            problems.report("no code or docstring", path, number, expected, f"{texts!r:.120}")
 
 
 def split_of(path: Path, folder: Path) -> str | None:

@@ -4,6 +4,7 @@ Taught in 03.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from workbook.data.problems import Problems
 from workbook.data.readers import codesearchnet, msmarco, mteb, own, squad
 from workbook.data.readers.formats import PACKED, ROW_FILES, TABLE_FILES, files_below
 from workbook.data.readers.reading import Reading, into_memory
+from workbook.data.readers.texts import stated_licence
 
 LAYOUTS = {
     "BEIR, Hugging Face": mteb.LAYOUT,
@@ -29,32 +31,40 @@ def read_folder(
     """Find out in which layout a folder is, by the names of its files, and return its streams.
 
     Args:
+        name, licence: what to call it, the folder's name by default; and its licence, unless a meta.json states one.
         parts: language and split of a folder in Hugging Face's layout, as for `mteb.read_hugging_face`.
     Raises:
         FileNotFoundError: no layout fits, the message says what was found, and what each layout needs; or the folder
             holds several collections, and the message lists them.
     """
+    place, reading = _in_layout(folder, problems, parts)
+    licence = stated_licence(place, problems, licence)
+    return replace(reading, name=name or "/".join([folder.name, *parts]), licence=licence)
+
+
+def _in_layout(folder: Path, problems: Problems, parts: Sequence[str]) -> tuple[Path, Reading]:
+    """The folder in which the files stand, and what was found there."""
     if parts:
-        return mteb.read_hugging_face(folder, problems, name or "/".join([folder.name, *parts]), licence, parts)
+        return folder, mteb.read_hugging_face(folder, parts)
     top = [folder, *sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")]
     places = [place for place in top if any((place / f"corpus.jsonl{end}").is_file() for end in ("", *PACKED))]
     if len(places) > 1 and folder not in places:
         inside = ", ".join(place.name for place in places)
         raise FileNotFoundError(f"{folder} holds the collections {inside}; load one of them: {places[0]}")
     for place in places:  # an archive often holds one folder that holds the files
-        return mteb.read_hugging_face(place, problems, name or folder.name, licence)
+        return place, mteb.read_hugging_face(place)
     if msmarco.find(folder, "collection.tsv"):
-        return msmarco.read_msmarco(folder, problems, name, licence)
+        return folder, msmarco.read_msmarco(folder)
     for place in top:
         if files := [path for path in sorted(place.glob("*.json")) if squad.is_squad(path)]:
-            return squad.read_squad(files, problems, name or folder.name, licence)
+            return place, squad.read_squad(files, problems)
     for place in top:
         if mteb.has_corpus(place) or any(map(mteb.is_msmarco_rows, mteb.row_files(place)[:1])):
-            return mteb.read_hugging_face(place, problems, name or folder.name, licence)
+            return place, mteb.read_hugging_face(place)
     if any(codesearchnet.split_of(path, folder) for path in files_below(folder)):
-        return codesearchnet.read_codesearchnet(folder, problems, name, licence)
+        return folder, codesearchnet.read_codesearchnet(folder)
     if own.has_texts(folder):
-        return own.read_own(folder, problems, name or folder.name, licence)
+        return folder, own.read_own(folder, problems)
     raise FileNotFoundError(
         f"{folder} is in no layout that is known here. It holds {_contents(folder)}. Expected one of:\n"
         + "\n".join(f"  {layout}: {files}" for layout, files in LAYOUTS.items())

@@ -196,7 +196,7 @@ def read_parquet(
                     number += 1
                     yield number, row
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:  # a date may be beyond Python's
-        problems.report("damaged Parquet file", path, number + 1, "a whole Parquet file", str(error), "row")
+        problems.report("damaged Parquet file", path, number + 1, "a whole Parquet file", str(error))
 
 
 def read_rows(
@@ -214,11 +214,6 @@ def read_rows(
     if path.name.endswith(TABLE_FILES):
         return read_table(path, problems)
     raise ValueError(f"{path.name} has an unknown ending; expected one of {', '.join((*ROW_FILES, *TABLE_FILES))}")
-
-
-def unit(path: Path) -> str:
-    """What numbers count in a file: "row" in a Parquet file, "line" elsewhere."""
-    return "row" if path.name.endswith(".parquet") else "line"
 
 
 def has_surrogate(value: Any) -> bool:

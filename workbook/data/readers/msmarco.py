@@ -22,7 +22,7 @@ from pathlib import Path
 from workbook.data.problems import Problems
 from workbook.data.readers.formats import PACKED, files_below, read_json_objects, read_tsv, stem
 from workbook.data.readers.reading import Reading, Texts
-from workbook.data.readers.texts import read_qrels, stated_licence
+from workbook.data.readers.texts import read_qrels
 
 LAYOUT = "collection.tsv, queries.SPLIT.tsv and qrels.SPLIT.tsv or 2019qrels-pass.txt"
 ID_NAMES = re.compile(r"(_|doc|document|passage|corpus|p|q|query)?(id|no|key|number)")
@@ -41,7 +41,7 @@ class HardNegatives:
     negative_ids: dict[str, list[str]]  # system -> passage ids, best first
 
 
-def read_msmarco(folder: Path, problems: Problems, name: str | None = None, licence: str = "unknown") -> Reading:
+def read_msmarco(folder: Path) -> Reading:
     """Find the files of MS MARCO's layout in a folder, or in folders below it.
 
     A split is named as in its qrels file: train, dev, dev.small; TREC's are trec-dl-2019 and trec-dl-2020. The
@@ -58,12 +58,11 @@ def read_msmarco(folder: Path, problems: Problems, name: str | None = None, lice
         if not files:
             raise FileNotFoundError(f"{folder} holds no {what}; expected {LAYOUT}")
     return Reading(
-        name or folder.name,
+        folder.name,
         partial(_texts, tuple(corpus[:1])),
         partial(_texts, tuple(queries)),
         {split: partial(read_qrels, path, whole=True) for split, path in qrels.items()},
-        stated_licence(folder, problems, licence),
-        (corpus[0].name, "queries.*.tsv"),
+        files=(corpus[0].name, "queries.*.tsv"),
     )
 
 

@@ -24,19 +24,17 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from workbook.data.collection import NO_JUDGEMENTS
-from workbook.data.problems import Problems, Seen
-from workbook.data.readers.formats import QRELS_FILES, ROW_FILES, prefer_unpacked, read_rows, stem, unit
+from workbook.data.problems import Problems, Seen, unit_of
+from workbook.data.readers.formats import QRELS_FILES, ROW_FILES, prefer_unpacked, read_rows, stem
 from workbook.data.readers.reading import Judgements, Reading, Texts
-from workbook.data.readers.texts import read_qrels, read_texts, stated_licence
+from workbook.data.readers.texts import read_qrels, read_texts
 
 LAYOUT = "corpus.jsonl, queries.jsonl and qrels/*.tsv; or folders of .parquet with these names, or rows of microsoft/ms_marco"
 KINDS = {"corpus": ("corpus", "passage", "passages", "collection"), "queries": ("queries", "query"),
          "qrels": ("qrels", "default", "data", "judgements")}  # fmt: skip
 
 
-def read_hugging_face(
-    folder: Path, problems: Problems, name: str | None = None, licence: str = "unknown", parts: Sequence[str] = ()
-) -> Reading:
+def read_hugging_face(folder: Path, parts: Sequence[str] = ()) -> Reading:
     """Find the files of Hugging Face's layout in a folder.
 
     Args:
@@ -44,9 +42,8 @@ def read_hugging_face(
     Raises:
         FileNotFoundError: a part of the layout is missing, or the language or split.
     """
-    licence = stated_licence(folder, problems, licence)
     if not has_corpus(folder) and (rows := [path for path in row_files(folder) if is_msmarco_rows(path)]):
-        return _msmarco_rows(rows, name or folder.name, licence)
+        return _msmarco_rows(folder.name, rows)
     paths = [path.relative_to(folder).as_posix() for path in [*row_files(folder), *folder.glob("*qrels/*")]]
     chosen = choose(paths, parts, str(folder), complete=False)
     files = {kind: [folder / path for path in found] for kind, found in chosen.items()}
@@ -57,12 +54,11 @@ def read_hugging_face(
         files[kind][0].name if len(files[kind]) == 1 else f"the {kind}" for kind in ("corpus", "queries")
     )
     return Reading(
-        name or folder.name,
+        folder.name,
         partial(_texts, files["corpus"]),
         partial(_texts, files["queries"]),
         {split: partial(_judgements, paths) for split, paths in splits.items()},
-        licence,
-        (corpus, queries),
+        files=(corpus, queries),
     )
 
 
@@ -125,14 +121,9 @@ def languages_of(configs: Iterable[str]) -> list[str]:
     )
 
 
-def configs_of(folder: Path) -> set[str]:
-    """The configurations of a folder."""
-    return {config_of(path.relative_to(folder).as_posix()) for path in row_files(folder)}
-
-
 def has_corpus(folder: Path) -> bool:
     """Whether a folder holds texts in Hugging Face's layout, for one language or several."""
-    configs = configs_of(folder)
+    configs = {config_of(path.relative_to(folder).as_posix()) for path in row_files(folder)}
     return bool(languages_of(configs)) or not configs.isdisjoint(KINDS["corpus"])
 
 
@@ -160,16 +151,14 @@ def _texts(paths: list[Path], problems: Problems) -> Texts:
     for path in paths:
         split = split_of(path)
         for place in read_texts(path, problems):
-            if several:
-                first, text = seen.setdefault(place[2], (split, hash(place[3])))
-                if first != split and text != hash(place[3]):
-                    raise ValueError(
-                        f"{path}, {unit(path)} {place[1]}: the id {place[2]!r} stands for another text than in the "
-                        f"split {first}; read one split alone: add /{first} or /{split} to the name"
-                    )
-                if first != split:
-                    continue
-            yield place
+            first, text = seen.setdefault(place[2], (split, hash(place[3]))) if several else (split, 0)
+            if first == split:
+                yield place
+            elif text != hash(place[3]):
+                raise ValueError(
+                    f"{path}, {unit_of(path)} {place[1]}: the id {place[2]!r} stands for another text than in the "
+                    f"split {first}; read one split alone: add /{first} or /{split} to the name"
+                )
 
 
 def _judgements(paths: list[Path], problems: Problems, queries: Container[str]) -> Judgements:
@@ -180,7 +169,7 @@ def _judgements(paths: list[Path], problems: Problems, queries: Container[str]) 
 # --- microsoft/ms_marco: a query and its ten passages in a row ----------------------------------
 
 
-def _msmarco_rows(paths: list[Path], name: str, licence: str) -> Reading:
+def _msmarco_rows(name: str, paths: list[Path]) -> Reading:
     def passages(problems: Problems) -> Texts:
         seen = Seen()  # the same passage stands under many queries, and that is no mistake
         for path, number, _, _, texts in _queries_with_passages(paths, problems):
@@ -199,7 +188,7 @@ def _msmarco_rows(paths: list[Path], name: str, licence: str) -> Reading:
                 yield path, number, query_id, id, 1
 
     splits = {split: partial(judgements, split) for split in dict.fromkeys(map(split_of, paths))}
-    return Reading(name, passages, queries, splits, licence)
+    return Reading(name, passages, queries, splits)
 
 
 def _queries_with_passages(
@@ -213,7 +202,7 @@ def _queries_with_passages(
                 pairs = [(text, mark == 1) for text, mark in zip(texts, selected, strict=True) if text.strip()]
                 query_id, query = str(row["query_id"]), row["query"].strip()
             except (KeyError, TypeError, ValueError, AttributeError):
-                problems.report("no query with passages", path, number, expected, repr(row), unit(path))
+                problems.report("no query with passages", path, number, expected, repr(row))
             else:
                 yield path, number, query_id, query, pairs
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbook.data.problems import Problems
-from workbook.data.readers.formats import MAX_LINE, ROW_FILES, TABLE_FILES, files_below, read_rows, stem, unit
+from workbook.data.readers.formats import MAX_LINE, ROW_FILES, TABLE_FILES, files_below, read_rows, stem
 from workbook.data.readers.reading import Reading, Texts
 from workbook.data.readers.texts import is_id, stated_licence, titled, unquoted
 
@@ -49,7 +49,7 @@ class Columns(NamedTuple):
     id: str | None
 
 
-def read_own(path: Path, problems: Problems, name: str | None = None, licence: str = "unknown") -> Reading:
+def read_own(path: Path, problems: Problems) -> Reading:
     """Texts of one's own as a reading without queries and judgements.
 
     Raises:
@@ -63,8 +63,8 @@ def read_own(path: Path, problems: Problems, name: str | None = None, licence: s
         passages = partial(_rows, path, choose_columns(path))
     else:
         raise ValueError(f"{path.name} has an unknown ending; expected {LAYOUT}")
-    licence = stated_licence(path if path.is_dir() else path.parent, problems, licence)
-    return Reading(name or stem(path.name), passages, lambda problems: iter(()), {}, licence, (path.name, "no file"))
+    licence = stated_licence(path if path.is_dir() else path.parent, problems, "unknown")
+    return Reading(stem(path.name), passages, lambda problems: iter(()), {}, licence, (path.name, "no file"))
 
 
 def has_texts(folder: Path) -> bool:
@@ -113,7 +113,7 @@ def _rows(path: Path, columns: Columns, problems: Problems) -> Texts:
             yield path, number, str(id), titled(columns.title and row.get(columns.title), str(text))
         else:
             expected = f"{columns.id or 'no id'} and {columns.text}"
-            problems.report("no id or text", path, number, expected, f"{row!r:.120}", unit(path))
+            problems.report("no id or text", path, number, expected, f"{row!r:.120}")
 
 
 def _files(folder: Path, files: list[Path], problems: Problems) -> Texts:
@@ -136,16 +136,16 @@ def read_text(path: Path, problems: Problems) -> str | None:
         with path.open("rb") as file:
             raw = file.read(MAX_LINE)
         text = raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        if len(raw) == MAX_LINE:
+            kind, came = "file too large", f"{MAX_LINE:,} bytes or more"
+        elif text.strip() and "\0" not in text:
+            return text
+        else:
+            kind, came = ("binary file", "a byte 0") if text.strip() else ("empty file", "nothing")
     except UnicodeDecodeError as error:
         kind, came = "not UTF-8", f"the byte {raw[error.start]:#x}"
     except OSError as error:
         kind, came = "file that cannot be read", str(error.strerror)
-    else:
-        if len(raw) < MAX_LINE and text.strip() and "\0" not in text:
-            return text
-        kind, came = ("empty file", "nothing") if not text.strip() else ("binary file", "a byte 0")
-        if len(raw) == MAX_LINE:
-            kind, came = "file too large", f"{MAX_LINE:,} bytes or more"
     problems.report(kind, path, 1, "text in UTF-8", came)
     return None
 

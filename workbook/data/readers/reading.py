@@ -7,13 +7,15 @@ twice, a judgement that names an unknown id or stands twice.
 Taught in 03 and 20.
 """
 
+import json
+import shutil
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbook.data.collection import Collection, fingerprint, without_relevant
 from workbook.data.problems import Problems, Seen
-from workbook.data.readers.formats import unit
+from workbook.data.stored.qrels import read_qrels, write_qrels
 from workbook.support.files import write_atomically, write_json
 
 Texts = Iterator[tuple[Path, int, str, str]]  # file, line, id, text
@@ -54,8 +56,7 @@ def into_memory(reading: Reading, problems: Problems) -> Collection:
     """
     corpus = dict(once(reading.passages(problems), problems))
     queries = dict(once(reading.queries(problems), problems))
-    qrels, splits = read_judgements(reading, corpus, queries, problems)
-    return _collection(reading, corpus, queries, qrels, splits, problems)
+    return _collection(reading, corpus, queries, problems)
 
 
 def into_folder(reading: Reading, folder: Path, problems: Problems, replace: bool = False) -> Collection:
@@ -72,8 +73,6 @@ def into_folder(reading: Reading, folder: Path, problems: Problems, replace: boo
         MalformedFile: something is wrong and `problems` is strict.
         OSError: the disk is full or the folder cannot be written.
     """
-    import shutil
-
     from workbook.data.stored.storage import store_texts
 
     parts = [folder / name for name in PARTS if (folder / name).exists()]
@@ -89,33 +88,27 @@ def into_folder(reading: Reading, folder: Path, problems: Problems, replace: boo
         shutil.rmtree(part)
     corpus = store_texts(folder / "corpus", once(reading.passages(problems), problems, one_line=True))
     queries = store_texts(folder / "queries", once(reading.queries(problems), problems, one_line=True))
-    qrels, splits = read_judgements(reading, corpus, queries, problems)
-    for split, query_ids in splits.items():
-        _write_qrels(folder / "qrels" / f"{split}.tsv", query_ids, qrels)
-    collection = _collection(reading, corpus, queries, qrels, splits, problems)
+    collection = _collection(reading, corpus, queries, problems)
+    for split, ids in collection.splits.items():
+        write_qrels(folder / "qrels" / f"{split}.tsv", {id: collection.qrels[id] for id in ids})
     manifest = {
-        "format": FORMAT,
-        "name": collection.name,
-        "licence": collection.licence,
-        "fingerprint": collection.fingerprint,
-        "passages": len(corpus),
-        "queries": len(queries),
-        "splits": {split: len(ids) for split, ids in splits.items()},
-        "problems": problems.to_json(),
-    }
+        "format": FORMAT, "name": collection.name, "licence": collection.licence,
+        "fingerprint": collection.fingerprint, "passages": len(corpus), "queries": len(queries),
+        "splits": {split: len(ids) for split, ids in collection.splits.items()}, "problems": problems.to_json(),
+    }  # fmt: skip
     write_json(folder / MANIFEST, manifest)
     (folder / UNFINISHED).unlink()
     return collection
 
 
-def open_folder(folder: Path) -> Collection | None:
+def open_folder(folder: Path, strict: bool = False) -> Collection | None:
     """The collection that `into_folder` finished in a folder; None where there is none, or one of an older version.
 
+    Args:
+        strict: None for one that was read with problems, too: it is to be read again, to stop at the first.
     Raises:
         ValueError: a file in it is damaged.
     """
-    import json
-
     from workbook.data.stored.storage import open_texts
 
     manifest = folder / MANIFEST
@@ -132,10 +125,23 @@ def open_folder(folder: Path) -> Collection | None:
         problems, stated = Problems.from_json(facts["problems"]), dict(facts["splits"])
         if bad := [split for split in stated if set(split) & set("/\\\0")]:
             raise ValueError(f"the split {bad[0]!r} would lead out of the folder")
+        if strict and problems:
+            return None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{manifest} is damaged ({error!r}); remove {folder} and load again") from error
     qrels: dict[str, dict[str, int]] = {}
-    splits = {split: _read_qrels(folder / "qrels" / f"{split}.tsv", count, qrels) for split, count in stated.items()}
+    splits: dict[str, tuple[str, ...]] = {}
+    for split, count in stated.items():
+        path = folder / "qrels" / f"{split}.tsv"
+        try:
+            judged = read_qrels(path)
+            if len(judged) != count:
+                raise ValueError(f"{path} is damaged, line 1: expected {count:,} queries, got {len(judged):,}")
+        except ValueError as error:
+            raise ValueError(f"{error}; remove {folder} and load again") from error
+        splits[split] = tuple(judged)
+        for query_id, grades in judged.items():
+            qrels.setdefault(query_id, {}).update(grades)
     corpus, queries = open_texts(folder / "corpus"), open_texts(folder / "queries")
     return Collection(name, corpus, queries, qrels, splits, licence, mark, problems)
 
@@ -148,12 +154,12 @@ def once(texts: Texts, problems: Problems, one_line: bool = False) -> Iterator[t
     """
     seen = Seen()
     for path, line, id, text in texts:
-        if one_line and ("\t" in id or "\n" in id):
-            problems.report("id with a tab or line break", path, line, "an id on one line", repr(id), unit(path))
+        if one_line and set(id) & set("\t\n\r"):
+            problems.report("id with a tab or line break", path, line, "an id on one line", repr(id))
         elif seen.add(id):
             yield id, text
         else:
-            problems.report("repeated id", path, line, "each _id once", f"{id!r} again", unit(path))
+            problems.report("repeated id", path, line, "each _id once", f"{id!r} again")
 
 
 def read_judgements(
@@ -178,17 +184,17 @@ def read_judgements(
                 ("passage", passage_id, corpus, reading.files[0]),
             ):
                 if id not in known:
-                    problems.report(f"unknown {kind} id", path, line, f"a {kind} id of {place}", repr(id), unit(path))
+                    problems.report(f"unknown {kind} id", path, line, f"a {kind} id of {place}", repr(id))
                     break
             else:
                 judged = in_split.setdefault(query_id, set())
                 before = qrels.setdefault(query_id, {}).get(passage_id)
                 if passage_id in judged:
                     came = f"{query_id} {passage_id} again"
-                    problems.report("repeated judgement", path, line, "each judgement once", came, unit(path))
+                    problems.report("repeated judgement", path, line, "each judgement once", came)
                 elif before is not None and before != grade:  # one split may hold another, as dev holds dev.small
                     expected = f"the grade {before} that another split gives to {query_id} {passage_id}"
-                    problems.report("contradicting judgement", path, line, expected, str(grade), unit(path))
+                    problems.report("contradicting judgement", path, line, expected, str(grade))
                 else:
                     qrels[query_id][passage_id] = grade
                     judged.add(passage_id)
@@ -201,41 +207,9 @@ def read_judgements(
 
 
 def _collection(
-    reading: Reading,
-    corpus: Mapping[str, str],
-    queries: Mapping[str, str],
-    qrels: dict[str, dict[str, int]],
-    splits: dict[str, tuple[str, ...]],
-    problems: Problems,
+    reading: Reading, corpus: Mapping[str, str], queries: Mapping[str, str], problems: Problems
 ) -> Collection:
-    digest = fingerprint(corpus, queries, qrels, splits)
-    mark = f"{reading.name} sha256:{digest[:16]}"
+    """A reading whose texts are read, with its judgements and its fingerprint."""
+    qrels, splits = read_judgements(reading, corpus, queries, problems)
+    mark = f"{reading.name} sha256:{fingerprint(corpus, queries, qrels, splits)[:16]}"
     return Collection(reading.name, corpus, queries, qrels, splits, reading.licence, mark, problems)
-
-
-def _read_qrels(path: Path, count: int, qrels: dict[str, dict[str, int]]) -> tuple[str, ...]:
-    """The judgements that `_write_qrels` wrote, added to `qrels`; returned are the query ids."""
-    in_split: dict[str, None] = {}
-    number = 0
-    try:
-        with path.open(encoding="utf-8", newline="\n") as file:
-            for number, line in enumerate(file):
-                if number:  # the first is the header
-                    query_id, passage_id, grade = line.rstrip("\n").split("\t")
-                    qrels.setdefault(query_id, {})[passage_id] = int(grade)
-                    in_split[query_id] = None
-        if len(in_split) != count:
-            raise ValueError(f"expected {count:,} queries, got {len(in_split):,}")
-    except (ValueError, FileNotFoundError) as error:
-        place = f"{path} is damaged, line {number + 1}: {error}"
-        raise ValueError(f"{place}; remove {path.parents[1]} and load again") from error
-    return tuple(in_split)
-
-
-def _write_qrels(path: Path, query_ids: tuple[str, ...], qrels: dict[str, dict[str, int]]) -> None:
-    lines = ["query-id\tcorpus-id\tscore\n"]
-    for query_id in query_ids:
-        lines += [f"{query_id}\t{passage_id}\t{grade}\n" for passage_id, grade in qrels[query_id].items()]
-    if broken := next((line for line in lines if line.count("\t") != 2 or line.count("\n") != 1), None):
-        raise ValueError(f"an id with a tab or a line break cannot be stored: {broken!r}")
-    write_atomically(path, "".join(lines))

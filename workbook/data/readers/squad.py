@@ -16,7 +16,7 @@ from typing import Any
 from workbook.data.problems import Problems
 from workbook.data.readers.formats import has_surrogate
 from workbook.data.readers.reading import Judgements, Reading, Texts
-from workbook.data.readers.texts import stated_licence
+from workbook.data.readers.texts import titled
 
 LAYOUT = 'a .json file {"data": [{"title", "paragraphs": [{"context", "qas"}]}]}'
 
@@ -31,7 +31,7 @@ class Paragraph:
     questions: list[tuple[str, str]]  # id, text
 
 
-def read_squad(files: list[Path], problems: Problems, name: str, licence: str = "unknown") -> Reading:
+def read_squad(files: list[Path], problems: Problems) -> Reading:
     """Read SQuAD files, one split each: train-v1.1.json is "train", dev-v1.1.json is "dev".
 
     Raises:
@@ -57,8 +57,7 @@ def read_squad(files: list[Path], problems: Problems, name: str, licence: str = 
                 yield path, paragraph.place, query_id, paragraph.id, 1
 
     splits = {split_of(path): partial(judgements, path) for path in files}
-    licence = stated_licence(files[0].parent, problems, licence)
-    return Reading(name, passages, queries, splits, licence, ("the paragraphs", "the questions"))
+    return Reading("SQuAD", passages, queries, splits, files=("the paragraphs", "the questions"))
 
 
 def split_of(path: Path) -> str:
@@ -94,11 +93,11 @@ def paragraphs(path: Path, problems: Problems) -> Iterator[Paragraph]:
             if has_surrogate([article.get("title"), entry]):
                 problems.report("not UTF-8", path, place, "UTF-8", "half a surrogate pair", "paragraph")
                 continue
-            text, title = entry.get("context"), str(article.get("title", "")).replace("_", " ").strip()
+            text = entry.get("context")
             if not isinstance(text, str) or not text.strip():
                 problems.report("no context", path, place, 'a "context"', repr(text), "paragraph")
                 continue
-            body = f"{title}\n{text}" if title else text
+            body = titled(str(article.get("title", "")).replace("_", " "), text)
             questions = []
             for qa in _objects(entry.get("qas", []), "questions", path, place, problems):
                 if isinstance(qa.get("id"), str) and isinstance(qa.get("question"), str) and qa["question"].strip():

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from workbook.data.collection import sha256
 from workbook.data.problems import Problems
-from workbook.data.readers.formats import ROW_FILES, read_csv, read_lines, read_rows, unit
+from workbook.data.readers.formats import ROW_FILES, read_csv, read_lines, read_rows
 from workbook.data.readers.texts import stated_licence
 from workbook.data.toy import SimilarityPair
 
@@ -67,9 +67,9 @@ def load_sts(files: list[Path], problems: Problems, name: str, licence: str = "u
             except (TypeError, ValueError):
                 value = math.nan
             if not 0 <= value <= 5:
-                problems.report("no score", path, number, "a score from 0 to 5", repr(score), unit(path))
+                problems.report("no score", path, number, "a score from 0 to 5", repr(score))
             elif not first.strip() or not second.strip():
-                problems.report("empty sentence", path, number, "two sentences", repr((first, second)), unit(path))
+                problems.report("empty sentence", path, number, "two sentences", repr((first, second)))
             else:
                 found.setdefault(SPLITS.get(split, split), []).append(SimilarityPair(first, second, value))
     pairs = [pair for split in found.values() for pair in split]
@@ -111,7 +111,7 @@ def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, str, object, st
             if isinstance(one, str) and isinstance(two, str) and score is not None:
                 yield number, str(row.get("split") or split), score, one, two
             else:
-                problems.report("no pair", path, number, "sentence1, sentence2 and score", repr(row), unit(path))
+                problems.report("no pair", path, number, "sentence1, sentence2 and score", repr(row))
         return
     tabs = "\t" in first
     rows = (

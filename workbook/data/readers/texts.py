@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook.data.problems import Problems
-from workbook.data.readers.formats import QRELS_FILES, read_lines, read_rows, unit
+from workbook.data.readers.formats import QRELS_FILES, read_lines, read_rows
 from workbook.data.readers.reading import Judgements, Texts
 
 IDS = ("_id", "id", "docid", "pid", "qid", "corpus-id", "query-id")
@@ -42,7 +42,7 @@ def text_rows(path: Path, rows: Iterable[tuple[int, dict[str, Any]]], problems: 
         if is_id(id) and isinstance(text, str):
             yield path, number, str(id), titled(row.get("title"), text)
         else:
-            problems.report("no id or text", path, number, TEXT, f"{row!r:.120}", unit(path))
+            problems.report("no id or text", path, number, TEXT, f"{row!r:.120}")
 
 
 def titled(title: object, text: str) -> str:
@@ -90,9 +90,7 @@ def qrels_rows(path: Path, rows: Iterable[tuple[int, dict[str, Any]]], problems:
     for number, row in rows:
         query_id, passage_id, grade = _first(row, QUERY_IDS), _first(row, PASSAGE_IDS), whole_grade(_first(row, GRADES))
         if query_id is None or passage_id is None or grade is None:
-            problems.report(
-                "no judgement", path, number, "query-id, corpus-id and a whole score", repr(row), unit(path)
-            )
+            problems.report("no judgement", path, number, "query-id, corpus-id and a whole score", repr(row))
         else:
             yield path, number, str(query_id), str(passage_id), grade
 

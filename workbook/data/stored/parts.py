@@ -132,4 +132,9 @@ class Column:
 
 def damaged(path: Path, what: str) -> str:
     """What is said of a damaged file."""
-    return f"{path} is damaged: {what}; remove {path.parent} and store the texts again"
+    return f"{path} is damaged: {what}; {mend(path.parent)}"
+
+
+def mend(folder: Path) -> str:
+    """What to do about a damaged file in a folder of texts."""
+    return f"remove {folder} and store the texts again"

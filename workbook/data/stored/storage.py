@@ -18,14 +18,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import ItemsView as Items
 from collections.abc import ValuesView as Values
-from itertools import islice
+from itertools import compress, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workbook.data.stored.parts import Column, damaged, part_name, read_part, whole_part, write_part
-from workbook.support.files import sha256_of, write_json, write_npy
+from workbook.data.stored.parts import Column, damaged, mend, part_name, read_part, whole_part, write_part
+from workbook.support.files import refuse_damaged, sha256_of, sweep, write_json, write_npy
 
 MANIFEST, HASHES, ROWS = "manifest.json", "id_hashes.npy", "id_rows.npy"
 FORMAT = "workbook texts 1"
@@ -59,38 +59,34 @@ def store_texts(
     if (folder / MANIFEST).exists():
         raise FileExistsError(f"{folder} holds finished texts; open them with open_texts, or remove the folder first")
     folder.mkdir(parents=True, exist_ok=True)
-    _sweep(folder, ".*.tmp")
+    sweep(folder)
     parts: list[dict[str, Any]] = []
-    hashes: list[np.ndarray] = []
-    if callable(items):
-        for path in sorted(folder.glob("part-*.arrow")):
-            if path.name != part_name(len(parts)) or (ids := whole_part(path, part_rows)) is None:
-                break  # the last part of a source may be short: it is written again
-            parts.append(_describe(path, len(ids)))
-            hashes.append(_hash(ids))
-        for path in sorted(folder.glob("part-*.arrow"))[len(parts) :]:
-            path.unlink()
-        rest = iter(items(sum(part["rows"] for part in parts)))
-    else:
-        _sweep(folder, "part-*.arrow")
-        rest = iter(items)
-    while rows := list(islice(rest, part_rows)):
-        path = folder / part_name(len(parts))
-        ids = write_part(path, rows, len(parts) * part_rows)
-        parts.append(_describe(path, len(rows)))
+    hashes = [np.empty(0, np.uint64)]
+
+    def add(ids: list[str]) -> None:
+        parts.append({"file": part_name(len(parts)), "rows": len(ids), **_facts(folder / part_name(len(parts)))})
         hashes.append(_hash(ids))
-    _write_index(folder, np.concatenate([np.empty(0, np.uint64), *hashes]), parts)
-    write_json(
-        folder / MANIFEST,
-        {
-            "format": FORMAT,
-            "rows": sum(part["rows"] for part in parts),
-            "part_rows": part_rows,
-            "sha256": hashlib.sha256("".join(part["sha256"] for part in parts).encode()).hexdigest(),
-            "parts": parts,
-            "index": [_describe(folder / name) for name in (HASHES, ROWS)],
-        },
-    )
+
+    there = sorted(folder.glob("part-*.arrow"))
+    for path in there if callable(items) else ():
+        if path.name != part_name(len(parts)) or (found := whole_part(path, part_rows)) is None:
+            break  # the last part of a source may be short: it is written again
+        add(found)
+    for path in there[len(parts) :]:
+        path.unlink()
+    rest = iter(items(len(parts) * part_rows) if callable(items) else items)
+    while rows := list(islice(rest, part_rows)):
+        add(write_part(folder / part_name(len(parts)), rows, len(parts) * part_rows))
+    _write_index(folder, np.concatenate(hashes), part_rows)
+    manifest = {
+        "format": FORMAT,
+        "rows": sum(part["rows"] for part in parts),
+        "part_rows": part_rows,
+        "sha256": hashlib.sha256("".join(part["sha256"] for part in parts).encode()).hexdigest(),
+        "parts": parts,
+        "index": [{"file": name, **_facts(folder / name)} for name in (HASHES, ROWS)],
+    }
+    write_json(folder / MANIFEST, manifest)
     return StoredTexts(folder)
 
 
@@ -128,12 +124,7 @@ class StoredTexts(Mapping[str, str]):
             raise ValueError(
                 f"{self.folder / MANIFEST} is damaged ({error}); remove the folder and store again"
             ) from error
-        for file in files:
-            path = self.folder / file["file"]
-            size = path.stat().st_size if path.is_file() else None
-            if size != file["bytes"]:
-                came = "no such file" if size is None else f"{size:,} bytes"
-                raise ValueError(damaged(path, f"expected {file['bytes']:,} bytes, got {came}"))
+        refuse_damaged(self.folder, files, mend(self.folder))
         self._starts = np.cumsum([0, *(part["rows"] for part in self.manifest["parts"])])
         self._tables: dict[int, dict[str, Column]] = {}
         self._index_verified = not verify
@@ -182,16 +173,13 @@ class StoredTexts(Mapping[str, str]):
             KeyError: there is no such id.
         """
         if not self._index_verified:
-            for file in self.manifest["index"]:
-                self._compare(file)
+            refuse_damaged(self.folder, self.manifest["index"], mend(self.folder), content=True)
             self._index_verified = True
         wanted = _hash([id])[0]
-        place = int(np.searchsorted(self._hashes, wanted))
-        while place < len(self._hashes) and self._hashes[place] == wanted:
-            row = int(self._rows[place])
+        first, after = (np.searchsorted(self._hashes, wanted, side) for side in ("left", "right"))
+        for row in self._rows[first:after].tolist():
             if self.ids(row, row + 1) == [id]:
-                return row
-            place += 1
+                return int(row)
         raise KeyError(id)
 
     def ids(self, start: int = 0, stop: int | None = None) -> list[str]:
@@ -231,14 +219,8 @@ class StoredTexts(Mapping[str, str]):
             ValueError: a part is damaged; the message names it.
         """
         stop = len(self) if stop is None else stop
-        for number, part in enumerate(self.manifest["parts"]):
-            if self._starts[number] < stop and self._starts[number + 1] > start:
-                self._compare(part)
-
-    def _compare(self, file: dict[str, Any]) -> None:
-        path = self.folder / file["file"]
-        if (found := sha256_of(path)) != file["sha256"]:
-            raise ValueError(damaged(path, f"expected SHA-256 {file['sha256'][:16]}…, got {found[:16]}…"))
+        wanted = (self._starts[:-1] < stop) & (self._starts[1:] > start)
+        refuse_damaged(self.folder, compress(self.manifest["parts"], wanted), mend(self.folder), content=True)
 
     def _column(self, name: str, start: int, stop: int | None) -> list[str]:
         start, stop, _ = slice(start, stop).indices(len(self))
@@ -268,7 +250,7 @@ class StoredTexts(Mapping[str, str]):
         if number not in self._tables:
             part, path = self.manifest["parts"][number], self.folder / part_name(number)
             if self.verify:
-                self._compare(part)
+                refuse_damaged(self.folder, [part], mend(self.folder), content=True)
             batch = read_part(path)
             if len(batch) != part["rows"]:
                 raise ValueError(damaged(path, f"expected {part['rows']:,} rows, got {len(batch):,}"))
@@ -296,23 +278,17 @@ def _stated_files(manifest: Any) -> list[dict[str, Any]]:
     """The files that a manifest describes: those that are written here, and no others, wherever they stand."""
     if manifest["format"] != FORMAT:
         raise ValueError(f"expected the format {FORMAT!r}, got {manifest['format']!r}")
-    parts, index = list(manifest["parts"]), list(manifest["index"])
-    names = [*(part_name(number) for number in range(len(parts))), HASHES, ROWS]
-    for name, file in zip(names, [*parts, *index], strict=True):
+    parts = manifest["parts"]
+    names, files = [*map(part_name, range(len(parts))), HASHES, ROWS], [*parts, *manifest["index"]]
+    for name, file in zip(names, files, strict=True):
         if file["file"] != name:
             raise ValueError(f"expected the file {name}, got {file['file']!r}")
-        if not all(
-            type(file[key]) is int and file[key] >= 0 for key in ("bytes", "rows") if key == "bytes" or file in parts
-        ):
-            raise ValueError(f"expected whole numbers as rows and bytes of {name}")
-        str(file["sha256"])
-    str(manifest["sha256"])
-    return [*parts, *index]
-
-
-def _sweep(folder: Path, pattern: str) -> None:
-    for path in folder.glob(pattern):
-        path.unlink()
+    for number in [file["bytes"] for file in files] + [part["rows"] for part in parts]:
+        if type(number) is not int or number < 0:
+            raise ValueError(f"expected whole numbers as rows and bytes, got {number!r}")
+    if missing := [file["file"] for file in files if "sha256" not in file] + ["all"] * ("sha256" not in manifest):
+        raise ValueError(f"expected the SHA-256 of {missing[0]}")
+    return files
 
 
 def _hash(ids: list[str]) -> np.ndarray:
@@ -334,28 +310,18 @@ def _hash(ids: list[str]) -> np.ndarray:
     return h ^ (h >> np.uint64(31))
 
 
-def _write_index(folder: Path, hashes: np.ndarray, parts: list[dict[str, Any]]) -> None:
+def _write_index(folder: Path, hashes: np.ndarray, part_rows: int) -> None:
     order = np.argsort(hashes, kind="stable")
     hashes = hashes[order]
     for place in np.flatnonzero(hashes[1:] == hashes[:-1]):
-        rows = [int(row) for row in order[place : place + 2]]
-        ids = [_id_at(folder, parts, row) for row in rows]
-        if ids[0] == ids[1]:
-            raise ValueError(
-                f"expected each id once, but {ids[0]!r} is the id of rows {rows[0]} and {rows[1]}; "
-                "leave one of them out"
-            )
+        one, two = order[place : place + 2].tolist()
+        parts = [read_part(folder / part_name(row // part_rows)) for row in (one, two)]
+        id, other = (str(part.column(0)[row % part_rows]) for part, row in zip(parts, (one, two), strict=True))
+        if id == other:
+            raise ValueError(f"expected each id once, but {id!r} is the id of rows {one} and {two}; leave one out")
     kind = np.uint32 if len(order) < 2**32 else np.uint64
     for name, values in ((HASHES, hashes), (ROWS, order.astype(kind))):
         write_npy(folder / name, values)
-
-
-def _id_at(folder: Path, parts: list[dict[str, Any]], row: int) -> str:
-    for part in parts:
-        if row < part["rows"]:
-            return str(read_part(folder / part["file"]).column(0)[row].as_py())
-        row -= part["rows"]
-    raise IndexError(row)
 
 
 def _map(path: Path, rows: int) -> np.ndarray:
@@ -368,6 +334,5 @@ def _map(path: Path, rows: int) -> np.ndarray:
         raise ValueError(damaged(path, str(error))) from error
 
 
-def _describe(path: Path, rows: int | None = None) -> dict[str, Any]:
-    counted = {} if rows is None else {"rows": rows}
-    return {"file": path.name, **counted, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+def _facts(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
