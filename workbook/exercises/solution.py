@@ -5,9 +5,9 @@ A chapter is written in one place, so the solution is read from there and stands
 
 import re
 import textwrap
+from pathlib import Path
 
-from workbook.book.notebooks import SOURCES
-
+SOURCES = Path(__file__).resolve().parents[2] / "notebooks" / "source"
 MARKS = ("### BEGIN SOLUTION", "### END SOLUTION")
 
 

@@ -26,7 +26,7 @@ from workbook.pipeline.stage import Job, at_least, finished, stage
 from workbook.pipeline.validation import choose_validation, reached
 from workbook.pipeline.workers import device_of, join, one_thread
 from workbook.support.files import write_json
-from workbook.train import Looks, fit, rank
+from workbook.train import Looks, fit, rank, wait_for_all
 
 KINDS = ("static", "transformer")
 STEPS, EPOCHS = 500, 10  # by default at most so many, whichever is less
