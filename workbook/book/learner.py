@@ -49,6 +49,7 @@ def derive(notebook: Notebook) -> Notebook:
         cell["outputs"] = []
         cell["execution_count"] = None
         cell["metadata"].pop("execution", None)
+        cell["metadata"].pop("jupyter", None)  # it folds the solution; a stub is to be seen
     return derived
 
 
