@@ -16,7 +16,7 @@ from typing import Any
 from workbook.exercises import catalogue, store
 from workbook.exercises.show import inline
 from workbook.support.frontend import in_notebook, is_live
-from workbook.support.page import LIVE, STORED, TWICE
+from workbook.support.page import LIVE, STORED, page_style
 
 FOLDER = Path(__file__).parent / "questions"
 
@@ -119,7 +119,7 @@ def _ask(asked: list[Question]) -> None:
 
     if is_live():
         for question in asked:
-            page = f"<style>{TWICE}</style>{as_html(question)}"
+            page = f"{page_style()}{as_html(question)}"
             display({"text/html": page, "text/plain": as_text(question)}, raw=True)
             display(_widget(question))
         return

@@ -7,7 +7,7 @@ import html
 from dataclasses import dataclass
 
 from workbook.support.frontend import in_notebook, is_live
-from workbook.support.page import DEAD_WIDGETS
+from workbook.support.page import page_style
 
 # symbol, colour on white, colour on black
 TONES = {
@@ -71,12 +71,12 @@ def as_html(tone: str, title: str, blocks: list[Block]) -> str:
             parts.append(f"<p><strong>{inline(block.text)}</strong></p>")
         else:
             parts.append(f"<p>{inline(block.text)}</p>")
-    style = _STYLE % _colours() if is_live() else ""  # stored, a page shows it as it can
+    style = page_style() + _STYLE % _colours() if is_live() else ""  # stored, a page shows it as it can
     return f'{style}<div class="workbook-message workbook-{tone}" role="status">{"".join(parts)}</div>'
 
 
 def _colours() -> str:
-    rules = [DEAD_WIDGETS]
+    rules = []
     for tone, (_, light, dark) in TONES.items():
         chosen, title = f".workbook-{tone}", f".workbook-{tone} > .workbook-title"
         rules.append(f"{chosen} {{ border-color: {light}; }} {title} {{ color: {light}; }}")
