@@ -51,7 +51,7 @@ def questions(chapter: str) -> dict[str, Question]:
         KeyError: there is no such chapter.
     """
     if chapter not in catalogue.chapters():
-        raise KeyError(catalogue.nearest("chapter", chapter, catalogue.chapters()))
+        raise catalogue.Unknown(catalogue.nearest("chapter", chapter, catalogue.chapters()))
     written = tomllib.loads((FOLDER / f"{chapter}.toml").read_text("utf-8"))
     return {
         id: Question(id, entry["text"], tuple(Choice(**choice) for choice in entry["choice"]))
@@ -73,7 +73,7 @@ def predict(id: str) -> None:
     }
     if id not in known:
         every = [key for number in catalogue.chapters() for key in questions(number)]
-        raise KeyError(catalogue.nearest("question", id, every))
+        raise catalogue.Unknown(catalogue.nearest("question", id, every))
     _ask([known[id]])
 
 
