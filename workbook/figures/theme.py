@@ -58,8 +58,8 @@ def figure(alt: str = "", notice: str = "", **layout: Any) -> "Figure":
             "font": {"size": 28 if is_presented() else 16},
         },  # plotly's buttons come up at the right
         "modebar": {"remove": ["select", "lasso", "autoscale", "zoomin", "zoomout", "sendDataToCloud"]},
-        "width": 720,
-        "height": 420,
+        "width": 1080 if is_presented() else 720,
+        "height": 620 if is_presented() else 420,
         "legend": {"bgcolor": "rgba(255,255,255,0.8)"},
         "xaxis": axis,
         "yaxis": axis,

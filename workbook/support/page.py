@@ -29,7 +29,8 @@ DARK_FIGURES = f"""
 # In front of a room: large letters, no code.
 PRESENTED = """
 .jp-CodeCell > .jp-Cell-inputWrapper { display: none; }
-.jp-RenderedHTMLCommon, .jp-OutputArea-output pre, .workbook-message, .workbook-live { font-size: 20px !important; }
+.jp-RenderedHTMLCommon, .jp-OutputArea-output pre, .workbook-message, .workbook-live,
+.jupyter-widgets :is(label, .widget-label, .widget-readout), .jupyter-button { font-size: 20px !important; height: auto; }
 """
 
 
