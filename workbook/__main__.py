@@ -31,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         environment.check_python(sys.version_info[:2])
+        if options.look is not None and (wrong := options.look(options)):
+            print(f"workbook: {wrong}", file=sys.stderr)
+            return 2
         if options.extras is not None:
             python = environment.ensure(options.extras)
             if Path(os.path.abspath(sys.executable)) != Path(os.path.abspath(python)):
@@ -58,9 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workbook", description="The Embedding Workbook")
     commands = parser.add_subparsers(required=True, metavar="command")
 
-    def command(name: str, run, help: str, extras: tuple[str, ...] | None = ("lab",)) -> argparse.ArgumentParser:
+    def command(
+        name: str, run, help: str, extras: tuple[str, ...] | None = ("lab",), look=None
+    ) -> argparse.ArgumentParser:
+        """Args: look: says what is wrong with the options, before anything is installed for them."""
         sub = commands.add_parser(name, help=help, description=help)
-        sub.set_defaults(run=run, extras=extras)
+        sub.set_defaults(run=run, extras=extras, look=look)
         return sub
 
     lab = command("lab", _lab, "make the environment and your edition, and open JupyterLab")
@@ -68,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     command("start", _start, "make or update your edition in learn/")
     command("progress", _progress, "what you have solved so far")
     command("doctor", _doctor, "is this machine ready, and how is it mended?", extras=None)
-    reset = command("reset", _reset, "a fresh copy of one chapter; yours is kept beside it")
+    reset = command("reset", _reset, "a fresh copy of one chapter; yours is kept beside it", look=_look_for_reset)
     reset.add_argument("chapter", help="its number, such as 04")
     reset.add_argument("--yes", action="store_true", help="do not ask")
     claims = command("claims", _claims, "the claims board; `claims run ID` repeats one")
@@ -82,27 +88,63 @@ def _parser() -> argparse.ArgumentParser:
     test = ("lab", "test")
     command("test", _test, "prove everything: lint, types, unit, parity, notebooks, browser", extras=test)
     command("check", _check, "what to run before a commit: lint, types, drift, unit", extras=test)
-    notebooks = command("notebooks", _notebooks, "build and run the notebooks from their sources", extras=test)
+    notebooks = command(
+        "notebooks", _notebooks, "build and run the notebooks from their sources", extras=test, look=_look_for_sources
+    )
     notebooks.add_argument("chapters", nargs="*", help="numbers, such as 00 04; all by default")
     bench = command("bench", _bench, "time everything beside its peers", extras=test)
     bench.add_argument("names", nargs="*", help="which benchmarks; all by default")
     return parser
 
 
+LAB = Path(__file__).parent / "book/lab"  # JupyterLab's settings and the plugin that makes "Run all" stay
+
+
+def _look_for_sources(options: argparse.Namespace) -> str:
+    from workbook.book.notebooks import BuildError, chapters
+
+    try:
+        chapters(options.chapters)
+    except BuildError as error:
+        return str(error)
+    return ""
+
+
+def _look_for_reset(options: argparse.Namespace) -> str:
+    from workbook.book.learner import chapter_file
+
+    try:
+        chapter_file(options.chapter)
+    except KeyError as error:
+        return str(error.args[0])
+    return ""
+
+
 def _lab(options: argparse.Namespace) -> int:
-    _start(options)
-    first = _learn() / "00_start_here.ipynb"
+    if status := _start(options):
+        return status
     browser = ["--no-browser"] if options.no_browser else []
     if os.name == "posix" and hasattr(os, "geteuid") and os.geteuid() == 0:
         browser.append("--allow-root")  # a container: JupyterLab refuses root otherwise
-    return subprocess.call([sys.executable, "-m", "jupyterlab", str(first), *browser])
+    # The address that is printed is the first chapter's. A setting of the learner's own goes before ours.
+    places = [f"--ServerApp.root_dir={_learn().resolve()}", "--LabApp.default_url=/lab/tree/00_start_here.ipynb"]
+    ours = {
+        name: os.pathsep.join(filter(None, [str(LAB), os.environ.get(name)]))
+        for name in ("JUPYTER_CONFIG_PATH", "JUPYTER_PATH")
+    }
+    command = [sys.executable, "-m", "jupyterlab", *places, *browser]
+    return subprocess.call(command, env={**os.environ, **ours})
 
 
 def _start(options: argparse.Namespace) -> int:
     from workbook import data
     from workbook.book.learner import start
 
-    print("\n".join(start(_learn()) or ["Every chapter is there and up to date."]))
+    try:
+        print("\n".join(start(_learn()) or ["Every chapter is there and up to date."]))
+    except (OSError, ValueError) as error:
+        print(f"workbook: {error}", file=sys.stderr)
+        return 1
     docs = data.load("pydocs")  # built once, so that no chapter waits for it
     print(f"The docs corpus is ready: {len(docs.corpus):,} passages from your own Python installation.")
     print(f"Your edition is in {_learn()}; python -m workbook lab opens it.")
@@ -132,9 +174,9 @@ def _reset(options: argparse.Namespace) -> int:
 
     try:
         print(reset(options.chapter, _learn(), ask=None if options.yes else input))
-    except KeyError as error:
-        print(f"workbook: {error.args[0]}", file=sys.stderr)
-        return 2
+    except (OSError, ValueError) as error:
+        print(f"workbook: {error}", file=sys.stderr)
+        return 1
     except EOFError:
         print("\nworkbook: nobody is there to answer; add --yes", file=sys.stderr)
         return 1

@@ -3,6 +3,7 @@
 import pytest
 
 from workbook.book import doctor
+from workbook.book.learner import start
 
 
 def test_a_healthy_machine_needs_no_mending(tmp_path):
@@ -45,6 +46,18 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     finding = doctor.folder(tmp_path)
     assert finding.state == "mend"
     assert "Read-only file system" in finding.found
+
+
+def test_a_cut_chapter_is_named(tmp_path):
+    start(tmp_path)
+    assert doctor.chapters(tmp_path).state == "ok"
+    for name in ("02_pooling.ipynb", "04_infonce.ipynb"):
+        (tmp_path / name).write_text('{"cells": [')
+    finding = doctor.chapters(tmp_path)
+    assert finding.state == "mend"
+    assert finding.found == "cannot be opened: 02_pooling.ipynb, 04_infonce.ipynb"
+    assert "reset 02" in finding.mend
+    assert "reset 04" in finding.mend
 
 
 def test_another_version_is_noted_and_a_missing_package_named(monkeypatch):

@@ -26,7 +26,7 @@ def test_the_temperature_slider_moves_the_figure(learn, tmp_path):
         run_all(view, timeout=1800)
         outputs = view.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
         assert outputs.count() == 0
-        bars = "() => [...document.querySelectorAll('.js-plotly-plot')][0]._fullData[0].y.map(Number)"
+        bars = "() => [...document.querySelectorAll('.workbook-live .js-plotly-plot')][0]._fullData[0].y.map(Number)"
         handle = view.locator(".widget-slider .noUi-handle").first
         handle.scroll_into_view_if_needed()
         before = view.evaluate(bars)

@@ -4,6 +4,7 @@ left of it when the page is loaded again.
 
 import itertools
 import json
+import re
 
 import pytest
 
@@ -127,6 +128,26 @@ def test_the_stored_figure_steps_back_while_the_live_one_is_there(view):
     assert view.locator(".jp-RenderedPlotly").count() == 2
     assert not any(view.locator(".jp-RenderedPlotly").nth(i).is_visible() for i in range(2))
     assert view.locator(".workbook-live .js-plotly-plot").first.is_visible()
+
+
+def test_a_figure_follows_the_theme(view):
+    def ink_and_paper():
+        return view.evaluate(
+            """() => { const plot = document.querySelector('.workbook-live .js-plotly-plot');
+            return [getComputedStyle(plot.querySelector('.xtick text')).fill,
+                    getComputedStyle(plot.querySelector('.main-svg')).backgroundColor]; }"""
+        )
+
+    assert ink_and_paper() == ["rgb(34, 34, 34)", "rgb(255, 255, 255)"]
+    for theme, dark in (("JupyterLab Dark", "true"), ("JupyterLab Light", "false")):
+        view.evaluate("theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme })", theme)
+        view.wait_for_function(f"() => (document.body.dataset.jpThemeLight === 'false') === {dark}", timeout=60_000)
+        view.wait_for_timeout(500)
+        if dark == "true":
+            ink, paper = ink_and_paper()
+            assert min(map(int, re.findall(r"\d+", ink)[:3])) > 200
+            assert paper == "rgba(0, 0, 0, 0)"
+    assert ink_and_paper() == ["rgb(34, 34, 34)", "rgb(255, 255, 255)"]
 
 
 def test_the_console_holds_no_error(view):

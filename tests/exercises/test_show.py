@@ -5,7 +5,7 @@ import re
 import ipywidgets as widgets
 import pytest
 
-from workbook.exercises import buttons, checking, show
+from workbook.exercises import buttons, checking, predict, show
 
 
 @pytest.fixture
@@ -64,3 +64,12 @@ def test_a_build_shows_text_and_no_buttons(chapter_99, displayed, monkeypatch, c
     checking.check(chapter_99.EXERCISE.id, lambda *args: None)
     assert displayed == []
     assert "not right yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("call", [checking.hint, checking.reveal, lambda id: checking.check(id, len), predict])
+def test_an_unknown_number_is_told_in_one_sentence(call):
+    with pytest.raises(KeyError) as caught:
+        call("00.9")
+    (line,) = caught.value._render_traceback_()
+    assert line.startswith("no ")
+    assert "'00.9'; did you mean" in line

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
-from workbook.figures.contrastive import learned_space
+from workbook.figures.attention import attention_map
+from workbook.figures.contrastive import _apart, learned_space, points_on_the_circle
 from workbook.figures.pooling import POOLINGS, quality_by_length
 from workbook.figures.start import neighbours
 
@@ -37,3 +39,33 @@ def test_every_cosine_has_its_place_in_the_learned_space():
     assert max(max(line.y) for line in fig.data) <= fig.layout.yaxis.range[1]
     spread = learned_space(np.linspace(-0.9, 0.9, 40), np.linspace(-0.9, 0.9, 40), 1.0)
     assert tuple(spread.layout.yaxis.range) == (0, 0.4)
+
+
+def circle(*angles):
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+@pytest.mark.parametrize("angles", [(0.0, 0.0, 0.01, 0.02, 2.0), (3.1, -3.1, 3.14), (0.0, 1.0, 2.0), (0.5,)])
+def test_labels_on_the_circle_stay_apart_and_near_their_points(angles):
+    moved = _apart(circle(*angles))
+    assert np.allclose(np.linalg.norm(moved, axis=1), 1)
+    for i in range(len(angles)):
+        assert all(np.linalg.norm(moved[i] - moved[j]) > 0.15 for j in range(i))
+    assert np.linalg.norm(moved - circle(*angles), axis=1).max() < 0.4
+    if min(np.diff(sorted(angles)), default=9) > 0.2:
+        assert np.allclose(moved, circle(*angles))
+
+
+def test_each_pair_on_the_circle_has_its_number_outside():
+    fig = points_on_the_circle(np.stack([np.stack([circle(0.1, 0.12, 2.0)] * 2, axis=1)] * 2), "InfoNCE")
+    notes = fig.layout.annotations
+    assert [note.text for note in notes] == ["1", "2", "3"]
+    assert all(note.x**2 + note.y**2 > 1.2 for note in notes)
+
+
+def test_a_map_of_nearly_equal_weights_uses_all_of_its_colours():
+    (cells,) = attention_map(["a", "b"], torch.tensor([[0.52, 0.48], [0.49, 0.51]])).data
+    assert (cells.zmin, cells.zmax) == (0.48, 0.52)
+    assert cells.texttemplate
+    many = attention_map(["t"] * 30, torch.full((30, 30), 1 / 30))
+    assert not many.data[0].texttemplate

@@ -1,6 +1,7 @@
 import pytest
 
 from workbook.figures.theme import COLORS, DASHES, SYMBOLS, bar_style, figure, ticks_at
+from workbook.support.page import page_style
 
 
 def test_a_title_keeps_its_place_left_of_the_buttons():
@@ -26,3 +27,11 @@ def test_bars_take_one_style_or_one_for_each(color, shape):
 
 def test_ticks_of_measured_values():
     assert ticks_at([0.01, 1024])["ticktext"] == ["0.01", "1,024"]
+
+
+def test_a_room_gets_large_letters_and_no_code(monkeypatch):
+    assert figure().layout.font.size == 14
+    assert "jp-Cell-inputWrapper" not in page_style()
+    monkeypatch.setenv("WORKBOOK_PRESENT", "1")
+    assert figure().layout.font.size == 20
+    assert "jp-Cell-inputWrapper { display: none; }" in page_style()

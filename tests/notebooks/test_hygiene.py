@@ -7,6 +7,7 @@ import statistics
 import pytest
 
 from workbook.book import notebooks
+from workbook.book.learner import derive
 
 PATHS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 pytestmark = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -59,6 +60,14 @@ def test_every_figure_is_a_picture_where_plotly_is_not(path):
 
 def test_no_path_of_some_machine(path):
     assert not re.search(r"/(home|root|tmp|work|Users)/\w", path.read_text("utf-8"))
+
+
+def test_solutions_are_folded_and_the_learners_stubs_are_not(path):
+    stored = json.loads(path.read_text("utf-8"))
+    for complete, stub in zip(stored["cells"], derive(stored)["cells"], strict=True):
+        has_solution = "### BEGIN SOLUTION" in source(complete)
+        assert complete["metadata"].get("jupyter", {}).get("source_hidden", False) == has_solution
+        assert "jupyter" not in stub["metadata"]
 
 
 def test_size_words_and_cells(path):

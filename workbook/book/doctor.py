@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbook.book.environment import OLDEST_PYTHON, ROOT
+from workbook.book.learner import damaged_notebooks
 
 GIB = 2**30
 MARKS = {"ok": "✓", "note": "·", "mend": "✗"}
@@ -49,6 +50,7 @@ def examine(learn: Path) -> list[Finding]:
         device,
         front_end,
         lambda: folder(learn),
+        lambda: chapters(learn),
         offline,
     )
     return [check() for check in checks]
@@ -177,6 +179,15 @@ def folder(learn: Path) -> Finding:
         "ok",
         f"{learn.name}/ can be written" if learn.exists() else f"{learn.name}/ will be made by: make lab",
     )
+
+
+def chapters(learn: Path) -> Finding:
+    """Can JupyterLab open the learner's chapters?"""
+    cut = damaged_notebooks(learn)
+    if cut:
+        names = ", ".join(line.split(" ", 1)[0] for line in cut)
+        return Finding("chapters", "mend", f"cannot be opened: {names}", f"\n{'':17}".join(cut))
+    return Finding("chapters", "ok", "each that is there can be opened")
 
 
 def offline() -> Finding:

@@ -49,6 +49,7 @@ def derive(notebook: Notebook) -> Notebook:
         cell["outputs"] = []
         cell["execution_count"] = None
         cell["metadata"].pop("execution", None)
+        cell["metadata"].pop("jupyter", None)  # it folds the solution; a stub is to be seen
     return derived
 
 
@@ -62,8 +63,13 @@ def start(folder: str | Path, notebooks: str | Path = NOTEBOOKS) -> list[str]:
         what was done, one sentence per file that is new or changed.
     Raises:
         OSError: the disk is full or the folder cannot be written. What was there is untouched.
+        ValueError: a notebook of the complete edition is damaged.
     """
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(
+            f"{folder} is a file, and your folder would be there; rename it, or set WORKBOOK_LEARN"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     files, told = _read_manifest(folder)
     for source in sorted(Path(notebooks).glob("*.ipynb")):
@@ -92,7 +98,7 @@ def reset(
         OSError: the disk is full or the folder cannot be written. What was there is untouched.
     """
     folder = Path(folder)
-    source = _chapter(chapter, Path(notebooks))
+    source = chapter_file(chapter, notebooks)
     target = folder / source.name
     if target.exists():
         kept = _free_name(target, "kept")
@@ -120,6 +126,8 @@ def _deliver(folder: Path, name: str, edition: bytes, record: dict[str, str]) ->
         record.clear()
         record["delivered"] = new
         return f"{name} is new"
+    if not _is_whole(target):
+        return damaged(target)
     current = _hash(target.read_bytes())
     if current == new:
         record["delivered"] = new
@@ -134,6 +142,29 @@ def _deliver(folder: Path, name: str, edition: bytes, record: dict[str, str]) ->
     write_atomically(beside, edition)
     record["offered"] = new
     return f"{name} is yours and stays as it is; the new edition is beside it: {beside.name}"
+
+
+def damaged(path: Path) -> str:
+    """What to say of a learner's notebook that cannot be opened, and of what is left of it."""
+    saved = path.parent / ".ipynb_checkpoints" / f"{path.stem}-checkpoint.ipynb"
+    kept = f"; JupyterLab's copy of an earlier save is {saved.relative_to(path.parent)}" if _is_whole(saved) else ""
+    return (
+        f"{path.name} is cut off or damaged, and JupyterLab cannot open it: python -m workbook reset {path.name[:2]} gives a "
+        f"fresh one and keeps yours beside it{kept}"
+    )
+
+
+def damaged_notebooks(folder: Path, notebooks: str | Path = NOTEBOOKS) -> list[str]:
+    """One sentence for each chapter in the learner's folder that cannot be opened."""
+    paths = [folder / source.name for source in sorted(Path(notebooks).glob("*.ipynb"))]
+    return [damaged(path) for path in paths if path.exists() and not _is_whole(path)]
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_bytes())["cells"], list)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _edition(source: Path) -> bytes:
@@ -168,7 +199,13 @@ def _without_solutions(text: str, number: int) -> str:
     return "\n".join(kept)
 
 
-def _chapter(chapter: str, notebooks: Path) -> Path:
+def chapter_file(chapter: str, notebooks: str | Path = NOTEBOOKS) -> Path:
+    """The notebook of a chapter in the complete edition.
+
+    Raises:
+        KeyError: there is no such chapter.
+    """
+    notebooks = Path(notebooks)
     found = sorted(notebooks.glob(f"{str(chapter).zfill(2)}_*.ipynb"))
     if not found:
         numbers = ", ".join(sorted(path.name[:2] for path in notebooks.glob("*.ipynb")))

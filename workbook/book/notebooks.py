@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook.book.environment import ROOT
+from workbook.book.learner import BEGIN
 from workbook.book.minutes import fill_in
 from workbook.book.pictures import add_pictures
 from workbook.support.files import write_atomically
@@ -72,6 +73,8 @@ def from_source(source: Path) -> Any:
     fill_in(notebook.cells)
     for position, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{position:03d}"
+        if BEGIN in cell.source:
+            cell.metadata["jupyter"] = {"source_hidden": True}  # JupyterLab folds it until it is asked for
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -148,7 +151,7 @@ def _stored(path: Path) -> Any:
 
 
 def _content(cell: Any) -> tuple:
-    return cell.cell_type, cell.source, tuple(cell.metadata.get("tags", ()))
+    return cell.cell_type, cell.source, tuple(cell.metadata.get("tags", ())), cell.metadata.get("jupyter", {})
 
 
 def _merged(outputs: list) -> list:

@@ -11,6 +11,16 @@ from workbook.exercises.exercise import Exercise
 FOLDER = Path(__file__).parent
 
 
+class Unknown(KeyError):
+    """There is no such exercise, question or chapter. A notebook shows it as one sentence."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
+
+
 class _Exercises(Mapping[str, Exercise]):
     """Exercise id -> Exercise, read from the `chapter_NN` modules when they are needed."""
 
@@ -29,7 +39,7 @@ class _Exercises(Mapping[str, Exercise]):
         number = str(id).split(".")[0]
         if number in chapters() and id in self.chapter(number):
             return self.chapter(number)[id]
-        raise KeyError(nearest("exercise", id, list(self)))
+        raise Unknown(nearest("exercise", id, list(self)))
 
     def __iter__(self) -> Iterator[str]:
         for number in chapters():

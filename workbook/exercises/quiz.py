@@ -19,7 +19,7 @@ from typing import Any
 from workbook.exercises import catalogue, store
 from workbook.exercises.show import inline
 from workbook.support.frontend import in_notebook, is_live
-from workbook.support.page import LIVE, STORED, TWICE
+from workbook.support.page import LIVE, STORED, page_style
 
 FOLDER = Path(__file__).parent / "questions"
 
@@ -59,7 +59,7 @@ def questions(chapter: str) -> dict[str, Question]:
         KeyError: there is no such chapter.
     """
     if chapter not in catalogue.chapters():
-        raise KeyError(catalogue.nearest("chapter", chapter, catalogue.chapters()))
+        raise catalogue.Unknown(catalogue.nearest("chapter", chapter, catalogue.chapters()))
     written = tomllib.loads((FOLDER / f"{chapter}.toml").read_text("utf-8"))
     return {
         id: Question(id, entry["text"], tuple(Choice(**choice) for choice in entry["choice"]))
@@ -81,7 +81,7 @@ def _question(id: str) -> Question:
     known = questions(number) if number in catalogue.chapters() else {}
     if id not in known:
         every = [key for number in catalogue.chapters() for key in questions(number)]
-        raise KeyError(catalogue.nearest("question", id, every))
+        raise catalogue.Unknown(catalogue.nearest("question", id, every))
     return known[id]
 
 
@@ -163,17 +163,8 @@ def _ask(questions: list[Question], summary: Summary | None = None) -> None:
     from IPython.display import display
 
     if is_live():
-        import ipywidgets as widgets
-
-        given: dict[str, bool] = {}
-        below = widgets.HTML()
-
-        def answered(question: Question, right: bool) -> None:
-            given[question.id] = right
-            below.value = summary(given, questions) if summary else ""
-
-        for question in questions:
-            page = f"<style>{TWICE}</style>{as_html(question)}"
+        raise catalogue.Unknown(catalogue.nearest("question", id, every))
+    return known[id]
             display({"text/html": page, "text/plain": as_text(question)}, raw=True)
             display(_widget(question, answered))
         if summary:

@@ -7,7 +7,7 @@ import html
 from dataclasses import dataclass
 
 from workbook.support.frontend import in_notebook, is_live
-from workbook.support.page import DEAD_WIDGETS
+from workbook.support.page import page_style
 
 # symbol, colour on white, colour on black
 TONES = {
@@ -66,17 +66,20 @@ def as_html(tone: str, title: str, blocks: list[Block]) -> str:
     parts = [f'<p class="workbook-title"><strong>{TONES[tone][0]} {inline(title)}</strong></p>']
     for block in blocks:
         if block.style == "code":
-            parts.append(f"<pre>{html.escape(block.text)}</pre>")
+            parts.append(f'<pre style="font-family: monospace">{html.escape(block.text)}</pre>')
         elif block.style == "strong":
             parts.append(f"<p><strong>{inline(block.text)}</strong></p>")
         else:
             parts.append(f"<p>{inline(block.text)}</p>")
-    style = _STYLE % _colours() if is_live() else ""  # stored, a page shows it as it can
-    return f'{style}<div class="workbook-message workbook-{tone}" role="status">{"".join(parts)}</div>'
+    body = "".join(parts)
+    if is_live():
+        return f'{page_style()}{_STYLE % _colours()}<div class="workbook-message workbook-{tone}" role="status">{body}</div>'
+    # Stored, it brings the little that a page without our CSS can use.
+    return f'<div style="border-left: 4px solid {TONES[tone][1]}; padding-left: 12px; max-width: 60em">{body}</div>'
 
 
 def _colours() -> str:
-    rules = [DEAD_WIDGETS]
+    rules = []
     for tone, (_, light, dark) in TONES.items():
         chosen, title = f".workbook-{tone}", f".workbook-{tone} > .workbook-title"
         rules.append(f"{chosen} {{ border-color: {light}; }} {title} {{ color: {light}; }}")

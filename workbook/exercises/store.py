@@ -1,7 +1,7 @@
 """The learner's progress: one small JSON file that survives kills, full disks and two kernels at once.
 
-It is kept in the learner's folder, `learn/progress.json`; the environment variable WORKBOOK_LEARN
-names another folder. Builds and tests of the complete edition keep no progress.
+It is kept in a hidden folder of the learner's own, `learn/.workbook/progress.json`; the environment variable
+WORKBOOK_LEARN names another place than `learn/`. Builds and tests of the complete edition keep no progress.
 """
 
 import json
@@ -17,6 +17,7 @@ from workbook.support.frontend import is_live
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MANIFEST = ".workbook.json"  # marks a learner's folder
+HIDDEN = ".workbook"  # inside of it: what a learner need not see
 PATIENCE = 2.0  # seconds to wait for another kernel that is writing
 
 Progress = dict[str, dict[str, Any]]
@@ -45,6 +46,7 @@ def read() -> tuple[Progress, str]:
 
     A damaged file is set aside under another name, and the copy before it is taken.
     """
+    _move_in()
     path = _file()
     try:
         return _parse(path.read_bytes()), ""
@@ -97,11 +99,23 @@ def entry(progress: Progress, group: str, id: str) -> dict[str, Any]:
 
 
 def _file() -> Path:
-    return folder() / "progress.json"
+    return folder() / HIDDEN / "progress.json"
 
 
 def _previous() -> Path:
-    return folder() / "progress.previous.json"
+    return folder() / HIDDEN / "progress.previous.json"
+
+
+def _move_in() -> None:
+    """Files of progress that an earlier version left in the open go into the hidden folder."""
+    for path in folder().glob("progress*.json"):
+        target = folder() / HIDDEN / path.name
+        try:
+            target.parent.mkdir(exist_ok=True)
+            if not target.exists():
+                path.rename(target)
+        except OSError:
+            return  # it stays where it is until the disk lets it
 
 
 def _parse(data: bytes) -> Progress:
@@ -129,7 +143,7 @@ def _set_aside(path: Path) -> str:
 @contextmanager
 def _locked() -> Iterator[None]:
     """Hold the lock of this folder; after PATIENCE seconds go on without it. A kill releases it."""
-    with open(folder() / ".progress.lock", "a+b") as file:
+    with open(_file().with_name(".progress.lock"), "a+b") as file:
         end = time.monotonic() + PATIENCE
         while not (held := _try_lock(file)) and time.monotonic() < end:
             time.sleep(0.02)

@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
+LARGEST_WITH_NUMBERS = 10  # tokens, so that each cell has room for its number
+
+
 def attention_map(tokens: Sequence[str], weights: Tensor, title: str = "") -> "Figure":
     """A map of attention: row t is the token that looks, column t the token that is looked at.
 
-    The colours end at the largest weight, or a map without a strong one would be dark all over.
+    The colours run from the smallest weight to the largest, so that a head that looks nearly everywhere alike still shows
+    where it does not; the scale beside the map says how little that may be. Weights of 0 are pairs that may not meet: where
+    there are some, the scale begins there.
 
     Args:
         tokens: T tokens.
@@ -32,7 +37,7 @@ def attention_map(tokens: Sequence[str], weights: Tensor, title: str = "") -> "F
     # The number keeps equal tokens apart.
     names = [f"{position} {token}" for position, token in enumerate(tokens)]
     fig = figure(
-        alt=f"Heat map of attention weights, from 0 to the largest, among {len(names)} tokens. Each row is a token that looks, "
+        alt=f"Heat map of attention weights, from the smallest to the largest, among {len(names)} tokens. Each row is a token that looks, "
         "each column a token that is looked at, and each row adds up to 1.",
         notice="A bright cell says where a value is taken from, not what is done with it. A row that looks everywhere alike has "
         f"1/{len(names)} = {1 / len(names):.2f} in each column; look for rows that do not, and for columns that nobody may look at.",
@@ -45,13 +50,15 @@ def attention_map(tokens: Sequence[str], weights: Tensor, title: str = "") -> "F
             x=names,
             y=names,
             z=np.round(weights.detach().numpy().astype(float), 3).tolist(),
-            zmin=0,
+            zmin=round(float(weights.min()), 3),
             zmax=round(float(weights.max()), 3),
             colorscale="Cividis",
             colorbar={"title": "weight"},
             hovertemplate="%{y} takes %{z} from %{x}<extra></extra>",
         )
     )
+    if len(names) <= LARGEST_WITH_NUMBERS:
+        fig.update_traces(texttemplate="%{z:.2f}")
     fig.update_yaxes(autorange="reversed")
     return fig
 

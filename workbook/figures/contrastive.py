@@ -84,14 +84,14 @@ def points_on_the_circle(paths: np.ndarray, title: str) -> "Figure":
                 go.Scatter(
                     x=pair[:, 0].round(3).tolist(),
                     y=pair[:, 1].round(3).tolist(),
-                    mode="lines+markers+text",
-                    text=[str(i + 1), ""],
-                    textposition="top center",
+                    mode="lines+markers",
                     line={"color": COLORS[i % len(COLORS)], "width": 1, "dash": "dot"},
                     marker={"symbol": ["circle", "square-open"], "size": 12, "color": COLORS[i % len(COLORS)]},
                     name=f"pair {i + 1}",
                 )
             )
+        for i, (x, y) in enumerate(1.16 * _apart(paths[frame][:, 0])):  # outside of the circle, beside its query
+            fig.add_annotation(x=round(float(x), 3), y=round(float(y), 3), text=str(i + 1), showarrow=False)
         fig.update_xaxes(range=[-1.25, 1.25])
         fig.update_yaxes(range=[-1.25, 1.25], scaleanchor="x")
         return fig
@@ -103,6 +103,19 @@ def points_on_the_circle(paths: np.ndarray, title: str) -> "Figure":
         "notice": "Watch two distances: between the two points of a pair, and between one pair and its neighbours.",
     }
     return fig
+
+
+def _apart(points: np.ndarray, gap: float = 0.17) -> np.ndarray:
+    """Points on the circle, (N, 2), moved along it until neighbours are `gap` radians apart, so that labels can be read."""
+    angles = np.arctan2(points[:, 1], points[:, 0])
+    order = np.argsort(angles, kind="stable")
+    turns = [0.0] * (len(order) - 1) + [2 * np.pi]  # after the last comes the first, one turn later
+    for _ in range(100):
+        for a, b, turn in zip(order, np.roll(order, -1), turns, strict=True):
+            missing = max(0.0, gap - (angles[b] + turn - angles[a]))
+            angles[a] -= missing / 2
+            angles[b] += missing / 2
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 def quality_by_temperature(values: dict[str, dict[float, Sequence[float]]], metric: str) -> "Figure":

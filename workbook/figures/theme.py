@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from workbook.support.frontend import is_presented
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -31,7 +33,9 @@ def ticks_at(values: Sequence[float]) -> dict[str, Any]:
 
 
 def figure(alt: str = "", notice: str = "", **layout: Any) -> "Figure":
-    """An empty plotly Figure in the house style: white paper and dark text, whatever the page's theme.
+    """An empty plotly Figure in the house style: white paper and dark text.
+
+    A dark page gives it dark paper (`support.page`).
 
     Args:
         alt: what is drawn, for those who do not see it: marks, axes and ranges, and not the outcome.
@@ -44,18 +48,18 @@ def figure(alt: str = "", notice: str = "", **layout: Any) -> "Figure":
     style: dict[str, Any] = {
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
-        "font": {"color": "#222222", "size": 13},
+        "font": {"color": "#222222", "size": 20 if is_presented() else 14},
         "colorway": list(COLORS),
         "margin": {"l": 60, "r": 20, "t": 50, "b": 70},
         "title": {
             "x": 0,
             "xref": "paper",
             "xanchor": "left",
-            "font": {"size": 15},
+            "font": {"size": 28 if is_presented() else 16},
         },  # plotly's buttons come up at the right
         "modebar": {"remove": ["select", "lasso", "autoscale", "zoomin", "zoomout", "sendDataToCloud"]},
-        "width": 720,
-        "height": 420,
+        "width": 1080 if is_presented() else 720,
+        "height": 620 if is_presented() else 420,
         "legend": {"bgcolor": "rgba(255,255,255,0.8)"},
         "xaxis": axis,
         "yaxis": axis,

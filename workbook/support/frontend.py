@@ -30,6 +30,11 @@ def is_live() -> bool:
     return "JPY_SESSION_NAME" in os.environ or sys.stderr.isatty()
 
 
+def is_presented() -> bool:
+    """Tell whether a room is looking on: `WORKBOOK_PRESENT=1` gives large letters and hides the code."""
+    return os.environ.get("WORKBOOK_PRESENT") == "1"
+
+
 def in_notebook() -> bool:
     """Tell whether this process is a Jupyter kernel."""
     return "ipykernel" in sys.modules
