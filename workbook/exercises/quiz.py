@@ -163,8 +163,17 @@ def _ask(questions: list[Question], summary: Summary | None = None) -> None:
     from IPython.display import display
 
     if is_live():
-        raise catalogue.Unknown(catalogue.nearest("question", id, every))
-    return known[id]
+        import ipywidgets as widgets
+
+        given: dict[str, bool] = {}
+        below = widgets.HTML()
+
+        def answered(question: Question, right: bool) -> None:
+            given[question.id] = right
+            below.value = summary(given, questions) if summary else ""
+
+        for question in questions:
+            page = f"{page_style()}{as_html(question)}"
             display({"text/html": page, "text/plain": as_text(question)}, raw=True)
             display(_widget(question, answered))
         if summary:
