@@ -108,16 +108,16 @@ def relations(seen: Seen) -> Iterator[str]:
     for find in (
         _unused,
         _factor,
+        _row_factor,
+        _offset,
         _change,
         _normalized_inputs,
         _places,
         _shape,
         _batch_mates,
         _situation,
-        _direction,
-        _row_factor,
-        _offset,
         _finite,
+        _direction,
         _part,
     ):
         sentence = find(seen)
@@ -297,7 +297,7 @@ def _row_factor(seen: Seen) -> str | None:
                 return f"each row of your result is right but for a factor: {words}"
         except (TypeError, IndexError, AttributeError, ValueError, RuntimeError):
             continue
-    return "each row of your result has the right direction and the wrong length: what it is divided or multiplied by is wrong"
+    return None
 
 
 def _counts(hidden: Tensor, mask: Tensor) -> np.ndarray:
