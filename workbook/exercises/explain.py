@@ -206,7 +206,7 @@ def _is_milestone(name: str, pairs: list[tuple[Locals, Locals]], seen: Seen) -> 
     values = [numbers_in(mine[name][0]) for _, mine in pairs]
     if any(value is None or not value.size for value in values):
         return False
-    if len({round(float(x), 6) for value in values if value is not None for x in value.ravel()}) < 3:
+    if len({round(float(x), 6) for value in values if value is not None for x in value.ravel()}) < 2:
         return False
     tolerance = seen.exercise.tolerance
     return any(
