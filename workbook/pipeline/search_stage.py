@@ -263,10 +263,15 @@ def _part(number: int) -> str:
 
 
 def _join(folder: Path, parts: int) -> None:
-    """All parts as two arrays; the rows are written last, for with them the parts are no longer needed."""
+    """All parts as two arrays, read one at a time; the rows are written last, for with them the parts are done with."""
     found = [np.load(folder / _part(number), mmap_mode="r", allow_pickle=False) for number in range(parts)]
-    write_npy(folder / "scores.npy", np.concatenate([part[0] for part in found]))
-    write_npy(folder / "rows.npy", np.concatenate([part[1] for part in found]).view(np.int32))
+    shape = sum(part.shape[1] for part in found), found[0].shape[2]
+    for name, which, kind in (("scores.npy", 0, np.float32), ("rows.npy", 1, np.int32)):
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(kind)), "fortran_order": False, "shape": shape}
+        with whole_file(folder / name) as temporary, temporary.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for part in found:
+                file.write(part[which].tobytes())
 
 
 def _write_trec(work: Path, folder: Path, query_ids: list[str]) -> None:
