@@ -127,10 +127,9 @@ def _first(ranked: list[str], rest: tuple) -> list[str]:
     return ranked[: rest[0]] if rest else ranked
 
 
-def _before_relevant(ranked: list[str], judged: dict[str, int], rest: tuple, like: Callable[[str], bool]) -> bool:
-    first = _first(ranked, rest)
-    last = max((i for i, p in enumerate(first) if judged.get(p, 0) > 0), default=0)
-    return any(like(p) for p in first[:last])
+def _before_relevant(ranked: list[str], judged: dict[str, int], like: Callable[[str], bool]) -> bool:
+    last = max((i for i, p in enumerate(ranked) if judged.get(p, 0) > 0), default=0)
+    return any(like(p) for p in ranked[:last])
 
 
 def _repeats(grades: Iterable[int]) -> bool:
@@ -153,11 +152,11 @@ RANKINGS = (
     ),
     Situation(
         "a passage that nobody judged stands before a relevant one",
-        lambda ranked, judged, *rest: _before_relevant(ranked, judged, rest, lambda p: p not in judged),
+        lambda ranked, judged, *rest: _before_relevant(ranked, judged, lambda p: p not in judged),
     ),
     Situation(
         "a passage with grade 0 stands before a relevant one",
-        lambda ranked, judged, *rest: _before_relevant(ranked, judged, rest, lambda p: judged.get(p) == 0),
+        lambda ranked, judged, *rest: _before_relevant(ranked, judged, lambda p: judged.get(p) == 0),
     ),
     Situation(
         "two found passages have the same grade above 0",

@@ -316,6 +316,10 @@ def _binary(node: ast.BinOp) -> Iterator[ast.AST]:
     yield node.right
     if isinstance(node.op, ast.Div):
         yield ast.BinOp(ast.Constant(1), node.op, node.right)
+    if isinstance(node.op, ast.Div) and isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Add) and ast.unparse(node.right) == "2":  # fmt: skip
+        a, b = ast.unparse(node.left.left), ast.unparse(node.left.right)
+        for text in (f"torch.maximum({a}, {b})", f"torch.minimum({a}, {b})", f"({a} * {b}) ** 0.5", a, b):
+            yield ast.parse(text, mode="eval").body
     if not isinstance(node.op, ast.Add | ast.Mult | ast.BitAnd | ast.BitOr):
         yield ast.BinOp(node.right, node.op, node.left)
 

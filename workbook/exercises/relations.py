@@ -588,13 +588,13 @@ def _situation(seen: Seen) -> str | None:
         for n, a in enumerate(names)
         for b in names[n + 1 :]
     }
-    for group in (holds, both):
+    for group, enough in ((holds, 0.5), (both, 0.9)):  # two at once are met by chance more often
         for name, flags in group.items():
             inside, right = sum(flags), sum(not w for w in wrong)
             if sum(wrong) < 2 or any(w and not f for w, f in zip(wrong, flags, strict=True)) or right < 3:
                 continue
             precision = sum(wrong) / inside
-            if inside < len(wrong) and precision >= 0.5 and (best is None or precision > best[0] + 0.1):
+            if inside < len(wrong) and precision >= enough and (best is None or precision > best[0] + 0.1):
                 best = (
                     precision,
                     (
