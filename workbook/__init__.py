@@ -12,4 +12,4 @@ from workbook.support import frontend
 
 __version__ = "0.3.0"
 
-sys.modules["workbook.frontend"] = frontend  # as notebooks that learners saved before 0.3.0 call it
+sys.modules["workbook.frontend"] = frontend  # as notebooks that learners saved before 0.2.0 call it
