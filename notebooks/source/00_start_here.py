@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 00 · Can I train a retriever that beats keyword search before my coffee is cold?
 #
-# In this chapter you train a text-embedding model from nothing, on text that is already on your machine, and hold it against the search that the world has used for thirty years. You see the whole once. The other chapters explain every line of it.
+# You train a text-embedding model from nothing, on text that is already on your machine, and hold it against the search that the world has used for thirty years. You see the whole once; the other chapters explain every line of it.
 #
 # **You will be able to** say what an embedding model is for, train a small one, compare it fairly with keyword search, and use the exercises of this workbook.
 #
@@ -24,7 +24,7 @@
 # %% [markdown]
 # ## Where to begin
 #
-# Ten questions, two for each of the chapters 00 to 04. They are no test: they save you what you know already. If all of this is new to you, skip them and read on.
+# Ten questions, two for each of the chapters 00 to 04, save you what you know already. If all of this is new to you, skip them.
 
 # %%
 from workbook.exercises import placement
@@ -59,12 +59,12 @@ passages = {
 BM25().index(passages).search({"q": "heart attack"})["q"]
 
 # %% [markdown]
-# It returns the chess game and nothing else. The passage that a frightened person needs shares no word with what they typed. A heart attack *is* a myocardial infarction, but nothing in the letters says so.
+# It returns the chess game and nothing else. The passage that you would need shares no word with the query. A heart attack *is* a myocardial infarction, but nothing in the letters says so.
 
 # %% [markdown]
 # ## The idea
 #
-# An **embedding model**, or **encoder**, reads a text and gives a list of numbers, a **vector** or **embedding**, such that texts that belong together get vectors that point the same way. Search then compares directions instead of letters. How much two vectors point the same way is their **cosine**: 1 for the same direction, 0 for a right angle, −1 for opposite directions.
+# An **embedding model**, or **encoder**, reads a text and gives a list of numbers, a **vector** or **embedding**, such that texts that belong together get vectors that point the same way. Search then compares directions instead of letters. The **cosine** is 1 for the same direction, 0 for a right angle, −1 for opposite directions.
 #
 # $$\cos(a, b) = \frac{a \cdot b}{|a|\,|b|}, \qquad a \cdot b = \sum_d a_d\, b_d, \qquad |a| = \sqrt{a \cdot a}$$
 #
@@ -76,7 +76,7 @@ BM25().index(passages).search({"q": "heart attack"})["q"]
 # | Q, N | all queries, all passages | |
 # | `scores` | the cosine of each query with each passage | (Q, N) |
 #
-# Where does a model learn what belongs together, if nobody tells it? From pairs that people have made already. Every documented function in your Python installation has a first sentence, and a text that explains it:
+# Where does a model learn what belongs together? From pairs that people have made already. Every documented function in your Python installation has a first sentence, and a text that explains it:
 
 # %% tags=["nbval-ignore-output"]
 from workbook import data
@@ -88,7 +88,7 @@ print("the rest:      ", example[1][:120].replace("\n", " "), "…")
 print(docs)
 
 # %% [markdown]
-# The **query** is the first sentence, the **passage** is the rest; all passages together are the **corpus**. Training turns the two vectors of a pair towards each other and the vectors of different pairs apart. It is called **contrastive learning**, and chapter 04 is about it. The *test* queries are put aside for the end: nothing is trained or chosen on them.
+# The **query** is the first sentence, the **passage** is the rest; all passages together are the **corpus**. Training turns the two vectors of a pair towards each other and the vectors of different pairs apart. That is **contrastive learning** (chapter 04). The *test* queries are put aside: nothing is trained on them.
 
 # %% [markdown]
 # ## By hand
@@ -99,7 +99,7 @@ print(docs)
 from workbook.figures import explore, show
 from workbook.figures import start as figures
 
-query, answers, longer, other = (2, 0), (4, 3), (6, 8), (0, 3)
+query, answers, longer, other = (2, 0), (4, 3), (6, 8), (0, -3)
 show(figures.arrows(query, {"answers": answers, "longer": longer, "other": other}))
 
 # %% [markdown]
@@ -116,7 +116,7 @@ print(words)
 print(sorted(set(words)))
 
 # %% [markdown]
-# Your first exercise: how many words do a query and a passage share? One line is left to you. Put it in place of `raise NotImplementedError`, run the cell, then run the next one. `check` says whether it is right, and if it is not, which mistake it is. Try a wrong answer on purpose: it is worth it.
+# Your first exercise: how many words do a query and a passage share? One line is left to you. Put it in place of `raise NotImplementedError`, run the cell, then run the next one. `check` says whether it is right, and if not, which mistake it is. Try a wrong answer on purpose.
 #
 # **There are no hidden checks.** What `check` runs is all there is, nobody else sees your answer, and one that is written differently from ours is as right.
 #
@@ -154,7 +154,7 @@ def words_inside(query, passage):
 
 
 # %% [markdown]
-# On most texts it is right, and that makes such a mistake hard to see. Find the shortest input that shows it. To find the smallest failing input is half of mending anything.
+# On most texts it is right, so the mistake is hard to see. Find the shortest input that shows it: that is half of mending anything.
 #
 # **Contract.** `where_they_differ()` takes nothing and returns two texts, `(query, passage)`, for which `words_inside` and `shared_words` give different numbers. Both hold only letters a to z and spaces, and together they have as few characters as possible.
 
@@ -230,7 +230,7 @@ found_in_first = check("00.3", found_in_first)
 # %% [markdown]
 # ## Put it together
 #
-# Encode, score, rank, measure: these four steps are every evaluation in this workbook. Write them as one function, of 10 to 15 lines. `normalize` and `found_in_first` are yours to use.
+# Encode, score, rank, measure: these four steps are every evaluation in this workbook. Write them as one function of about ten lines. `normalize` and `found_in_first` are yours to use.
 #
 # **Contract.** `recall_at(encode, corpus, queries, wanted, k)` returns Recall@k as a number from 0 to 1.
 #
@@ -264,7 +264,7 @@ recall_at = check("00.5", recall_at)
 # %% [markdown]
 # ## Train it
 #
-# The model is the simplest that works: a table with one vector for each **word piece**, a frequent word or a part of a rare one. The vector of a text is the mean of its pieces' vectors. Such a model is a **static encoder**: a piece has the same vector in every text. A **tokenizer** cuts texts into pieces. It learns them from the text itself; it also puts `[CLS]` and `[SEP]` around every text (chapter 01).
+# The model is the simplest that works: a table with one vector for each **word piece**, a frequent word or a part of a rare one. The vector of a text is the mean of its pieces' vectors. Such a model is a **static encoder**: a piece has the same vector in every text. A **tokenizer**, which learns its pieces from the text itself, cuts texts into them and puts `[CLS]` and `[SEP]` around (chapter 01).
 
 # %%
 from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
@@ -291,7 +291,7 @@ table.scale_by_idf(encoder.token_ids([passage for _, passage in pairs[::3]]))
 predict("00.p2")
 
 # %% [markdown]
-# A step takes many pairs at once, asks of each query which passage of the batch is its own, and moves the vectors a little in the direction that makes the answer better. The **loss** says how wrong the answers are. `temperature` says how sharply it looks at the closest competitors; chapter 04 turns that knob.
+# A step takes many pairs at once, asks of each query which passage of the batch is its own, and moves the vectors a little in the direction that makes the answer better. The **loss** says how wrong the answers are; chapter 04 takes it apart.
 
 # %%
 from workbook.losses import info_nce
@@ -312,7 +312,7 @@ kept = {0: table.word.weight.detach().clone()}
 
 
 def keep(record):
-    if record["step"] in (2, 5, 10, 20, 40, 80, steps):
+    if record["step"] in (2, 5, 10, 20, 40, 80):
         kept[record["step"]] = table.word.weight.detach().clone()
 
 
@@ -320,23 +320,32 @@ with stopwatch("training"):
     history = fit(encoder, pairs, loss, steps=steps, batch_size=1024, lr=0.01, on_step=keep)
 
 # %%
-first, last = history[0]["loss"], history[-1]["loss"]
-print(f"a guess among 1,024 costs log(1024) = {np.log(1024):.1f}; the first step is below:", first < np.log(1024))
-print("the last step is below the first:", last < first)
+last = history[-1]["step"]
+kept[last] = table.word.weight.detach().clone()
+print(f"a guess among 1,024 costs log(1024) = {np.log(1024):.1f} nats")
+print("the loss of the first step is below that:", history[0]["loss"] < np.log(1024))
+print("and that of the last step below the first:", history[-1]["loss"] < history[0]["loss"])
 
 # %% [markdown]
 # First the question about the untrained table. The copies look for 300 held-out queries among 2,000 passages, with your function:
 
 # %%
+from functools import cache
+
 test = docs.split("test")
 few = test.sample(300, 2_000)
 wanted = {query: next(iter(few.qrels[query])) for query in few.queries}
 
 
-def encode_with(weight):  # (V, D), a copy of the table
+@cache
+def token_ids(texts):
+    return encoder.token_ids(texts)
+
+
+def encode_with(weight):  # (V, D), a copy of the table -> from texts to vectors (N, D)
     then = StaticEncoder(*weight.shape)
     then.word.weight.data = weight
-    return lambda texts: then.mean_of(encoder.token_ids(texts)).detach()
+    return lambda texts: then.mean_of(token_ids(tuple(texts))).detach()
 
 
 # %% tags=["nbval-ignore-output"]
@@ -347,7 +356,7 @@ print(f"a blind guess: {300 * 10 / len(few.corpus):.1f} of 300")
 
 # %%
 print("the untrained table finds more than 100 of 300:", "holds" if recall[0] > 1 / 3 else "does not hold")
-print("training finds more than that:", "holds" if recall[steps] > recall[0] else "does not hold")
+print("training finds more than that:", "holds" if recall[last] > recall[0] else "does not hold")
 
 # %% [markdown]
 # Random numbers, and far more than a guess. Query and passage read the same table, so a piece that both hold pulls their means together: an untrained table is a rough keyword search. Training adds what the letters do not say.
@@ -407,7 +416,7 @@ print("encoder minus keyword search:", {metric: str(interval) for metric, interv
 # %% [markdown]
 # ## See it
 #
-# **When does your query find its passage?** Write a query and a passage that answers it, if possible without a common word, about something that documentation of Python packages speaks of. Your passage joins the 2,000. Run both cells, and move the slider through the training.
+# **When does your query find its passage?** Write a query and a passage that answers it, if possible without a common word. Your passage joins the 2,000. Run both cells, and move the slider through the training.
 
 # %%
 my_query = "greatest common divisor"
@@ -435,7 +444,7 @@ ranks = [rank for _, rank in over_steps.values()]
 print(f"rank of your passage: {ranks[0]:,} before training, {ranks[-1]:,} after; keyword search: {by_words[1]}")
 
 # %% [markdown]
-# With the text that stands there, keyword search does not find the passage at all: the two share no word. The encoder begins near rank 1,000 and ends near the top, since “divisor”, “univariate” and “K[x]” stood in the same pairs. Now try `"shortest route between two cities"` with `"Dijkstra's algorithm finds a path of minimal weight in a graph."` When this was written it stayed below rank 1,000. The encoder knows what its pairs said, and they did not speak of cities.
+# With the text that stands there, keyword search does not find the passage at all: the two share no word. The encoder begins near rank 1,000 and ends near the top, since “divisor”, “univariate” and “K[x]” stood in the same pairs. Now try `"shortest route between two cities"` with `"Dijkstra's algorithm finds a path of minimal weight in a graph."` When this was written it stayed below rank 1,000: the pairs did not speak of cities.
 #
 # Nor does every query gain. Who was among the first ten before training, and is not any more?
 
@@ -447,7 +456,7 @@ def all_ranks(encode):  # -> (Q,), the rank of each wanted passage
     return 1 + (scores > scores.gather(1, rows[:, None])).sum(dim=1)
 
 
-before, after = (all_ranks(encode_with(kept[step])) for step in (0, steps))
+before, after = (all_ranks(encode_with(kept[step])) for step in (0, last))
 lost = (before <= 10) & (after > 10)
 print(f"won {((before > 10) & (after <= 10)).sum()}, lost {lost.sum()}. The lost ones:")
 for row in lost.nonzero().flatten().tolist()[:4]:
@@ -456,7 +465,7 @@ for row in lost.nonzero().flatten().tolist()[:4]:
 # %% [markdown]
 # ## Break it
 #
-# What if the pairs do not belong together? Shuffle the passages, so that every query gets somebody else's. A small model is trained on right pairs and on shuffled ones, with two seeds each, and once not at all.
+# What if every query gets somebody else's passage? A small model is trained on right pairs and on shuffled ones, and once not at all, with two seeds each.
 
 
 # %%
@@ -496,9 +505,9 @@ print(
 )
 
 # %% [markdown]
-# With shuffled pairs the loss falls and the code runs, and the model ends up worse than it began: it unlearns the words that both sides share. The pairs are the teacher. Nothing but a measurement on held-out queries tells you.
+# With shuffled pairs the loss falls and the code runs, and the model ends up worse than it began: it unlearns the words that both sides share. The pairs are the teacher, and only a measurement tells you.
 #
-# And the side that speaks against the encoder. Two packages, networkx and IPython, were kept out of training. The same two systems, the same passages, queries about packages that the encoder never read:
+# Now the side that speaks against the encoder. Two packages, networkx and IPython, were kept out of training. The same two systems get queries about these:
 
 # %% tags=["nbval-ignore-output"]
 unseen = docs.split("held_out")
@@ -533,7 +542,7 @@ print("equal:", np.allclose(theirs, encoder.encode(["remove repeated values"]), 
 # %% [markdown]
 # ## Claims settled here
 #
-# The field teaches by assertion: “lower temperatures are better”, “mean pooling beats CLS”. Here each assertion is an experiment with a rule that was written before the run. This card is replayed from a committed record, with five seeds; its last line says how to run it again.
+# The field teaches by assertion. Here each assertion is an experiment with a rule that was written before the run. This card is replayed from a committed record, with five seeds; its last line says how to run it again.
 
 # %%
 from workbook.claims import settle
@@ -541,7 +550,7 @@ from workbook.claims import settle
 settle(1, budget="record")
 
 # %% [markdown]
-# One more reason for modesty. The settings were chosen on other queries than the test queries. But an earlier choice had failed on these same test queries, and only that made us look for a better one. A test set that has been looked at is a little less of a test.
+# One more reason for modesty. The settings were chosen on other queries. But an earlier choice had failed on these test queries, and only that made us look for a better one. A test set that has been looked at is a little less of a test.
 
 # %% [markdown]
 # ## Quiz
@@ -561,7 +570,7 @@ quiz("00")
 #
 # **New terms:** embedding · encoder · static encoder · query · passage · corpus · batch · word piece · tokenizer · cosine · normalize · ranking · Recall@k · loss · contrastive learning · baseline.
 #
-# **Open task, without a solution.** The encoder loses on packages it has not read. Change one thing of your choice (vocabulary, `max_length`, temperature, which pairs it sees), choose on the queries of `docs.split("dev")`, and look at the unseen packages once, at the end. How much of the gap is left? Or do it with texts of your own: `docs/your_texts.md` goes from a folder to a measured search.
+# **Open task, without a solution.** The encoder loses on packages it has not read. Change one thing (vocabulary, `max_length`, temperature, the pairs), choose on `docs.split("dev")`, and look at the unseen packages once, at the end. How much of the gap is left? Or take texts of your own: `docs/your_texts.md` goes from a folder to a measured search.
 #
 # **Read next:** Karpukhin et al. 2020, *Dense Passage Retrieval*, where a trained encoder is held against BM25 on questions; Thakur et al. 2021, *BEIR*, where many are, on data that they were not trained on.
 #
@@ -573,9 +582,9 @@ quiz("00")
 # | [04](04_infonce.ipynb) | What does the loss actually pull and push? |
 
 # %% [markdown]
-# ## Further: search with your own words
+# ## Further: search with it, and look inside
 #
-# About {minutes} minutes. Type a query. You see what keyword search finds, and what your encoder finds. Try to describe something without its name.
+# Minutes to read: {minutes}. Type a query. You see what keyword search finds, and what your encoder finds. Try to describe something without its name.
 
 # %% tags=["nbval-ignore-output"]
 from workbook.figures.search import side_by_side
@@ -602,9 +611,7 @@ by_k = {k: shares(k) for k in (1, 3, 10, 30, 100)}
 explore(lambda k: figures.found_by_both(by_k, k), k=list(by_k))
 
 # %% [markdown]
-# ## Further: what it thinks is similar
-#
-# About {minutes} minutes. Nobody gave it a dictionary. Choose a word and look at the pieces whose vectors lie closest, by your own `cosine`. Can you explain “erf” beside “error”, and “41421356” beside “distance”?
+# **What does it think is similar?** Nobody gave it a dictionary. Choose a word and look at the pieces whose vectors lie closest, by your own `cosine`. Can you explain “erf” beside “error”, and “41421356” beside “distance”?
 
 # %%
 pieces = [tokenizer.id_to_token(i) for i in range(tokenizer.get_vocab_size())]

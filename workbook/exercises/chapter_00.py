@@ -357,9 +357,10 @@ TEXTS = ("ship", "star", "salt", "rope", "wind", "moss", "clay", "iron")
 
 def _to_be_measured(rng: random.Random) -> tuple[Lookup, dict[str, str], dict[str, str], dict[str, str], int]:
     """Vectors of any length, none zero, with cosines that differ; ids in no order; `wanted` in an order of its own."""
-    N, Q, D = rng.randint(1, 5), rng.randint(1, 3), rng.randint(2, 3)
+    N, Q, D = rng.choice((1, 3, 4, 5)), rng.randint(1, 3), rng.randint(2, 3)
     while True:
         drawn = torch.tensor([[float(rng.randint(-4, 4)) for _ in range(D)] for _ in range(Q + N)])
+        drawn[Q:] *= torch.tensor([rng.choice((1.0, 3.0, 9.0)) for _ in range(N)])[:, None]
         close = similarity.cos_sim(drawn[:Q], drawn[Q:]).sort(dim=1).values
         if bool(drawn.any(dim=1).all()) and bool((close.diff(dim=1) > 1e-3).all()):
             break
@@ -369,7 +370,7 @@ def _to_be_measured(rng: random.Random) -> tuple[Lookup, dict[str, str], dict[st
     corpus = dict(zip(ids, texts[Q:], strict=True))
     queries = dict(zip(names, texts[:Q], strict=True))
     wanted = {query: rng.choice(ids) for query in rng.sample(names, Q)}
-    return Lookup(dict(zip(texts, drawn.tolist(), strict=True))), corpus, queries, wanted, rng.randint(1, 6)
+    return Lookup(dict(zip(texts, drawn.tolist(), strict=True))), corpus, queries, wanted, rng.choice((1, 1, 2, 3, 7))
 
 
 def _two_queries(k: int) -> tuple:
@@ -490,6 +491,11 @@ ASSEMBLED = Exercise(
                 recall_at(encode, corpus, queries, wanted, k) * len(queries) / len(corpus)
             ),
             "You divide by the number of passages. The mean is over the queries.",
+        ),
+        Mistake(
+            "divided by k",
+            lambda encode, corpus, queries, wanted, k: recall_at(encode, corpus, queries, wanted, k) * len(queries) / k,
+            "You divide by k, as for a precision. The mean is over the queries.",
         ),
         Mistake(
             "wanted passages in the order of the dict",

@@ -58,7 +58,7 @@ def arrows(query: tuple[float, float], passages: Mapping[str, tuple[float, float
         )
     ends = [query, *passages.values()]
     fig.update_xaxes(range=[-0.5, 1.7 * max(x for x, _ in ends) + 3])
-    fig.update_yaxes(range=[-0.8, 1.15 * max(y for _, y in ends)], scaleanchor="x")
+    fig.update_yaxes(range=[min(y for _, y in ends) - 1, 1.15 * max(y for _, y in ends)], scaleanchor="x")
     return fig
 
 
@@ -93,17 +93,18 @@ def finds_its_passage(
     for x, (names, rank), side in ((0, keyword, "left"), (1, encoder[step], "right")):
         fig.add_trace(_column(names, rank, wanted, x, side))
     steps = [at for at in encoder if at <= step]
-    fig.add_trace(
-        go.Scatter(
-            x=[str(at) for at in encoder],
-            y=[keyword[1]] * len(encoder),
-            mode="lines",
-            line={"color": COLORS[1], "dash": "dash", "width": 3},
-            name="keyword search",
-            xaxis="x2",
-            yaxis="y2",
+    if keyword[1]:
+        fig.add_trace(
+            go.Scatter(
+                x=[str(at) for at in encoder],
+                y=[keyword[1]] * len(encoder),
+                mode="lines",
+                line={"color": COLORS[1], "dash": "dash", "width": 3},
+                name="keyword search",
+                xaxis="x2",
+                yaxis="y2",
+            )
         )
-    )
     fig.add_trace(
         go.Scatter(
             x=[str(at) for at in steps],
@@ -114,12 +115,13 @@ def finds_its_passage(
             line={"color": COLORS[0], "width": 3},
             marker={"size": 10},
             name="encoder",
+            showlegend=True,
             xaxis="x2",
             yaxis="y2",
         )
     )
-    for x, name in ((0, "keyword search"), (1, f"encoder, step {step}")):
-        fig.add_annotation(x=x, y=-0.2, text=f"<b>{name}</b>", showarrow=False)
+    for x, name, side in ((0.1, "keyword search", "right"), (0.9, f"encoder, step {step}", "left")):
+        fig.add_annotation(x=x, y=-0.2, text=f"<b>{name}</b>", xanchor=side, showarrow=False)
     fig.update_layout(
         xaxis={"range": [-1.9, 2.9], "visible": False},
         yaxis={"range": [SHOWN + 1.7, -0.8], "domain": [0.42, 1], "visible": False},
