@@ -12,6 +12,7 @@ Taught in 00, 05, 07, 18 and 20.
 """
 
 from workbook.train.batches import bucketed_batches, rectangle, stream_batches, without_duplicates
+from workbook.train.budget import steps_within
 from workbook.train.distributed import (
     average_gradients,
     gather_with_gradient,
@@ -37,5 +38,5 @@ __all__ = [
     "Looks", "average_gradients", "best", "bucketed_batches", "check_tuples", "fit", "full_batch_step",
     "gather_with_gradient", "gradcache_step", "hash_of_columns", "load_state", "loss_name", "optimize",
     "peak_saved_bytes", "random_state", "rank", "rectangle", "save_state", "schedule", "set_random_state", "share",
-    "stream_batches", "wait_for_all", "without_duplicates", "world_size",
+    "steps_within", "stream_batches", "wait_for_all", "without_duplicates", "world_size",
 ]  # fmt: skip
