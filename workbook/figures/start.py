@@ -120,8 +120,8 @@ def finds_its_passage(
             yaxis="y2",
         )
     )
-    for x, name, side in ((0.1, "keyword search", "right"), (0.9, f"encoder, step {step}", "left")):
-        fig.add_annotation(x=x, y=-0.2, text=f"<b>{name}</b>", xanchor=side, showarrow=False)
+    for at_x, name, side in ((0.1, "keyword search", "right"), (0.9, f"encoder, step {step}", "left")):
+        fig.add_annotation(x=at_x, y=-0.2, text=f"<b>{name}</b>", xanchor=side, showarrow=False)
     fig.update_layout(
         xaxis={"range": [-1.9, 2.9], "visible": False},
         yaxis={"range": [SHOWN + 1.7, -0.8], "domain": [0.42, 1], "visible": False},
