@@ -291,7 +291,7 @@ table.scale_by_idf(encoder.token_ids([passage for _, passage in pairs[::3]]))
 predict("00.p2")
 
 # %% [markdown]
-# A step takes many pairs at once, asks of each query which passage of the batch is its own, and moves the vectors a little in the direction that makes the answer better. The **loss** says how wrong the answers are; chapter 04 takes it apart.
+# A step takes many pairs at once, asks of each query which passage of the batch is its own, and moves the vectors a little in the direction that makes the answer better. The **loss** says how wrong the answers are, in *nats*, the unit of natural logarithms. `temperature` says how sharply it looks at the closest competitors. Chapter 04 takes both apart.
 
 # %%
 from workbook.losses import info_nce
@@ -411,7 +411,7 @@ for metric, interval in difference.items():
 print("encoder minus keyword search:", {metric: str(interval) for metric, interval in difference.items()})
 
 # %% [markdown]
-# So the answer to the question of this chapter is yes, at home: the test queries come from the packages that it trained on. It is one training with one seed; the card under *Claims settled here* has five.
+# So the answer to the question of this chapter is yes, at home: the test queries come from the packages that it trained on. It is one training with one **seed**, the number that decides all random choices; the card under *Claims settled here* has five.
 
 # %% [markdown]
 # ## See it
@@ -568,7 +568,7 @@ quiz("00")
 #
 # `python -m workbook progress` shows what you have solved. Your work is in this folder, and an update never overwrites it.
 #
-# **New terms:** embedding · encoder · static encoder · query · passage · corpus · batch · word piece · tokenizer · cosine · normalize · ranking · Recall@k · loss · contrastive learning · baseline.
+# **New terms:** embedding · encoder · static encoder · query · passage · corpus · batch · word piece · tokenizer · cosine · normalize · ranking · Recall@k · loss · seed · contrastive learning · baseline.
 #
 # **Open task, without a solution.** The encoder loses on packages it has not read. Change one thing (vocabulary, `max_length`, temperature, the pairs), choose on `docs.split("dev")`, and look at the unseen packages once, at the end. How much of the gap is left? Or take texts of your own: `docs/your_texts.md` goes from a folder to a measured search.
 #
