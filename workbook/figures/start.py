@@ -144,7 +144,7 @@ def _column(names: Sequence[str], rank: int | None, wanted: str, x: int, side: s
         x=[x] * len(rows),
         y=[place for place, _, _ in rows],
         mode="markers+text",
-        text=[name if hit and below else name[-LABEL:] for _, name, hit in rows],
+        text=[name if len(name) <= LABEL or hit else f"…{name[-LABEL:]}" for _, name, hit in rows],
         textposition=f"middle {side}",
         textfont={"size": 12},
         marker={
