@@ -7,7 +7,7 @@ import torch
 from workbook.figures.attention import attention_map
 from workbook.figures.contrastive import _apart, learned_space, points_on_the_circle
 from workbook.figures.pooling import POOLINGS, quality_by_length
-from workbook.figures.start import neighbours
+from workbook.figures.start import arrows, finds_its_passage, neighbours
 
 
 def style(line):
@@ -27,6 +27,29 @@ def test_neighbours_are_names_even_where_they_look_like_numbers():
     (bars,) = fig.data
     assert (list(bars.x), list(bars.y)) == (["2020", "day"], [0.4, 0.3])
     assert fig.layout.xaxis.type == "category"
+
+
+def test_arrows_say_their_cosines():
+    fig = arrows((2, 0), {"answers": (4, 3), "longer": (6, 8)})
+    told = [line.text[1].replace("<br>", " ") for line in fig.data]
+    assert told == [
+        "query (2, 0) length 2",
+        "answers (4, 3) length 5, cosine 0.80",
+        "longer (6, 8) length 10, cosine 0.60",
+    ]
+
+
+def test_a_passage_in_two_rankings():
+    ten = [f"p{i}" for i in range(10)]
+    over_steps = {0: (ten, 977), 20: (["mine", *ten[:9]], 1)}
+    start, end = (finds_its_passage((ten, 15), over_steps, "mine", step) for step in (0, 20))
+    assert [list(fig.data[0].y) for fig in (start, end)] == [[11, 11], [11, 1]]
+    assert (start.data[1].text[-1], start.data[2].text[-1]) == ("mine: rank 15", "mine: rank 977")
+    assert len(end.data[2].text) == 10
+    assert [list(fig.data[4].y) for fig in (start, end)] == [[977], [977, 1]]  # the outcome is not drawn in advance
+    assert list(end.data[3].y) == [15, 15]
+    nowhere = finds_its_passage(([], None), over_steps, "mine", 0)
+    assert list(nowhere.data[1].text) == ["mine: not found"]
 
 
 def test_every_cosine_has_its_place_in_the_learned_space():

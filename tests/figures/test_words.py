@@ -29,6 +29,8 @@ DRAWN = {
     pooling.quality_by_length: ({"mean": [0.3, 0.4]}, ["short", "long"]),
     pooling.three_similarities: (1.0,),
     pooling.token_weights: (["a", "[PAD]"], {"mean": [1.0, 0.0]}, "mean"),
+    start.arrows: ((2, 0), {"answers": (4, 3), "longer": (6, 8)}),
+    start.finds_its_passage: ((["a"], None), {0: (["b", "a"], 2), 5: (["a", "b"], 1)}, "a", 5),
     start.found_by_both: ({1: [0.2, 0.3, 0.1, 0.4], 10: [0.4, 0.2, 0.2, 0.2]}, 10),
     start.neighbours: ([(0.5, "sorted")], "sort"),
 }
