@@ -15,7 +15,7 @@
 #
 # Chapter 00 trained the simplest encoder there is. This chapter opens the machine inside BERT and nearly every embedding model after it: the **transformer encoder**. At the end, your own function computes what BERT computes.
 #
-# **You will be able to** cut a word into pieces by hand, write attention and its masks, put an encoder together from weights, follow one word through its layers, and say what a text costs.
+# **You will be able to** cut a word into pieces, write attention and its masks, put an encoder together from weights, follow one word through its layers, and say what a text costs.
 #
 # **You need** chapter 00, matrix products and the softmax (e to the power of each number, divided by their sum). **It takes** about {minutes} minutes to read and do, about 45 seconds of machine time on one core, and about 1 GB of memory.
 
@@ -47,7 +47,7 @@ predict("01.p2")
 # %% [markdown]
 # ## A failure first
 #
-# Here is a complete encoder with two layers and more than a hundred thousand weights, none of them trained yet. One line sets its vectors for positions to zero. Then somebody searches three headlines for "The man bites the dog".
+# Here is a complete encoder with two layers and a hundred thousand weights, none trained yet. One line sets its position vectors to zero. Then somebody searches three headlines for "The man bites the dog".
 
 # %%
 from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
@@ -89,10 +89,11 @@ for headline, score in zip(headlines, text_encoder.encode(headlines) @ text_enco
 # | `value` $V$ | what each token hands over | (B, H, T, S) |
 # | `attn_weights` | the share that row t takes from each column | (B, H, T, T) |
 #
-# B texts, T tokens, D numbers in a vector, H heads (attentions side by side), S = D / H numbers for each. `[PAD]` fills short rows up and must not be looked at: its column is forbidden. The centre of it all is a square, one row for each token that looks:
+# B texts, T tokens, D numbers in a vector, H heads (attentions side by side), S = D / H numbers for each. `[PAD]` fills short rows up and must not be looked at: its column is forbidden. The centre of it all is a square, a row for each token that looks:
 
 # %%
-from workbook.figures import show, tokens as drawings
+from workbook.figures import show
+from workbook.figures import tokens as drawings
 
 tokens = ["the", "dog", "barked", "[PAD]"]
 scores = torch.tensor([[2, 1, 1, 4], [1, 4, 3, 8], [1, 3, 4, 8], [1, 1, 1, 1]]).log()
@@ -102,7 +103,7 @@ show(drawings.attention_square(tokens, scores, is_token.bool().expand(4, 4), "Fr
 # %% [markdown]
 # ## By hand
 #
-# Take the row of "dog". Its scores are ln 1, ln 4 and ln 3, and the softmax undoes the logarithm, so the weights are in the ratio 1 : 4 : 3. The values of the three tokens are 8, 4 and 0. Work out the result on paper. What would "dog" get if `[PAD]`, with score ln 8 and value 0, were not hidden?
+# Take the row of "dog". Its scores are ln 1, ln 4 and ln 3; the softmax undoes the logarithm, so the weights are in the ratio 1 : 4 : 3. The three values are 8, 4 and 0. What is the result? What would it be if `[PAD]`, with score ln 8 and value 0, were not hidden?
 
 # %%
 values = torch.tensor([8.0, 4.0, 0.0, 0.0])
@@ -155,7 +156,7 @@ for word in ("tokenization", "tokenizers", "tokens", "tokenx"):
     print(f"{word:<13}", wordpiece(word, vocabulary))
 
 # %% [markdown]
-# A vocabulary is trained: it starts with single characters and keeps joining pairs until it is full. **How many tokens does your own text need, and does a larger vocabulary always save some?** Change the text. The vocabularies come from the 300 passages of the toy collection.
+# A vocabulary is trained: it starts with single characters and keeps joining pairs until it is full. **How many tokens does your own text need, and does a larger vocabulary always save some?** Change the text. The vocabularies come from the toy collection.
 
 # %%
 mine = "The tokenizer cuts hyperparathyroidism and insulin into pieces."
@@ -175,7 +176,7 @@ counts = {size: len(t.encode(mine, add_special_tokens=False)) for size, t in tok
 print("tokens of your text:", ", ".join(f"{count} with {size} pieces" for size, count in counts.items()))
 
 # %% [markdown]
-# Frequent words become one piece, a rare one stays in crumbs. The tokenizer also frames a text as `[CLS] … [SEP]`, two tokens that belong to no word. `mask` remembers which places are no padding.
+# Frequent words become one piece, a rare one stays in crumbs. The tokenizer also frames a text by `[CLS]` and `[SEP]`, which belong to no word. `mask` remembers what is no padding.
 
 # %%
 print(tokenizer.encode("Dog bites man").tokens)
@@ -293,12 +294,12 @@ from workbook.figures import attention as figures
 explore(figures.why_divide, size=[4, 16, 64, 256, 1024])
 
 # %% [markdown]
-# A dot product of S random terms spreads like √S. Undivided, the softmax becomes a choice of one; a token with weight 0 gets no gradient, so training cannot correct the choice.
+# A dot product of S random terms spreads like √S. Undivided, the softmax becomes a choice of one; weight 0 gets no gradient, so training cannot correct the choice.
 
 # %% [markdown]
 # ## Build it: who may look at whom
 #
-# Two rules forbid pairs. Nobody looks at padding. In a **causal** model, a decoder that must not read the word it will predict, nobody looks ahead. One exception keeps the softmax alive: every position may look at itself, or a row of padding would divide 0 by 0.
+# Nobody looks at padding. In a **causal** model, a decoder that must not read the word it will predict, nobody looks ahead. Every position may look at itself, or a row of padding would divide 0 by 0.
 #
 # **Contract.** `mask` as in 01.2, `causal` is True or False. Returns booleans (B, 1, T, T): row t of a text may look at column k where k = t, or where k is a token and, if `causal`, not behind t.
 
@@ -319,7 +320,7 @@ def attention_mask(mask, causal):  # (B, T), bool -> (B, 1, T, T)
 attention_mask = check("01.4", attention_mask)
 
 # %% [markdown]
-# The square again, now with your masks. Under which can "the" still learn from "dog"?
+# The square again, with your masks. Under which can "the" learn from "dog"?
 
 # %%
 masks = {
@@ -335,7 +336,7 @@ explore(lambda mask: drawings.attention_square(tokens, scores, masks[mask], mask
 # %% [markdown]
 # ## Build it: heads and the block
 #
-# One attention can look for one thing. So the D numbers are cut into H slices, each with its own attention, a **head**.
+# One attention looks for one thing. So the D numbers are cut into H slices, each with its own attention, a **head**.
 #
 # **Contract.** `x` is (B, T, D), and H = `num_heads` divides D. Returns (B, H, T, S): head h holds the numbers h·S to (h+1)·S of every token, in their order. Gradients flow.
 
@@ -413,7 +414,7 @@ print("yours = the package's modules:", same)
 # %% [markdown]
 # ## See it
 #
-# A trained model now: all-MiniLM-L6-v2, six layers, its weights in your encoder. "Bank" stands at the same place in three sentences, two at the water and one with money. Before any layer its three vectors are the same: only word and place have been looked up.
+# A trained model: all-MiniLM-L6-v2, six layers. "Bank" stands at the same place in three sentences, two at the water and one with money. Before any layer its three vectors are the same: only word and place have been looked up.
 
 # %%
 predict("01.p3")
@@ -443,14 +444,14 @@ to_cls = [looks[0] for looks in read.looks[0]]
 print("sentence 1, share taken from [CLS], layer by layer:", [round(share, 2) for share in to_cls])
 
 # %% [markdown]
-# In the textbook, attention turns one "bank" into two. The order is right: the two river banks end closer than river and money. But the two senses still have a cosine of 0.86, and the largest steps are the first and the last. In between, most of what the word takes comes from `[CLS]`, which belongs to no word. A share says where values are taken from, not what is done with them.
+# In the textbook, attention turns one "bank" into two. The order is right: the two river banks end closer than river and money. But the two senses still have a cosine of 0.86, and the largest steps are the first and the last. In between, most of what the word takes comes from `[CLS]`, which belongs to no word. A share says where values come from, not what is done with them.
 
 # %% [markdown]
 # ## What a text costs
 #
 # No training here: a forward pass is enough to see the bill. Count **multiply-adds**, a product and a sum each. Projections and feed-forward work on tokens, scores and mix on pairs of tokens.
 #
-# **When does the square begin to hurt?** Find two lengths, for a small and a large model: where the line of pairs crosses the feed-forward, and where it would exceed both other lines together. Does a wider model reach them sooner or later?
+# **When does the square begin to hurt?** Find two lengths: where the line of pairs crosses the feed-forward, and where it would exceed both other lines together. Does a wider model reach them sooner or later?
 
 # %%
 models = {"MiniLM, 6 layers of 384": (384, 6), "BERT-base, 12 of 768": (768, 12), "BERT-large, 24 of 1024": (1024, 24)}
@@ -483,7 +484,12 @@ for T in (128, 256, 512, 1024):
 # %% [markdown]
 # ## Break it
 #
-# **Padding attended to.** Encode "it ran" alone, then beside padding, with and without its mask. How far does the vector of "ran" move?
+# **Padding attended to.** Encode "it ran" alone, then beside padding, with and without its mask. How far does the vector of "ran" move? (Weights at the start are small; times four, they have the size of trained ones.)
+
+# %%
+for module in encoder.blocks.modules():
+    if isinstance(module, torch.nn.Linear):
+        _ = module.weight.data.mul_(4)
 
 # %%
 ids, real = text_encoder.tokenize(["it ran"])
@@ -495,16 +501,16 @@ for more in (10, 30, 100):
         print(f"{more:>3} times [PAD], {name:<14} moves it by {moved.norm() / alone.norm():.2f} of its length")
 
 # %% [markdown]
-# The same text gets another vector in each batch. **Positions dropped** was the failure of the beginning; the search again, with the cure:
+# The text gets another vector in each batch. **Positions dropped** was the failure of the beginning; now with the cure:
 
 # %%
 for headline, score in zip(headlines, text_encoder.encode(headlines) @ text_encoder.encode(headlines)[1]):
     print(f"{'first' if score > 0.99999 else 'below':<6} {headline}")
 
 # %% [markdown]
-# What speaks against the rule: on titles of documentation nobody misses the order (see the second *Further*). A benchmark shows only a skill that it asks for.
+# What speaks against the rule: on titles of documentation nobody misses the order (second *Further*). A benchmark shows only skills that it asks for.
 #
-# **The future seen.** A causal model whose mask is missing reads the answer. Change the last word and see who notices.
+# **The future seen.** A decoder without its mask reads the answer. Change the last word and see who notices.
 
 # %%
 told, changed = torch.tensor([[7, 8, 9]]), torch.tensor([[7, 8, 5]])
@@ -534,7 +540,7 @@ with torch.no_grad():
 print("largest difference below 2e-6:", bool(difference[is_token.bool()].abs().max() < 2e-6))
 
 # %% [markdown]
-# `from_bert` is a table of names; no number is changed. Your tokenizer, on every word of the toy collection:
+# No number was changed on the way. Your tokenizer, on every word of the toy collection:
 
 # %%
 from tokenizers.models import WordPiece
@@ -565,7 +571,7 @@ def multiply_adds(tokens, hidden_size, num_layers):  # int, int, int -> dict of 
 multiply_adds = check("01.6", multiply_adds)
 
 # %% [markdown]
-# Set `"attention"` equal to `"feed_forward"`: 2T²D = 8TD², so T = 4D. Set it equal to both others: 2T²D = 12TD², so T = 6D.
+# Pairs equal the feed-forward where 2T²D = 8TD², so T = 4D, and all the rest where 2T²D = 12TD², so T = 6D.
 
 # %% [markdown]
 # ## Further: do positions matter for search?
@@ -610,10 +616,13 @@ show(bars(means, "Recall@10", intervals, 10 / len(asked.corpus), recall["BM25"].
 
 # %%
 apart = [abs(means[f"positions, seed {seed}"] - means[f"none, seed {seed}"]) for seed in (0, 1)]
-print("without positions, Recall@10 changes by less than 0.05, with both seeds:", "holds" if max(apart) < 0.05 else "does not hold")
+print(
+    "without positions, Recall@10 changes by less than 0.05, with both seeds:",
+    "holds" if max(apart) < 0.05 else "does not hold",
+)
 
 # %% [markdown]
-# Such a title is a bag of keywords. BM25 is far ahead: a transformer needs more steps, and chapter 07 gives it them.
+# Such a title is a bag of keywords. BM25 is far ahead; chapter 07 gives a transformer the steps it needs.
 
 # %% [markdown]
 # ## Claims settled here
@@ -641,7 +650,7 @@ quiz("01")
 #
 # **New terms:** token · WordPiece · position vector · query, key, value · attention weights · head · block · residual · LayerNorm · GELU · feed-forward · causal mask · multiply-add.
 #
-# **Open task.** Take three sentences from your own field that share a word with two meanings, and follow it through the layers. Do the two senses part earlier or further than "bank" did? There is no solution.
+# **Open task.** Take three sentences of your own field that share a word with two meanings, and follow it through the layers. Do the senses part earlier or further than those of "bank"? There is no solution.
 #
 # **Read next:** Vaswani et al. 2017, *Attention Is All You Need*, sections 3.1 to 3.3; Devlin et al. 2019, *BERT*; Jain and Wallace 2019, *Attention is not Explanation*, before you trust a map.
 #

@@ -691,25 +691,29 @@ def _norm(x: Tensor, pair: tuple[Tensor, Tensor]) -> Tensor:
 
 def _encode(input_ids, mask, weights, num_heads, **but):
     """The encoder with one thing done differently, such as residual=False."""
+    norm = but.get("norm", _norm)
+    k_name, v_name = but.get("key_value", ("key", "value"))
     places = but.get("places", transformer.token_positions)(mask)
     words = weights["word"][input_ids] + weights["segment"][0]
     hidden = words + weights["position"][places] if but.get("positions", True) else words
-    hidden = _norm(hidden, weights["norm"]) if but.get("first_norm", True) else hidden
+    hidden = norm(hidden, weights["norm"]) if but.get("first_norm", True) else hidden
     allowed = transformer.attention_mask(mask, but.get("causal", False))
     allowed = torch.ones_like(allowed) if but.get("everyone") else allowed
     before = but.get("before", False)  # LayerNorm before each half instead of after it
     for block in weights["blocks"][: but.get("blocks")]:
-        read = _norm(hidden, block["attention_norm"]) if before else hidden
-        q, k, v = (transformer.split_heads(_linear(read, block[name]), num_heads) for name in ("query", "key", "value"))
+        came_in = hidden
+        read = norm(hidden, block["attention_norm"]) if before else hidden
+        q, k, v = (transformer.split_heads(_linear(read, block[name]), num_heads) for name in ("query", k_name, v_name))
         context = transformer.attention_weights(q, k, allowed) @ v
         joined = context.reshape(hidden.shape) if but.get("scrambled") else context.transpose(1, 2).flatten(2)
         joined = _linear(joined, block["output"]) if but.get("output", True) else joined
         mixed = hidden + joined if but.get("residual", True) else joined
-        hidden = mixed if before else _norm(mixed, block["attention_norm"])
-        read = _norm(hidden, block["norm"]) if before else hidden
+        hidden = mixed if before else norm(mixed, block["attention_norm"])
+        read = norm(hidden, block["norm"]) if before else hidden
         changed = _linear(but.get("bend", F.gelu)(_linear(read, block["expand"])), block["contract"])
-        hidden = hidden + changed if but.get("residual", True) else changed
-        hidden = hidden if before else _norm(hidden, block["norm"])
+        half = came_in if but.get("from_the_start") else hidden
+        hidden = half + changed if but.get("second_residual", but.get("residual", True)) else changed
+        hidden = hidden if before else norm(hidden, block["norm"])
     return hidden
 
 
@@ -797,7 +801,7 @@ ENCODER = Exercise(
     difficulty="hard",
     minutes=20,
     section="Assemble it: from ids to token vectors",
-    signature="(B, T), (B, T), dict, int -> (B, T, D)",
+    signature="ids, mask, dict, int -> B texts of T vectors",  # its loop over blocks is no loop over a batch
     reference=plain.token_vectors,
     another=_by_modules,
     observe=_of_tokens,
@@ -857,6 +861,26 @@ ENCODER = Exercise(
             "from others.",
         ),
         Mistake(
+            "no residual in the second half",
+            _but(second_residual=False),
+            "Your feed-forward replaces what came into its half. There is a residual in each half of a block, and you have the first only.",
+        ),
+        Mistake(
+            "the residual from the block's start",
+            _but(from_the_start=True),
+            "Your second half adds what came into the block. It should add what came into this half, the result of the first LayerNorm.",
+        ),
+        Mistake(
+            "LayerNorm without what it learned",
+            _but(norm=lambda x, pair: _norm(x, (torch.ones(()), torch.zeros(())))),
+            "You bring every token to mean 0 and deviation 1 and stop there. The learned scale and shift of each LayerNorm are not used.",
+        ),
+        Mistake(
+            "key and value swapped",
+            _but(key_value=("value", "key")),
+            "Your key is made by the weights of the value, and the other way round: a token is found by what it should hand over.",
+        ),
+        Mistake(
             "normalized before, not after",
             _but(before=True),
             "You normalize what goes into each half. That is how most decoders are built; BERT normalizes the sum that comes out.",
@@ -872,6 +896,11 @@ ENCODER = Exercise(
             "the output projection forgotten",
             _but(output=False),
             "The heads stand side by side and nothing joins them: the fourth projection, “output”, is missing.",
+        ),
+        Mistake(
+            "no bend",
+            _but(bend=lambda x: x),
+            "Your two matrices of the feed-forward follow each other without GELU between them, so together they are no more than one.",
         ),
         Mistake(
             "ReLU",

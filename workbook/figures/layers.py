@@ -156,14 +156,13 @@ def meaning_by_layer(read: WordByLayer, layer: int) -> "Figure":
         look = {"color": COLORS[i % len(COLORS)], "dash": DASHES[i % len(DASHES)]}
         where = {"xaxis": f"x{n}", "yaxis": f"y{n}"}
         shape = SYMBOLS[i % len(SYMBOLS)]
+        name = f"{name}: {values[layer]:.2f}"
         fig.add_trace(go.Scatter(x=list(range(last + 1)), y=values, name=name, mode="lines", line=look, **where))
         fig.add_trace(
             go.Scatter(
                 x=[layer],
                 y=[values[layer]],
-                mode="markers+text",
-                text=[f"{values[layer]:.2f}"],
-                textposition="bottom center",
+                mode="markers",
                 marker={"color": look["color"], "symbol": shape, "size": 12},
                 showlegend=False,
                 **where,
@@ -175,12 +174,12 @@ def meaning_by_layer(read: WordByLayer, layer: int) -> "Figure":
             f"xaxis{n}": {"anchor": f"y{n}", "title": "layer", "dtick": 1, "range": [-0.3, last + 0.3]},
             f"yaxis{n}": {
                 "anchor": f"x{n}",
-                "domain": [0, 0.28],
+                "domain": [0, 0.27],
                 "range": [round(low - 0.05, 2), 1.05],
                 "title": "cosine",
             },
         },
-        legend={"orientation": "h", "y": -0.09, "x": 0, "yanchor": "top", "title": {"text": "sentences "}},
+        legend={"orientation": "h", "y": 0.29, "x": 0, "yanchor": "bottom", "title": {"text": "cosine of sentences "}},
     )
     return fig
 

@@ -92,14 +92,16 @@ def attention_square(tokens: Sequence[str], scores: Tensor, allowed: Tensor, tit
     ]
     shares = [[f"{w:.3f}".rstrip("0").rstrip(".") for w in row] for row in weights.tolist()]
     shown = np.where(allowed.numpy(), scores.numpy(), np.nan).round(3).tolist()
-    shown = [[None if value != value else value for value in row] for row in shown]  # a cell without a score stays white
+    shown = [
+        [None if value != value else value for value in row] for row in shown
+    ]  # a cell without a score stays white
     fig = figure(
         alt=f"Two squares of {T} by {T} cells side by side, each cell with its number. Rows are the tokens that look, columns the "
         "tokens that are looked at: left the scores, a forbidden one written as minus infinity on white, right the weights "
         "that the softmax makes of them, from 0 to 1.",
         notice="Go along one row: the weights on the right add up to 1, however many columns are forbidden.",
         title=title,
-        height=380,
+        height=430,
         showlegend=False,
     )
     for n, (values, texts, top) in enumerate(((shown, written, 2.1), (weights.numpy().round(4).tolist(), shares, 1.0))):
@@ -114,7 +116,7 @@ def attention_square(tokens: Sequence[str], scores: Tensor, allowed: Tensor, tit
                 textfont={"size": 14},
                 xaxis=f"x{axis}",
                 yaxis=f"y{axis}",
-                colorscale=[[0, "#FFFFFF"], [1, "#7FB8D9"]],
+                colorscale=[[0, "#EAF3F8"], [1, "#7FB8D9"]],
                 zmin=0,
                 zmax=top,
                 xgap=2,
@@ -136,6 +138,7 @@ def attention_square(tokens: Sequence[str], scores: Tensor, allowed: Tensor, tit
         },
         yaxis={**side, "title": "looks"},
         yaxis2={**side, "anchor": "x2"},
-        margin={"t": 120},
+        margin={"t": 130},
+        title={"y": 0.97, "yanchor": "top"},
     )
     return fig
