@@ -81,11 +81,11 @@ def measure(sentences: Sequence[str], word: str) -> WordByLayer:
     if len(sentences) < 2:
         raise ValueError(f"expected at least two sentences with the word {word!r}, got {len(sentences)}")
     text_encoder = load_pretrained(MODEL)
-    encoder = TransformerEncoder.from_bert(text_encoder.backbone.model)  # type: ignore[arg-type]
+    encoder = TransformerEncoder.from_bert(text_encoder.backbone.model)
     tokens, looks, vectors = [], [], []
     for sentence in sentences:
         ids, mask = text_encoder.tokenize([sentence])
-        names = [text_encoder.tokenizer.id_to_token(i) for i in ids[0].tolist()]
+        names = [str(text_encoder.tokenizer.id_to_token(i)) for i in ids[0].tolist()]
         if word.lower() not in names:
             raise ValueError(f"{word!r} must be one token of each sentence; {sentence!r} has the tokens {names}")
         at, hidden, allowed = names.index(word.lower()), encoder.embeddings(ids, mask), attention_mask(mask)
@@ -116,8 +116,8 @@ def meaning_by_layer(read: WordByLayer, layer: int) -> "Figure":
     panels, last = len(read.sentences), len(read.looks[0])
     fig = figure(
         alt=f"{panels} rows of bars, one for each sentence: the share from 0 to 1 that “{read.word}” takes from each token in the "
-        f"chosen layer. Below, lines over layers 0 to {last}: the cosine of the vectors of “{read.word}” in two of the sentences, "
-        "with a mark at the chosen layer.",
+        f"chosen layer. Below, lines over layers 0 to {last}, as far as the chosen one: the cosine, from 0 to 1, of the vectors of "
+        f"“{read.word}” in two of the sentences.",
         notice="Compare the lines before you compare the bars. A bar is a share, not a reason: it says where values are taken "
         "from, not what is done with them.",
         title=f"“{read.word}” after layer {layer}" if layer else f"“{read.word}” after the lookup (layer 0)",
@@ -157,7 +157,9 @@ def meaning_by_layer(read: WordByLayer, layer: int) -> "Figure":
         where = {"xaxis": f"x{n}", "yaxis": f"y{n}"}
         shape = SYMBOLS[i % len(SYMBOLS)]
         name = f"{name}: {values[layer]:.2f}"
-        fig.add_trace(go.Scatter(x=list(range(last + 1)), y=values, name=name, mode="lines", line=look, **where))
+        fig.add_trace(
+            go.Scatter(x=list(range(layer + 1)), y=values[: layer + 1], name=name, mode="lines", line=look, **where)
+        )
         fig.add_trace(
             go.Scatter(
                 x=[layer],
@@ -168,14 +170,14 @@ def meaning_by_layer(read: WordByLayer, layer: int) -> "Figure":
                 **where,
             )
         )
-    low = min(0.5, *(min(values) for values in read.cosines.values()))
+    low = min(0.0, *(min(values) for values in read.cosines.values()))
     fig.update_layout(
         {
             f"xaxis{n}": {"anchor": f"y{n}", "title": "layer", "dtick": 1, "range": [-0.3, last + 0.3]},
             f"yaxis{n}": {
                 "anchor": f"x{n}",
                 "domain": [0, 0.27],
-                "range": [round(low - 0.05, 2), 1.05],
+                "range": [round(low, 2), 1.05],
                 "title": "cosine",
             },
         },
