@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from workbook.encoder.plain import plain_weights, token_vectors
 from workbook.encoder.transformer import TransformerEncoder
 
 pytestmark = pytest.mark.parity
@@ -33,6 +34,26 @@ def test_equals_bert(mask, dtype):
     with torch.no_grad():
         difference = (ours(ids, mask) - theirs(ids, mask).last_hidden_state)[mask.bool()].abs().max()
     assert difference <= (2e-6 if dtype == torch.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("mask", MASKS.values(), ids=MASKS.keys())
+def test_the_encoder_in_one_function_equals_bert(mask):
+    theirs = bert()
+    weights = plain_weights(TransformerEncoder.from_bert(theirs))
+    mask = torch.tensor(mask)
+    ids = torch.randint(0, 90, mask.shape, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        difference = token_vectors(ids, mask, weights, 4) - theirs(ids, mask).last_hidden_state
+    assert difference[mask.bool()].abs().max() <= 2e-6
+
+
+def test_the_encoder_in_one_function_equals_the_modules_with_padding_on_the_left():
+    ours = TransformerEncoder.from_bert(bert())
+    mask = torch.tensor([[0, 0, 0, 1, 1], [1, 1, 1, 1, 1]])
+    ids = torch.randint(0, 90, mask.shape)
+    with torch.no_grad():
+        difference = token_vectors(ids, mask, plain_weights(ours), 4) - ours(ids, mask)
+    assert difference[mask.bool()].abs().max() <= 2e-6
 
 
 def test_equals_bert_with_left_padding_when_bert_is_told_the_positions():

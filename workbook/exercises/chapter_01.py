@@ -1,15 +1,17 @@
-"""The exercises of chapter 01: WordPiece, positions, attention, masks, heads, cost."""
+"""The exercises of chapter 01: WordPiece, positions, attention, masks, heads, cost, and the encoder from these parts."""
 
 import random
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from workbook import cost
-from workbook.encoder import transformer
+from workbook.encoder import TransformerEncoder, plain, transformer
 from workbook.encoder.wordpiece import wordpiece
 from workbook.exercises import draws
-from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Situation
+from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Reversed, Situation
 
 # --- 01.1 WordPiece --------------------------------------------------------------------------
 
@@ -111,8 +113,8 @@ WORDS = (
 WORDPIECE = Exercise(
     id="01.1",
     title="cut a word into pieces",
-    difficulty="medium",
-    minutes=12,
+    difficulty="easy",
+    minutes=8,
     section="Build it: from words to pieces",
     signature="str, set of str -> list of str",
     reference=wordpiece,
@@ -331,6 +333,16 @@ WEIGHTS = Exercise(
             "You divide by S, not by its root. The scores become tiny and every token looks everywhere alike.",
         ),
         Mistake(
+            "cosines, not dot products",
+            lambda query, key, allowed: (
+                (F.normalize(query, dim=-1) @ F.normalize(key, dim=-1).transpose(-1, -2) / query.shape[-1] ** 0.5)
+                .masked_fill(~allowed, float("-inf"))
+                .softmax(dim=-1)
+            ),
+            "You take the lengths out, as in chapter 00's cosine. Attention keeps them: a long key is found by many, and a long query asks "
+            "more sharply.",
+        ),
+        Mistake(
             "the mask forgotten",
             lambda query, key, allowed: _scores(query, key, allowed).softmax(dim=-1),
             "The argument allowed changes nothing in your answer, so every token looks at every other, padding included.",
@@ -545,7 +557,7 @@ COST = Exercise(
     title="count the multiply-adds",
     difficulty="easy",
     minutes=8,
-    section="Build it: what a text costs",
+    section="Further: count the multiply-adds",
     signature="int, int, int -> dict of int",
     reference=cost.multiply_adds,
     another=_cost_by_shapes,
@@ -601,4 +613,325 @@ COST = Exercise(
     ),
 )
 
-EXERCISES = (WORDPIECE, POSITIONS, WEIGHTS, MASKS, HEADS, COST)
+
+# --- 01.7 reversed: where greedy fails ---------------------------------------------------------
+
+
+def dead_end():
+    """The smallest word and vocabulary for which a tokenizer that takes pieces back finds a cut and WordPiece finds none.
+
+    The longest first piece leaves a rest that nothing continues, a shorter one does not.
+    """
+    return "abc", {"ab", "a", "##bc"}
+
+
+def _valid_word(word: Any, vocabulary: Any) -> str | None:
+    if not isinstance(word, str) or not word or any(letter.isspace() for letter in word):
+        return "the word must be a text of one letter or more, without blanks"
+    if not isinstance(vocabulary, set | frozenset) or not all(isinstance(piece, str) for piece in vocabulary):
+        return "the vocabulary must be a set of texts"
+    return None
+
+
+DEAD_END = Reversed(
+    id="01.7",
+    title="lead WordPiece into a dead end",
+    difficulty="medium",
+    minutes=8,
+    section="Reversed: where reading once fails",
+    signature="() -> (str, set of str)",
+    reference=dead_end,
+    another=lambda: ("aaa", frozenset(["aa", "a", "##aa"])),
+    right=wordpiece,
+    wrong=_turning_back,
+    valid=_valid_word,
+    measure=lambda word, vocabulary: len(word) + len(vocabulary),
+    smallest=6,
+    cases=(Case("your word and your vocabulary", lambda: (), ("abc", {"ab", "a", "##bc"})),),
+    mistakes=(
+        Mistake(
+            "the whole word is known",
+            lambda: ("abc", {"abc", "ab", "a", "##bc"}),
+            "Your vocabulary holds the whole word. It is the longest piece of all, so both tokenizers take it and stop.",
+            when=lambda word, vocabulary: word in vocabulary,
+        ),
+        Mistake(
+            "no piece continues a word",
+            lambda: ("abc", {"ab", "a", "bc"}),
+            "No piece of your vocabulary begins with ##, so nothing can follow the first piece, whichever it is. Pieces that continue a "
+            "word carry the mark.",
+            when=lambda word, vocabulary: not any(piece.startswith("##") for piece in vocabulary),
+        ),
+        Mistake(
+            "there is no cut at all",
+            lambda: ("abc", {"ab", "##b", "##d"}),
+            "No cut of your word fits, however one tries, so both tokenizers say [UNK]. There must be a way that only the patient one finds.",
+            when=lambda word, vocabulary: _turning_back(word, vocabulary) == ["[UNK]"],
+        ),
+        Mistake(
+            "the greedy way works",
+            lambda: ("abc", {"ab", "a", "##c", "##bc"}),
+            "WordPiece gets through: after its longest first piece, the rest fits too. Take away what lets it go on.",
+            when=lambda word, vocabulary: wordpiece(word, vocabulary) != ["[UNK]"],
+        ),
+    ),
+    hints=(
+        "Both tokenizers take the longest piece first. When do they part?",
+        "You want two first pieces, a long and a short one, and a rest that fits after the short one only.",
+        "A word of three letters and three pieces are enough: two pieces begin the word, and the third continues it after the shorter of "
+        "them.",
+    ),
+)
+
+
+# --- 01.8 assembling: the encoder ----------------------------------------------------------------
+
+
+def _linear(x: Tensor, pair: tuple[Tensor, Tensor]) -> Tensor:
+    return x @ pair[0].T + pair[1]
+
+
+def _norm(x: Tensor, pair: tuple[Tensor, Tensor]) -> Tensor:
+    centred = x - x.mean(dim=-1, keepdim=True)
+    return centred / (centred.pow(2).mean(dim=-1, keepdim=True) + 1e-12).sqrt() * pair[0] + pair[1]
+
+
+def _encode(input_ids, mask, weights, num_heads, **but):
+    """The encoder with one thing done differently, such as residual=False."""
+    norm = but.get("norm", _norm)
+    k_name, v_name = but.get("key_value", ("key", "value"))
+    places = but.get("places", transformer.token_positions)(mask)
+    words = weights["word"][input_ids] + weights["segment"][0]
+    hidden = words + weights["position"][places] if but.get("positions", True) else words
+    hidden = norm(hidden, weights["norm"]) if but.get("first_norm", True) else hidden
+    allowed = transformer.attention_mask(mask, but.get("causal", False))
+    allowed = torch.ones_like(allowed) if but.get("everyone") else allowed
+    before = but.get("before", False)  # LayerNorm before each half instead of after it
+    for block in weights["blocks"][: but.get("blocks")]:
+        came_in = hidden
+        read = norm(hidden, block["attention_norm"]) if before else hidden
+        q, k, v = (transformer.split_heads(_linear(read, block[name]), num_heads) for name in ("query", k_name, v_name))
+        context = transformer.attention_weights(q, k, allowed) @ v
+        joined = context.reshape(hidden.shape) if but.get("scrambled") else context.transpose(1, 2).flatten(2)
+        joined = _linear(joined, block["output"]) if but.get("output", True) else joined
+        mixed = hidden + joined if but.get("residual", True) else joined
+        hidden = mixed if before else norm(mixed, block["attention_norm"])
+        read = norm(hidden, block["norm"]) if before else hidden
+        changed = _linear(but.get("bend", F.gelu)(_linear(read, block["expand"])), block["contract"])
+        half = came_in if but.get("from_the_start") else hidden
+        hidden = half + changed if but.get("second_residual", but.get("residual", True)) else changed
+        hidden = hidden if before else norm(hidden, block["norm"])
+    return hidden
+
+
+def _but(**changes):
+    return lambda input_ids, mask, weights, num_heads: _encode(input_ids, mask, weights, num_heads, **changes)
+
+
+def _by_modules(input_ids, mask, weights, num_heads):
+    """The package's modules with these weights in them."""
+    (V, D), P = weights["word"].shape, len(weights["position"])
+    inner = len(weights["blocks"][0]["expand"][0]) if weights["blocks"] else D
+    encoder = TransformerEncoder(V, D, len(weights["blocks"]), num_heads, inner, P).requires_grad_(False)
+    for name in ("word", "position", "segment"):
+        getattr(encoder.embeddings, name).weight.copy_(weights[name])
+    parts = [(encoder.embeddings.norm, weights["norm"])]
+    for module, block in zip(encoder.blocks, weights["blocks"], strict=True):
+        parts += [(getattr(module.attention, name), block[name]) for name in ("query", "key", "value", "output")]
+        parts += [(getattr(module, name), block[name]) for name in ("attention_norm", "expand", "contract", "norm")]
+    for part, (weight, bias) in parts:
+        part.weight.copy_(weight)
+        part.bias.copy_(bias)
+    return encoder(input_ids, mask)
+
+
+def _weights(seed: int, V: int, P: int, D: int, inner: int, L: int) -> dict[str, Any]:
+    """Random weights, large enough for every part to matter."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def numbers(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    def pair(rows: int, columns: int) -> tuple[Tensor, Tensor]:
+        return numbers(rows, columns) * columns**-0.5, 0.3 * numbers(rows)
+
+    def norm() -> tuple[Tensor, Tensor]:
+        return 1 + 0.3 * numbers(D), 0.3 * numbers(D)
+
+    blocks = [
+        {name: pair(D, D) for name in ("query", "key", "value", "output")}
+        | {"attention_norm": norm(), "expand": pair(inner, D), "contract": pair(D, inner), "norm": norm()}
+        for _ in range(L)
+    ]
+    tables = {"word": numbers(V, D), "position": numbers(P, D), "segment": 0.5 * numbers(2, D)}
+    return {**tables, "norm": norm(), "blocks": blocks}
+
+
+def _one_word_twice():
+    """The same word at two places, no block: (1, 0) + (1, 0) and (1, 0) + (0, 3), each to mean 0 and deviation 1."""
+    weights = {
+        "word": torch.tensor([[1.0, 0.0]]),
+        "position": torch.tensor([[1.0, 0.0], [0.0, 3.0]]),
+        "segment": torch.zeros(2, 2),
+        "norm": (torch.ones(2), torch.zeros(2)),
+        "blocks": [],
+    }
+    return torch.tensor([[0, 0]]), torch.tensor([[1, 1]]), weights, 1
+
+
+def _two_texts(L: int, left: bool = False):
+    mask = torch.tensor([[1, 1, 1, 1], [0, 0, 1, 1] if left else [1, 1, 0, 0]])
+    ids = torch.tensor([[3, 1, 4, 1], [0, 0, 5, 2] if left else [5, 2, 0, 0]])
+    return ids, mask, _weights(L, 6, 5, 6, 10, L), 2
+
+
+def _texts_and_weights(rng: random.Random):
+    B, T, H = rng.randint(1, 3), rng.randint(1, 4), rng.randint(1, 3)
+    mask = draws.mask(rng, B, T, empty=False)
+    ids = torch.tensor([[rng.randint(1, 5) for _ in range(T)] for _ in range(B)]) * mask
+    # With one or two numbers a LayerNorm would leave nothing but signs.
+    D = H * rng.choice((3, 4) if H == 1 else (2, 3))
+    return ids, mask, _weights(rng.randint(0, 10**6), 6, T + 1, D, rng.randint(D, 2 * D), rng.randint(0, 2)), H
+
+
+def _of_tokens(result: Any, args: tuple) -> Any:
+    """What padding's positions hold is not looked at."""
+    mask = args[1]
+    if not isinstance(result, Tensor) or result.ndim != 3 or result.shape[:2] != mask.shape:
+        return result
+    return result.masked_fill(mask[:, :, None] == 0, 0.0)
+
+
+ENCODER = Exercise(
+    id="01.8",
+    title="assemble the encoder",
+    difficulty="hard",
+    minutes=20,
+    section="Assemble it: from ids to token vectors",
+    signature="ids, mask, dict, int -> B texts of T vectors",  # its loop over blocks is no loop over a batch
+    reference=plain.token_vectors,
+    another=_by_modules,
+    observe=_of_tokens,
+    tolerance=1e-4,
+    draw=_texts_and_weights,
+    situations=(
+        Situation("there is no block", lambda ids, mask, weights, num_heads: not weights["blocks"]),
+        Situation("there is more than one block", lambda ids, mask, weights, num_heads: len(weights["blocks"]) > 1),
+        Situation("there is more than one head", lambda ids, mask, weights, num_heads: num_heads > 1),
+        *(
+            Situation(s.name, lambda ids, mask, weights, num_heads, s=s: s.holds(mask))
+            for s in MASKED
+            if s.name != "a text has no token at all"
+        ),
+    ),
+    cases=(
+        Case("one word twice, no block", _one_word_twice, torch.tensor([[[1.0, -1.0], [-1.0, 1.0]]])),
+        Case("two texts, one block", lambda: _two_texts(1)),
+        Case("two texts, two blocks, padding on the left", lambda: _two_texts(2, left=True)),
+    ),
+    mistakes=(
+        Mistake(
+            "positions dropped",
+            _but(positions=False),
+            "Nothing in your sum says where a word stands. It is the line that was missing in the failure at the head of this chapter: "
+            "a word gets the same vector at every place.",
+            section="Build it: a vector for the word, a vector for the place",
+        ),
+        Mistake(
+            "places counted, not tokens",
+            _but(places=lambda mask: torch.arange(mask.shape[1]).expand(mask.shape)),
+            "You number the places of the rectangle. With padding on the left a text gets other position vectors than alone.",
+            section="Build it: a vector for the word, a vector for the place",
+        ),
+        Mistake(
+            "padding attended to",
+            _but(everyone=True),
+            "Your tokens take values from padding, so a text's vectors depend on how long its neighbours in the batch are.",
+            section="Build it: who may look at whom",
+        ),
+        Mistake(
+            "causal",
+            _but(causal=True),
+            "Your tokens see only what stands before them. BERT reads in both directions.",
+            section="Build it: who may look at whom",
+        ),
+        Mistake(
+            "the first LayerNorm forgotten",
+            _but(first_norm=False),
+            "The sum of word, position and segment goes into the first block as it is. BERT normalizes it first, with the pair “norm” that "
+            "stands beside the tables.",
+        ),
+        Mistake(
+            "no residual",
+            _but(residual=False),
+            "Each half of your block replaces what came in instead of adding to it. A word then keeps nothing of itself but what it took "
+            "from others.",
+        ),
+        Mistake(
+            "no residual in the second half",
+            _but(second_residual=False),
+            "Your feed-forward replaces what came into its half. There is a residual in each half of a block, and you have the first only.",
+        ),
+        Mistake(
+            "the residual from the block's start",
+            _but(from_the_start=True),
+            "Your second half adds what came into the block. It should add what came into this half, the result of the first LayerNorm.",
+        ),
+        Mistake(
+            "LayerNorm without what it learned",
+            _but(norm=lambda x, pair: _norm(x, (torch.ones(()), torch.zeros(())))),
+            "You bring every token to mean 0 and deviation 1 and stop there. The learned scale and shift of each LayerNorm are not used.",
+        ),
+        Mistake(
+            "key and value swapped",
+            _but(key_value=("value", "key")),
+            "Your key is made by the weights of the value, and the other way round: a token is found by what it should hand over.",
+        ),
+        Mistake(
+            "normalized before, not after",
+            _but(before=True),
+            "You normalize what goes into each half. That is how most decoders are built; BERT normalizes the sum that comes out.",
+        ),
+        Mistake(
+            "heads not brought back",
+            _but(scrambled=True),
+            "The heads' results are reshaped without moving the head axis back behind the tokens, so a token's vector is put together from "
+            "those of other tokens. The shape is right, the content is not.",
+            section="Build it: heads and the block",
+        ),
+        Mistake(
+            "the output projection forgotten",
+            _but(output=False),
+            "The heads stand side by side and nothing joins them: the fourth projection, “output”, is missing.",
+        ),
+        Mistake(
+            "no bend",
+            _but(bend=lambda x: x),
+            "Your two matrices of the feed-forward follow each other without GELU between them, so together they are no more than one.",
+        ),
+        Mistake(
+            "ReLU",
+            _but(bend=F.relu),
+            "Your bend is a ReLU. BERT's is GELU, which is smooth and lets a little of what is below 0 through.",
+        ),
+        Mistake(
+            "the tanh form of GELU",
+            _but(bend=lambda x: F.gelu(x, approximate="tanh")),
+            "Your GELU is the approximation by tanh, a ten-thousandth beside the exact one. It adds up: vectors would no longer be BERT's.",
+        ),
+        Mistake(
+            "only the first block",
+            _but(blocks=1),
+            "You return after one block. Each further one reads what the one before it wrote.",
+        ),
+    ),
+    hints=(
+        "Three stages: the sum of three table rows, normalized; then for each block its two halves. Which of your functions does each need?",
+        "First half: three projections, split, weights under the mask, mix, heads back side by side, the fourth projection, add, "
+        "normalize. Second half: widen, bend, narrow, add, normalize.",
+        "After mixing you have (B, H, T, S). Swap the middle axes and flatten the last two before the output projection. Add to what came "
+        "into the half, and only then normalize.",
+    ),
+)
+
+EXERCISES = (WORDPIECE, POSITIONS, WEIGHTS, MASKS, HEADS, COST, DEAD_END, ENCODER)

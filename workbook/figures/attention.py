@@ -111,11 +111,11 @@ def cost_curve(hidden_size: int, num_layers: int, lengths: Sequence[int]) -> "Fi
     fig = figure(
         alt=f"Lines: multiply-adds of one text for pairs of tokens, projections and feed-forward, against {lengths[0]:,} to "
         f"{lengths[-1]:,} tokens, both axes logarithmic.",
-        notice="On logarithmic axes the steepness of a line is a power. One line is twice as steep as the two others; look where "
-        "it crosses them, and how that place moves from model to model.",
+        notice="On logarithmic axes the steepness of a line is a power. Compare how steep the lines are, then look "
+        "where they cross, and how that place moves from model to model.",
         xaxis_title="tokens T",
         yaxis_title="multiply-adds for one text",
-        title=f"D = {hidden_size}, {num_layers} layers: pairs cost as much as all the rest at T = {6 * hidden_size:,}",
+        title=f"D = {hidden_size}, {num_layers} layers",
     )
     names = {"attention": "pairs of tokens", "projections": "projections", "feed_forward": "feed-forward"}
     for i, (part, name) in enumerate(names.items()):
