@@ -25,10 +25,12 @@ DRAWN = {
     measuring.means_of_differences: (np.array([0.1, -0.1, 0.2]), 10),
     measuring.metrics_by_rank: (3,),
     measuring.recall_by_depth: ({"BM25": {1: 0.2, 10: 0.5}},),
+    pooling.mean_walk: (torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, -3.0]]), 1),
     pooling.padding_drift: ({4: {"mean": [1.0, 1.0]}}, [0, 2], 4),
     pooling.quality_by_length: ({"mean": [0.3, 0.4]}, ["short", "long"]),
     pooling.three_similarities: (1.0,),
     pooling.token_weights: (["a", "[PAD]"], {"mean": [1.0, 0.0]}, "mean"),
+    pooling.weight_grid: (torch.eye(2), {"mean": [0.5, 0.5]}),
     start.found_by_both: ({1: [0.2, 0.3, 0.1, 0.4], 10: [0.4, 0.2, 0.2, 0.2]}, 10),
     start.neighbours: ([(0.5, "sorted")], "sort"),
 }
