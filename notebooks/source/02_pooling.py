@@ -185,7 +185,7 @@ last_token_pool = check("02.2", last_token_pool)
 # %% [markdown]
 # ## Build it: later tokens weigh more
 #
-# There is a way between one token and all of them. In a decoder, later tokens have read more, so SGPT lets the n-th token weigh n.
+# In a decoder, later tokens have read more, so SGPT lets the n-th token weigh n.
 #
 # **Contract.** `weighted_mean_pool(hidden, mask)` returns (B, D): each text's first token weighs 1, its second 2, and so on; the weighted sum is divided by the sum of the weights. Tokens are numbered, not positions, so padding on the left changes nothing. A text without a token gets the zero vector. Nothing is normalized, the inputs stay as they are, and gradients flow to `hidden`, without NaN.
 
@@ -546,7 +546,7 @@ for number in (3, 4, 5):
 # %% [markdown]
 # ## Further: weights that are learned
 #
-# About {minutes} minutes. Why should you choose the weights at all? **Attention pooling** gives the model a vector `query` of D numbers, scores each token by its dot product with it, and lets a softmax turn scores into weights. Training can then learn that "the" counts less than "tensor".
+# About {minutes} minutes. Why choose the weights at all? **Attention pooling** has a vector `query` of D numbers, scores each token by its dot product with it, and makes weights of the scores by a softmax. Training can then learn that "the" counts less than "tensor".
 #
 # **Contract.** `attention_pool(hidden, mask, query)` returns (B, D): a token's score is its dot product with `query`, undivided; its weight is the softmax over the scores of its own text's tokens. Padding, on the left or on the right, has weight 0, though scores may lie a million below or above it. A text without a token gets the zero vector. Nothing is normalized, the inputs stay as they are, and gradients flow to `hidden` and `query`.
 
@@ -602,7 +602,7 @@ quarters = ["shortest", "second", "third", "longest"]
 explore(lambda model: figures.quality_by_length(quality[model], quarters), model=list(quality))
 
 # %% [markdown]
-# The order is the same in every quarter: length does not decide which is best (passages were cut at 48 tokens). How many tokens you read does. One token must learn to gather a whole text, and that takes more than these 200 to 400 steps.
+# The order is the same in every quarter: length does not decide which is best (passages were cut at 48 tokens). How many tokens you read does: one must learn to gather a whole text, in more than these 200 to 400 steps.
 
 # %% [markdown]
 # ## Quiz

@@ -256,7 +256,7 @@ def test_numpy_inside_loses_the_gradient():
 
 def test_no_gradient_is_asked_for_where_a_right_one_is_zero_anyway():
     """Of a batch of empty texts a loop gives zeros that depend on nothing."""
-    nothing = Case("an empty text", lambda: (torch.ones(1, 2, 3), torch.zeros(1, 2)))
+    nothing = Case("an empty text", lambda: (torch.ones(1, 2, 3), torch.zeros(1, 2).long()))
 
     def kept(hidden, mask):
         return (hidden * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
