@@ -17,7 +17,7 @@
 #
 # **You will be able to** write the poolings that published models use, say when a model must be read as it was trained, find the padding mistakes that give one text two embeddings, and say when cosine, dot product and Euclidean distance agree.
 #
-# **You need** chapter 01: what `hidden` and `mask` are. **It takes** about {minutes} minutes to read and do, about 50 seconds of machine time on one core, and 1 GB of memory.
+# **You need** chapter 01: what `hidden` and `mask` are. **It takes** about {minutes} minutes to read and do, about 45 seconds of machine time on one core, and 0.8 GB of memory.
 #
 # First, from memory, two questions of earlier chapters.
 

@@ -303,6 +303,11 @@ ATTENTION = Exercise(
         Case(
             "a query of zeros is the mean", lambda: (*by_hand(), torch.zeros(2)), torch.tensor([[3.0, 1.0], [3.0, 2.0]])
         ),
+        Case(
+            "a token whose score lies a million below padding's",
+            lambda: (torch.tensor([[[1.0], [0.0]]]), torch.tensor([[1, 0]]), torch.tensor([-1e6])),
+            torch.tensor([[1.0]]),
+        ),
         Case("two short texts", lambda: with_query(by_hand)),
         Case("padding on the left", lambda: with_query(left_padded)),
         Case("six random texts", lambda: with_query(random_texts)),

@@ -106,7 +106,7 @@ def weight_grid(hidden: Tensor, weights: dict[str, Sequence[float]], padding: Se
 def mean_walk(tokens: Tensor, padding: Tensor, num_padding: int) -> "Figure":
     """The mean as a walk: each vector, divided by their number, begins where the one before it ends.
 
-    Below it: the cosine between the end of the walk and the mean of the tokens alone, for each number of padding.
+    Below it: the cosine between the end of the walk and the mean of the tokens alone, up to this number of padding.
 
     Args:
         tokens: (T, 2), the vectors of a text's tokens.
@@ -125,7 +125,7 @@ def mean_walk(tokens: Tensor, padding: Tensor, num_padding: int) -> "Figure":
     fig = figure(
         alt=f"Above, a plane: {len(tokens)} arrows of tokens and up to {P} dashed arrows of padding, each beginning where the one before "
         "it ends; an arrow from the origin to the end of the walk, and a square at the mean of the tokens alone. Below, a line of the "
-        f"cosine between the two, from -1 to 1, over 0 to {P} vectors of padding, with a mark at the number that is drawn above.",
+        f"cosine between the two, from -1 to 1, over 0 to {P} vectors of padding, as far as the number that is drawn above.",
         notice="With more padding every arrow gets shorter, because all are divided by a larger number; and the walk goes on in the "
         "direction of the padding. The square does not move. A walk in the plane is easy to draw; in 64 dimensions it is the same walk.",
         title=f"vectors of padding: {num_padding}",
@@ -158,7 +158,11 @@ def mean_walk(tokens: Tensor, padding: Tensor, num_padding: int) -> "Figure":
         )
     )
     below = {"xaxis": "x2", "yaxis": "y2", "showlegend": False, "line": {"color": COLORS[3]}}
-    fig.add_trace(go.Scatter(x=list(range(P + 1)), y=cosines, mode="lines+markers", name="cosine", **below))
+    fig.add_trace(
+        go.Scatter(
+            x=list(range(num_padding + 1)), y=cosines[: num_padding + 1], mode="lines+markers", name="cosine", **below
+        )
+    )
     fig.add_trace(
         go.Scatter(
             x=[num_padding],
@@ -183,8 +187,15 @@ def mean_walk(tokens: Tensor, padding: Tensor, num_padding: int) -> "Figure":
     fig.update_layout(
         xaxis={"range": [float(low[0]) - room, float(high[0]) + room], "title": "dimension 1"},
         yaxis={"range": [float(low[1]) - room, float(high[1]) + room], "title": "dimension 2", "domain": [0.45, 1]},
-        xaxis2={**axis, "anchor": "y2", "title": "vectors of padding", "dtick": 1},
-        yaxis2={**axis, "anchor": "x2", "title": "cosine", "domain": [0, 0.24], "range": [-1.1, 1.4]},
+        xaxis2={**axis, "anchor": "y2", "title": "vectors of padding", "dtick": 1, "range": [-0.3, P + 0.5]},
+        yaxis2={
+            **axis,
+            "anchor": "x2",
+            "title": "cosine",
+            "domain": [0, 0.24],
+            "range": [-1.1, 1.9],
+            "tickvals": [-1, 0, 1],
+        },
         legend={"x": 1, "xanchor": "right", "y": 1, "yanchor": "top"},
         margin={"t": 100},
     )
