@@ -254,6 +254,22 @@ def test_numpy_inside_loses_the_gradient():
     assert "no gradient flows" in finding.headline
 
 
+def test_no_gradient_is_asked_for_where_a_right_one_is_zero_anyway():
+    """Of a batch of empty texts a loop gives zeros that depend on nothing."""
+    nothing = Case("an empty text", lambda: (torch.ones(1, 2, 3), torch.zeros(1, 2).long()))
+
+    def kept(hidden, mask):
+        return (hidden * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1, keepdim=True).clamp(min=1)
+
+    def constant(hidden, mask):
+        return kept(hidden, mask) if mask.any() else torch.zeros(len(hidden), hidden.shape[2])
+
+    exercise = replace(
+        EXERCISE, reference=kept, another=lambda *x: 1 * kept(*x), cases=(*EXERCISE.cases, nothing), mistakes=()
+    )
+    assert examine(exercise, constant).kind == "right"
+
+
 def product(a, b):
     return (a * b).sum(dim=1)
 

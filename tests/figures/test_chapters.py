@@ -6,7 +6,7 @@ import torch
 
 from workbook.figures.attention import attention_map
 from workbook.figures.contrastive import _apart, learned_space, points_on_the_circle
-from workbook.figures.pooling import POOLINGS, quality_by_length
+from workbook.figures.pooling import POOLINGS, mean_walk, quality_by_length, weight_grid
 from workbook.figures.start import arrows, finds_its_passage, neighbours
 
 
@@ -20,6 +20,28 @@ def test_a_pooling_keeps_its_look_whatever_stands_beside_it():
     looks = {line.name: style(line) for line in every.data}
     assert {line.name: style(line) for line in few.data} == {name: looks[name] for name in ("attention", "mean")}
     assert all(len(set(column)) == len(POOLINGS) for column in zip(*looks.values(), strict=True))
+
+
+def test_a_walk_ends_at_the_mean_of_all_and_says_where():
+    tokens, padding = torch.tensor([[2.0, 0.0], [0.0, 2.0], [1.0, 1.0]]), torch.tensor([[3.0, -3.0]] * 2)
+    for count, end, told, cosine in ((0, (1, 1), "(1, 1), 45°", 1.0), (1, (1.5, 0), "(1.5, 0), 0°", 0.7071)):
+        fig = mean_walk(tokens, padding, count)
+        walk, steps, mean, square, line, mark = fig.data
+        assert len(walk.x) == 4
+        assert len(steps.x) == 1 + count
+        assert (steps.x[-1], steps.y[-1]) == (mean.x[-1], mean.y[-1]) == end
+        assert (square.x[0], square.y[0]) == (1, 1)
+        assert (line.y[count], mark.y[0]) == (cosine, cosine)
+        assert told in fig.layout.annotations[0].text
+    first, second = (mean_walk(tokens, padding, count).layout for count in (0, 2))
+    assert (first.xaxis.range, first.yaxis.range) == (second.xaxis.range, second.yaxis.range)
+
+
+def test_a_grid_shows_each_weight_and_what_it_makes():
+    fig = weight_grid(torch.tensor([[6.0, 0.0], [0.0, 3.0]]), {"CLS": [1, 0], "mean": [0.5, 0.5]}, [False, True])
+    assert [list(row) for row in fig.data[0].z] == [[1.0, 0.0], [0.5, 0.5]]
+    assert [a.text for a in fig.layout.annotations] == ["1.00", "0.00", "→ (6, 0)", "0.50", "0.50", "→ (3, 1.5)"]
+    assert list(fig.data[0].x) == ["token 1<br>(6, 0)", "padding<br>(0, 3)"]
 
 
 def test_neighbours_are_names_even_where_they_look_like_numbers():

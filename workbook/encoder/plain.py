@@ -1,16 +1,18 @@
-"""The whole encoder as one function of its weights: what `TransformerEncoder` computes, in a page.
+"""An encoder written out: token vectors as one function of the weights, and texts encoded in batches.
 
-Letters: B texts, T token positions, D hidden size, H heads, S = D / H.
+Letters: N texts, B texts in a batch, T token positions, D hidden size, H heads, S = D / H.
 
-Taught in 01.
+Taught in 01 and 02.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from workbook.encoder.tokenizer import rectangle
 from workbook.encoder.transformer import (
     TransformerEncoder,
     attention_mask,
@@ -18,8 +20,11 @@ from workbook.encoder.transformer import (
     split_heads,
     token_positions,
 )
+from workbook.pooling import Pooling
+from workbook.similarity import normalize
 
 LAYER_NORM_EPS = 1e-12  # BERT's
+PAD_ID = 0
 
 
 def token_vectors(input_ids: Tensor, mask: Tensor, weights: Mapping[str, Any], num_heads: int) -> Tensor:
@@ -70,3 +75,30 @@ def plain_weights(encoder: TransformerEncoder) -> dict[str, Any]:
         for block in encoder.blocks
     ]
     return {**tables, "norm": pair(encoder.embeddings.norm), "blocks": blocks}
+
+
+def encode_in_batches(
+    token_ids: Sequence[Sequence[int]], backbone: Callable[[Tensor, Tensor], Tensor], pool: Pooling, batch_size: int
+) -> Tensor:
+    """One vector of length 1 for each text, encoded in batches of similar length, the longest first.
+
+        vector = normalize(pool(backbone(ids, mask), mask))
+
+    Args:
+        token_ids: the token ids of N texts, each with at least one; N is at least 1.
+        backbone: (ids (B, T), mask (B, T)) -> hidden (B, T, D).
+        pool: (hidden (B, T, D), mask (B, T)) -> (B, D).
+        batch_size: B, at most; the last batch may be smaller.
+    Returns:
+        (N, D), in the order of `token_ids`.
+
+    Equal to `TextEncoder.encode`, which also cuts and tokenizes.
+    """
+    longest_first = sorted(range(len(token_ids)), key=lambda row: -len(token_ids[row]))
+    vectors: list[Tensor] = [torch.empty(0)] * len(token_ids)
+    for start in range(0, len(token_ids), batch_size):
+        rows = longest_first[start : start + batch_size]
+        ids, mask = rectangle([token_ids[row] for row in rows], PAD_ID)  # (B, T), (B, T)
+        for row, vector in zip(rows, normalize(pool(backbone(ids, mask), mask)), strict=True):
+            vectors[row] = vector
+    return torch.stack(vectors)

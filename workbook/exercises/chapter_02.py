@@ -1,5 +1,6 @@
-"""The exercises of chapter 02: pooling, normalization and cosine."""
+"""The exercises of chapter 02: pooling, normalization, cosine, and all of them in batches."""
 
+import math
 import random
 from functools import partial
 
@@ -7,8 +8,10 @@ import torch
 from torch import Tensor
 
 from workbook import pooling, similarity
+from workbook.encoder.plain import encode_in_batches
+from workbook.encoder.tokenizer import rectangle
 from workbook.exercises import draws
-from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Situation
+from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Reversed, Situation
 
 # Two texts, the second one token shorter: its padded position holds 99s, which no result may show.
 HIDDEN = [
@@ -213,7 +216,7 @@ WEIGHTED = Exercise(
     title="position-weighted mean pooling",
     difficulty="medium",
     minutes=10,
-    section="Build it: one token speaks for all",
+    section="Build it: later tokens weigh more",
     signature="(B, T, D), (B, T) -> (B, D)",
     reference=pooling.weighted_mean_pool,
     another=_weighted_with_a_loop,
@@ -234,7 +237,7 @@ WEIGHTED = Exercise(
         ),
         Mistake(
             "positions counted from the edge",
-            lambda hidden, mask: _weighted(hidden, mask, torch.arange(1, hidden.shape[1] + 1)[None, :]),
+            lambda hidden, mask: weighted_from_the_edge(hidden, mask),
             "You number positions from the left edge of the batch, padding included. With left padding the first token of a "
             "short text is then number 2 or 20. Number the tokens themselves: the running sum of the mask does.",
         ),
@@ -289,7 +292,7 @@ ATTENTION = Exercise(
     title="attention pooling",
     difficulty="medium",
     minutes=12,
-    section="Build it: weights that are learned",
+    section="Further: weights that are learned",
     signature="(B, T, D), (B, T), (D,) -> (B, D)",
     reference=pooling.attention_pool,
     another=_attention_with_a_loop,
@@ -299,6 +302,11 @@ ATTENTION = Exercise(
     cases=(
         Case(
             "a query of zeros is the mean", lambda: (*by_hand(), torch.zeros(2)), torch.tensor([[3.0, 1.0], [3.0, 2.0]])
+        ),
+        Case(
+            "a token whose score lies a million below padding's",
+            lambda: (torch.tensor([[[1.0], [0.0]]]), torch.tensor([[1, 0]]), torch.tensor([-1e6])),
+            torch.tensor([[1.0]]),
         ),
         Case("two short texts", lambda: with_query(by_hand)),
         Case("padding on the left", lambda: with_query(left_padded)),
@@ -410,6 +418,12 @@ NORMALIZE = Exercise(
             "You divide by the sum of absolute values, the L1 norm. Cosine needs the Euclidean length: the root of the sum of squares.",
         ),
         Mistake(
+            "layer normalization",
+            lambda x: (x - x.mean(dim=-1, keepdim=True)) / (x.var(dim=-1, keepdim=True, unbiased=False) + 1e-12).sqrt(),
+            "This is layer normalization, from chapter 01: it subtracts the mean and divides by the standard deviation, so the "
+            "direction changes. Here only the length changes: subtract nothing, and divide by the length.",
+        ),
+        Mistake(
             "divided by the squared length",
             lambda x: x / (x * x).sum(dim=-1, keepdim=True).clamp(min=1e-12),
             "You divide by the squared length. The root is missing.",
@@ -517,4 +531,318 @@ COSINE = Exercise(
     ),
 )
 
-EXERCISES = (MEAN, LAST, WEIGHTED, ATTENTION, NORMALIZE, COSINE)
+# --- 02.7 the smallest input that shows a mistake --------------------------------------------
+
+
+def weighted_from_the_edge(hidden: Tensor, mask: Tensor) -> Tensor:
+    """The weighted mean with a mistake: position t weighs t + 1, counted from the left edge of the batch, (B, D)."""
+    return _weighted(hidden, mask, torch.arange(1, hidden.shape[1] + 1)[None, :])
+
+
+def tell_apart() -> tuple[Tensor, Tensor]:
+    """One text of two unlike tokens behind one padding: hidden (1, 3, 1), mask (1, 3).
+
+    Padding on the left moves the numbers from 1, 2 to 2, 3, and so the shares from 1/3, 2/3 to 2/5, 3/5.
+    """
+    return torch.tensor([[[0.0], [0.0], [1.0]]]), torch.tensor([[0, 1, 1]])
+
+
+def _not_a_batch(hidden: Tensor, mask: Tensor) -> str | None:
+    if not (isinstance(hidden, Tensor) and isinstance(mask, Tensor)):
+        return "return two tensors, hidden (B, T, D) and mask (B, T)"
+    if hidden.ndim != 3 or mask.shape != hidden.shape[:2]:
+        return f"hidden must be (B, T, D) and mask (B, T), got {tuple(hidden.shape)} and {tuple(mask.shape)}"
+    if not hidden.is_floating_point() or not hidden.isfinite().all():
+        return "hidden must hold finite numbers with a point, such as 1.0"
+    rows = mask.long().tolist()
+    if hidden.numel() == 0 or any(value not in (0, 1) for row in mask.tolist() for value in row):
+        return "the mask holds ones and zeros, and there is at least one text"
+    if not all(any(row) for row in rows):
+        return "each text must have at least one token"
+    if any("0" in "".join(map(str, row)).strip("0") for row in rows):
+        return "the padding of a text stands on one side, not between its tokens"
+    return None
+
+
+def _pads_left(hidden: Tensor, mask: Tensor) -> bool:
+    return bool((mask[:, 0] == 0).any())
+
+
+def _tokens_are_equal(hidden: Tensor, mask: Tensor) -> bool:
+    return all(bool((text[row.bool()] == text[row.bool()][0]).all()) for text, row in zip(hidden, mask, strict=True))
+
+
+TELL_APART = Reversed(
+    id="02.7",
+    title="the smallest batch that shows the mistake",
+    difficulty="medium",
+    minutes=6,
+    section="Build it: later tokens weigh more",
+    signature="() -> hidden (B, T, D), mask (B, T)",
+    reference=tell_apart,
+    another=lambda: (torch.tensor([[[5.0], [-1.0], [2.0]]]), torch.tensor([[0, 1, 1]])),
+    right=pooling.weighted_mean_pool,
+    wrong=weighted_from_the_edge,
+    valid=_not_a_batch,
+    measure=lambda hidden, mask: hidden.numel(),
+    smallest=3,
+    cases=(Case("your batch", lambda: (), (torch.tensor([[[0.0], [0.0], [1.0]]]), torch.tensor([[0, 1, 1]]))),),
+    mistakes=(
+        Mistake(
+            "nothing is padded",
+            lambda: (torch.tensor([[[0.0], [1.0]]]), torch.tensor([[1, 1]])),
+            "There is no padding, so the number of a token and the number of its position are the same.",
+            when=lambda hidden, mask: bool((mask == 1).all()),
+        ),
+        Mistake(
+            "padding on the right",
+            lambda: (torch.tensor([[[0.0], [1.0], [9.0]]]), torch.tensor([[1, 1, 0]])),
+            "Padding stands on the right. The tokens then begin at position 1, where the wrong function begins to count, too.",
+            when=lambda hidden, mask: not _pads_left(hidden, mask),
+        ),
+        Mistake(
+            "a single token",
+            lambda: (torch.tensor([[[9.0], [1.0]]]), torch.tensor([[0, 1]])),
+            "The padded text has a single token. Whatever its weight is, it is divided by that weight again, and its share is 1.",
+            when=lambda hidden, mask: bool((mask.sum(dim=1)[mask[:, 0] == 0] == 1).all()),
+        ),
+        Mistake(
+            "equal tokens",
+            lambda: (torch.tensor([[[0.0], [1.0], [1.0]]]), torch.tensor([[0, 1, 1]])),
+            "All tokens of a text are equal. Any weights that sum to 1 then give the same mean.",
+            when=_tokens_are_equal,
+        ),
+        Mistake(
+            "more than it takes",
+            lambda: (torch.tensor([[[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]]), torch.tensor([[0, 1, 1]])),
+            "This shows the mistake, with more than it takes. How many texts, positions and dimensions can you leave out?",
+            when=lambda hidden, mask: hidden.numel() > 3,
+        ),
+    ),
+    hints=(
+        "On which side must padding stand, so that counting from the edge and counting tokens differ?",
+        "Weights are divided by their sum. With how many tokens can the shares differ at all?",
+        "One text in one dimension is enough: some padding, and tokens that are not alike.",
+    ),
+)
+
+
+# --- 02.8 encode in batches ------------------------------------------------------------------
+
+
+class SmallEncoder:
+    """Stands for a backbone: (ids (B, T), mask (B, T)) -> hidden (B, T, 3); padded positions hold numbers, too.
+
+    A token's vector depends on its id, its position and the mean of the ids that the mask lets it see. It counts
+    its calls, and the positions that it has read.
+    """
+
+    def __init__(self) -> None:
+        self.calls = self.positions = 0
+
+    def __call__(self, ids: Tensor, mask: Tensor) -> Tensor:
+        self.calls, self.positions = self.calls + 1, self.positions + ids.numel()
+        seen = (ids * mask).sum(dim=1, keepdim=True) / mask.sum(dim=1, keepdim=True)  # (B, 1)
+        place = torch.arange(ids.shape[1]).expand(ids.shape)
+        return torch.stack([ids + 1.0, 2.0 + 0.5 * place, seen.expand(ids.shape) - ids], dim=2).float()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SmallEncoder)  # to have been called is no change
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __repr__(self) -> str:
+        return "a small encoder"
+
+
+THREE_TEXTS = [[7], [2, 4, 3], [5, 0]]
+
+
+def _three_texts() -> tuple:
+    return [list(text) for text in THREE_TEXTS], SmallEncoder(), pooling.mean_pool, 2
+
+
+def _random_ids(rng: random.Random) -> tuple:
+    lengths = [rng.randint(1, 5) for _ in range(rng.randint(1, 6))]
+    texts = [[rng.choice((0, *range(1, 10))) for _ in range(length)] for length in lengths]
+    pool = rng.choice((pooling.mean_pool, pooling.last_token_pool, pooling.weighted_mean_pool))
+    return texts, SmallEncoder(), pool, rng.randint(1, 4)
+
+
+def _in_batches(
+    token_ids, backbone, pool, batch_size, *, order=None, back=None, last=0, mask_of=None, pooled_mask=None, widest=0
+):
+    """The solution with its parts exchanged: see the mistakes."""
+    order = torch.tensor([-len(ids) for ids in token_ids]).argsort(stable=True) if order is None else order
+    found = []
+    for start in range(0, len(order) - last, batch_size):
+        rows = [token_ids[i] for i in order[start : start + batch_size]]
+        ids, mask = rectangle(rows + ([[0] * widest] if widest else []), 0)
+        ids, mask = ids[: len(rows)], mask[: len(rows)]
+        mask = mask_of(ids) if mask_of else mask
+        found.append(pool(backbone(ids, mask), pooled_mask(mask) if pooled_mask else mask))
+    vectors = torch.cat(found)
+    return vectors if back is None else vectors[back(order)]
+
+
+def _encode_another(token_ids, backbone, pool, batch_size):
+    return similarity.normalize(_in_batches(token_ids, backbone, pool, batch_size, back=torch.argsort))
+
+
+def _normalized(**parts):
+    return lambda *args: similarity.normalize(_in_batches(*args, **{"back": torch.argsort, **parts}))
+
+
+def _without_the_last_batch(token_ids, backbone, pool, batch_size):
+    whole = len(token_ids) // batch_size * batch_size
+    vectors = _encode_another(token_ids, backbone, pool, batch_size)
+    longest_first = torch.tensor([-len(ids) for ids in token_ids]).argsort(stable=True)
+    vectors[longest_first[whole:]] = 0.0
+    return vectors
+
+
+def _token_vectors_normalized(token_ids, backbone, pool, batch_size):
+    return _encode_another(token_ids, backbone, lambda h, m: pool(similarity.normalize(h), m), batch_size)
+
+
+def _in_the_order_given(token_ids, backbone, pool, batch_size):
+    return _normalized(order=torch.arange(len(token_ids)))(token_ids, backbone, pool, batch_size)
+
+
+def _as_wide_as_the_longest_of_all(token_ids, backbone, pool, batch_size):
+    return _normalized(widest=max(map(len, token_ids)))(token_ids, backbone, pool, batch_size)
+
+
+TEN_TEXTS = [[1] * n for n in (3, 9, 1, 8, 2, 9, 1, 3, 8, 2)]
+
+
+def _one_call_for_each_batch(encode: Answer) -> str | None:
+    backbone = SmallEncoder()
+    encode([list(text) for text in TEN_TEXTS], backbone, pooling.mean_pool, 4)
+    wanted = math.ceil(len(TEN_TEXTS) / 4)
+    return None if backbone.calls == wanted else f"ten texts, four at a time, took {backbone.calls} calls, not {wanted}"
+
+
+def _each_batch_is_as_wide_as_its_own_longest(encode: Answer) -> str | None:
+    backbone = SmallEncoder()
+    encode([[1] * n for n in (6, 5, 2, 1)], backbone, pooling.mean_pool, 2)
+    return (
+        None
+        if backbone.positions == 2 * 6 + 2 * 2
+        else f"texts of 6, 5, 2 and 1 tokens, two at a time, made the encoder read {backbone.positions} positions; two batches, "
+        "6 and 2 wide, make 16"
+    )
+
+
+def _little_is_spent_on_padding(encode: Answer) -> str | None:
+    backbone = SmallEncoder()
+    encode([list(text) for text in TEN_TEXTS], backbone, pooling.mean_pool, 4)
+    wanted = 4 * 9 + 4 * 3 + 2 * 1
+    return (
+        None
+        if backbone.positions == wanted
+        else f"ten texts of {sum(map(len, TEN_TEXTS))} tokens, four at a time, made the encoder read {backbone.positions} positions; the longest "
+        f"first, each batch as wide as its own longest text, makes {wanted}"
+    )
+
+
+ENCODE = Exercise(
+    id="02.8",
+    title="encode texts in batches",
+    difficulty="hard",
+    minutes=18,
+    section="Build it: from token ids to vectors",
+    signature="N lists of ids, backbone, pool, batch_size -> one vector for each text",
+    reference=encode_in_batches,
+    another=_encode_another,
+    draw=_random_ids,
+    situations=(
+        Situation("there are more texts than fit into one batch", lambda ids, b, p, size: len(ids) > size),
+        Situation("the last batch is smaller", lambda ids, b, p, size: len(ids) % size > 0),
+        Situation("batch_size is larger than the number of texts", lambda ids, b, p, size: size > len(ids)),
+        Situation("there is one text only", lambda ids, *rest: len(ids) == 1),
+        Situation("texts have different lengths", lambda ids, *rest: len({len(text) for text in ids}) > 1),
+        Situation("the texts do not come longest first", lambda ids, *rest: sorted(ids, key=len, reverse=True) != ids),
+        Situation("the id 0 stands in a text", lambda ids, *rest: any(0 in text for text in ids)),
+    ),
+    cases=(
+        Case(
+            "three texts, two at a time",
+            _three_texts,
+            torch.tensor([[0.970143, 0.242536, 0.0], [0.847998, 0.529999, 0.0], [0.841178, 0.540758, 0.0]]),
+        ),
+        Case("the batch is larger than the list", lambda: (*_three_texts()[:3], 10)),
+        Case("the last token speaks", lambda: (*_three_texts()[:2], pooling.last_token_pool, 2)),
+        Case("one at a time", lambda: ([[3], [1, 2], [9, 9, 9], [4, 0]], SmallEncoder(), pooling.last_token_pool, 1)),
+    ),
+    properties=(
+        Property("one call of the backbone for each batch", _one_call_for_each_batch),
+        Property("each batch is as wide as its own longest text", _each_batch_is_as_wide_as_its_own_longest),
+        Property("little is spent on padding", _little_is_spent_on_padding),
+    ),
+    mistakes=(
+        Mistake(
+            "left in the order of length",
+            _normalized(back=None),
+            "The vectors come out in the order in which you encoded the texts, the longest first. Row i must belong to text i: put "
+            "each vector back in its place, or every search result has the name of another text.",
+        ),
+        Mistake(
+            "put back the wrong way round",
+            _normalized(back=lambda order: order),
+            "You sort the vectors by the same order once more. The way back is another one: the vector that came out first belongs "
+            "to the text whose number stands first in the order.",
+        ),
+        Mistake(
+            "the mask of ids that are not 0",
+            _normalized(mask_of=lambda ids: (ids != 0).long().index_fill(1, torch.tensor([0]), 1)),
+            "You read the mask off the ids: what is 0 counts as padding. A token may have that id, too, and is lost. Only the "
+            "lengths of the texts say what is padding.",
+        ),
+        Mistake(
+            "padding is pooled",
+            _normalized(pooled_mask=torch.ones_like),
+            "The backbone gets the mask, but the pooling does not: padding is pooled, the failure this chapter began with.",
+        ),
+        Mistake(
+            "the backbone does not see the mask",
+            _normalized(mask_of=torch.ones_like),
+            "You call everything a token: the mask is 1 where you filled up. Padding is read by the encoder and pooled.",
+        ),
+        Mistake(
+            "not normalized",
+            lambda *args: _in_batches(*args, back=torch.argsort),
+            "The vectors do not have length 1. Normalize what comes out of the pooling.",
+        ),
+        Mistake(
+            "token vectors normalized, and the pooled one too",
+            _token_vectors_normalized,
+            "You give each token vector length 1 before pooling, so that all tokens count alike. Only the pooled vector is normalized.",
+        ),
+        Mistake(
+            "the last, smaller batch is lost",
+            _without_the_last_batch,
+            "Texts that do not fill a whole batch get no vector. The last batch may be smaller than the others.",
+        ),
+        Mistake(
+            "not sorted",
+            _in_the_order_given,
+            "The vectors are right, but you take the texts in the order given, so a short text shares a batch with a long one and is "
+            "filled up to its length. Sort by length first.",
+        ),
+        Mistake(
+            "as wide as the longest of all",
+            _as_wide_as_the_longest_of_all,
+            "The vectors are right, but you fill every batch up to the longest text of all. Each batch needs only its own longest.",
+        ),
+    ),
+    hints=(
+        "Four steps: an order of the texts, batches along it, a rectangle with its mask for each, and the way back.",
+        "Sort the numbers of the texts by length, not the texts: then you still know which vector belongs to which text.",
+        "For each batch: a tensor of zeros for ids and one for the mask, filled row by row; backbone, pool, normalize; then store "
+        "each vector under the number of its text.",
+    ),
+)
+
+EXERCISES = (MEAN, LAST, WEIGHTED, ATTENTION, NORMALIZE, COSINE, TELL_APART, ENCODE)
