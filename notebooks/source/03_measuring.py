@@ -17,7 +17,7 @@
 #
 # **You will be able to** compute Recall@k, reciprocal rank and nDCG by hand and in code, build BM25, put an interval around a mean, and say whether one system is better than another.
 #
-# **You need** chapter 02: an encoder turns texts into vectors, and the nearest ones win. **It takes** about {minutes} minutes, of which the machine needs about 40 seconds on one core, and about 1 GB of memory.
+# **You need** chapter 02: an encoder turns texts into vectors, and the nearest ones win. **It takes** about {minutes} minutes, about 40 seconds of machine time on one core, and about 1 GB of memory.
 #
 # Two questions from earlier chapters first. Answer from memory.
 
@@ -41,7 +41,7 @@ predict("03.p1")
 # %% [markdown]
 # ## A failure first
 #
-# Four passages answer one query, with grades from 1 (somewhat) to 3 (fully). System A finds only one of them, the poorest. System B finds the three best. The cell prints the nDCG of both, computed by a function that somebody wrote in a hurry.
+# Four passages answer one query, with grades from 1 (somewhat) to 3 (fully). System A finds only one of them, the poorest. System B finds the three best. The cell prints the nDCG of both, by a function that somebody wrote in a hurry.
 
 
 # %%
@@ -80,8 +80,8 @@ for name, ids in found.items():
 # | metric | what it asks | formula for one query |
 # |---|---|---|
 # | Recall@k | how much of what is relevant did I get? | relevant in the first k / all relevant |
-# | reciprocal rank | how far must I look for the first one? | 1 / its rank; the mean over queries is **MRR** |
-# | nDCG@k | are the best ones on top? | $\text{DCG} / \text{best possible DCG}$, $\text{DCG} = \sum_{r \le k} G_r \, d_r$ |
+# | reciprocal rank | how far must I look for the first one? | 1 / its rank; its mean over queries is **MRR** |
+# | nDCG@k, normalized discounted cumulative gain | are the best ones on top? | $\text{DCG} / \text{best possible DCG}$, $\text{DCG} = \sum_{r \le k} G_r \, d_r$ |
 #
 # Which one? The one that resembles what happens next. A person looks at ten results: nDCG@10. A **reranker**, a slow model that reads the first hundred again and puts them in a new order, can only use what is there: Recall@100.
 #
@@ -186,9 +186,9 @@ shows_the_mistake = check("03.7", shows_the_mistake)
 # %% [markdown]
 # ## Build it: BM25
 #
-# Before you praise an encoder, beat keyword search: it is the **baseline**, what any new system is held against. BM25 adds up, over the words of the query, how rare a word is and how often it stands in the passage. Repetition levels off, and long passages are held back, because they hold more of everything.
+# Before you praise an encoder, beat keyword search: it is the **baseline**, what any new system is held against. BM25 adds up, over the words of the query, how rare a word is (idf, inverse document frequency) times how often it stands in the passage (tf, term frequency). Repetition levels off, and long passages are held back, because they hold more of everything.
 #
-# $$\text{score} = \sum_{w} \underbrace{\log\Big(1 + \frac{N - n_w + 0.5}{n_w + 0.5}\Big)}_{\text{idf: how rare}} \cdot \underbrace{\frac{f_w}{f_w + k_1\,(1 - b + b\,L / \bar L)}}_{\text{tf: how often}}$$
+# $$\text{score} = \sum_{w} \underbrace{\log\Big(1 + \frac{N - n_w + 0.5}{n_w + 0.5}\Big)}_{\text{idf}} \cdot \underbrace{\frac{f_w}{f_w + k_1\,(1 - b + b\,L / \bar L)}}_{\text{tf}}$$
 #
 # **Contract.** Return what one word adds to the score of one passage, a float, with the natural logarithm. `count` is $f_w$, how often the word stands in this passage, and may be 0; `length` is $L$, its number of words; `mean_length` is $\bar L$; `num_passages` is $N$; `num_with_word` is $n_w$, at least 1. $k_1 = 1.2$ and $b = 0.75$. All lengths are above 0.
 
@@ -527,7 +527,7 @@ print(
 # %% [markdown]
 # ## Further: average precision
 #
-# About {minutes} minutes. How clean is the list, down to each find? **Precision** at a rank is the share of relevant passages down to it. **Average precision** is the mean of the precision at the rank of each relevant passage; its mean over queries is MAP. In the drawing's run: 1/2 at rank 2, 2/4 at rank 4, and 0 for the two that were never found, so (1/2 + 2/4 + 0 + 0) / 4 = 0.25.
+# **{minutes} min.** How clean is the list, down to each find? **Precision** at a rank is the share of relevant passages down to it. **Average precision** is the mean of the precision at the rank of each relevant passage; its mean over queries is MAP. In the drawing's run: 1/2 at rank 2, 2/4 at rank 4, and 0 for the two that were never found, so (1/2 + 2/4 + 0 + 0) / 4 = 0.25.
 #
 # **Contract.** `ranked` and `judged` as in 03.1; the whole ranking counts, there is no `k`. For each relevant passage in `ranked`, take the number of relevant passages down to its rank, divided by that rank. Return a float: the sum of these, divided by the number of all relevant passages in `judged`, found or not; 0.0 where nothing is relevant.
 
@@ -552,7 +552,7 @@ average_precision = check("03.4", average_precision)
 # %% [markdown]
 # ## Further: a merit of training? And how deep?
 #
-# About {minutes} minutes. A similarity test first. Two hundred graded pairs were written for this workbook. Beside the encoder stand the share of words that both sentences have in common, and the same encoder before its first step, with random vectors.
+# **{minutes} min.** A similarity test first. Two hundred graded pairs were written for this workbook. Beside the encoder stand the share of words that both sentences have in common, and the same encoder before its first step, with random vectors.
 
 # %% tags=["nbval-ignore-output"]
 from workbook.data.toy import similarity_pairs
@@ -598,7 +598,7 @@ show(
 # %% [markdown]
 # ## Further: questions people ask
 #
-# About {minutes} minutes.
+# **{minutes} min.**
 #
 # **My nDCG is above 1.** A passage stands twice in the ranking and is counted twice, or the ideal does not come from all judgements.
 #

@@ -93,6 +93,10 @@ def _num_relevant(judged: Judged) -> int:
     return sum(grade > 0 for grade in judged.values())
 
 
+def _found(ranked: Ranking, judged: Judged, k: int) -> int:
+    return sum(judged.get(p, 0) > 0 for p in ranked[:k])
+
+
 def _safe(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
@@ -125,6 +129,16 @@ RECALL = Exercise(
             "judged means relevant",
             lambda ranked, judged, k: len(set(ranked[:k]) & set(judged)) / len(judged),
             "You count every judged passage as relevant. A grade of 0 says that somebody looked, and it was wrong.",
+        ),
+        Mistake(
+            "divided by all judged",
+            lambda ranked, judged, k: _safe(_found(ranked, judged, k), len(judged)),
+            "You divide by everything that was judged. A passage of grade 0 is judged, and not relevant: nobody wants to find it.",
+        ),
+        Mistake(
+            "grades added up",
+            lambda ranked, judged, k: _safe(sum(judged.get(p, 0) for p in ranked[:k]), sum(judged.values())),
+            "You add up grades. For recall each relevant passage counts once, however high its grade: count how many there are.",
         ),
         Mistake(
             "k forgotten",
@@ -187,7 +201,19 @@ MRR = Exercise(
         Mistake(
             "any judged passage counts",
             lambda ranked, judged, k: next((1 / i for i, p in enumerate(ranked[:k], 1) if p in judged), 0.0),
-            "You stop at the first judged passage. Its grade may be 0, which means: looked at, and wrong.",
+            "You stop at the first judged passage. A grade of 0 means that somebody looked, and it is wrong.",
+        ),
+        Mistake(
+            "multiplied by the grade",
+            lambda ranked, judged, k: next(
+                (judged[p] / i for i, p in enumerate(ranked[:k], 1) if judged.get(p, 0) > 0), 0.0
+            ),
+            "You multiply by the grade. Reciprocal rank asks how far a reader has to look, whatever the grade of what is found.",
+        ),
+        Mistake(
+            "unjudged passages take no rank",
+            lambda ranked, judged, k: _rr([p for p in ranked if p in judged], judged, k),
+            "You leave out passages that nobody judged before you count. The reader sees them, too: each takes up a rank.",
         ),
         Mistake(
             "k forgotten",
@@ -265,6 +291,29 @@ NDCG = Exercise(
             "Your ideal ranking is longer than k. A perfect first k then scores below 1. Cut both at k.",
         ),
         Mistake(
+            "the ideal is full of top grades",
+            lambda ranked, judged, k: _dcg([judged.get(p, 0) for p in ranked[:k]]) / _dcg([3] * k),
+            "Your ideal has grade 3 at every rank, whatever was judged. Few queries have that many such passages: no ranking could "
+            "reach 1.",
+        ),
+        Mistake(
+            "a set of grades",
+            lambda ranked, judged, k: _safe(
+                _dcg([judged.get(p, 0) for p in ranked[:k]]),
+                _dcg(sorted({g for g in judged.values() if g > 0}, reverse=True)[:k]),
+            ),
+            "Your ideal holds each grade once. Equal grades of two passages are two gains; a set keeps one of them, and the ideal "
+            "is too small.",
+        ),
+        Mistake(
+            "discount starts too late",
+            lambda ranked, judged, k: _safe(
+                sum(judged.get(p, 0) / math.log2(r + 2) for r, p in enumerate(ranked[:k], 1)),
+                sum(g / math.log2(r + 2) for r, g in enumerate(sorted(judged.values(), reverse=True)[:k], 1)),
+            ),
+            "Your first rank is discounted already: ranks are counted from 1, and rank 1 has the discount 1.",
+        ),
+        Mistake(
             "discount starts too early",
             lambda ranked, judged, k: _safe(
                 sum(judged.get(p, 0) / math.log2(max(r, 2)) for r, p in enumerate(ranked[:k], 1)),
@@ -335,6 +384,14 @@ AP = Exercise(
                 sum(sum(judged.get(p, 0) > 0 for p in ranked[:r]) / r for r in range(1, len(ranked) + 1)) / len(ranked)
             ),
             "You average the precision at every rank. Only the ranks that hold a relevant passage count.",
+        ),
+        Mistake(
+            "precision added at every rank",
+            lambda ranked, judged: _safe(
+                sum(sum(judged.get(p, 0) > 0 for p in ranked[:r]) / r for r in range(1, len(ranked) + 1)),
+                _num_relevant(judged),
+            ),
+            "You add the precision at every rank. Only at the ranks of relevant passages is it added.",
         ),
         Mistake(
             "grades as gain",
@@ -441,6 +498,28 @@ BM25_WEIGHT = Exercise(
             lambda c, length, mean, N, n: _bm25(min(c, 1), length, mean, N, n),
             "A second and a third occurrence change nothing in yours: you ask whether the word is there, as shared words did in "
             "chapter 00. BM25 counts how often, with less and less effect.",
+        ),
+        Mistake(
+            "another k1",
+            lambda c, length, mean, N, n: _bm25(c, length, mean, N, n, k1=1.5),
+            "Your k1 is 1.5, as in another library. Here it is 1.2: repetition levels off a little sooner.",
+        ),
+        Mistake(
+            "b and 1 - b exchanged",
+            lambda c, length, mean, N, n: _bm25(c, length, mean, N, n, b=0.25),
+            "You have exchanged b and 1 - b: the length counts a quarter where it should count three quarters.",
+        ),
+        Mistake(
+            "the idf of plain TF-IDF",
+            lambda c, length, mean, N, n: math.log(N / n) * c / (c + 1.2 * (0.25 + 0.75 * length / mean)),
+            "Your idf is log(N / n), that of plain TF-IDF. BM25 sets the passages without the word against those with it.",
+        ),
+        Mistake(
+            "the idf of scikit-learn",
+            lambda c, length, mean, N, n: (
+                (math.log((1 + N) / (1 + n)) + 1) * c / (c + 1.2 * (0.25 + 0.75 * length / mean))
+            ),
+            "Your idf is that of scikit-learn's TF-IDF, which never falls below 1. Another formula stands in the chapter.",
         ),
         Mistake(
             "with the factor k1 + 1",
@@ -550,10 +629,6 @@ def _no_ranking(ranked: Any, judged: Any, k: Any) -> str | None:
     if type(k) is not int or k < 1:
         return "k must be a whole number of at least 1"
     return None
-
-
-def _found(ranked: Ranking, judged: Judged, k: int) -> int:
-    return sum(judged.get(p, 0) > 0 for p in ranked[:k])
 
 
 def _tells(ranked: Ranking, judged: Judged, k: int) -> bool:
