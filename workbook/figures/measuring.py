@@ -162,14 +162,15 @@ def scores_by_word(index: "BM25", corpus: Mapping[str, str], query: str, top: in
         fig.add_trace(
             go.Bar(
                 x=[round(float(each[row[passage]]), 3) for passage in found],
-                y=names,
+                y=list(range(len(names))),
                 name=word,
                 orientation="h",
                 marker=bar_style(COLORS[i % 6], SHAPES[i % len(SHAPES)]),
             )
         )
-    fig.update_yaxes(autorange="reversed", type="category")
-    fig.update_layout(legend={"orientation": "h", "y": -0.25}, margin={"l": 240})
+    fig.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[top - 0.5, -0.5], showgrid=False)
+    legend = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "normal"}
+    fig.update_layout(legend=legend, margin={"l": 240, "t": 110}, title_y=0.96)
     return fig
 
 
