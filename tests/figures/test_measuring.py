@@ -36,8 +36,10 @@ def test_the_parts_of_a_keyword_score_add_up_to_it():
     found = index.search({"q": "heart attack attack sugar"})["q"]
     totals = np.sum([part.x for part in fig.data], axis=0)
     assert totals == pytest.approx(list(found.values()), abs=2e-3)
-    assert [part.name for part in fig.data] == ["heart", "attack", "sugar"]
-    assert len(scores_by_word(index, corpus, "").data) == 0
+    assert [part.name for part in fig.data if part.showlegend] == ["heart", "attack", "sugar"]
+    long = scores_by_word(index, corpus, "heart attack in chess blood sugar one two three four five")
+    assert len(fig.data) == len(long.data) == len(scores_by_word(index, corpus, "").data)
+    assert long.data[-1].name == "other words"
     assert "no passage" in scores_by_word(index, corpus, "").layout.title.text
 
 

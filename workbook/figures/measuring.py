@@ -25,6 +25,7 @@ ON_ONE_QUERY = {
 }
 SHAPES = ("", "/", "x", ".", "\\", "-", "|")  # hatching of words beside one another
 STRIP = 12  # ranks that are drawn
+WORDS = 8  # parts of a score that are drawn
 GREEN, GREY = "#009E73", "#8A8A8A"  # a relevant passage and another one
 
 
@@ -157,13 +158,18 @@ def scores_by_word(index: "BM25", corpus: Mapping[str, str], query: str, top: in
         barmode="stack",
         height=190 + 46 * top,
     )
-    for i, (word, times) in enumerate(counts.items()):
-        each = times * index.scores(word)
+    parts = {word: times * index.scores(word) for word, times in counts.items()}
+    if len(parts) > WORDS:
+        rest = [parts.pop(word) for word in list(parts)[WORDS - 1 :]]
+        parts["other words"] = np.sum(rest, axis=0)
+    # Always as many traces: where their number changes, plotly forgets the direction of the axis.
+    for i, word in enumerate([*parts, *[""] * (WORDS - len(parts))]):
         fig.add_trace(
             go.Bar(
-                x=[round(float(each[row[passage]]), 3) for passage in found],
+                x=[round(float(parts[word][row[passage]]), 3) if word else 0 for passage in found],
                 y=list(range(len(names))),
                 name=word,
+                showlegend=bool(word),
                 orientation="h",
                 marker=bar_style(COLORS[i % 6], SHAPES[i % len(SHAPES)]),
             )
