@@ -28,7 +28,7 @@ SAVED = {
     "workbook.frontend": ["stopwatch"],
     "workbook.geometry": ["alignment"],
     "workbook.losses": ["info_nce"],
-    "workbook.metrics": ["bootstrap_ci", "evaluate", "paired_permutation_test", "spearman"],
+    "workbook.metrics": ["bootstrap_ci", "evaluate", "grades", "paired_permutation_test", "ranked_ids", "spearman"],
     "workbook.pooling": ["AttentionPool", "attention_weights", "cls_pool", "mean_pool"],
     "workbook.similarity": ["cos_sim", "dense_search", "normalize"],
     "workbook.train": ["fit", "steps_within"],

@@ -1,16 +1,46 @@
 import numpy as np
 import pytest
 
-from workbook.figures.measuring import means_of_differences, metrics_by_rank, recall_by_depth
+from workbook.bm25 import BM25
+from workbook.figures.measuring import (
+    gains_table,
+    means_of_differences,
+    metrics_by_rank,
+    recall_by_depth,
+    scores_by_word,
+)
 
 
-def test_bars_say_what_each_metric_says():
-    (bars,) = metrics_by_rank(2, num_relevant=2).data
-    assert dict(zip(bars.x, bars.y, strict=True)) == pytest.approx(
-        {"Recall@10": 0.5, "MRR@10": 0.5, "nDCG@10": 0.3869, "average precision": 0.25}
-    )
-    (bars,) = metrics_by_rank(11).data
-    assert list(bars.y)[:3] == [0, 0, 0]
+def test_bars_say_what_each_metric_says_and_the_strip_shows_the_same_rank():
+    for rank, numbers in ((1, [1, 1, 1, 1]), (2, [0.5, 0.6309, 1, 1]), (11, [0, 0, 0, 1])):
+        strip, bars = metrics_by_rank(rank).data
+        assert list(bars.y) == ["reciprocal rank", "nDCG@10", "Recall@10", "Recall@100"]
+        assert list(bars.x) == pytest.approx(numbers)
+        assert [x for x, shape in zip(strip.x, strip.marker.symbol, strict=True) if shape == "square"] == [rank]
+    assert list(metrics_by_rank(2, others=[4], num_relevant=4).data[1].x)[2] == 0.5
+
+
+def test_the_table_of_gains_holds_grades_discounts_and_both_sums():
+    fig = gains_table(["b", "a", "x", "c"], {"a": 3, "b": 0, "c": 1, "d": 2}, 3)
+    (cells,) = fig.data
+    assert [list(row) for row in cells.z] == [[3, 2, 1, None], [0, 3, 0, 1]]
+    texts = [note.text for note in fig.layout.annotations]
+    assert {"d: 2", "x: 0", f"DCG {3 / np.log2(3):.2f}", f"DCG {3 + 2 / np.log2(3) + 0.5:.2f}"} <= set(texts)
+    assert fig.layout.xaxis.ticktext[1] == "2<br>0.63"
+
+
+def test_the_parts_of_a_keyword_score_add_up_to_it():
+    corpus = {"1": "heart attack\nheart", "2": "attack in chess", "3": "blood sugar"}
+    index = BM25().index(corpus)
+    fig = scores_by_word(index, corpus, "heart attack attack sugar")
+    found = index.search({"q": "heart attack attack sugar"})["q"]
+    totals = np.sum([part.x for part in fig.data], axis=0)
+    assert totals == pytest.approx(list(found.values()), abs=2e-3)
+    assert [part.name for part in fig.data if part.showlegend] == ["heart", "attack", "sugar"]
+    long = scores_by_word(index, corpus, "heart attack in chess blood sugar one two three four five")
+    assert len(fig.data) == len(long.data) == len(scores_by_word(index, corpus, "").data)
+    assert long.data[-1].name == "other words"
+    assert "no passage" in scores_by_word(index, corpus, "").layout.title.text
 
 
 def test_lines_hold_the_curve_of_each_system():

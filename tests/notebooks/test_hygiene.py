@@ -4,10 +4,12 @@ import json
 import re
 import statistics
 
+import nbformat
 import pytest
 
 from workbook.book import notebooks
 from workbook.book.learner import derive
+from workbook.book.minutes import sections, words
 
 PATHS = sorted(notebooks.NOTEBOOKS.glob("*.ipynb"))
 pytestmark = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -72,7 +74,8 @@ def test_solutions_are_folded_and_the_learners_stubs_are_not(path):
 
 def test_size_words_and_cells(path):
     assert path.stat().st_size < 2_000_000
-    assert sum(len(source(cell).split()) for cell in cells(path, "markdown")) <= 2_500
+    core, *_ = sections(nbformat.read(path, as_version=4).cells)
+    assert words(core) <= 2_500
     assert statistics.median(source(cell).count("\n") + 1 for cell in cells(path, "code") if source(cell).strip()) <= 7
 
 

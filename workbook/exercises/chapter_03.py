@@ -1,17 +1,19 @@
-"""The exercises of chapter 03: four metrics, one keyword score, one interval."""
+"""The exercises of chapter 03: four metrics, one keyword score, one interval, and two systems compared by them."""
 
 import math
 import random
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from workbook.exercises import draws
-from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Situation
+from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Reversed, Situation
 from workbook.metrics import ranking as metrics
 
 Ranking = list[str]
 Judged = dict[str, int]
+Scores = dict[str, dict[str, float]]  # a run
 
 # Seven passages were judged for one query; "d" and "f" were never found.
 JUDGED: Judged = {"a": 3, "b": 0, "c": 1, "d": 2, "e": 0, "f": 1, "g": 0}
@@ -91,6 +93,10 @@ def _num_relevant(judged: Judged) -> int:
     return sum(grade > 0 for grade in judged.values())
 
 
+def _found(ranked: Ranking, judged: Judged, k: int) -> int:
+    return sum(judged.get(p, 0) > 0 for p in ranked[:k])
+
+
 def _safe(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
 
@@ -101,7 +107,7 @@ RECALL = Exercise(
     id="03.1",
     title="Recall@k",
     difficulty="easy",
-    minutes=6,
+    minutes=5,
     section="Build it: Recall@k",
     signature="ranked ids, judged id -> grade, k -> float",
     reference=recall_at_k,
@@ -123,6 +129,16 @@ RECALL = Exercise(
             "judged means relevant",
             lambda ranked, judged, k: len(set(ranked[:k]) & set(judged)) / len(judged),
             "You count every judged passage as relevant. A grade of 0 says that somebody looked, and it was wrong.",
+        ),
+        Mistake(
+            "divided by all judged",
+            lambda ranked, judged, k: _safe(_found(ranked, judged, k), len(judged)),
+            "You divide by everything that was judged. A passage of grade 0 is judged, and not relevant: nobody wants to find it.",
+        ),
+        Mistake(
+            "grades added up",
+            lambda ranked, judged, k: _safe(sum(judged.get(p, 0) for p in ranked[:k]), sum(judged.values())),
+            "You add up grades. For recall each relevant passage counts once, however high its grade: count how many there are.",
         ),
         Mistake(
             "k forgotten",
@@ -156,7 +172,7 @@ MRR = Exercise(
     id="03.2",
     title="reciprocal rank",
     difficulty="easy",
-    minutes=5,
+    minutes=4,
     section="Build it: reciprocal rank",
     signature="ranked ids, judged id -> grade, k -> float",
     reference=reciprocal_rank,
@@ -185,7 +201,19 @@ MRR = Exercise(
         Mistake(
             "any judged passage counts",
             lambda ranked, judged, k: next((1 / i for i, p in enumerate(ranked[:k], 1) if p in judged), 0.0),
-            "You stop at the first judged passage. Its grade may be 0, which means: looked at, and wrong.",
+            "You stop at the first judged passage. A grade of 0 means that somebody looked, and it is wrong.",
+        ),
+        Mistake(
+            "multiplied by the grade",
+            lambda ranked, judged, k: next(
+                (judged[p] / i for i, p in enumerate(ranked[:k], 1) if judged.get(p, 0) > 0), 0.0
+            ),
+            "You multiply by the grade. Reciprocal rank asks how far a reader has to look, whatever the grade of what is found.",
+        ),
+        Mistake(
+            "unjudged passages take no rank",
+            lambda ranked, judged, k: _rr([p for p in ranked if p in judged], judged, k),
+            "You leave out passages that nobody judged before you count. The reader sees them, too: each takes up a rank.",
         ),
         Mistake(
             "k forgotten",
@@ -223,7 +251,7 @@ NDCG = Exercise(
     id="03.3",
     title="nDCG@k",
     difficulty="medium",
-    minutes=15,
+    minutes=12,
     section="Build it: nDCG",
     signature="ranked ids, judged id -> grade, k -> float",
     reference=ndcg_at_k,
@@ -263,6 +291,29 @@ NDCG = Exercise(
             "Your ideal ranking is longer than k. A perfect first k then scores below 1. Cut both at k.",
         ),
         Mistake(
+            "the ideal is full of top grades",
+            lambda ranked, judged, k: _dcg([judged.get(p, 0) for p in ranked[:k]]) / _dcg([3] * k),
+            "Your ideal has grade 3 at every rank, whatever was judged. Few queries have that many such passages: no ranking could "
+            "reach 1.",
+        ),
+        Mistake(
+            "a set of grades",
+            lambda ranked, judged, k: _safe(
+                _dcg([judged.get(p, 0) for p in ranked[:k]]),
+                _dcg(sorted({g for g in judged.values() if g > 0}, reverse=True)[:k]),
+            ),
+            "Your ideal holds each grade once. Equal grades of two passages are two gains; a set keeps one of them, and the ideal "
+            "is too small.",
+        ),
+        Mistake(
+            "discount starts too late",
+            lambda ranked, judged, k: _safe(
+                sum(judged.get(p, 0) / math.log2(r + 2) for r, p in enumerate(ranked[:k], 1)),
+                sum(g / math.log2(r + 2) for r, g in enumerate(sorted(judged.values(), reverse=True)[:k], 1)),
+            ),
+            "Your first rank is discounted already: ranks are counted from 1, and rank 1 has the discount 1.",
+        ),
+        Mistake(
             "discount starts too early",
             lambda ranked, judged, k: _safe(
                 sum(judged.get(p, 0) / math.log2(max(r, 2)) for r, p in enumerate(ranked[:k], 1)),
@@ -299,7 +350,7 @@ AP = Exercise(
     title="average precision",
     difficulty="medium",
     minutes=10,
-    section="Build it: average precision",
+    section="Further: average precision",
     signature="ranked ids, judged id -> grade -> float",
     reference=average_precision,
     another=_ap,
@@ -333,6 +384,14 @@ AP = Exercise(
                 sum(sum(judged.get(p, 0) > 0 for p in ranked[:r]) / r for r in range(1, len(ranked) + 1)) / len(ranked)
             ),
             "You average the precision at every rank. Only the ranks that hold a relevant passage count.",
+        ),
+        Mistake(
+            "precision added at every rank",
+            lambda ranked, judged: _safe(
+                sum(sum(judged.get(p, 0) > 0 for p in ranked[:r]) / r for r in range(1, len(ranked) + 1)),
+                _num_relevant(judged),
+            ),
+            "You add the precision at every rank. Only at the ranks of relevant passages is it added.",
         ),
         Mistake(
             "grades as gain",
@@ -391,7 +450,7 @@ BM25_WEIGHT = Exercise(
     id="03.5",
     title="the BM25 weight of one word",
     difficulty="medium",
-    minutes=12,
+    minutes=10,
     section="Build it: BM25",
     signature="count, length, mean_length, num_passages, num_with_word -> float",
     reference=bm25_weight,
@@ -435,6 +494,34 @@ BM25_WEIGHT = Exercise(
             "inside the logarithm.",
         ),
         Mistake(
+            "there or not there",
+            lambda c, length, mean, N, n: _bm25(min(c, 1), length, mean, N, n),
+            "A second and a third occurrence change nothing in yours: you ask whether the word is there, as shared words did in "
+            "chapter 00. BM25 counts how often, with less and less effect.",
+        ),
+        Mistake(
+            "another k1",
+            lambda c, length, mean, N, n: _bm25(c, length, mean, N, n, k1=1.5),
+            "Your k1 is 1.5, as in another library. Here it is 1.2: repetition levels off a little sooner.",
+        ),
+        Mistake(
+            "b and 1 - b exchanged",
+            lambda c, length, mean, N, n: _bm25(c, length, mean, N, n, b=0.25),
+            "You have exchanged b and 1 - b: the length counts a quarter where it should count three quarters.",
+        ),
+        Mistake(
+            "the idf of plain TF-IDF",
+            lambda c, length, mean, N, n: math.log(N / n) * c / (c + 1.2 * (0.25 + 0.75 * length / mean)),
+            "Your idf is log(N / n), that of plain TF-IDF. BM25 sets the passages without the word against those with it.",
+        ),
+        Mistake(
+            "the idf of scikit-learn",
+            lambda c, length, mean, N, n: (
+                (math.log((1 + N) / (1 + n)) + 1) * c / (c + 1.2 * (0.25 + 0.75 * length / mean))
+            ),
+            "Your idf is that of scikit-learn's TF-IDF, which never falls below 1. Another formula stands in the chapter.",
+        ),
+        Mistake(
             "with the factor k1 + 1",
             lambda c, length, mean, N, n: 2.2 * _bm25(c, length, mean, N, n),
             "You have the factor (k1 + 1). The original has it, Lucene left it out: it changes every score alike and no ranking.",
@@ -472,7 +559,7 @@ INTERVAL = Exercise(
     id="03.6",
     title="a bootstrap interval",
     difficulty="medium",
-    minutes=12,
+    minutes=10,
     section="Build it: an interval",
     signature="values (Q,), draws (R, Q) of row numbers -> (low, high)",
     reference=interval,
@@ -511,7 +598,8 @@ INTERVAL = Exercise(
             lambda values, draws: tuple(
                 float(x) for x in np.quantile(np.asarray(values)[draws].mean(axis=0), [0.025, 0.975])
             ),
-            "You average over axis 0, over the draws. Each draw is a row: its mean runs along axis 1.",
+            "You average over axis 0, over the draws. Each draw is a row: its mean runs along axis 1, as a text's tokens did in "
+            "mean pooling.",
         ),
     ),
     hints=(
@@ -521,4 +609,302 @@ INTERVAL = Exercise(
     ),
 )
 
-EXERCISES = (RECALL, MRR, NDCG, AP, BM25_WEIGHT, INTERVAL)
+# --- 03.7 reversed: where the wrong ideal shows -----------------------------------------------
+
+
+def shows_the_mistake() -> tuple[Ranking, Judged, int]:
+    """A ranking, its judgements and k: one relevant passage found, one missed, and room for both."""
+    return ["a"], {"a": 1, "b": 1}, 2
+
+
+def _no_ranking(ranked: Any, judged: Any, k: Any) -> str | None:
+    if not isinstance(ranked, list) or not all(isinstance(p, str) for p in ranked):
+        return "the ranking must be a list of ids, each a text"
+    if len(set(ranked)) < len(ranked):
+        return "a passage stands twice in the ranking; a search returns each once"
+    if not isinstance(judged, dict) or not all(isinstance(p, str) for p in judged):
+        return "the judgements must be a dictionary from passage id to grade"
+    if not all(type(grade) is int and 0 <= grade <= 3 for grade in judged.values()):
+        return "a grade must be a whole number from 0 to 3"
+    if type(k) is not int or k < 1:
+        return "k must be a whole number of at least 1"
+    return None
+
+
+def _tells(ranked: Ranking, judged: Judged, k: int) -> bool:
+    return abs(_ndcg(ranked, judged, k) - _ndcg_wrong_ideal(ranked, judged, k)) > 1e-6
+
+
+SHOWS = Reversed(
+    id="03.7",
+    title="where the wrong ideal shows",
+    difficulty="medium",
+    minutes=6,
+    section="Where does it show?",
+    signature="-> (ranked, judged, k)",
+    reference=shows_the_mistake,
+    another=lambda: (["x"], {"y": 3, "x": 2}, 1),
+    cases=(Case("your input", lambda: (), (["a"], {"a": 1, "b": 1}, 2)),),
+    right=ndcg_at_k,
+    wrong=_ndcg_wrong_ideal,
+    valid=_no_ranking,
+    smallest=3,
+    measure=lambda ranked, judged, k: len(ranked) + len(judged),
+    mistakes=(
+        Mistake(
+            "nothing relevant was found",
+            lambda: (["x"], {"a": 3, "b": 1}, 2),
+            "Nothing relevant stands in the first k, so both functions give 0. The one in a hurry is wrong about rankings that "
+            "have something to show.",
+            when=lambda ranked, judged, k: _found(ranked, judged, k) == 0,
+        ),
+        Mistake(
+            "everything relevant was found",
+            lambda: (["b", "a"], {"a": 3, "b": 1}, 2),
+            "All that is relevant stands in your first k. Then the retrieved list in its best order is the best there is, and "
+            "the line in a hurry is right.",
+            when=lambda ranked, judged, k: _found(ranked, judged, k) == _num_relevant(judged),
+        ),
+        Mistake(
+            "what is missed would not count",
+            lambda: (["a"], {"a": 1, "b": 1}, 1),
+            "A relevant passage is missed, but the ideal is cut at k, and what you found fills it as well as the missed one would.",
+            when=lambda ranked, judged, k: not _tells(ranked, judged, k),
+        ),
+        Mistake(
+            "larger than needed",
+            lambda: (["x", "a"], {"a": 3, "b": 1, "c": 0}, 4),
+            "It shows the mistake. Take away every id without which it still does: count what is found, and what is missed.",
+            when=_tells,
+        ),
+    ),
+    hints=(
+        "When is the retrieved list in its best order the best possible ranking? Then both functions agree.",
+        "Something relevant must be found, and something relevant must be missed that would have counted.",
+        "Three ids are enough, one in the ranking and two among the judgements. Mind k.",
+    ),
+)
+
+# --- 03.8 assembling: two systems on the same queries ----------------------------------------
+
+Row = dict[str, float]
+
+
+def compare_runs(qrels: dict[str, Judged], first: Scores, second: Scores, k: int, draws: np.ndarray) -> Row:
+    """Two runs on the same queries by nDCG@k: both means, the paired difference with its 95 % interval, wins and losses.
+
+    Args:
+        qrels: query id -> passage id -> grade.
+        first, second: query id -> passage id -> score; a query that one lacks counts 0.
+        k: the cut.
+        draws: (R, Q) row numbers of queries, in the order of `qrels`.
+    Returns:
+        "first" and "second", their means; "difference", second minus first, from "low" to "high"; how many
+        queries the second does "better" and "worse".
+    """
+    name = f"ndcg@{k}"
+    runs = [{query: run.get(query, {}) for query in qrels} for run in (first, second)]
+    values = [metrics.evaluate(qrels, run, (name,), per_query=True)[name].values() for run in runs]
+    a, b = (np.array(list(each)) for each in values)  # (Q,) each
+    return _row(a, b, interval(b - a, draws))
+
+
+def _row(a: np.ndarray, b: np.ndarray, ends: tuple[float, float]) -> Row:
+    return {
+        "first": float(a.mean()),
+        "second": float(b.mean()),
+        "difference": float((b - a).mean()),
+        "low": ends[0],
+        "high": ends[1],
+        "better": int((b > a).sum()),
+        "worse": int((b < a).sum()),
+    }
+
+
+def _by_score(scores: dict[str, float]) -> Ranking:
+    return [passage for _, passage in sorted(((score, passage) for passage, score in scores.items()), reverse=True)]
+
+
+def _each(qrels: dict[str, Judged], run: Scores, k: int, rank: Answer = _by_score, ndcg: Answer = _ndcg) -> np.ndarray:
+    """nDCG@k of each query, with a way to rank and an nDCG that may be wrong: (Q,)."""
+    return np.array([ndcg(rank(run.get(query, {})), judged, k) for query, judged in qrels.items()])
+
+
+def _compared(qrels, first, second, k, draws, **how):
+    a, b = _each(qrels, first, k, **how), _each(qrels, second, k, **how)
+    return _row(a, b, interval(b - a, draws))
+
+
+def _unpaired(qrels, first, second, k, draws):
+    a, b = _each(qrels, first, k), _each(qrels, second, k)
+    (low_a, high_a), (low_b, high_b) = interval(a, draws), interval(b, draws)
+    return _row(a, b, (low_b - high_a, high_b - low_a))
+
+
+def _ends_subtracted(qrels, first, second, k, draws):
+    a, b = _each(qrels, first, k), _each(qrels, second, k)
+    (low_a, high_a), (low_b, high_b) = interval(a, draws), interval(b, draws)
+    return _row(a, b, (low_b - low_a, high_b - high_a))
+
+
+def _only_answered(qrels, first, second, k, draws):
+    a, b = _each(qrels, first, k), _each(qrels, second, k)
+    kept = [[query in run for query in qrels] for run in (first, second)]
+    means = [float(each[rows].mean()) if any(rows) else 0.0 for each, rows in zip((a, b), kept, strict=True)]
+    row = _row(a, b, interval(b - a, draws))
+    return {**row, "first": means[0], "second": means[1], "difference": means[1] - means[0]}
+
+
+def _two_runs(rng: random.Random) -> tuple[dict[str, Judged], Scores, Scores, int, np.ndarray]:
+    """Up to four queries; a run may lack one, return nothing for one, or answer one that nobody judged."""
+    queries, ids = [f"q{number}" for number in rng.sample(range(10, 99), rng.randint(1, 4))], list("abcdef")
+    qrels = {query: {p: rng.choice((0, 1, 1, 3)) for p in rng.sample(ids, rng.randint(1, 4))} for query in queries}
+    runs: list[Scores] = [{}, {}]
+    for run in runs:
+        for query in (*queries, *(["q9"] if rng.random() < 0.2 else [])):
+            if rng.random() < 0.85:
+                found = rng.sample(ids, rng.randint(0, 5))
+                run[query] = {passage: rng.choice((0.25, 0.5, 1.0, 2.0, 4.0)) for passage in found}
+    rows = [[rng.randrange(len(queries)) for _ in queries] for _ in range(rng.randint(2, 6))]
+    return qrels, runs[0], runs[1], rng.randint(1, 6), np.array(rows)
+
+
+def _three_queries() -> tuple[dict[str, Judged], Scores, Scores, int, np.ndarray]:
+    qrels = {"q1": {"a": 1}, "q2": {"b": 1}, "q3": {"c": 1, "d": 0}}
+    first = {"q1": {"a": 2.0, "x": 1.0}, "q2": {"x": 1.0, "y": 0.5}}  # q3 is missing
+    second = {"q1": {"a": 0.5, "x": 0.9, "y": 0.1}, "q2": {"b": 0.4}, "q3": {"c": 0.3}}
+    return qrels, first, second, 1, np.array([[0, 0, 0], [0, 1, 2], [1, 1, 2], [2, 2, 2]])
+
+
+def _first_and_second_alike() -> tuple[dict[str, Judged], Scores, Scores, int, np.ndarray]:
+    qrels = {"q1": {"a": 3, "b": 1, "c": 2}, "q2": {"b": 2, "a": 1}}
+    run = {"q1": {"b": 1.0, "a": 1.0, "z": 3.0}, "q2": {"a": 0.5, "b": 0.5}}
+    return qrels, run, {query: dict(scores) for query, scores in run.items()}, 3, np.array([[0, 1], [1, 1], [0, 0]])
+
+
+def _is_missing(qrels, first, second, *rest) -> bool:
+    return any(query not in run for query in qrels for run in (first, second))
+
+
+def _has_ties(qrels, first, second, *rest) -> bool:
+    every = [scores for run in (first, second) for query, scores in run.items() if query in qrels]
+    return any(len(set(scores.values())) < len(scores) for scores in every)
+
+
+COMPARE = Exercise(
+    id="03.8",
+    title="two systems on the same queries",
+    difficulty="hard",
+    minutes=18,
+    section="Put it together: is B better than A?",
+    signature="qrels, run, run, k, draws (R, Q) -> dict",
+    reference=compare_runs,
+    another=_compared,
+    draw=_two_runs,
+    situations=(
+        Situation("a run lacks a query", _is_missing),
+        Situation("two passages of a query have the same score", _has_ties),
+        Situation(
+            "a run holds a query that nobody judged",
+            lambda qrels, first, second, *rest: bool((first.keys() | second.keys()) - qrels.keys()),
+        ),
+        Situation(
+            "a run returns nothing for a query",
+            lambda qrels, first, second, *rest: any(run.get(query) == {} for query in qrels for run in (first, second)),
+        ),
+        Situation("there is one query", lambda qrels, *rest: len(qrels) == 1),
+        Situation(
+            "a query has no relevant passage",
+            lambda qrels, *rest: any(_num_relevant(judged) == 0 for judged in qrels.values()),
+        ),
+    ),
+    cases=(
+        Case(
+            "three queries, k = 1, one missing in the first run",
+            _three_queries,
+            {
+                "first": 1 / 3,
+                "second": 2 / 3,
+                "difference": 1 / 3,
+                "low": -0.9,
+                "high": 1.0,
+                "better": 2,
+                "worse": 1,
+            },
+        ),
+        Case("the same run twice", _first_and_second_alike),
+    ),
+    mistakes=(
+        Mistake(
+            "not sorted by score",
+            partial(_compared, rank=list),
+            "You take the passages in the order in which the run happens to hold them. A run is a dictionary of scores: the "
+            "highest score is rank 1.",
+        ),
+        Mistake(
+            "sorted by id",
+            partial(_compared, rank=lambda scores: sorted(scores, reverse=True)),
+            "You sort the ids and never look at their scores: iterating over a dictionary gives its keys. The id decides only "
+            "between equal scores.",
+        ),
+        Mistake(
+            "lowest score first",
+            partial(_compared, rank=lambda scores: _by_score(scores)[::-1]),
+            "Your rank 1 has the lowest score. Python sorts upwards unless told otherwise.",
+        ),
+        Mistake(
+            "ties the other way round",
+            partial(_compared, rank=lambda scores: sorted(scores, key=lambda passage: (-scores[passage], passage))),
+            "Where two scores are equal, yours puts the smaller id first. The contract follows trec_eval: the larger id.",
+        ),
+        Mistake(
+            "the ideal comes from the retrieved list",
+            partial(_compared, ndcg=_ndcg_wrong_ideal),
+            "The nDCG inside takes its ideal from what was retrieved: the line in a hurry. Use your ndcg_at_k.",
+        ),
+        Mistake(
+            "recall instead of nDCG",
+            partial(_compared, ndcg=RECALL.another),
+            "You measure each query by its recall, to which all ranks down to k are alike. The table is one of nDCG@k.",
+        ),
+        Mistake(
+            "not paired",
+            _unpaired,
+            "You make an interval for each system and set one against the other. Both answered the same queries: take the "
+            "difference query by query first, and then one interval of that.",
+        ),
+        Mistake(
+            "ends subtracted from ends",
+            _ends_subtracted,
+            "You make an interval for each system and subtract low from low and high from high. That is the interval of nothing, "
+            "and not paired. Take the difference query by query first, and then one interval of that.",
+        ),
+        Mistake(
+            "the interval of the second system",
+            lambda qrels, first, second, k, draws: _row(
+                _each(qrels, first, k), _each(qrels, second, k), interval(_each(qrels, second, k), draws)
+            ),
+            "Your low and high are those of the second system's mean. They should hold the difference.",
+        ),
+        Mistake(
+            "first minus second",
+            lambda qrels, first, second, k, draws: (
+                _compared(qrels, second, first, k, draws)
+                | {"first": float(_each(qrels, first, k).mean()), "second": float(_each(qrels, second, k).mean())}
+            ),
+            "Your difference is first minus second. It is second minus first: above 0 where the second is better.",
+        ),
+        Mistake(
+            "missing queries are left out of the mean",
+            _only_answered,
+            "You average over the queries that a run holds. A query it lacks counts 0, or silence would be rewarded.",
+        ),
+    ),
+    hints=(
+        "For each run you need one nDCG for each query of qrels, in the order of qrels. Everything else follows from two such lists.",
+        "run.get(query, {}) is empty for a missing query. Sort by score and id together, largest first; ndcg_at_k does the rest.",
+        "Subtract the lists, hand the differences and the draws to interval, and count the signs of the differences.",
+    ),
+)
+
+EXERCISES = (RECALL, MRR, NDCG, AP, BM25_WEIGHT, INTERVAL, SHOWS, COMPARE)

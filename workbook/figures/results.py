@@ -44,8 +44,8 @@ def bars(
     marked = f" Vertical lines: {', '.join(f'{name} at {at:.3f}' for name, at in lines.items())}." if lines else ""
     fig = figure(
         alt=f"Horizontal bars of {metric} from 0, from top to bottom: {', '.join(values)}. Whiskers are intervals.{marked}",
-        notice="Where whiskers overlap, the order of the bars is not settled. Compare each bar with the lines before you compare "
-        "the bars with one another.",
+        notice="Where whiskers overlap, this drawing does not settle the order of the bars. Compare each bar with the lines before you "
+        "compare the bars with one another.",
         title=title,
         xaxis_title=metric,
         height=150 + ROW * len(values),
