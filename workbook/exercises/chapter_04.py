@@ -149,7 +149,19 @@ INFO_NCE = Exercise(
         Mistake(
             "only the pull",
             lambda q, d, t: -(cos_sim(q, d) / t).diagonal().mean(),
-            "There are no negatives in your loss: it only pulls. Its best answer is one point for all texts, which is called collapse.",
+            "There are no negatives in your loss: it only pulls. Where texts share words, it ends in one point for all of them.",
+        ),
+        Mistake(
+            "the loss of the failure",
+            lambda q, d, t: (1 - cos_sim(q, d).diagonal()).mean(),
+            "This is the loss that the chapter began with: one minus the cosine of each pair. No other passage is in it, so nothing "
+            "is pushed away.",
+        ),
+        Mistake(
+            "scaled as in attention",
+            lambda q, d, t: _log_softmax_of_own(cos_sim(q, d) / q.shape[1] ** 0.5),
+            "You divide by the root of D, as attention does (chapter 01). There it tames dot products that grow with D. Cosines do "
+            "not grow; what divides them here is the temperature.",
         ),
         Mistake(
             "softmax twice",
@@ -712,14 +724,13 @@ STEP = Exercise(
     difficulty="hard",
     minutes=18,
     section="Build it: a training step",
-    signature="(V, D), optimizer, (B, T), (B, T), (B, U), (B, U), float -> float; the table is changed",
+    signature="(V, D), optimizer, (B, T), (B, T), (B, U), (B, U), float -> scalar; the table is changed",
     reference=training_step,
     another=_step_by_hand,
     draw=_draw_step,
     may_change=(0,),
     observe=lambda result, args: [result, args[0].detach()],
     situations=(
-        Situation("the table still holds the gradient of the step before", lambda table, *rest: table.grad is not None),
         Situation("there is padding", lambda t, o, q, qm, d, dm, *rest: bool((qm == 0).any() or (dm == 0).any())),
         Situation("there is more than one pair", lambda t, o, q, *rest: len(q) > 1),
         Situation("there is one pair only", lambda t, o, q, *rest: len(q) == 1),
@@ -769,6 +780,11 @@ STEP = Exercise(
             "temperature forgotten",
             _step_with(loss=lambda q, d, temperature: symmetric(q, d, 1.0)),
             "The temperature does not reach the loss: you train at temperature 1, whatever was asked for.",
+        ),
+        Mistake(
+            "scale and temperature swapped",
+            _step_with(loss=lambda q, d, temperature: symmetric(q, d, 1 / temperature)),
+            "Scale and temperature are swapped on the way into the loss: it divides by the temperature already.",
         ),
         Mistake(
             "only the pull",

@@ -250,15 +250,13 @@ def map_of_texts(before: np.ndarray, after: np.ndarray, groups: Sequence[str], w
     return fig
 
 
-def batch_matrix(
-    cosines: np.ndarray, temperature: float, queries: Sequence[str] = (), passages: Sequence[str] = ()
-) -> "Figure":
+def batch_matrix(cosines: np.ndarray, temperature: float, queries: Sequence[str] = ()) -> "Figure":
     """The central object of InfoNCE: the (B, B) cosines, and beside them each row as a softmax; the diagonal is outlined.
 
     Args:
         cosines: (B, B), queries down and passages across; B of 8 at most.
         temperature: what they are divided by.
-        queries, passages: B names each; without them, numbers.
+        queries: B names; without them, numbers.
     """
     import plotly.graph_objects as go
 
@@ -268,14 +266,14 @@ def batch_matrix(
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     loss = float(-np.log(np.maximum(shares.diagonal(), 1e-300)).mean())
-    rows = [f"{i}<br>{name}" if name else f"query {i}" for i, name in enumerate([*queries] or [""] * B, 1)]
-    columns = [f"{i}<br>{name}" if name else f"passage {i}" for i, name in enumerate([*passages] or [""] * B, 1)]
+    rows = [f"{i} {name}" if name else f"query {i}" for i, name in enumerate([*queries] or [""] * B, 1)]
+    columns = [f"passage {i}" for i in range(1, B + 1)]
     fig = figure(
         alt=f"Two tables of {B} by {B} cells, queries down and passages across: on the left the cosines, from -1 to 1, on the right "
         "each row as shares that add up to 1. Each cell shows its number; the cells of the diagonal are outlined.",
         notice="Read a row: it is one query with all passages of the batch. The loss looks at the outlined share of each row.",
         title=f"temperature {temperature:g}: loss {loss:.2f}, the mean of -log(outlined share)",
-        height=380 if not queries else 440,
+        height=380,
         xaxis={"domain": [0, 0.47], "title": "cosines", "side": "bottom"},
         xaxis2={"domain": [0.53, 1], "title": "softmax of each row", "automargin": True},
         yaxis2={"anchor": "x2", "showticklabels": False, "autorange": "reversed", "range": [B - 0.5, -0.5]},
@@ -348,7 +346,7 @@ def circles(paths: dict[str, np.ndarray], step: int) -> "Figure":
                     textposition="top center", marker={"color": color, "symbol": symbol, "size": size}, name=role, **where,
                 )
             )  # fmt: skip
-        hidden = {"range": [-1.35, 1.35], "showgrid": False, "zeroline": False, "showticklabels": False}
+        hidden = {"range": [-1.35, 1.35], "visible": False}
         domain = [round(i * width, 3), round((i + 1) * width, 3)]
         fig.update_layout({f"xaxis{n}": {**hidden, "domain": domain, "anchor": f"y{n}"}})
         fig.update_layout({f"yaxis{n}": {**hidden, "scaleanchor": f"x{n}", "anchor": f"x{n}"}})
@@ -379,26 +377,26 @@ def one_temperature(
     names = [f"{role}<br>{cosine:.2f}" for (role, _, _), cosine in zip(roles, cosines, strict=True)]
     names = [name.replace("easy", f"easy {i - 1}") for i, name in enumerate(names)]
     force = np.concatenate([[1 - weight[0]], weight[1:]]) / temperature
-    share = force / force.max()
     angle = np.arccos(cosines) * np.array([(-1) ** i for i in range(len(cosines))])
     fig = figure(
         alt=f"Three views, one below the other, at one temperature. Bars from 0 to 1: the softmax weights of {len(cosines)} passages, "
         "with their cosines. A circle: a query on the right, its passages around it, and a line to each, as thick as its force. Two "
         "histograms of cosines from -1 to 1 after training: of queries with their own passages, and with passages of others.",
-        notice="Weights and histograms can be compared between temperatures. The lines of the circle cannot: they are drawn against "
-        "the strongest force, which the title gives as a number.",
+        notice="Follow one temperature through all three. The thickness of a line is its force, on one scale for all temperatures.",
         title=f"temperature {temperature:g}",
         height=860,
         margin={"l": 60, "r": 20, "t": 60, "b": 60},
         yaxis={"domain": [0.73, 1], "range": [0, 1.02], "title": "softmax weight"},
         xaxis={"anchor": "y", "title": "passage and its cosine with the query"},
-        xaxis2={"domain": [0.22, 0.78], "range": [-1.3, 1.3], "anchor": "y2", "showticklabels": False, "showgrid": False},
-        yaxis2={"domain": [0.32, 0.62], "range": [-1.2, 1.2], "anchor": "x2", "scaleanchor": "x2", "showticklabels": False, "showgrid": False},
+        xaxis2={"domain": [0.22, 0.78], "range": [-1.3, 1.3], "anchor": "y2", "visible": False},
+        yaxis2={"domain": [0.32, 0.64], "range": [-1.2, 1.2], "anchor": "x2", "scaleanchor": "x2", "visible": False},
         xaxis3={"anchor": "y3", "range": [-1, 1], "title": "cosine of query and passage, after training"},
         yaxis3={"domain": [0, 0.23], "anchor": "x3", "range": [0, 0.45], "title": "share"},
     )  # fmt: skip
     fig.add_trace(
-        go.Bar(x=names, y=weight.round(4).tolist(), marker=bar_style([color for _, color, _ in roles]), showlegend=False)
+        go.Bar(
+            x=names, y=weight.round(4).tolist(), marker=bar_style([color for _, color, _ in roles]), showlegend=False
+        )
     )
     around = np.linspace(0, 2 * np.pi, 61)
     fig.add_scatter(
@@ -408,12 +406,12 @@ def one_temperature(
     for i, (role, color, symbol) in enumerate(roles):
         fig.add_scatter(
             x=[1, round(float(np.cos(angle[i])), 3)], y=[0, round(float(np.sin(angle[i])), 3)], mode="lines+markers",
-            line={"color": color, "width": round(0.5 + 7 * float(share[i]), 2), "dash": "solid" if i == 0 else "dash"},
+            line={"color": color, "width": round(0.5 + min(1.6 * float(force[i]), 10), 2), "dash": "solid" if i == 0 else "dash"},
             marker={"symbol": ["circle", symbol], "size": 13, "color": ["#222222", color]}, name=role,
             xaxis="x2", yaxis="y2", showlegend=False,
         )  # fmt: skip
     words = f"pull of its own {force[0]:.2g}, push of the confusing one {force[1]:.2g},<br>of all easy ones together {force[2:].sum():.2g}"
-    fig.add_annotation(x=0.5, y=0.66, xref="paper", yref="paper", text=words, showarrow=False, yanchor="middle")
+    fig.add_annotation(x=0.5, y=0.285, xref="paper", yref="paper", text=words, showarrow=False, yanchor="middle")
     edges = np.linspace(-1.0, 1.0, 41)
     for place, name, color, dash in ((0, "own passage", COLORS[2], "solid"), (1, "other passages", "#8A8A8A", "dash")):
         counts, _ = np.histogram(np.clip(spaces[temperature][place], -1.0, 1.0), edges)
