@@ -561,7 +561,7 @@ nt_xent = check("04.4", nt_xent)
 # %% [markdown]
 # ## Further: is the best temperature the same for every batch?
 #
-# About {minutes} minutes. Replayed from the record of claim 10 (seven temperatures, two batch sizes, 1,000 queries, five seeds; `python -m workbook claims run 10 --record` reruns it). Where does each curve peak?
+# Reading time in minutes: {minutes}. Replayed from the record of claim 10 (seven temperatures, two batch sizes, 1,000 queries, five seeds; `python -m workbook claims run 10 --record` reruns it). Where does each curve peak?
 
 # %%
 from workbook.claims import read_record

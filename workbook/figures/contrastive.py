@@ -267,15 +267,15 @@ def batch_matrix(cosines: np.ndarray, temperature: float, queries: Sequence[str]
     shares /= shares.sum(axis=1, keepdims=True)
     loss = float(-np.log(np.maximum(shares.diagonal(), 1e-300)).mean())
     rows = [f"{i} {name}" if name else f"query {i}" for i, name in enumerate([*queries] or [""] * B, 1)]
-    columns = [f"passage {i}" for i in range(1, B + 1)]
+    columns = [str(i) for i in range(1, B + 1)]
     fig = figure(
         alt=f"Two tables of {B} by {B} cells, queries down and passages across: on the left the cosines, from -1 to 1, on the right "
         "each row as shares that add up to 1. Each cell shows its number; the cells of the diagonal are outlined.",
         notice="Read a row: it is one query with all passages of the batch. The loss looks at the outlined share of each row.",
         title=f"temperature {temperature:g}: loss {loss:.2f}, the mean of -log(outlined share)",
         height=380,
-        xaxis={"domain": [0, 0.47], "title": "cosines", "side": "bottom"},
-        xaxis2={"domain": [0.53, 1], "title": "softmax of each row", "automargin": True},
+        xaxis={"domain": [0, 0.47], "title": "passage (cells: cosines)", "type": "category"},
+        xaxis2={"domain": [0.53, 1], "title": "passage (cells: softmax of the row)", "type": "category"},
         yaxis2={"anchor": "x2", "showticklabels": False, "autorange": "reversed", "range": [B - 0.5, -0.5]},
     )
     for side, values in enumerate((cosines, shares)):
@@ -410,7 +410,7 @@ def one_temperature(
             marker={"symbol": ["circle", symbol], "size": 13, "color": ["#222222", color]}, name=role,
             xaxis="x2", yaxis="y2", showlegend=False,
         )  # fmt: skip
-    words = f"pull of its own {force[0]:.2g}, push of the confusing one {force[1]:.2g},<br>of all easy ones together {force[2:].sum():.2g}"
+    words = f"pull of its own {force[0]:.2f}, push of the confusing one {force[1]:.2f},<br>of all easy ones together {force[2:].sum():.2f}"
     fig.add_annotation(x=0.5, y=0.285, xref="paper", yref="paper", text=words, showarrow=False, yanchor="middle")
     edges = np.linspace(-1.0, 1.0, 41)
     for place, name, color, dash in ((0, "own passage", COLORS[2], "solid"), (1, "other passages", "#8A8A8A", "dash")):
