@@ -1,4 +1,4 @@
-"""The exercises of chapter 04: InfoNCE and its relatives, its gradient, and the shape of the space."""
+"""The exercises of chapter 04: InfoNCE and its relatives, its gradient, a training step, and the shape of the space."""
 
 import random
 
@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from workbook import geometry, losses
 from workbook.exercises import draws
-from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property
+from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Reversed, Situation
+from workbook.pooling import mean_pool
 from workbook.similarity import cos_sim, normalize
 
 
@@ -77,14 +78,20 @@ def _info_nce_loop(query, positive, temperature):
     return torch.stack(terms).mean()
 
 
+def _not_zero(x: Tensor) -> Tensor:
+    """Vectors of zeros, which the contracts leave out, become vectors of ones."""
+    return torch.where((x == 0).all(dim=-1, keepdim=True), torch.ones_like(x), x)
+
+
 def _pairs_at(rng: random.Random) -> tuple[Tensor, Tensor, float]:
-    return (*draws.pairs(rng), draws.temperature(rng))
+    query, positive = draws.pairs(rng)
+    return _not_zero(query), _not_zero(positive), draws.temperature(rng)
 
 
 def _pairs_with_negatives(rng: random.Random) -> tuple[Tensor, Tensor, Tensor, float]:
-    query, positive = draws.pairs(rng)
+    query, positive, temperature = _pairs_at(rng)
     B, D = query.shape
-    return query, positive, draws.vectors(rng, B, rng.randint(1, 3), D, zeros=0.0), draws.temperature(rng)
+    return query, positive, _not_zero(draws.numbers(rng, B, rng.randint(1, 3), D)), temperature
 
 
 INFO_NCE = Exercise(
@@ -142,7 +149,19 @@ INFO_NCE = Exercise(
         Mistake(
             "only the pull",
             lambda q, d, t: -(cos_sim(q, d) / t).diagonal().mean(),
-            "There are no negatives in your loss: it only pulls. Its best answer is one point for all texts, which is called collapse.",
+            "There are no negatives in your loss: it only pulls. Where texts share words, it ends in one point for all of them.",
+        ),
+        Mistake(
+            "the loss of the failure",
+            lambda q, d, t: (1 - cos_sim(q, d).diagonal()).mean(),
+            "This is the loss that the chapter began with: one minus the cosine of each pair. No other passage is in it, so nothing "
+            "is pushed away.",
+        ),
+        Mistake(
+            "scaled as in attention",
+            lambda q, d, t: _log_softmax_of_own(cos_sim(q, d) / q.shape[1] ** 0.5),
+            "You divide by the root of D, as attention does (chapter 01). There it tames dot products that grow with D. Cosines do "
+            "not grow; what divides them here is the temperature.",
         ),
         Mistake(
             "softmax twice",
@@ -201,7 +220,7 @@ NEGATIVES = Exercise(
     title="InfoNCE with explicit negatives",
     difficulty="medium",
     minutes=12,
-    section="Build it: more than the batch gives",
+    section="Further: more than the batch gives",
     signature="(B, D), (B, D), (B, M, D), float -> scalar",
     reference=info_nce_with_negatives,
     another=_negatives_loop,
@@ -337,7 +356,7 @@ NT_XENT = Exercise(
     title="NT-Xent",
     difficulty="hard",
     minutes=15,
-    section="Build it: two views of one thing",
+    section="Further: two views of one thing",
     signature="(B, D), (B, D), float -> scalar",
     reference=losses.nt_xent,
     another=_nt_xent_loop,
@@ -485,7 +504,7 @@ UNIFORMITY = Exercise(
     reference=geometry.uniformity,
     another=_uniformity_loop,
     gradient=True,
-    draw=lambda rng: (draws.vectors(rng, rng.randint(2, 5), rng.randint(2, 4), zeros=0.0),),
+    draw=lambda rng: (_not_zero(draws.numbers(rng, rng.randint(2, 5), rng.randint(2, 4))),),
     cases=(
         Case("three points on the circle", _circle, torch.tensor(-4.3962626)),
         Case("random vectors", lambda: (pairs(7)[0],)),
@@ -520,4 +539,270 @@ UNIFORMITY = Exercise(
     ),
 )
 
-EXERCISES = (INFO_NCE, NEGATIVES, SYMMETRIC, NT_XENT, GRADIENT, UNIFORMITY)
+# --- 04.7 the smallest batch that shows a mistake --------------------------------------------
+
+
+def smallest_batch() -> tuple[Tensor, Tensor]:
+    """Two pairs in one dimension on which a softmax down the columns gives another loss than one along the rows."""
+    return torch.tensor([[1.0], [-1.0]]), torch.tensor([[1.0], [1.0]])
+
+
+def _down_the_columns(query: Tensor, positive: Tensor) -> Tensor:
+    return -cos_sim(query, positive).log_softmax(dim=0).diagonal().mean()
+
+
+def _a_batch(query: Tensor, positive: Tensor) -> str | None:
+    if not (isinstance(query, Tensor) and isinstance(positive, Tensor) and query.is_floating_point()):
+        return "return two tensors of floats, query and positive"
+    if query.ndim != 2 or query.shape != positive.shape or query.dtype != positive.dtype or not query.numel():
+        return f"both must be (B, D), the same for the two, got {tuple(query.shape)} and {tuple(positive.shape)}"
+    zero = ~(torch.cat([query, positive]) != 0).any(dim=1)
+    finite = torch.cat([query, positive]).isfinite().all()
+    return "a vector is zero or not finite, so it has no cosine" if zero.any() or not finite else None
+
+
+def _own_cosines_are_equal(query: Tensor, positive: Tensor) -> bool:
+    own = cos_sim(query, positive).diagonal()
+    return len(query) == 2 and torch.allclose(own[:1], own[1:])
+
+
+def _mirrored(query: Tensor, positive: Tensor) -> bool:
+    cosines = cos_sim(query, positive)
+    return torch.allclose(cosines, cosines.T)
+
+
+REVERSED = Reversed(
+    id="04.7",
+    title="the smallest batch that shows a mistake",
+    difficulty="medium",
+    minutes=10,
+    section="Build it: both directions",
+    signature="() -> (B, D), (B, D)",
+    reference=smallest_batch,
+    another=lambda: (torch.tensor([[2.0], [3.0]]), torch.tensor([[-0.5], [4.0]])),
+    right=lambda query, positive: info_nce(query, positive, 1.0),
+    wrong=_down_the_columns,
+    valid=_a_batch,
+    smallest=4,
+    measure=lambda query, positive: query.numel() + positive.numel(),
+    cases=(
+        Case(
+            "nothing is passed in",
+            lambda: (),
+            (torch.tensor([[1.0], [-1.0]]), torch.tensor([[1.0], [1.0]])),
+        ),
+    ),
+    mistakes=(
+        Mistake(
+            "one pair only",
+            lambda: (torch.tensor([[1.0]]), torch.tensor([[-1.0]])),
+            "There is one pair only. A choice of one among one costs nothing, along a row as well as down a column.",
+            when=lambda query, positive: len(query) == 1,
+        ),
+        Mistake(
+            "the matrix is its own mirror image",
+            lambda: (torch.eye(2), torch.eye(2)),
+            "Your matrix of cosines is its own mirror image, so its rows are its columns. The tidy examples that one writes down "
+            "first, such as pairs along the axes, are all of this kind: that is why this mistake survives so many tests.",
+            when=_mirrored,
+        ),
+        Mistake(
+            "two pairs that are equally close",
+            lambda: (torch.eye(2), torch.tensor([[0.8, 0.6], [-0.6, 0.8]])),
+            "Both queries are equally close to their own passages. In a batch of two the differences, own minus other, are then the "
+            "same along the rows and down the columns.",
+            when=_own_cosines_are_equal,
+        ),
+        Mistake(
+            "more pairs than it takes",
+            lambda: (torch.tensor([[1.0], [-1.0], [1.0]]), torch.tensor([[1.0], [1.0], [1.0]])),
+            "It works, and there are more pairs than it takes. Leave pairs away as long as there is still something to choose.",
+            when=lambda query, positive: len(query) > 2,
+        ),
+        Mistake(
+            "more dimensions than it takes",
+            lambda: (torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])),
+            "It works, and the vectors are longer than they need to be. Which cosines are possible with fewer numbers in a vector?",
+            when=lambda query, positive: query.shape[1] > 1,
+        ),
+    ),
+    hints=(
+        "How many pairs must there be before a query has anything to choose? How few numbers can a vector have?",
+        "In one dimension each cosine is 1 or -1. Write down the matrix for two pairs and give it different diagonal entries.",
+        "Let both passages point the same way, and the two queries in opposite ways.",
+    ),
+)
+
+
+# --- 04.8 a training step --------------------------------------------------------------------
+
+
+def training_step(
+    table: Tensor,
+    optimizer: torch.optim.Optimizer,
+    query_ids: Tensor,
+    query_mask: Tensor,
+    passage_ids: Tensor,
+    passage_mask: Tensor,
+    temperature: float,
+) -> float:
+    """One step of training: embed both sides, ask the symmetric loss, follow its gradient. The loss before the step."""
+
+    def embed(ids: Tensor, mask: Tensor) -> Tensor:
+        return mean_pool(table[ids], mask)
+
+    optimizer.zero_grad()
+    loss = symmetric(embed(query_ids, query_mask), embed(passage_ids, passage_mask), temperature)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def _step_with(pool=mean_pool, loss=symmetric, order: str = "zero backward step", returns=lambda loss: loss.item()):
+    """A training step with a part exchanged, or its calls in another order."""
+
+    def step(table, optimizer, query_ids, query_mask, passage_ids, passage_mask, temperature):
+        value = loss(pool(table[query_ids], query_mask), pool(table[passage_ids], passage_mask), temperature)
+        calls = {"zero": optimizer.zero_grad, "backward": value.backward, "step": optimizer.step}
+        for name in order.split():
+            calls[name]()
+        return returns(value)
+
+    return step
+
+
+def _step_by_hand(table, optimizer, query_ids, query_mask, passage_ids, passage_mask, temperature):
+    def embed(ids, mask):
+        return torch.stack([table[row[keep.bool()]].mean(dim=0) for row, keep in zip(ids, mask, strict=True)])
+
+    loss = symmetric(embed(query_ids, query_mask), embed(passage_ids, passage_mask), temperature)
+    (table.grad,) = torch.autograd.grad(loss, table)
+    optimizer.step()
+    return float(loss)
+
+
+def _loss_after(table, optimizer, *batch):
+    training_step(table, optimizer, *batch)
+    with torch.no_grad():
+        q, qm, d, dm, temperature = batch
+        return symmetric(mean_pool(table[q], qm), mean_pool(table[d], dm), temperature).item()
+
+
+def _a_step(table: Tensor, old: Tensor | None, *batch, lr: float = 0.5) -> tuple:
+    """A table with an optimizer of its own, and the gradient that the step before has left in it."""
+    table = table.clone().requires_grad_()
+    table.grad = old
+    return table, torch.optim.SGD([table], lr=lr), *batch
+
+
+def _two_words() -> tuple:
+    """Two texts of one word and a padding each: the pairs along the axes, at temperature 1."""
+    table = torch.tensor([[9.0, 9.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    mask = torch.tensor([[1, 0], [1, 0]])
+    return _a_step(table, None, torch.tensor([[1, 0], [2, 0]]), mask, torch.tensor([[3, 0], [4, 0]]), mask, 1.0)
+
+
+def _draw_step(rng: random.Random) -> tuple:
+    V, D, B = rng.randint(3, 8), rng.randint(2, 4), rng.randint(1, 4)
+
+    def side() -> tuple[Tensor, Tensor]:
+        mask = draws.mask(rng, B, rng.randint(1, 4), empty=False)
+        return torch.tensor([[rng.randrange(V) for _ in row] for row in mask]), mask
+
+    table = torch.tensor([[rng.gauss(0, 1) for _ in range(D)] for _ in range(V)])
+    old = torch.ones(V, D) * rng.choice((0.5, -1.0)) if rng.random() < 0.6 else None
+    return _a_step(table, old, *side(), *side(), rng.choice((0.2, 0.5, 1.0, 2.0)), lr=rng.choice((0.1, 0.5)))
+
+
+def _third_step() -> tuple:
+    return _draw_step(random.Random(7))
+
+
+STEP = Exercise(
+    id="04.8",
+    title="a training step",
+    difficulty="hard",
+    minutes=18,
+    section="Build it: a training step",
+    signature="(V, D), optimizer, (B, T), (B, T), (B, U), (B, U), float -> scalar; the table is changed",
+    reference=training_step,
+    another=_step_by_hand,
+    draw=_draw_step,
+    may_change=(0,),
+    observe=lambda result, args: [result, args[0].detach()],
+    situations=(
+        Situation("there is padding", lambda t, o, q, qm, d, dm, *rest: bool((qm == 0).any() or (dm == 0).any())),
+        Situation("there is more than one pair", lambda t, o, q, *rest: len(q) > 1),
+        Situation("there is one pair only", lambda t, o, q, *rest: len(q) == 1),
+        Situation("the temperature is not 1", lambda *args: args[-1] != 1.0),
+    ),
+    cases=(
+        Case(
+            "two pairs along the axes, temperature 1",
+            _two_words,
+            [
+                0.3132617,
+                torch.tensor([[9.0, 9.0], [1.0, -0.0672353], [-0.0672353, 1.0], [1.0, -0.0672353], [-0.0672353, 1.0]]),
+            ],
+        ),
+        Case("an old gradient in the table", _third_step),
+    ),
+    mistakes=(
+        Mistake(
+            "the old gradient is kept",
+            _step_with(order="backward step"),
+            "The gradient of the step before is still in the table when yours is added to it, so you follow a mixture of the two. "
+            "Clear it before going backward.",
+        ),
+        Mistake(
+            "the table stays as it was",
+            _step_with(order="zero backward"),
+            "The table stays as it was. Either the optimizer is never told to step, or there is no gradient when it does: it was "
+            "cleared after going backward, or going backward comes later.",
+        ),
+        Mistake(
+            "stepped before going backward",
+            _step_with(order="step zero backward"),
+            "You step before the gradient of this batch is worked out: what is followed is the one that the step before has left.",
+        ),
+        Mistake(
+            "padding is averaged in",
+            _step_with(pool=lambda hidden, mask: hidden.mean(dim=1)),
+            "Padding is averaged in: the vectors of the padding take part in every short text, and are trained with it. Only where "
+            "the mask is 1 is there a token (chapter 02).",
+        ),
+        Mistake(
+            "one direction only",
+            _step_with(loss=info_nce),
+            "Your loss has one direction, from queries to passages. The symmetric loss of 04.3 is asked for.",
+        ),
+        Mistake(
+            "temperature forgotten",
+            _step_with(loss=lambda q, d, temperature: symmetric(q, d, 1.0)),
+            "The temperature does not reach the loss: you train at temperature 1, whatever was asked for.",
+        ),
+        Mistake(
+            "scale and temperature swapped",
+            _step_with(loss=lambda q, d, temperature: symmetric(q, d, 1 / temperature)),
+            "Scale and temperature are swapped on the way into the loss: it divides by the temperature already.",
+        ),
+        Mistake(
+            "only the pull",
+            _step_with(loss=lambda q, d, temperature: (1 - cos_sim(q, d).diagonal()).mean()),
+            "Your loss only pulls, as at the beginning of the chapter. Nothing in it keeps the texts apart.",
+        ),
+        Mistake(
+            "the loss after the step",
+            _loss_after,
+            "The table is right, and the loss that you return is the one after the step. Asked for is the one that the gradient "
+            "belongs to.",
+        ),
+    ),
+    hints=(
+        "Four parts: token vectors from the table, one vector per text, the loss, the three calls of every training loop.",
+        "Index the table with ids to get (B, T, D). Average over tokens with the mask, for both sides. Then the symmetric loss.",
+        "In this order: clear the old gradient, go backward from the loss, let the optimizer step; return the loss as a number.",
+    ),
+)
+
+EXERCISES = (INFO_NCE, NEGATIVES, SYMMETRIC, NT_XENT, GRADIENT, UNIFORMITY, REVERSED, STEP)

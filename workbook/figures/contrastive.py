@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbook.figures.stored import stored
-from workbook.figures.theme import COLORS, DASHES, SYMBOLS, bar_style, figure, ticks_at
+from workbook.figures.theme import COLORS, DASHES, SEQUENCE, SYMBOLS, bar_style, figure, ticks_at
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -260,4 +260,177 @@ def map_of_texts(before: np.ndarray, after: np.ndarray, groups: Sequence[str], w
                 },
             )
         )
+    return fig
+
+
+def batch_matrix(cosines: np.ndarray, temperature: float, queries: Sequence[str] = ()) -> "Figure":
+    """The central object of InfoNCE: the (B, B) cosines, and beside them each row as a softmax; the diagonal is outlined.
+
+    Args:
+        cosines: (B, B), queries down and passages across; B of 8 at most.
+        temperature: what they are divided by.
+        queries: B names; without them, numbers.
+    """
+    import plotly.graph_objects as go
+
+    cosines = np.asarray(cosines, dtype=float)
+    B = len(cosines)
+    logits = cosines / temperature
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares /= shares.sum(axis=1, keepdims=True)
+    loss = float(-np.log(np.maximum(shares.diagonal(), 1e-300)).mean())
+    rows = [f"{i} {name}" if name else f"query {i}" for i, name in enumerate([*queries] or [""] * B, 1)]
+    columns = [str(i) for i in range(1, B + 1)]
+    fig = figure(
+        alt=f"Two tables of {B} by {B} cells, queries down and passages across: on the left the cosines, from -1 to 1, on the right "
+        "each row as shares that add up to 1. Each cell shows its number; the cells of the diagonal are outlined.",
+        notice="Read a row: it is one query with all passages of the batch. The loss looks at the outlined share of each row.",
+        title=f"temperature {temperature:g}: loss {loss:.2f}, the mean of -log(outlined share)",
+        height=380,
+        xaxis={"domain": [0, 0.47], "title": "passage (cells: cosines)", "type": "category"},
+        xaxis2={"domain": [0.53, 1], "title": "passage (cells: softmax of the row)", "type": "category"},
+        yaxis2={"anchor": "x2", "showticklabels": False, "autorange": "reversed", "range": [B - 0.5, -0.5]},
+    )
+    for side, values in enumerate((cosines, shares)):
+        axis = "" if side == 0 else "2"
+        fig.add_trace(
+            go.Heatmap(
+                x=columns,
+                y=rows,
+                z=values.round(3).tolist(),
+                text=[[f"{value:.2f}" for value in row] for row in values],
+                texttemplate="%{text}",
+                textfont={"size": 14},
+                colorscale=SEQUENCE,
+                zmin=-0.5 if side == 0 else 0,  # dark ends would hide the numbers
+                zmax=1,
+                showscale=False,
+                xaxis=f"x{axis}",
+                yaxis=f"y{axis}",
+            )
+        )
+        for i in range(B):
+            fig.add_shape(
+                type="rect", x0=i - 0.48, x1=i + 0.48, y0=i - 0.48, y1=i + 0.48, xref=f"x{axis}", yref=f"y{axis}",
+                line={"color": COLORS[3], "width": 4},
+            )  # fmt: skip
+    fig.update_yaxes(autorange="reversed")
+    return fig
+
+
+def circles(paths: dict[str, np.ndarray], step: int) -> "Figure":
+    """Several circles side by side: pairs of points after so many steps of training, one circle for each loss.
+
+    Args:
+        paths: name -> (steps, pairs, 2 sides, 2 coordinates) of unit vectors.
+        step: which one to draw.
+    """
+    import plotly.graph_objects as go
+
+    around, width = np.linspace(0, 2 * np.pi, 61), 1 / len(paths)
+    fig = figure(
+        alt=f"{len(paths)} circles side by side: {'; '.join(paths)}. On each, the queries of some pairs are filled circles with "
+        "numbers and their passages filled squares; a dotted line joins the two of a pair.",
+        notice="Two distances to follow on each circle: between the two points of a pair, and between the pairs.",
+        title=f"after {step} steps",
+        height=340,
+        margin={"l": 10, "r": 10, "t": 90, "b": 30},
+    )
+    for i, (name, path) in enumerate(paths.items()):
+        n, (query, passage) = "" if i == 0 else str(i + 1), path[step].transpose(1, 0, 2).round(3)
+        where = {"xaxis": f"x{n}", "yaxis": f"y{n}", "showlegend": i == 0}
+        fig.add_scatter(
+            x=np.cos(around).round(3).tolist(), y=np.sin(around).round(3).tolist(), mode="lines", hoverinfo="skip",
+            line={"color": "#999999", "width": 1}, **{**where, "showlegend": False},
+        )  # fmt: skip
+        gaps = [[None, None]] * len(query)
+        joined = [point for three in zip(query.tolist(), passage.tolist(), gaps, strict=True) for point in three]
+        fig.add_scatter(
+            x=[x for x, _ in joined], y=[y for _, y in joined], mode="lines", hoverinfo="skip",
+            line={"color": "#777777", "width": 1, "dash": "dot"}, **{**where, "showlegend": False},
+        )  # fmt: skip
+        for points, role, color, symbol, size in (
+            (passage, "passage", COLORS[2], "square", 13), (query, "query", "#222222", "circle", 11),
+        ):  # fmt: skip
+            numbers = [str(k + 1) if role == "query" else "" for k in range(len(points))]
+            fig.add_trace(
+                go.Scatter(
+                    x=points[:, 0].tolist(), y=points[:, 1].tolist(), mode="markers+text", text=numbers,
+                    textposition="top center", marker={"color": color, "symbol": symbol, "size": size}, name=role, **where,
+                )
+            )  # fmt: skip
+        hidden = {"range": [-1.35, 1.35], "visible": False}
+        domain = [round(i * width, 3), round((i + 1) * width, 3)]
+        fig.update_layout({f"xaxis{n}": {**hidden, "domain": domain, "anchor": f"y{n}"}})
+        fig.update_layout({f"yaxis{n}": {**hidden, "scaleanchor": f"x{n}", "anchor": f"x{n}"}})
+        fig.add_annotation(
+            x=sum(domain) / 2, y=1.02, xref="paper", yref="paper", yanchor="bottom", text=name, showarrow=False
+        )
+    fig.update_layout(legend={"orientation": "h", "y": -0.02, "yanchor": "top"})
+    return fig
+
+
+def one_temperature(
+    cosines: Sequence[float], spaces: dict[float, tuple[Sequence[float], Sequence[float]]], temperature: float
+) -> "Figure":
+    """Three views of one temperature: the softmax weights, the forces on the query, and the space that was trained at it.
+
+    Args:
+        cosines: of one query with its passages, its own first; drawn on a circle on which the query points to the right.
+        spaces: temperature -> the cosines of pairs, and of texts that do not belong together, after training.
+        temperature: one of them.
+    """
+    import plotly.graph_objects as go
+
+    logits = np.asarray(cosines) / temperature
+    weight = np.exp(logits - logits.max())
+    weight /= weight.sum()
+    roles = [("own", COLORS[2], "square"), ("confusing", COLORS[3], "triangle-up")]
+    roles += [("easy", "#8A8A8A", "circle-open")] * (len(cosines) - 2)
+    names = [f"{role}<br>{cosine:.2f}" for (role, _, _), cosine in zip(roles, cosines, strict=True)]
+    names = [name.replace("easy", f"easy {i - 1}") for i, name in enumerate(names)]
+    force = np.concatenate([[1 - weight[0]], weight[1:]]) / temperature
+    angle = np.arccos(cosines) * np.array([(-1) ** i for i in range(len(cosines))])
+    fig = figure(
+        alt=f"Three views, one below the other, at one temperature. Bars from 0 to 1: the softmax weights of {len(cosines)} passages, "
+        "with their cosines. A circle: a query on the right, its passages around it, and a line to each, as thick as its force. Two "
+        "histograms of cosines from -1 to 1 after training: of queries with their own passages, and with passages of others.",
+        notice="Follow one temperature through all three. The thickness of a line is its force, on one scale for all temperatures.",
+        title=f"temperature {temperature:g}",
+        height=860,
+        margin={"l": 60, "r": 20, "t": 60, "b": 60},
+        yaxis={"domain": [0.73, 1], "range": [0, 1.02], "title": "softmax weight"},
+        xaxis={"anchor": "y", "title": "passage and its cosine with the query"},
+        xaxis2={"domain": [0.22, 0.78], "range": [-1.3, 1.3], "anchor": "y2", "visible": False},
+        yaxis2={"domain": [0.32, 0.64], "range": [-1.2, 1.2], "anchor": "x2", "scaleanchor": "x2", "visible": False},
+        xaxis3={"anchor": "y3", "range": [-1, 1], "title": "cosine of query and passage, after training"},
+        yaxis3={"domain": [0, 0.23], "anchor": "x3", "range": [0, 0.45], "title": "share"},
+    )  # fmt: skip
+    fig.add_trace(
+        go.Bar(
+            x=names, y=weight.round(4).tolist(), marker=bar_style([color for _, color, _ in roles]), showlegend=False
+        )
+    )
+    around = np.linspace(0, 2 * np.pi, 61)
+    fig.add_scatter(
+        x=np.cos(around).round(3).tolist(), y=np.sin(around).round(3).tolist(), mode="lines", hoverinfo="skip",
+        line={"color": "#999999", "width": 1}, xaxis="x2", yaxis="y2", showlegend=False,
+    )  # fmt: skip
+    for i, (role, color, symbol) in enumerate(roles):
+        fig.add_scatter(
+            x=[1, round(float(np.cos(angle[i])), 3)], y=[0, round(float(np.sin(angle[i])), 3)], mode="lines+markers",
+            line={"color": color, "width": round(0.5 + min(1.6 * float(force[i]), 10), 2), "dash": "solid" if i == 0 else "dash"},
+            marker={"symbol": ["circle", symbol], "size": 13, "color": ["#222222", color]}, name=role,
+            xaxis="x2", yaxis="y2", showlegend=False,
+        )  # fmt: skip
+    words = f"pull of its own {force[0]:.2f}, push of the confusing one {force[1]:.2f},<br>of all easy ones together {force[2:].sum():.2f}"
+    fig.add_annotation(x=0.5, y=0.285, xref="paper", yref="paper", text=words, showarrow=False, yanchor="middle")
+    edges = np.linspace(-1.0, 1.0, 41)
+    for place, name, color, dash in ((0, "own passage", COLORS[2], "solid"), (1, "other passages", "#8A8A8A", "dash")):
+        counts, _ = np.histogram(np.clip(spaces[temperature][place], -1.0, 1.0), edges)
+        fig.add_scatter(
+            x=edges.round(3).tolist(), y=(counts[[*range(len(counts)), -1]] / max(counts.sum(), 1)).round(4).tolist(),
+            line={"shape": "hv", "color": color, "dash": dash}, name=name, fill="tozeroy", xaxis="x3", yaxis="y3",
+        )  # fmt: skip
+    fig.update_layout(legend={"x": 0.02, "y": 0.22, "yanchor": "top"})
     return fig
