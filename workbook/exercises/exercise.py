@@ -99,6 +99,7 @@ class Exercise:
     draw: Callable[[random.Random], tuple] | None = None  # arguments of a random call, small ones
     situations: tuple[Situation, ...] = ()  # what may be the case with them
     observe: Callable[[Any, tuple], Any] | None = None  # (result, arguments) -> what is compared; default: the result
+    loops: bool = False  # a right answer loops in Python: nothing is to be remarked on it
     may_change: tuple[int, ...] = ()  # arguments that a right answer changes, such as a model that is trained
 
 
