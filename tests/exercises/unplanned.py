@@ -96,7 +96,7 @@ def outcome(answer: Answer) -> Outcome:
         return Outcome(answer, "accepted", text)
     named = any(re.search(pattern, text, re.IGNORECASE) for pattern in answer.told)
     placed = any(int(line) in answer.lines for found in PLACE.findall(text) for line in found if line)
-    placed = placed or any(int(line) + 1 == min(answer.lines) for line in BELOW.findall(text))
+    placed = placed or any(int(line) + 1 == min(answer.lines, default=0) for line in BELOW.findall(text))
     return Outcome(answer, "told" if named or placed else "example only", text)
 
 

@@ -44,6 +44,7 @@ class Edit:
     after: str
     code: CodeType | None
     graft: bool = False  # a part of a solution was put in
+    source: str = ""  # the whole text, where it was asked for
 
     @property
     def words(self) -> str:
@@ -73,8 +74,8 @@ def _left_out(before: str, after: str) -> str:
 class _Tree:
     """A parsed function in which one node at a time gives way to another, and comes back."""
 
-    def __init__(self, source: str):
-        self.module = ast.parse(source)
+    def __init__(self, source: str, texts: bool = False):
+        self.module, self.texts = ast.parse(source), texts
         self.nodes = list(ast.walk(self.module))
         self.places: dict[int, tuple[Any, str, int | None]] = {}
         for parent in self.nodes:
@@ -87,7 +88,9 @@ class _Tree:
     def edit(self, node: ast.AST, new: ast.AST, graft: bool = False) -> Edit:
         """The function with `new` in place of `node`."""
         self._put(node, new)
-        edit = Edit(getattr(node, "lineno", 0), ast.unparse(node), ast.unparse(new), _compiled(self.module), graft)
+        code = _compiled(self.module)
+        text = ast.unparse(self.module) if self.texts and code else ""
+        edit = Edit(getattr(node, "lineno", 0), ast.unparse(node), ast.unparse(new), code, graft, text)
         self._put(node, node)
         return edit
 
@@ -107,17 +110,18 @@ def _compiled(module: ast.Module) -> CodeType | None:
         return None
 
 
-def edits(source: str, solutions: Sequence[str] = ()) -> Iterator[Edit]:
+def edits(source: str, solutions: Sequence[str] = (), texts: bool = False) -> Iterator[Edit]:
     """Every change of a function's source, the small ones first.
 
     Args:
         source: the text of one `def`, not indented.
         solutions: where the code is a learner's, the solutions: pieces that are missing may be added, and parts
             of a solution put in.
+        texts: whether each edit carries the whole text, to be changed again.
     """
     if any(word in source for word in UNTOUCHED):
         return
-    tree = _Tree(source)
+    tree = _Tree(source, texts)
     nodes = tree.nodes
     function = _function(tree.module)
     if function is None:

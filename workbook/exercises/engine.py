@@ -186,7 +186,7 @@ class _Judge:
             return replace(found, mistake=mistake)
         mine = (*self.mine.calls, *self.mine.random)
         right = (*self.right, *random_expected(self.exercise))
-        return replace(found, said=explain(self.exercise, self.answer, mine, right))
+        return replace(found, said=explain(self.exercise, self.answer, mine, right, self.mine.properties))
 
 
 def _known_mistake(exercise: Exercise, mine: Behaviour, right: list[Call]) -> Mistake | None:

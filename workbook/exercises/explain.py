@@ -10,7 +10,7 @@ import inspect
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from types import FrameType
 from typing import Any
@@ -25,21 +25,32 @@ from workbook.exercises.relations import Seen, bounds, numbers_in, relations
 from workbook.exercises.solution import solution
 
 TRIES = 2500  # changes that each of the two searches looks at: a number and no time, so that load changes nothing
+PAIRS = 4000  # pairs of changes
 SECONDS = 20.0  # of the processor, for changes that run long
 SENTENCES = 3
 
 
-def explain(exercise: Exercise, answer: Answer, mine: tuple[Call, ...], right: tuple[Call, ...]) -> tuple[str, ...]:
+def explain(
+    exercise: Exercise, answer: Answer, mine: tuple[Call, ...], right: tuple[Call, ...], properties: Sequence[Any]
+) -> tuple[str, ...]:
     """The first few sentences that hold, those that name a place in the learner's code first.
 
     Args:
         mine, right: what the answer and the reference did, in the same calls.
+        properties: what each property of the exercise saw in the answer.
     """
+
+    def broken(seen: Seen) -> Iterator[str]:
+        pairs = zip(exercise.properties, properties, strict=True)
+        yield from (f"{rule.name}: that must hold, and {told}" for rule, told in pairs if isinstance(told, str))
+
     seen = Seen(exercise, answer, mine, right, running.Clock(SECONDS))
     found: list[str] = []
     if not any(seen.wrong):
         return ()  # the results are right: a gradient is lost, or an input changed, and the headline says so
-    for sentences in (_static, _repair, relations, _as_if, _milestone, bounds):
+    for sentences in (_static, _repair, relations, broken, _as_if, _as_if_twice, _milestone, bounds):
+        if sentences is _as_if_twice and found:
+            continue  # two changes at once are looked for only where nothing else is known
         with limits.quiet():
             for sentence in islice(sentences(seen), 2):
                 if sentence not in found:
@@ -98,6 +109,34 @@ def _as_if(seen: Seen) -> Iterator[str]:
             if function and all(_agrees(seen, function, seen.mine[i]) for i in order):
                 yield f"it behaves as if {edit.words}"
                 return
+
+
+def _as_if_twice(seen: Seen) -> Iterator[str]:
+    """Two changes of a solution that together give what the answer gives: two mistakes at once."""
+    order = _wrong_first(seen)
+    first_call = seen.mine[order[0]]
+    end = time.thread_time() + SECONDS
+    for source, globals_ in islice(_solutions(seen), 1):
+        singles = [
+            edit for edit in edits(source, texts=True) if edit.source and _runs(seen, edit, globals_, first_call)
+        ]
+        for first in islice(singles, PAIRS // 50):
+            for second in islice(edits(first.source), 100):
+                if time.thread_time() > end:
+                    return
+                function = _defined(second, globals_)
+                if function and all(_agrees(seen, function, seen.mine[i]) for i in order):
+                    yield f"it behaves as if {first.words}, and {second.words}"
+                    return
+
+
+def _runs(seen: Seen, edit: Edit, globals_: dict[str, Any], call: Call) -> bool:
+    """Whether a change gives a result, and not the right one."""
+    function = _defined(edit, globals_)
+    if function is None:
+        return False
+    case = Case("", lambda: tuple(compare.snapshot(a) for a in call.args))
+    return running.call(seen.exercise, function, case, running.Clock(0.5)).error is None
 
 
 def _searched(found: Iterator[Edit]) -> Iterator[Edit]:

@@ -115,6 +115,7 @@ def relations(seen: Seen) -> Iterator[str]:
         _places,
         _shape,
         _batch_mates,
+        _length,
         _situation,
         _finite,
         _direction,
@@ -549,6 +550,25 @@ def _batch_mates(seen: Seen) -> str | None:
                 continue
             if not _close(single[0], mine[r]):
                 return "a row's result depends on its batch-mates: alone it comes out different. Something runs over the whole batch, or takes another row's numbers"
+    return None
+
+
+def _length(seen: Seen) -> str | None:
+    """A tensor whose length must not count, and does."""
+    calls = [(a, b) for a, b in zip(seen.mine, seen.right, strict=True) if a.error is None and b.error is None][:20]
+    for i, name in enumerate(_names(seen.exercise, calls[0][0].args)) if calls else ():
+        if not isinstance(calls[0][0].args[i], Tensor) or not calls[0][0].args[i].is_floating_point():
+            continue
+        moved = 0
+        for a, b in calls:
+            args = (*a.args[:i], a.args[i] * 7.0, *a.args[i + 1 :])
+            theirs = _again(seen, args, seen.exercise.reference)
+            if not running.same_call(seen.exercise, theirs, b, compare.same_values):
+                break
+            moved += not running.same_call(seen.exercise, _again(seen, args), a, compare.same_values)
+        else:
+            if moved >= 3:
+                return f"the length of `{name}` counts in your result, and it should not: seven times longer vectors give other numbers"
     return None
 
 
