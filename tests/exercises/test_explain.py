@@ -77,7 +77,7 @@ def test_a_named_value_that_is_right_says_where_to_look():
         "    weight = mask.to(hidden.dtype)[:, :, None]\n"
         "    return (hidden.sin() * weight).sum(dim=1) / (weight.sum(dim=1) + 0.3)\n"
     )
-    assert "`weight` is right; look below line 2" in said(POOL, code)
+    assert "`weight` (line 2) has the right value" in said(POOL, code)
 
 
 def test_a_default_value_that_all_calls_share():
@@ -156,7 +156,7 @@ def test_edits_leave_the_function_as_it_was():
     assert len(first) > 20
     assert first == [(edit.before, edit.after) for edit in edits(source)]
     assert ("x > 0", "x >= 0") in first
-    assert any(edit.words == "`[:k]` were left out" for edit in edits(source))
+    assert any(edit.words() == "`[:k]` were left out" for edit in edits(source))
 
 
 def test_code_that_touches_files_is_not_changed():

@@ -31,7 +31,7 @@ from workbook.similarity import cos_sim, normalize
 
 FOLDER = Path(__file__).with_name("unplanned")
 HALVES = ("open", "sealed")
-BELOW = re.compile(r"look below line (\d+)")
+BELOW = re.compile(r"\(line (\d+)\) has the right value")
 PLACE = re.compile(r"`[^`]+` in line (\d+)|in line (\d+):|`return` in line (\d+)")
 
 
@@ -94,9 +94,11 @@ def outcome(answer: Answer) -> Outcome:
         return Outcome(answer, "passed" if finding.kind == "right" else "rejected", text)
     if finding.kind == "right":
         return Outcome(answer, "accepted", text)
-    named = any(re.search(pattern, text, re.IGNORECASE) for pattern in answer.told)
-    placed = any(int(line) in answer.lines for found in PLACE.findall(text) for line in found if line)
-    placed = placed or any(int(line) + 1 == min(answer.lines, default=0) for line in BELOW.findall(text))
+    mistake = (finding.mistake.name, finding.mistake.diagnosis) if finding.mistake else ()
+    heard = "\n".join((finding.headline, *mistake, *finding.said))  # not the title, the example and what to reread
+    named = any(re.search(pattern, heard, re.IGNORECASE) for pattern in answer.told)
+    placed = any(int(line) in answer.lines for found in PLACE.findall(heard) for line in found if line)
+    placed = placed or any(int(line) + 1 == min(answer.lines, default=0) for line in BELOW.findall(heard))
     return Outcome(answer, "told" if named or placed else "example only", text)
 
 

@@ -46,13 +46,10 @@ class Edit:
     graft: bool = False  # a part of a solution was put in
     source: str = ""  # the whole text, where it was asked for
 
-    @property
-    def words(self) -> str:
-        """The change as the end of a sentence that begins with "as if"."""
-        if not self.after:
-            return f"`{_clip(self.before)}` were left out"
-        left_out = _left_out(self.before, self.after)
-        if left_out:
+    def words(self, own: str = "") -> str:
+        """The change as the end of a sentence that begins with "as if"; `own` is the code that is spoken of."""
+        left_out = self.before if not self.after else _left_out(self.before, self.after)
+        if left_out and "".join(left_out.split()) not in "".join(own.split()):
             return f"`{_clip(left_out)}` were left out"
         return f"`{_clip(self.after)}` stood in place of `{_clip(self.before)}`"
 
@@ -316,6 +313,7 @@ def _constants(value: Any) -> Iterator[Any]:
 def _binary(node: ast.BinOp) -> Iterator[ast.AST]:
     for kind in OPERATORS.get(type(node.op), ()):
         yield ast.BinOp(node.left, kind(), node.right)
+    yield from _other_brackets(node)
     yield node.left
     yield node.right
     if isinstance(node.op, ast.Div):
@@ -328,10 +326,44 @@ def _binary(node: ast.BinOp) -> Iterator[ast.AST]:
         yield ast.BinOp(node.right, node.op, node.left)
 
 
+def _other_brackets(node: ast.BinOp) -> Iterator[ast.AST]:
+    """(a / b) * c as a / (b * c) and back; f(a) + 1 as f(a + 1)."""
+    if isinstance(node.left, ast.BinOp):
+        yield ast.BinOp(node.left.left, node.left.op, ast.BinOp(node.left.right, node.op, node.right))
+    if isinstance(node.right, ast.BinOp):
+        yield ast.BinOp(ast.BinOp(node.left, node.op, node.right.left), node.right.op, node.right.right)
+    for inner, build in ((node.left, lambda x: ast.BinOp(x, node.op, node.right)), (node.right, lambda x: ast.BinOp(node.left, node.op, x))):  # fmt: skip
+        if isinstance(inner, ast.Call) and len(inner.args) == 1:
+            yield ast.Call(inner.func, [build(inner.args[0])], inner.keywords)
+        elif isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and not inner.args:
+            method = ast.Attribute(build(inner.func.value), inner.func.attr, ast.Load())
+            yield ast.Call(method, [], inner.keywords)
+
+
+def _other_order(node: ast.Call) -> Iterator[ast.AST]:
+    """f(g(x)) as g(f(x)), x.f().g() as x.g().f(); f(a @ b) as f(a) @ f(b), f(a + 1) as f(a) + 1."""
+    inner = node.func.value if isinstance(node.func, ast.Attribute) else None
+    method = inner.func if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) else None
+    if isinstance(node.func, ast.Attribute) and isinstance(inner, ast.Call) and method and not _is_module(method.value):
+        first = ast.Call(ast.Attribute(method.value, node.func.attr, ast.Load()), node.args, node.keywords)
+        yield ast.Call(ast.Attribute(first, method.attr, ast.Load()), inner.args, inner.keywords)
+    if len(node.args) != 1:
+        return
+    argument = node.args[0]
+    if isinstance(argument, ast.Call) and len(argument.args) == 1:
+        yield ast.Call(argument.func, [ast.Call(node.func, argument.args, node.keywords)], argument.keywords)
+    if isinstance(argument, ast.BinOp):
+        left, right = (ast.Call(node.func, [side], node.keywords) for side in (argument.left, argument.right))
+        yield ast.BinOp(left, argument.op, argument.right)
+        yield ast.BinOp(argument.left, argument.op, right)
+        yield ast.BinOp(left, argument.op, right)
+
+
 def _calls(node: ast.Call, learner: bool) -> Iterator[ast.AST]:
     attribute = node.func if isinstance(node.func, ast.Attribute) else None
     name = attribute.attr if attribute else node.func.id if isinstance(node.func, ast.Name) else ""
     module = attribute is not None and _is_module(attribute.value)
+    yield from _other_order(node)
     if attribute and not module:
         yield attribute.value
     if (not attribute or module) and len(node.args) >= 1 and not isinstance(node.args[0], ast.Starred):

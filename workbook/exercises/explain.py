@@ -74,8 +74,20 @@ def _static(seen: Seen) -> Iterator[str]:
             for default in node.args.defaults:
                 if isinstance(default, ast.List | ast.Dict | ast.Set | ast.Call):
                     yield f"the default value `{ast.unparse(default)}` is made once and shared by all calls: what one call puts in is still there in the next"
-        if isinstance(node, ast.For) and isinstance(node.body[-1], ast.Return):
-            yield f"the `return` in line {node.body[-1].lineno} ends the loop in its first turn: only the first item is looked at"
+        if isinstance(node, ast.For) and _leaves(node.body):
+            yield f"the loop in line {node.lineno} ends in its first turn, whatever it meets: only the first item is looked at (`return` in line {_last_return(node)})"
+
+
+def _leaves(body: list[ast.stmt]) -> bool:
+    """Whether these statements return, whatever happens."""
+    last = body[-1]
+    return isinstance(last, ast.Return) or (
+        isinstance(last, ast.If) and bool(last.orelse) and _leaves(last.body) and _leaves(last.orelse)
+    )
+
+
+def _last_return(node: ast.For) -> int:
+    return max(child.lineno for child in ast.walk(node) if isinstance(child, ast.Return))
 
 
 # --- changes of code -------------------------------------------------------------------------
@@ -94,7 +106,7 @@ def _repair(seen: Seen) -> Iterator[str]:
             line = source.splitlines()[edit.line - 1].strip() if 0 < edit.line <= source.count("\n") + 1 else ""
             part = edit.before if len(edit.before) < len(line) else line
             if edit.graft:
-                yield f"what `{_clip(part)}` in line {edit.line} gives is not what belongs there; with the right value there, all else is right"
+                yield f"with another value of `{_clip(part)}` in line {edit.line} your function is right: the fault is there, or in what goes into it"
             else:
                 yield f"look at `{_clip(part)}` in line {edit.line}: a small change there, and nowhere else, makes your function right"
             return
@@ -107,7 +119,7 @@ def _as_if(seen: Seen) -> Iterator[str]:
         for edit in _searched(edits(source)):
             function = _defined(edit, globals_)
             if function and all(_agrees(seen, function, seen.mine[i]) for i in order):
-                yield f"it behaves as if {edit.words}"
+                yield f"it behaves as if {edit.words(source_of(seen.answer) or '')}"
                 return
 
 
@@ -115,6 +127,7 @@ def _as_if_twice(seen: Seen) -> Iterator[str]:
     """Two changes of a solution that together give what the answer gives: two mistakes at once."""
     order = _wrong_first(seen)
     first_call = seen.mine[order[0]]
+    own = source_of(seen.answer) or ""
     end = time.thread_time() + SECONDS
     for source, globals_ in islice(_solutions(seen), 1):
         singles = [
@@ -126,7 +139,7 @@ def _as_if_twice(seen: Seen) -> Iterator[str]:
                     return
                 function = _defined(second, globals_)
                 if function and all(_agrees(seen, function, seen.mine[i]) for i in order):
-                    yield f"it behaves as if {first.words}, and {second.words}"
+                    yield f"it behaves as if {first.words(own)}, and {second.words(own)}"
                     return
 
 
@@ -231,7 +244,7 @@ def _milestone(seen: Seen) -> Iterator[str]:
         met = [name for name in pairs[0][1] if _is_milestone(name, pairs, seen)]
         if met:
             last = max(met, key=lambda name: pairs[0][1][name][1])
-            yield f"`{last}` is right; look below line {pairs[0][1][last][1]}, where it is made"
+            yield f"`{last}` (line {pairs[0][1][last][1]}) has the right value: look at what is done with it"
             return
 
 
