@@ -1,7 +1,7 @@
 """What `check` says to answers that nobody planned for.
 
-    python -m tests.exercises.unplanned            the figures, for the open half and the sealed one
-    python -m tests.exercises.unplanned 02.1       each answer of the open half to one exercise, and what it is told
+    python -m tests.exercises.unplanned            the figures: the open half, the sealed one, the new
+    python -m tests.exercises.unplanned 02.1       each answer to one exercise that may be read, and what it is told
     python -m tests.exercises.unplanned --missed   those of the open half that are not told their cause
 
 The answers lie in `unplanned/open.toml` and `unplanned/sealed.toml`. Each wrong one carries the label of its
@@ -30,7 +30,7 @@ from workbook.exercises.solution import solution
 from workbook.similarity import cos_sim, normalize
 
 FOLDER = Path(__file__).with_name("unplanned")
-HALVES = ("open", "sealed")
+PARTS = ("open", "sealed", "new")
 BELOW = re.compile(r"\(line (\d+)\) has the right value")
 PLACE = re.compile(r"`[^`]+` in line (\d+)|in line (\d+):|`return` in line (\d+)")
 
@@ -56,9 +56,10 @@ class Outcome:
     text: str
 
 
-def answers(half: str) -> list[Answer]:
-    """The answers of one half."""
-    read = tomllib.loads((FOLDER / f"{half}.toml").read_text("utf-8"))["answer"]
+def answers(part: str) -> list[Answer]:
+    """The answers of the open half, of the sealed one, or the new ones of all chapters."""
+    paths = sorted(FOLDER.glob("new_*.toml")) if part == "new" else [FOLDER / f"{part}.toml"]
+    read = [a for path in paths for a in tomllib.loads(path.read_text("utf-8"))["answer"]]
     return [
         Answer(a["exercise"], a["right"], a["cause"], a["code"], tuple(a.get("told", ())), tuple(a.get("lines", ())))
         for a in read
@@ -110,15 +111,15 @@ def share(outcomes: list[Outcome]) -> float:
 
 def main(arguments: list[str]) -> None:
     ids = [a for a in arguments if a[:2] in chapters()]
-    for half in HALVES[:1] if "--missed" in arguments else HALVES:
-        chosen = [a for a in answers(half) if not ids or a.exercise in ids]
+    for part in PARTS[:1] if "--missed" in arguments else PARTS:
+        chosen = [a for a in answers(part) if not ids or a.exercise in ids]
         outcomes = [outcome(a) for a in chosen]
-        if half == "open" and (ids or "--missed" in arguments):
+        if part != "sealed" and (ids or "--missed" in arguments):
             for o in outcomes:
                 if ids or o.what in ("accepted", "example only", "rejected"):
                     print(f"{'=' * 100}\n[{o.what}] {o.answer.exercise}: {o.answer.cause}\n{o.answer.code}\n{o.text}\n")
         counts = Counter(o.what for o in outcomes)
-        print(f"{half}: {share(outcomes):.1%} of {sum(not a.right for a in chosen)} wrong answers are told their cause; {dict(counts)}")  # fmt: skip
+        print(f"{part}: {share(outcomes):.1%} of {sum(not a.right for a in chosen)} wrong answers are told their cause; {dict(counts)}")  # fmt: skip
 
 
 if __name__ == "__main__":
