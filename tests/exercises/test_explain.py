@@ -161,3 +161,7 @@ def test_edits_leave_the_function_as_it_was():
 
 def test_code_that_touches_files_is_not_changed():
     assert list(edits("def f(a):\n    open('x').read()\n    return a + 1\n")) == []
+
+
+def test_an_answer_that_only_raises_is_like_no_changed_solution():
+    assert "as if" not in said(POOL, "def pool(hidden, mask):\n    raise ValueError('no')\n")

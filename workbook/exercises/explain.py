@@ -114,6 +114,8 @@ def _repair(seen: Seen) -> Iterator[str]:
 
 def _as_if(seen: Seen) -> Iterator[str]:
     """A change of a solution that gives what the answer gives."""
+    if not _mostly_results(seen):
+        return
     order = _wrong_first(seen)
     for source, globals_ in _solutions(seen):
         for edit in _searched(edits(source)):
@@ -125,6 +127,8 @@ def _as_if(seen: Seen) -> Iterator[str]:
 
 def _as_if_twice(seen: Seen) -> Iterator[str]:
     """Two changes of a solution that together give what the answer gives: two mistakes at once."""
+    if not _mostly_results(seen):
+        return
     order = _wrong_first(seen)
     first_call = seen.mine[order[0]]
     own = source_of(seen.answer) or ""
@@ -141,6 +145,11 @@ def _as_if_twice(seen: Seen) -> Iterator[str]:
                 if function and all(_agrees(seen, function, seen.mine[i]) for i in order):
                     yield f"it behaves as if {first.words(own)}, and {second.words(own)}"
                     return
+
+
+def _mostly_results(seen: Seen) -> bool:
+    """Whether at least half of the calls gave a result: errors of one kind tell no change from another."""
+    return sum(call.error is None for call in seen.mine) >= len(seen.mine) / 2
 
 
 def _runs(seen: Seen, edit: Edit, globals_: dict[str, Any], call: Call) -> bool:
