@@ -77,7 +77,7 @@ def _cut(word, vocabulary, longest=True, marked=True, give_up=True):
 
 def _word(rng: random.Random) -> tuple[str, set[str]]:
     """A word of a few letters and pieces of it: some begin a word, some continue one, some do both."""
-    word = "".join(rng.choice("aabbB") for _ in range(rng.randint(0, 5)))
+    word = "".join(rng.choice("aabbB") for _ in range(rng.randint(0, 8)))
     pieces = [word[i:j] for i in range(len(word)) for j in range(i + 1, len(word) + 1)] or ["a"]
     chosen = [rng.choice(("", "##")) + rng.choice(pieces) for _ in range(rng.randint(2, 8))]
     return word, set(chosen)
@@ -200,7 +200,7 @@ POSITIONS = Exercise(
     signature="(B, T) -> (B, T)",
     reference=transformer.token_positions,
     another=_positions_with_a_loop,
-    draw=lambda rng: (draws.mask(rng, rng.randint(1, 3), rng.randint(1, 5)),),
+    draw=lambda rng: (draws.mask(rng, rng.randint(1, 3), rng.choice((1, 2, 3, 5, 12))),),
     situations=MASKED,
     cases=(
         Case(
@@ -415,7 +415,7 @@ MASKS = Exercise(
     signature="(B, T), bool -> (B, 1, T, T)",
     reference=transformer.attention_mask,
     another=_mask_with_a_loop,
-    draw=lambda rng: (draws.mask(rng, rng.randint(1, 3), rng.randint(1, 4)), rng.random() < 0.5),
+    draw=lambda rng: (draws.mask(rng, rng.randint(1, 3), rng.choice((1, 2, 3, 4, 7))), rng.random() < 0.5),
     situations=(
         *MASKED,
         Situation("causal is True", lambda mask, causal: causal),

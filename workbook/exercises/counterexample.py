@@ -17,9 +17,14 @@ def judge(exercise: Reversed, result: Any) -> tuple[str, str, Mistake | None, li
     try:
         complaint = exercise.valid(*args)
     except Exception as error:
-        complaint = f"this is not an input that the function takes: {compare.first_line(error)}"
+        wanted = exercise.signature.split("->")[-1].strip()
+        complaint = (
+            f"return {wanted}; got {compare.article(compare.describe(result))}"
+            if isinstance(error, TypeError)
+            else f"this is not an input that the function takes: {compare.first_line(error)}"
+        )
     if complaint:
-        return "contract", complaint, _known(exercise, args), []
+        return "contract", complaint, _known(exercise, args, refused=True), []
     try:
         good = exercise.right(*compare.snapshot(args))
         bad = exercise.wrong(*compare.snapshot(args))
@@ -37,13 +42,21 @@ def judge(exercise: Reversed, result: Any) -> tuple[str, str, Mistake | None, li
     return "right", "", None, lines
 
 
-def _known(exercise: Reversed, args: tuple) -> Mistake | None:
-    """The first known mistake whose condition these arguments meet."""
+def _known(exercise: Reversed, args: tuple, refused: bool = False) -> Mistake | None:
+    """The first known mistake whose condition these arguments meet; of a refused input, only one that is refused itself."""
     for mistake in exercise.mistakes:
         assert mistake.when is not None, "a mistake of a reversed exercise says when it is met"
         try:
-            if mistake.when(*args):
+            if mistake.when(*args) and (not refused or _is_refused(exercise, mistake)):
                 return mistake
         except Exception:
             continue
     return None
+
+
+def _is_refused(exercise: Reversed, mistake: Mistake) -> bool:
+    found = mistake.implementation()
+    try:
+        return bool(exercise.valid(*(found if isinstance(found, tuple) else (found,))))
+    except Exception:
+        return True

@@ -23,7 +23,8 @@ def numbers(rng: random.Random, *shape: int) -> Tensor:
         values = [float(rng.randint(-3, 3)) for _ in range(count)]
     else:
         scale = rng.choice((0.5, 1.0, 3.0))
-        values = [rng.gauss(0, scale) for _ in range(count)]
+        values = [round(rng.gauss(0, scale), 2) or 0.25 for _ in range(count)]
+        values = [v if abs(v) > 0.05 else 0.25 for v in values]  # what is nearly zero is another question than zero
     return torch.tensor(values).reshape(shape)
 
 
@@ -194,7 +195,7 @@ WITHOUT_K = tuple(s for s in RANKINGS if s not in AT_K)
 
 # --- words -----------------------------------------------------------------------------------
 
-WORDS = ("heart", "art", "Sugar", "blood", "row", "Row", "a", "in", "an", "test")
+WORDS = ("heart", "art", "Sugar", "blood", "row", "Row", "row,", "a", "in", "an", "in-an", "test.")
 
 
 def sentence(rng: random.Random) -> str:

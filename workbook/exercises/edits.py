@@ -51,12 +51,23 @@ class Edit:
         left_out = self.before if not self.after else _left_out(self.before, self.after)
         if left_out and "".join(left_out.split()) not in "".join(own.split()):
             return f"`{_clip(left_out)}` were left out"
-        return f"`{_clip(self.after)}` stood in place of `{_clip(self.before)}`"
+        if self.after == "pass":
+            return f"the step that sets `{_clip(self.before.split('=')[0].strip())}` were missing"
+        before, after = _differing(self.before, self.after)
+        return f"`{after}` stood in place of `{before}`"
 
 
 def _clip(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _differing(before: str, after: str) -> tuple[str, str]:
+    """Two texts cut to what can be read in a line, from shortly before they differ."""
+    before, after = " ".join(before.split()), " ".join(after.split())
+    start = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
+    cut = max(start - 20, 0) if max(len(before), len(after)) > 60 else 0
+    return tuple(_clip(f"{'…' if cut else ''}{text[cut:]}") for text in (before, after))  # type: ignore[return-value]
 
 
 def _left_out(before: str, after: str) -> str:
@@ -87,9 +98,16 @@ class _Tree:
         self._put(node, new)
         code = _compiled(self.module)
         text = ast.unparse(self.module) if self.texts and code else ""
-        edit = Edit(getattr(node, "lineno", 0), ast.unparse(node), ast.unparse(new), code, graft, text)
+        after = ast.unparse(self._told(node, new))
         self._put(node, node)
-        return edit
+        before = ast.unparse(self._told(node, node))
+        return Edit(getattr(node, "lineno", 0), before, after, code, graft, text)
+
+    def _told(self, node: ast.AST, stands: ast.AST) -> ast.AST:
+        """What to show of a change: a number or a name is told with what stands around it."""
+        parent = self.places[id(node)][0]
+        around = isinstance(parent, ast.keyword | ast.BinOp | ast.Compare | ast.Subscript | ast.Call)
+        return parent if isinstance(node, ast.Constant | ast.Name) and around else stands
 
     def _put(self, place_of: ast.AST, node: ast.AST) -> None:
         parent, field, index = self.places[id(place_of)]

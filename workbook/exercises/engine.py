@@ -79,7 +79,11 @@ def examine(exercise: Exercise, answer: Answer, seconds: float = SECONDS) -> Fin
                 return NOT_STARTED
             if isinstance(mine.error, limits.TimeLimit):
                 return _stopped(exercise, mine, clock)
-        return _Judge(exercise, answer, observe(exercise, answer, calls, clock), right, clock).finding()
+        try:
+            return _Judge(exercise, answer, observe(exercise, answer, calls, clock), right, clock).finding()
+        except Exception as error:  # a result whose comparison or text fails: a number of 5,000 digits, a broken repr
+            got = f"{type(error).__name__} while your result was compared or shown"
+            return Finding("contract", f"your function returned something that cannot be compared: {got}")
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,8 @@ class _Judge:
             return _stopped(self.exercise, first, self.clock)
         assert first.error is not None
         headline = f"your function raised {where_it_broke(self.answer, first.error)}"
+        if isinstance(first.error, compare.NotAResult):
+            headline = str(first.error)
         return self._tell("raised", headline, example.call_only(self.answer, self.exercise, first), first)
 
     def _form(self, pairs: list[tuple[Call, Call]]) -> Finding | None:
@@ -137,9 +143,7 @@ class _Judge:
         a, b, _ = min(by_hand, key=lambda item: compare.size(item[0].args))
         headline = f"{len(wrong)} of {len(pairs)} cases differ from what is expected"
         if pairs[0][0] is not self.mine.calls[0]:
-            headline = (
-                f"the cases are right, but {len(wrong)} of {len(pairs)} random calls differ from what is expected"
-            )
+            headline = f"the cases are right, but {len(wrong)} of {len(pairs)} random calls {'differs' if len(wrong) == 1 else 'differ'} from what is expected"
         if a.case.expected is None and compare.size(a.args) > PRINTABLE:
             a, b = small_case(self.exercise, self.answer, self.clock) or (a, b)
         return self._tell("case", headline, example.beside(self.answer, self.exercise, a, b), a)
@@ -256,7 +260,10 @@ def _reversed(exercise: Reversed, answer: Answer, clock: Clock) -> Finding:
         return Finding("raised", f"your function raised {where_it_broke(answer, mine.error)}")
     if mine.result is None:
         return Finding("contract", "your function returned None: did you forget `return`?")
-    kind, sentence, mistake, lines = counterexample.judge(exercise, mine.result)
+    try:
+        kind, sentence, mistake, lines = clock.run(lambda: counterexample.judge(exercise, mine.result))
+    except limits.TimeLimit:
+        return Finding("contract", "with this input the functions do not end in time: find a smaller one")
     return Finding(kind, sentence, mistake, tuple(lines))
 
 

@@ -264,6 +264,8 @@ def _is_milestone(name: str, pairs: list[tuple[Locals, Locals]], seen: Seen) -> 
     """Whether a name has, in each call, a value that a name of the solution has too; the values must vary."""
     if any(name not in mine for _, mine in pairs):
         return False
+    if any(isinstance(mine[name][0], int) for _, mine in pairs):
+        return False  # a size that both have says nothing
     values = [numbers_in(mine[name][0]) for _, mine in pairs]
     if any(value is None or not value.size for value in values):
         return False

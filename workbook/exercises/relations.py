@@ -113,6 +113,7 @@ def relations(seen: Seen) -> Iterator[str]:
         _change,
         _normalized_inputs,
         _places,
+        _keys,
         _shape,
         _batch_mates,
         _length,
@@ -174,6 +175,8 @@ def _factor(seen: Seen) -> str | None:
     if ratios is None:
         return None
     told = np.array([r for r in ratios if not math.isnan(r)])
+    if _close(told, 1.0):
+        return None
     if _close(told, told[0]):
         known = next((words for value, words in CONSTANTS.items() if abs(told[0] / value - 1) < 1e-3), "")
         return f"in every call your result is {told[0]:.4g} times what is expected{'; ' + known if known else ''}"
@@ -192,6 +195,8 @@ def _offset(seen: Seen) -> str | None:
     if any(not np.isfinite(o).all() or not _close(o, o.flat[0]) for o in offsets):
         return None
     told = [float(o.flat[0]) for o in offsets]
+    if _close(np.array(told), 0.0):
+        return None
     if _close(np.array(told), told[0]):
         return f"in every call your result is what is expected {'plus' if told[0] > 0 else 'minus'} {abs(told[0]):.4g}"
     return _equal_to_a_letter(seen, told, "in every call your result is what is expected plus {0}", None)
@@ -374,6 +379,16 @@ def _places(seen: Seen) -> str | None:
         if all(order(e).shape == y.shape and _close(y, order(e)) for y, e in moved):
             return f"your result holds the right numbers in other places: {words}"
     return "your result holds the right numbers in other places: they were reshaped or taken in another order"
+
+
+def _keys(seen: Seen) -> str | None:
+    """Of a dict: which keys are missing, and which should not be there."""
+    for a, b in zip(seen.mine, seen.right, strict=True):
+        if isinstance(a.result, Mapping) and isinstance(b.result, Mapping) and set(a.result) != set(b.result):
+            missing, extra = ([compare.render(k) for k in x if k not in y][:4] for x, y in ((b.result, a.result), (a.result, b.result)))  # fmt: skip
+            parts = [f"missing {', '.join(missing)}"] * bool(missing) + [f"too much {', '.join(extra)}"] * bool(extra)
+            return f"the keys of your result are not those that are asked for: {'; '.join(parts)}"
+    return None
 
 
 def _shape(seen: Seen) -> str | None:
@@ -582,7 +597,7 @@ def _normalized_inputs(seen: Seen) -> str | None:
     for chosen in sets:
         if chosen and all(_right_once_normalized(seen, a, b, chosen) for a, b in list(zip(seen.mine, seen.right, strict=True))[:30]):  # fmt: skip
             what = " and ".join(f"`{names[i]}`" for i in chosen)
-            return f"your result would be right if the vectors of {what} had length 1: they come as they are, and have to be normalized first"
+            return f"your result is right where the vectors of {what} have length 1, and wrong at other lengths"
     return None
 
 
