@@ -444,7 +444,7 @@ ranks = [rank for _, rank in over_steps.values()]
 print(f"rank of your passage: {ranks[0]:,} before training, {ranks[-1]:,} after; keyword search: {by_words[1]}")
 
 # %% [markdown]
-# With the text that stands there, keyword search does not find the passage at all: the two share no word. The encoder begins near rank 1,000 and ends near the top. The largest part of the new cosine comes from “greatest” and “eu”, the first piece of “Euclid”: when this was written, two of the training pairs asked for a greatest common divisor and spoke of Euclid. Now try `"shortest route between two cities"` with `"Dijkstra's algorithm finds a path of minimal weight in a graph."` That stayed below rank 1,000: the pairs do not speak of cities.
+# With the text that stands there, keyword search does not find the passage at all: the two share no word. The encoder begins near rank 1,000 and ends near the top. The largest part of the new cosine comes from “greatest” and “eu”, the first piece of “Euclid”: when this was written, two of the training pairs asked for a greatest common divisor and spoke of Euclid. Now try `"shortest route between two cities"` with `"Dijkstra's algorithm finds a path of minimal weight in a graph."` It never comes near the top: the pairs do not speak of cities.
 #
 # Nor does every query gain. Who was among the first ten before training, and is not any more?
 

@@ -47,7 +47,7 @@ predict("01.p2")
 # %% [markdown]
 # ## A failure first
 #
-# Here is a complete encoder with two layers and a hundred thousand weights, none trained yet. One line sets its position vectors to zero. Then somebody searches three headlines for "The man bites the dog".
+# Here is a complete encoder with two layers and 140,000 weights, none trained yet. One line sets its position vectors to zero. Then somebody searches three headlines for "The man bites the dog".
 
 # %%
 from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
@@ -444,7 +444,7 @@ to_cls = [looks[0] for looks in read.looks[0]]
 print("sentence 1, share taken from [CLS], layer by layer:", [round(share, 2) for share in to_cls])
 
 # %% [markdown]
-# In the textbook, attention turns one "bank" into two. The order is right: the two river banks end closer than river and money. But the two senses still have a cosine of 0.86, and the largest steps are the first and the last. In between, most of what the word takes comes from `[CLS]`, which belongs to no word. A share says where values come from, not what is done with them.
+# In the textbook, attention turns one "bank" into two. The order is right: the two river banks end closer than river and money. But river and money still have cosines of 0.86 and 0.82, and the largest steps are the first and the last. In between, most of what the word takes comes from `[CLS]`, which belongs to no word. A share says where values come from, not what is done with them.
 
 # %% [markdown]
 # ## What a text costs

@@ -548,7 +548,7 @@ for number in (3, 4, 5):
 #
 # About {minutes} minutes. Why choose the weights at all? **Attention pooling** has a vector `query` of D numbers, scores each token by its dot product with it, and makes weights of the scores by a softmax. Training can then learn that "the" counts less than "tensor".
 #
-# **Contract.** `attention_pool(hidden, mask, query)` returns (B, D): a token's score is its dot product with `query`, undivided; its weight is the softmax over the scores of its own text's tokens. Padding, on the left or on the right, has weight 0, though scores may lie a million below or above it. A text without a token gets the zero vector. Nothing is normalized, the inputs stay as they are, and gradients flow to `hidden` and `query`.
+# **Contract.** `attention_pool(hidden, mask, query)` returns (B, D): a token's score is its dot product with `query`, undivided; its weight is the softmax over the scores of its own text's tokens. Padding, on the left or on the right, has weight 0, also where the scores of tokens lie a million below or above those of the padding. A text without a token gets the zero vector. Nothing is normalized, the inputs stay as they are, and gradients flow to `hidden` and `query`.
 
 
 # %%

@@ -41,7 +41,7 @@ predict("03.p1")
 # %% [markdown]
 # ## A failure first
 #
-# Four passages answer one query, with grades from 1 (somewhat) to 3 (fully). System A finds only one of them, the poorest. System B finds the three best. The cell prints the nDCG of both, by a function that somebody wrote in a hurry.
+# Four passages answer one query, with grades from 1 (somewhat) to 3 (fully). System A finds only one of them, one of the two poorest. System B finds the three best. The cell prints the nDCG of both, by a function that somebody wrote in a hurry.
 
 
 # %%
@@ -397,9 +397,9 @@ for claim, true in {
     print(f"{claim}: {'holds' if true else 'does not hold'}")
 
 # %% [markdown]
-# Whiskers touch or overlap, and yet the longer training wins for sure: in our run by 0.04, interval 0.03 to 0.06. A hard query is hard for both systems. That common part makes the whiskers long, and it cancels in the difference.
+# Whiskers touch or overlap, and yet the longer training wins on these queries, with both seeds: when this chapter was built by 0.04, interval 0.03 to 0.06. A hard query is hard for both systems. That common part makes the whiskers long, and it cancels in the difference.
 #
-# Against BM25 the interval held 0 in our run: on nDCG@10 neither has won. On Recall@100 the encoder is ahead. If a reranker reads its hundred, ship the encoder; if a person reads ten, you do not know yet.
+# Against BM25 the interval held 0 when this chapter was built: on nDCG@10 neither has won. On Recall@100 the encoder is ahead, with one seed and without an interval, so this is a hint and no verdict: for a reranker that reads a hundred, compare the two with an interval before you choose.
 #
 # **Who wins on which queries?** Sort the queries by the share of their words that stand in the right passage.
 
@@ -478,7 +478,7 @@ own = np.mean([passage == f"copy of {query}" for query, passage in first.items()
 print("nearly every query finds itself first:", "holds" if own > 0.95 else "does not hold")
 
 # %% [markdown]
-# Everything else moves down one place, for every system alike, and differences shrink.
+# Everything else moves down one place, for every system alike.
 #
 # **A win inside the noise.** BM25 against BM25 with another `b`, on 40 queries. One is ahead. Would you write about it?
 
@@ -600,7 +600,7 @@ show(
 #
 # **{minutes} min.**
 #
-# **My nDCG is above 1.** A passage stands twice in the ranking and is counted twice, or the ideal does not come from all judgements.
+# **My nDCG is above 1.** A passage stands twice in the ranking and is counted twice, or the ideal is smaller than the best possible, for example cut at another k or made with other gains.
 #
 # **Are unjudged passages wrong?** The metrics here say so. A new system that finds good passages nobody looked at is punished for it; judge its first results before you believe a drop.
 #

@@ -142,7 +142,7 @@ show(
 )
 
 # %% [markdown]
-# Row 3 pays most: its query cannot tell passage 2 from passage 3, so the right one has half of the share, and $-\log 0.49 = 0.70$.
+# Row 3 pays most: its query cannot tell passage 2 from passage 3, so the right one has half of the share, and $-\log 0.49 = 0.71$.
 #
 # Why divide at all? Cosines lie between −1 and 1. Undivided, even a perfect cosine of 1 among 255 zeros has a share of $e / (e + 255)$, one per cent.
 
@@ -477,7 +477,7 @@ print("the pull alone has uniformity above -0.5:", "holds" if collapsed > -0.5 e
 print("0.1 beats the swapped one:", "holds" if mean["InfoNCE, temperature 0.1"] > swapped else "does not hold")
 
 # %% [markdown]
-# Recall alone would not have told you which of the mistakes it was: look at the space, too.
+# Recall says that something is wrong, not what. The space tells a collapse from the other two mistakes; those two it hardly tells apart.
 #
 # **Normalization forgotten.** With dot products a model has a cheaper way to lower the loss than to turn its vectors: it makes them longer. Here nothing is learned, vectors are only stretched.
 
@@ -539,7 +539,7 @@ print("equal:", torch.allclose(ours, theirs.compute_loss_from_embeddings([q, d, 
 # %% [markdown]
 # ## Further: two views of one thing
 #
-# About {minutes} minutes. SimCSE has no queries and passages. It encodes the same sentence twice, with different dropout, and asks each of the 2B views to find its partner. The loss is **NT-Xent**.
+# About {minutes} minutes. Sometimes there are no queries and passages, only two views of each thing. SimCLR asks each of the 2B views to find its partner among all others. The loss is **NT-Xent**.
 #
 # **Contract.** Rows i of `a` and `b` are two views of one thing. Each of the 2B views chooses its partner among the 2B − 1 others, itself left out; the mean over all 2B, a scalar tensor.
 
@@ -611,7 +611,7 @@ quiz("04")
 # - The gradient pulls to the own passage and pushes from the softmax-weighted mean: the nearest negative pushes hardest.
 # - A high temperature lets the many easy ones push, a low one only the hardest. Too low gives a narrow space. The best lies between and depends on the batch: 0.1 for 32 pairs and 0.05 for 512 in the record.
 # - Temperature is 1 / scale. Normalize before you divide.
-# - Alignment and uniformity show a collapse that recall hides.
+# - Alignment and uniformity show a collapse; recall alone does not explain what it lost.
 #
 # **New terms:** InfoNCE · temperature · scale · in-batch negatives · collapse · symmetric loss · alignment · uniformity · NT-Xent · triplet.
 #

@@ -58,6 +58,8 @@ def fill_in(cells: list[Any]) -> None:
     for part in (core, *further):
         for cell in part:
             if PLACEHOLDER in cell.source and cell.cell_type == "markdown":
-                cell.source = cell.source.replace(PLACEHOLDER, str(minutes(part)))
+                count = minutes(part)
+                text = cell.source.replace(f"{PLACEHOLDER} minutes", "1 minute") if count == 1 else cell.source
+                cell.source = text.replace(PLACEHOLDER, str(count))
     for part in further:
         part[0].metadata["jp-MarkdownHeadingCollapsed"] = True
