@@ -5,10 +5,10 @@ import pytest
 from tests.exercises import unplanned
 from workbook.exercises import EXERCISES
 
-# A ratchet. All of them, on 28 November 2026: open 99.0 %, nothing accepted; sealed 89.8 %, two accepted. The goal is
-# 95 % and nothing accepted in the sealed half too.
+# A ratchet. All of them, on 28 November 2026: open 97.9 %, sealed 91.2 %, nothing accepted, nothing right rejected. The
+# goal is 95 % in the sealed half too.
 TOLD = {"open": 0.97, "sealed": 0.85, "new": 0.85}
-ACCEPTED = {"open": 0, "sealed": 2, "new": 0}
+ACCEPTED = {"open": 0, "sealed": 0, "new": 0}
 
 
 @pytest.mark.parametrize("part", unplanned.PARTS)

@@ -39,6 +39,7 @@ class Clock:
         self.seconds = self.left = seconds
 
     def run(self, function: Callable[[], Any]) -> Any:
+        """Call `function` within the seconds that are left; what it takes is taken off."""
         start = time.monotonic()
         try:
             return limits.run_limited(function, self.left)
