@@ -119,8 +119,8 @@ def test_progress_lists_every_exercise(learn, capsys, monkeypatch):
     monkeypatch.setenv("WORKBOOK_LIVE", "0")
     assert main(["progress"]) == 0
     told = capsys.readouterr().out
-    assert "Chapter 00: 0 of 3 done" in told
-    assert told.count("○ not started") == 27
+    assert "Chapter 00: 0 of 5 done" in told
+    assert told.count("○ not started") == 37
 
 
 @pytest.mark.slow

@@ -190,7 +190,7 @@ def main() -> None:
     """Write the record anew."""
     read = measure(SENTENCES, WORD)
     said = f"replayed from a run of {MODEL}; rerun: python -m workbook.figures.layers"
-    RECORD.write_text(json.dumps({**asdict(read), "source": said}, indent=1) + "\n", "utf-8")
+    RECORD.write_text(json.dumps({**asdict(read), "source": said}, indent=1) + "\n", "utf-8", newline="\n")
 
 
 if __name__ == "__main__":
