@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from workbook.bm25 import BM25
 from workbook.figures import attention, contrastive, measuring, pooling, start
 from workbook.figures.engine import described
 from workbook.figures.theme import figure
 from workbook.figures.words import Words
 
+CORPUS = {"a": "The moon\nis far.", "b": "The sea\nis near."}
 LINES = {"BM25": {0.1: [0.2, 0.3], 1.0: [0.1, 0.2]}}
 DRAWN = {
     attention.attention_map: (["a", "b"], torch.full((2, 2), 0.5)),
@@ -25,9 +27,11 @@ DRAWN = {
     contrastive.points_on_the_circle: (np.ones((2, 3, 2, 2)), "InfoNCE"),
     contrastive.quality_by_temperature: (LINES, "Recall@10"),
     contrastive.softmax_weights: ([0.8, 0.5], 0.1),
+    measuring.gains_table: (["b", "a"], {"a": 2, "b": 0}, 2),
     measuring.means_of_differences: (np.array([0.1, -0.1, 0.2]), 10),
     measuring.metrics_by_rank: (3,),
     measuring.recall_by_depth: ({"BM25": {1: 0.2, 10: 0.5}},),
+    measuring.scores_by_word: (BM25().index(CORPUS), CORPUS, "moon"),
     pooling.mean_walk: (torch.tensor([[2.0, 0.0], [0.0, 2.0]]), torch.tensor([[3.0, -3.0]]), 1),
     pooling.padding_drift: ({4: {"mean": [1.0, 1.0]}}, [0, 2], 4),
     pooling.quality_by_length: ({"mean": [0.3, 0.4]}, ["short", "long"]),
