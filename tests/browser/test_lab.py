@@ -1,6 +1,5 @@
 """What `python -m workbook lab --no-browser` opens: chapter 00, without news, and Run all stays where the reader was."""
 
-import json
 import os
 import re
 import signal
@@ -10,7 +9,7 @@ import time
 
 import pytest
 
-from tests.helpers.lab import page, require_chromium
+from tests.helpers.lab import notebook, page, require_chromium
 from workbook.book.environment import ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
@@ -19,19 +18,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 LAB = "from argparse import Namespace; from workbook.__main__ import _lab; _lab(Namespace(no_browser=True))"
 
 
-def long_notebook():
-    cell = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
-    cells = [{**cell, "id": f"c{i}", "source": f"# {i}" + "\n" * 8 + f"print({i})"} for i in range(40)]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": cells})
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     require_chromium()
     folder = tmp_path_factory.mktemp("lab")
     (folder / "learn").mkdir()
-    (folder / "learn/long.ipynb").write_text(long_notebook())
+    (folder / "learn/long.ipynb").write_text(notebook(*(f"# {i}" + "\n" * 8 + f"print({i})" for i in range(40))))
     own = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
     own |= {"JUPYTERLAB_WORKSPACES_DIR": str(folder / "w"), "JUPYTERLAB_SETTINGS_DIR": str(folder / "s")}
     environment = {**os.environ, **own, "WORKBOOK_LEARN": str(folder / "learn"), "PYTHONPATH": str(ROOT)}

@@ -15,7 +15,7 @@ from tests.browser.test_stored_figures import (
     annotations_and_shapes,
     more_and_fewer_traces,
 )
-from tests.helpers.lab import jupyterlab, open_notebook, page, require_chromium, run_all
+from tests.helpers.lab import jupyterlab, notebook, open_notebook, page, require_chromium, run_all
 from workbook.book.environment import ROOT
 from workbook.figures.plain import spec
 
@@ -42,15 +42,6 @@ mean_pool = check("02.1", lambda hidden, mask: hidden.mean(dim=1))"""
 
 # What a live figure and a fresh draw must share; the rest differs with the front end's settings.
 LAYOUT = ("title", "xaxis", "yaxis", "annotations", "shapes", "barmode", "legend", "width", "height")
-
-
-def notebook(*cells):
-    code = [
-        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "execution_count": None, "source": text}
-        for i, text in enumerate(cells)
-    ]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": code})
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """JupyterLab in headless Chromium, on loopback only, with nothing of this machine's configuration."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -32,6 +33,14 @@ def require_chromium() -> None:
         if os.environ.get("WORKBOOK_REQUIRE_BROWSER") == "1":
             pytest.fail("Chromium is required here and was not found")
         pytest.skip("Chromium was not found; install it to run the browser test")
+
+
+def notebook(*sources: str) -> str:
+    """A notebook of code cells that nobody has run."""
+    empty = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    cells = [{**empty, "id": f"c{i}", "source": source} for i, source in enumerate(sources)]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": kernel, "cells": cells})
 
 
 @contextlib.contextmanager
