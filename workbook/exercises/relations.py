@@ -5,19 +5,16 @@ takes the observed calls and gives a sentence, or None; the engine shows the fir
 """
 
 import math
-import random
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import permutations
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from workbook.exercises import compare, running
-from workbook.exercises.exercise import Answer, Call, Case, Exercise
+from workbook.exercises import compare
+from workbook.exercises.probes import batch_mates, length_counts, normalized_inputs, situation, unused
+from workbook.exercises.seen import Seen, close, numbers_in
 
 CONSTANTS = {
     1 / math.log(10): "that is 1 / ln 10: a logarithm to base 10 stands where the natural one belongs",
@@ -50,74 +47,21 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-@dataclass(frozen=True)
-class Seen:
-    """An answer, what it did, and what the reference did in the same calls (in the same order)."""
-
-    exercise: Exercise
-    answer: Answer
-    mine: tuple[Call, ...]
-    right: tuple[Call, ...]
-    clock: running.Clock
-
-    @cached_property
-    def wrong(self) -> list[bool]:
-        """Which calls are wrong."""
-        pairs = zip(self.mine, self.right, strict=True)
-        return [not running.same_call(self.exercise, a, b, compare.same_values) for a, b in pairs]
-
-    @cached_property
-    def numeric(self) -> list[tuple[tuple, np.ndarray, np.ndarray]]:
-        """(arguments, yours, expected) of the calls whose results are numbers in the same shape."""
-        found = []
-        for a, b in zip(self.mine, self.right, strict=True):
-            yours, expected = numbers_in(a.result), numbers_in(b.result)
-            if a.error is not None or b.error is not None or yours is None or expected is None:
-                continue
-            if yours.shape == expected.shape and yours.size:
-                found.append((a.args, yours, expected))
-        return found
-
-    @cached_property
-    def all_numeric(self) -> bool:
-        """Whether the numbers of nearly every call can be held beside the expected ones."""
-        empty = sum(numbers_in(b.result) is not None and numbers_in(b.result).size == 0 for b in self.right)  # type: ignore[union-attr]
-        return len(self.numeric) >= 3 and len(self.numeric) + empty == len(self.mine)
-
-    def letters(self) -> list[dict[str, float]]:
-        """What a factor may be equal to, call by call: sizes, scalar arguments, lengths of lists, counts of a mask."""
-        return [_letters(self.exercise, args) for args, _, _ in self.numeric]
-
-
-def numbers_in(value: Any) -> np.ndarray | None:
-    """A result as an array of floats; None where it is no number and holds other things."""
-    if isinstance(value, Tensor):
-        return None if value.is_meta or value.is_complex() else value.detach().cpu().double().numpy()
-    if isinstance(value, bool | int | float | np.ndarray | np.generic):
-        array = np.asarray(value)
-        return array.astype(float) if array.dtype.kind in "biuf" else None
-    if isinstance(value, Mapping):
-        return numbers_in(list(value.values())) if value else None
-    if isinstance(value, tuple | list) and all(isinstance(v, bool | int | float | np.generic) for v in value):
-        return np.asarray(value, dtype=float)
-    return None
-
-
 def relations(seen: Seen) -> Iterator[str]:
     """Everything that can be said, the most telling first."""
     for find in (
-        _unused,
+        unused,
         _factor,
         _row_factor,
         _offset,
         _change,
-        _normalized_inputs,
+        normalized_inputs,
         _places,
         _keys,
         _shape,
-        _batch_mates,
-        _length,
-        _situation,
+        batch_mates,
+        length_counts,
+        situation,
         _finite,
         _direction,
         _part,
@@ -128,11 +72,6 @@ def relations(seen: Seen) -> Iterator[str]:
 
 
 # --- one number for all calls ----------------------------------------------------------------
-
-
-def _close(a: np.ndarray | float, b: np.ndarray | float) -> bool:
-    with np.errstate(all="ignore"):
-        return bool(np.allclose(a, b, rtol=1e-3, atol=1e-5, equal_nan=True))
 
 
 def _varied(values: list[np.ndarray]) -> bool:
@@ -146,7 +85,7 @@ def _change(seen: Seen) -> str | None:
         return None
     with np.errstate(all="ignore"):
         for name, change in CHANGES.items():
-            if all(_close(yours, change(expected)) for _, yours, expected in seen.numeric):
+            if all(close(yours, change(expected)) for _, yours, expected in seen.numeric):
                 return f"in every call your result is {name}"
     return None
 
@@ -158,13 +97,13 @@ def _ratios(seen: Seen) -> list[float] | None:
     ratios = []
     for _, yours, expected in seen.numeric:
         whole = np.abs(expected) > 1e-6
-        if not _close(yours[~whole], 0.0):
+        if not close(yours[~whole], 0.0):
             return None
         if not whole.any():
             ratios.append(math.nan)
             continue
         found = yours[whole] / expected[whole]
-        if not np.isfinite(found).all() or not _close(found, found.flat[0]):
+        if not np.isfinite(found).all() or not close(found, found.flat[0]):
             return None
         ratios.append(float(found.flat[0]))
     return ratios if sum(not math.isnan(r) for r in ratios) >= 3 else None
@@ -175,9 +114,9 @@ def _factor(seen: Seen) -> str | None:
     if ratios is None:
         return None
     told = np.array([r for r in ratios if not math.isnan(r)])
-    if _close(told, 1.0):
+    if close(told, 1.0):
         return None
-    if _close(told, told[0]):
+    if close(told, told[0]):
         known = next((words for value, words in CONSTANTS.items() if abs(told[0] / value - 1) < 1e-3), "")
         return f"in every call your result is {told[0]:.4g} times what is expected{'; ' + known if known else ''}"
     return _equal_to_a_letter(
@@ -192,12 +131,12 @@ def _offset(seen: Seen) -> str | None:
     if not seen.all_numeric:
         return None
     offsets = [yours - expected for _, yours, expected in seen.numeric]
-    if any(not np.isfinite(o).all() or not _close(o, o.flat[0]) for o in offsets):
+    if any(not np.isfinite(o).all() or not close(o, o.flat[0]) for o in offsets):
         return None
     told = [float(o.flat[0]) for o in offsets]
-    if _close(np.array(told), 0.0):
+    if close(np.array(told), 0.0):
         return None
-    if _close(np.array(told), told[0]):
+    if close(np.array(told), told[0]):
         return f"in every call your result is what is expected {'plus' if told[0] > 0 else 'minus'} {abs(told[0]):.4g}"
     return _equal_to_a_letter(seen, told, "in every call your result is what is expected plus {0}", None)
 
@@ -208,18 +147,18 @@ def _equal_to_a_letter(seen: Seen, told: list[float], times: str, over: str | No
         pairs = [(t, values[name]) for t, values in zip(told, letters, strict=True) if not math.isnan(t)]
         mine, values = (np.array(column) for column in zip(*pairs, strict=True))
         with np.errstate(all="ignore"):
-            if _close(mine, values):
+            if close(mine, values):
                 return times.format(name)
-            if over and _close(mine, 1 / values):
+            if over and close(mine, 1 / values):
                 return over.format(name)
-            if over and _close(mine, np.sqrt(values)):
+            if over and close(mine, np.sqrt(values)):
                 return times.format(f"the root of {name}")
-            if over and _close(mine, 1 / np.sqrt(values)):
+            if over and close(mine, 1 / np.sqrt(values)):
                 return over.format(f"the root of {name}")
-    return _ratio_of_letters(told, letters) if over else None
+    return _ratio_ofletters_of(told, letters) if over else None
 
 
-def _ratio_of_letters(told: list[float], letters: list[dict[str, float]]) -> str | None:
+def _ratio_ofletters_of(told: list[float], letters: list[dict[str, float]]) -> str | None:
     """yours = expected * A / B: B stands where A belongs."""
     rows = [(t, values) for t, values in zip(told, letters, strict=True) if not math.isnan(t)]
     mine = np.array([t for t, _ in rows])
@@ -227,55 +166,9 @@ def _ratio_of_letters(told: list[float], letters: list[dict[str, float]]) -> str
         return None
     for above, below in permutations(set.intersection(*(set(values) for _, values in rows)), 2):
         with np.errstate(all="ignore"):
-            if _close(mine, np.array([v[above] for _, v in rows]) / np.array([v[below] for _, v in rows])):
+            if close(mine, np.array([v[above] for _, v in rows]) / np.array([v[below] for _, v in rows])):
                 return f"in every call your result is what is expected, times {above}, divided by {below}: the second stands where the first belongs"
     return None
-
-
-def _letters(exercise: Exercise, args: tuple) -> dict[str, float]:
-    names = _names(exercise, args)
-    groups = [part.strip(" ()").split(",") for part in exercise.signature.split("->")[0].split("),")]
-    found: dict[str, float] = {}
-    for i, (name, value) in enumerate(zip(names, args, strict=True)):
-        if isinstance(value, Tensor | np.ndarray):
-            letters = [letter.strip() for letter in groups[i]] if i < len(groups) else []
-            for axis, size in enumerate(value.shape):
-                known = len(letters) == value.ndim and letters[axis].isalnum()
-                found[letters[axis] if known else f"the size of axis {axis} of {name}"] = float(size)
-            if set(np.unique(np.asarray(value))) <= {0, 1} and value.ndim == 2:
-                found[f"the number of ones in the whole {name}"] = float(value.sum())
-                found[f"the largest number of ones in a row of {name}"] = float(value.sum(1).max())
-                found[f"the number of ones in the first row of {name}"] = float(value[0].sum())
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            found[name] = float(value)
-            found[f"{name} + 1"] = float(value) + 1
-        elif isinstance(value, str | list | tuple | Mapping):
-            found[f"the length of {name}"] = float(len(value))
-        if isinstance(value, Mapping) and all(isinstance(v, int | float) for v in value.values()):
-            found[f"the sum of the values of {name}"] = float(sum(value.values()))
-            found[f"the number of values above 0 in {name}"] = float(sum(v > 0 for v in value.values()))
-            found |= _found_of(args, name, value)
-    return found
-
-
-def _found_of(args: tuple, name: str, judged: Mapping[Any, Any]) -> dict[str, float]:
-    """Of a ranking beside its judgements: how many of its first k are judged, and above 0."""
-    ranked = next((a for a in args if isinstance(a, list)), None)
-    if ranked is None:
-        return {}
-    k = next((a for a in args if isinstance(a, int) and not isinstance(a, bool)), len(ranked))
-    return {
-        f"the number of passages in the first k that {name} holds": float(sum(p in judged for p in ranked[:k])),
-        "the number of relevant passages that were found": float(sum(judged.get(p, 0) > 0 for p in ranked[:k])),
-        "the smaller of k and the length of the ranking": float(min(k, len(ranked))),
-        "the grade of the first relevant passage": float(next((judged[p] for p in ranked if judged.get(p, 0) > 0), 1)),
-    }
-
-
-def _names(exercise: Exercise, args: tuple) -> list[str]:
-    from workbook.exercises.example import names
-
-    return names(exercise.reference, exercise, args)
 
 
 # --- a factor, an order, a bound -------------------------------------------------------------
@@ -290,16 +183,16 @@ def _row_factor(seen: Seen) -> str | None:
         rows = []
         for mine, theirs in zip(yours.reshape(len(yours), -1), expected.reshape(len(expected), -1), strict=True):
             whole = np.abs(theirs) > 1e-6
-            if not _close(mine[~whole], 0.0):
+            if not close(mine[~whole], 0.0):
                 return None
             ratio = mine[whole] / theirs[whole] if whole.any() else np.array([math.nan])
-            if not _close(ratio, ratio[0]):
+            if not close(ratio, ratio[0]):
                 return None
             rows.append(float(ratio[0]))
         found.append((np.array(rows), args))
     for words, rule in _ROW_RULES:
         try:
-            if all(_close(rows[~np.isnan(rows)], rule(*args)[~np.isnan(rows)]) for rows, args in found):
+            if all(close(rows[~np.isnan(rows)], rule(*args)[~np.isnan(rows)]) for rows, args in found):
                 return f"each row of your result is right but for a factor: {words}"
         except (TypeError, IndexError, AttributeError, ValueError, RuntimeError):
             continue
@@ -350,7 +243,7 @@ def _direction(seen: Seen) -> str | None:
         and seen.all_numeric
     ):
         unit = [(_unit(y), _unit(e)) for _, y, e in seen.numeric]
-        if all(_close(a, b) for a, b in unit):
+        if all(close(a, b) for a, b in unit):
             return "every vector of your result points the right way; only its length is wrong"
     return None
 
@@ -363,8 +256,8 @@ def _places(seen: Seen) -> str | None:
     """The right numbers in other places."""
     if not seen.all_numeric:
         return None
-    moved = [(y, e) for _, y, e in seen.numeric if not _close(y, e)]
-    if not moved or any(not _close(np.sort(y, axis=None), np.sort(e, axis=None)) for y, e in moved):
+    moved = [(y, e) for _, y, e in seen.numeric if not close(y, e)]
+    if not moved or any(not close(np.sort(y, axis=None), np.sort(e, axis=None)) for y, e in moved):
         return None
     orders: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
         ("it is transposed", lambda e: e.T),
@@ -376,7 +269,7 @@ def _places(seen: Seen) -> str | None:
         ("two axes are swapped", lambda e: e.swapaxes(-1, -2) if e.ndim > 1 else e),
     )
     for words, order in orders:
-        if all(order(e).shape == y.shape and _close(y, order(e)) for y, e in moved):
+        if all(order(e).shape == y.shape and close(y, order(e)) for y, e in moved):
             return f"your result holds the right numbers in other places: {words}"
     return "your result holds the right numbers in other places: they were reshaped or taken in another order"
 
@@ -414,16 +307,16 @@ def _shape(seen: Seen) -> str | None:
         ("its sum over axis 1 would be right", lambda y, e: y.sum(1)),
         ("its diagonal would be right: a column met a row, and broadcasting made a square of them", lambda y, e: np.diagonal(y)),
         ("its first row is right", lambda y, e: y[0]),
-        ("it is one of the rows that are expected, the first one", lambda y, e: None if e.ndim < 1 or not _close(y, e[0]) else e),
+        ("it is one of the rows that are expected, the first one", lambda y, e: None if e.ndim < 1 or not close(y, e[0]) else e),
         ("its first entry is right", lambda y, e: y.flat[0]),
         ("it holds the right numbers in another shape", lambda y, e: y.reshape(e.shape)),
-        ("it is the mean of what is expected: something is averaged that should stay apart", lambda y, e: None if not _close(y, e.mean()) else e),
-        ("it is the sum of what is expected: something is added up that should stay apart", lambda y, e: None if not _close(y, e.sum()) else e),
+        ("it is the mean of what is expected: something is averaged that should stay apart", lambda y, e: None if not close(y, e.mean()) else e),
+        ("it is the sum of what is expected: something is added up that should stay apart", lambda y, e: None if not close(y, e.sum()) else e),
     )  # fmt: skip
     for words, step in steps:
         try:
             found = [(step(y, e), e) for y, e in pairs]
-            if all(f is not None and np.shape(f) == e.shape and _close(f, e) for f, e in found):
+            if all(f is not None and np.shape(f) == e.shape and close(f, e) for f, e in found):
                 return f"your result has another shape; {words}"
         except (ValueError, IndexError, np.exceptions.AxisError):
             continue
@@ -434,7 +327,7 @@ def _finite(seen: Seen) -> str | None:
     bad = [not np.isfinite(y).all() and np.isfinite(e).all() for _, y, e in seen.numeric]
     if not any(bad):
         return None
-    other = [_close(y, e) for (_, y, e), b in zip(seen.numeric, bad, strict=True) if not b]
+    other = [close(y, e) for (_, y, e), b in zip(seen.numeric, bad, strict=True) if not b]
     words = "your result is NaN or infinite in some calls: somewhere you divide by zero, take the logarithm of zero or let exp overflow"
     return f"{words}. In all other calls it is right" if other and all(other) else words
 
@@ -476,202 +369,3 @@ def _part(seen: Seen) -> str | None:
 
 def _ordinal(index: int) -> str:
     return ("the first", "the second", "the third", "the fourth")[index] if index < 4 else f"number {index + 1}"
-
-
-# --- calls of its own ------------------------------------------------------------------------
-
-
-def _again(seen: Seen, args: tuple, function: Answer | None = None) -> Call:
-    case = Case("", lambda: tuple(compare.snapshot(a) for a in args))
-    clock = None if function is seen.exercise.reference else seen.clock
-    return running.call(seen.exercise, function or seen.answer, case, clock)
-
-
-def _unused(seen: Seen) -> str | None:
-    """An argument that changes the reference's results, and never yours."""
-    drawn = [(a, b) for a, b in zip(seen.mine, seen.right, strict=True) if a.error is None and b.error is None][:30]
-    if len(drawn) < 3:
-        return None
-    for i, name in enumerate(_names(seen.exercise, drawn[0][0].args)):
-        mattered = moved = 0
-        for a, b in drawn:
-            other = _other(a.args[i])
-            if other is None:
-                break
-            args = (*a.args[:i], other, *a.args[i + 1 :])
-            theirs = _again(seen, args, seen.exercise.reference)
-            if theirs.error is not None or running.same_call(seen.exercise, theirs, b, compare.same_values):
-                continue
-            mattered += 1
-            if not running.same_call(seen.exercise, _again(seen, args), a, compare.same_values):
-                moved += 1
-                break
-        if mattered >= 3 and not moved:
-            what = f"the order of `{name}`" if isinstance(drawn[0][0].args[i], list) else f"the argument `{name}`"
-            return f"{what} never changes your result, and it should"
-    return None
-
-
-def _other(value: Any) -> Any:
-    """Another value of the same kind."""
-    if isinstance(value, Tensor):
-        if value.dtype == torch.bool:
-            return ~value | torch.eye(value.shape[-1], dtype=torch.bool) if value.ndim > 1 else ~value
-        if value.is_floating_point():
-            return value.flip(-1) * 1.5 + torch.arange(value.numel(), dtype=value.dtype).reshape(value.shape) * 0.1
-        return torch.ones_like(value) if bool((value == 0).any()) else None if value.ndim == 0 else _shorter(value)
-    if isinstance(value, bool):
-        return not value
-    if isinstance(value, int):
-        return value + 1
-    if isinstance(value, float):
-        return value * 2
-    if isinstance(value, list):
-        return value[::-1]
-    if isinstance(value, dict) and all(isinstance(v, int) for v in value.values()):
-        return {key: 1 - min(v, 1) for key, v in value.items()}
-    if isinstance(value, str):
-        return f"{value[::-1]} heart"
-    return None
-
-
-def _shorter(mask: Tensor) -> Tensor:
-    other = mask.clone()
-    other[..., -1] = 0
-    return other
-
-
-def _batch_mates(seen: Seen) -> str | None:
-    """A row's result that depends on the other rows, where the reference's does not."""
-    batch = [part.split(",")[0].strip(" (") for part in seen.exercise.signature.split("->")[0].split("),")]
-    result = seen.exercise.signature.split("->")[-1].strip()
-    first = batch[0]
-    if not first.isalpha() or not result.startswith(f"({first},"):
-        return None
-    rows = [i for i, letter in enumerate(batch) if letter == first]
-    checked = 0
-    for a, b in zip(seen.mine, seen.right, strict=True):
-        if a.error is not None or not isinstance(b.result, Tensor) or len(b.result) < 2:
-            continue
-        for r in range(len(b.result)):
-            args = tuple(arg[r : r + 1] if i in rows else arg for i, arg in enumerate(a.args))
-            alone, theirs = _again(seen, args), _again(seen, args, seen.exercise.reference)
-            if theirs.error is not None or not compare.same_values(theirs.result[0], b.result[r], 1e-4):
-                return None  # the rows belong together in this exercise
-            checked += 1
-            mine = numbers_in(a.result)
-            if mine is None or mine.shape != numbers_in(b.result).shape:  # type: ignore[union-attr]
-                return None
-            single = numbers_in(alone.result)
-            if alone.error is not None or single is None or len(single) != 1:
-                continue
-            if not _close(single[0], mine[r]):
-                return "a row's result depends on its batch-mates: alone it comes out different. Something runs over the whole batch, or takes another row's numbers"
-    return None
-
-
-def _length(seen: Seen) -> str | None:
-    """A tensor whose length must not count, and does."""
-    calls = [(a, b) for a, b in zip(seen.mine, seen.right, strict=True) if a.error is None and b.error is None][:20]
-    for i, name in enumerate(_names(seen.exercise, calls[0][0].args)) if calls else ():
-        if not isinstance(calls[0][0].args[i], Tensor) or not calls[0][0].args[i].is_floating_point():
-            continue
-        moved = 0
-        for a, b in calls:
-            args = (*a.args[:i], a.args[i] * 7.0, *a.args[i + 1 :])
-            theirs = _again(seen, args, seen.exercise.reference)
-            if not running.same_call(seen.exercise, theirs, b, compare.same_values):
-                break
-            moved += not running.same_call(seen.exercise, _again(seen, args), a, compare.same_values)
-        else:
-            if moved >= 3:
-                return f"the length of `{name}` counts in your result, and it should not: seven times longer vectors give other numbers"
-    return None
-
-
-def _normalized_inputs(seen: Seen) -> str | None:
-    """Right once some of the vectors among the arguments have length 1."""
-    names = _names(seen.exercise, seen.mine[0].args)
-    floats = [i for i, a in enumerate(seen.mine[0].args) if isinstance(a, Tensor) and a.is_floating_point() and a.ndim]
-    sets = [floats, *([i] for i in floats if len(floats) > 1)]
-    for chosen in sets:
-        if chosen and all(_right_once_normalized(seen, a, b, chosen) for a, b in list(zip(seen.mine, seen.right, strict=True))[:30]):  # fmt: skip
-            what = " and ".join(f"`{names[i]}`" for i in chosen)
-            return f"your result is right where the vectors of {what} have length 1, and wrong at other lengths"
-    return None
-
-
-def _right_once_normalized(seen: Seen, mine: Call, right: Call, chosen: list[int]) -> bool:
-    args = tuple(torch.nn.functional.normalize(a, dim=-1) if i in chosen else a for i, a in enumerate(mine.args))
-    theirs = _again(seen, args, seen.exercise.reference)
-    if not running.same_call(seen.exercise, theirs, right, compare.same_values):
-        return False  # length counts in this exercise
-    return running.same_call(seen.exercise, _again(seen, args), right, compare.same_values)
-
-
-# --- where it is wrong -----------------------------------------------------------------------
-
-
-def _situation(seen: Seen) -> str | None:
-    """The situation that all wrong calls share, and right ones do not."""
-    wrong = seen.wrong
-    if not any(wrong) or all(wrong):
-        return None
-    best: tuple[float, str] | None = None
-    names = list(seen.exercise.situations)
-    holds = {s.name: [_holds(s.holds, call.args) for call in seen.mine] for s in names}
-    both = {
-        f"{a.name}, and {b.name}": [x and y for x, y in zip(holds[a.name], holds[b.name], strict=True)]
-        for n, a in enumerate(names)
-        for b in names[n + 1 :]
-    }
-    for group, enough in ((holds, 0.5), (both, 0.9)):  # two at once are met by chance more often
-        for name, flags in group.items():
-            inside, right = sum(flags), sum(not w for w in wrong)
-            if sum(wrong) < 2 or any(w and not f for w, f in zip(wrong, flags, strict=True)) or right < 3:
-                continue
-            precision = sum(wrong) / inside
-            if inside < len(wrong) and precision >= enough and (best is None or precision > best[0] + 0.1):
-                best = (
-                    precision,
-                    (
-                        f"it is wrong only where {name} ({sum(wrong)} of {inside} such calls); "
-                        f"it is right in all {len(wrong) - inside} others"
-                    ),
-                )
-        if best:
-            return best[1]
-    return None
-
-
-def _holds(rule: Callable[..., bool], args: tuple) -> bool:
-    try:
-        return bool(rule(*args))
-    except Exception:
-        return False
-
-
-def small_case(exercise: Exercise, answer: Answer, clock: running.Clock) -> tuple[Call, Call] | None:
-    """Of many small random calls the smallest on which the answer is wrong: (yours, expected)."""
-    draw = exercise.draw
-    found: list[tuple[int, Call, Call]] = []
-    for seed in range(1000, 1400) if draw else ():
-        assert draw is not None
-        args = draw(random.Random(seed))
-        size = sum(compare.size(arg) for arg in args) + 100 * (not _readable(args))
-        if found and size >= found[-1][0]:
-            continue
-        right, other, mine = (_again_plain(exercise, f, args, clock) for f in (exercise.reference, exercise.another, answer))  # fmt: skip
-        agreed = running.same_call(exercise, right, other, compare.same_values)
-        if agreed and not running.same_call(exercise, mine, right, compare.same_values):
-            found.append((size, mine, right))
-    return found[-1][1:] if found else None
-
-
-def _again_plain(exercise: Exercise, function: Answer, args: tuple, clock: running.Clock) -> Call:
-    case = Case("a small random call", lambda: tuple(compare.snapshot(a) for a in args))
-    return running.call(exercise, function, case, clock)
-
-
-def _readable(args: tuple) -> bool:
-    return all(not isinstance(a, Tensor) or not a.is_floating_point() or bool((a == a.round()).all()) for a in args)

@@ -3,7 +3,7 @@
 import ast
 
 from workbook.exercises.exercise import Answer, Exercise
-from workbook.exercises.explain import source_of
+from workbook.exercises.sources import source_of
 
 HOST = {"item", "tolist", "numpy", "cpu"}
 DOUBLE = {"double", "float64"}

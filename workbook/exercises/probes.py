@@ -1,0 +1,205 @@
+"""Questions put to an answer by calls of their own, and where among the calls it is wrong."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workbook.exercises import compare, running
+from workbook.exercises.exercise import Answer, Call, Case, Exercise
+from workbook.exercises.seen import Seen, close, names_of, numbers_in
+
+
+def _again(seen: Seen, args: tuple, function: Answer | None = None) -> Call:
+    case = Case("", lambda: tuple(compare.snapshot(a) for a in args))
+    clock = None if function is seen.exercise.reference else seen.clock
+    return running.call(seen.exercise, function or seen.answer, case, clock)
+
+
+def unused(seen: Seen) -> str | None:
+    """An argument that changes the reference's results, and never yours."""
+    drawn = [(a, b) for a, b in zip(seen.mine, seen.right, strict=True) if a.error is None and b.error is None][:30]
+    if len(drawn) < 3:
+        return None
+    for i, name in enumerate(names_of(seen.exercise, drawn[0][0].args)):
+        mattered = moved = 0
+        for a, b in drawn:
+            other = _other(a.args[i])
+            if other is None:
+                break
+            args = (*a.args[:i], other, *a.args[i + 1 :])
+            theirs = _again(seen, args, seen.exercise.reference)
+            if theirs.error is not None or running.same_call(seen.exercise, theirs, b, compare.same_values):
+                continue
+            mattered += 1
+            if not running.same_call(seen.exercise, _again(seen, args), a, compare.same_values):
+                moved += 1
+                break
+        if mattered >= 3 and not moved:
+            what = f"the order of `{name}`" if isinstance(drawn[0][0].args[i], list) else f"the argument `{name}`"
+            return f"{what} never changes your result, and it should"
+    return None
+
+
+def _other(value: Any) -> Any:
+    """Another value of the same kind."""
+    if isinstance(value, Tensor):
+        if value.dtype == torch.bool:
+            return ~value | torch.eye(value.shape[-1], dtype=torch.bool) if value.ndim > 1 else ~value
+        if value.is_floating_point():
+            return value.flip(-1) * 1.5 + torch.arange(value.numel(), dtype=value.dtype).reshape(value.shape) * 0.1
+        return torch.ones_like(value) if bool((value == 0).any()) else None if value.ndim == 0 else _shorter(value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, float):
+        return value * 2
+    if isinstance(value, list):
+        return value[::-1]
+    if isinstance(value, dict) and all(isinstance(v, int) for v in value.values()):
+        return {key: 1 - min(v, 1) for key, v in value.items()}
+    if isinstance(value, str):
+        return f"{value[::-1]} heart"
+    return None
+
+
+def _shorter(mask: Tensor) -> Tensor:
+    other = mask.clone()
+    other[..., -1] = 0
+    return other
+
+
+def batch_mates(seen: Seen) -> str | None:
+    """A row's result that depends on the other rows, where the reference's does not."""
+    batch = [part.split(",")[0].strip(" (") for part in seen.exercise.signature.split("->")[0].split("),")]
+    result = seen.exercise.signature.split("->")[-1].strip()
+    first = batch[0]
+    if not first.isalpha() or not result.startswith(f"({first},"):
+        return None
+    rows = [i for i, letter in enumerate(batch) if letter == first]
+    checked = 0
+    for a, b in zip(seen.mine, seen.right, strict=True):
+        if a.error is not None or not isinstance(b.result, Tensor) or len(b.result) < 2:
+            continue
+        for r in range(len(b.result)):
+            args = tuple(arg[r : r + 1] if i in rows else arg for i, arg in enumerate(a.args))
+            alone, theirs = _again(seen, args), _again(seen, args, seen.exercise.reference)
+            if theirs.error is not None or not compare.same_values(theirs.result[0], b.result[r], 1e-4):
+                return None  # the rows belong together in this exercise
+            checked += 1
+            mine = numbers_in(a.result)
+            if mine is None or mine.shape != numbers_in(b.result).shape:  # type: ignore[union-attr]
+                return None
+            single = numbers_in(alone.result)
+            if alone.error is not None or single is None or len(single) != 1:
+                continue
+            if not close(single[0], mine[r]):
+                return "a row's result depends on its batch-mates: alone it comes out different. Something runs over the whole batch, or takes another row's numbers"
+    return None
+
+
+def length_counts(seen: Seen) -> str | None:
+    """A tensor whose length must not count, and does."""
+    calls = [(a, b) for a, b in zip(seen.mine, seen.right, strict=True) if a.error is None and b.error is None][:20]
+    for i, name in enumerate(names_of(seen.exercise, calls[0][0].args)) if calls else ():
+        if not isinstance(calls[0][0].args[i], Tensor) or not calls[0][0].args[i].is_floating_point():
+            continue
+        moved = 0
+        for a, b in calls:
+            args = (*a.args[:i], a.args[i] * 7.0, *a.args[i + 1 :])
+            theirs = _again(seen, args, seen.exercise.reference)
+            if not running.same_call(seen.exercise, theirs, b, compare.same_values):
+                break
+            moved += not running.same_call(seen.exercise, _again(seen, args), a, compare.same_values)
+        else:
+            if moved >= 3:
+                return f"the length of `{name}` counts in your result, and it should not: seven times longer vectors give other numbers"
+    return None
+
+
+def normalized_inputs(seen: Seen) -> str | None:
+    """Right once some of the vectors among the arguments have length 1."""
+    names = names_of(seen.exercise, seen.mine[0].args)
+    floats = [i for i, a in enumerate(seen.mine[0].args) if isinstance(a, Tensor) and a.is_floating_point() and a.ndim]
+    sets = [floats, *([i] for i in floats if len(floats) > 1)]
+    for chosen in sets:
+        if chosen and all(_right_once_normalized(seen, a, b, chosen) for a, b in list(zip(seen.mine, seen.right, strict=True))[:30]):  # fmt: skip
+            what = " and ".join(f"`{names[i]}`" for i in chosen)
+            return f"your result is right where the vectors of {what} have length 1, and wrong at other lengths"
+    return None
+
+
+def _right_once_normalized(seen: Seen, mine: Call, right: Call, chosen: list[int]) -> bool:
+    args = tuple(torch.nn.functional.normalize(a, dim=-1) if i in chosen else a for i, a in enumerate(mine.args))
+    theirs = _again(seen, args, seen.exercise.reference)
+    if not running.same_call(seen.exercise, theirs, right, compare.same_values):
+        return False  # length counts in this exercise
+    return running.same_call(seen.exercise, _again(seen, args), right, compare.same_values)
+
+
+def situation(seen: Seen) -> str | None:
+    """The situation that all wrong calls share, and right ones do not."""
+    wrong = seen.wrong
+    if not any(wrong) or all(wrong):
+        return None
+    best: tuple[float, str] | None = None
+    names = list(seen.exercise.situations)
+    holds = {s.name: [_holds(s.holds, call.args) for call in seen.mine] for s in names}
+    both = {
+        f"{a.name}, and {b.name}": [x and y for x, y in zip(holds[a.name], holds[b.name], strict=True)]
+        for n, a in enumerate(names)
+        for b in names[n + 1 :]
+    }
+    for group, enough in ((holds, 0.5), (both, 0.9)):  # two at once are met by chance more often
+        for name, flags in group.items():
+            inside, right = sum(flags), sum(not w for w in wrong)
+            if sum(wrong) < 2 or any(w and not f for w, f in zip(wrong, flags, strict=True)) or right < 3:
+                continue
+            precision = sum(wrong) / inside
+            if inside < len(wrong) and precision >= enough and (best is None or precision > best[0] + 0.1):
+                best = (
+                    precision,
+                    (
+                        f"it is wrong only where {name} ({sum(wrong)} of {inside} such calls); "
+                        f"it is right in all {len(wrong) - inside} others"
+                    ),
+                )
+        if best:
+            return best[1]
+    return None
+
+
+def _holds(rule: Callable[..., bool], args: tuple) -> bool:
+    try:
+        return bool(rule(*args))
+    except Exception:
+        return False
+
+
+def small_case(exercise: Exercise, answer: Answer, clock: running.Clock) -> tuple[Call, Call] | None:
+    """Of many small random calls the smallest on which the answer is wrong: (yours, expected)."""
+    draw = exercise.draw
+    found: list[tuple[int, Call, Call]] = []
+    for seed in range(1000, 1400) if draw else ():
+        assert draw is not None
+        args = draw(random.Random(seed))
+        size = sum(compare.size(arg) for arg in args) + 100 * (not _readable(args))
+        if found and size >= found[-1][0]:
+            continue
+        right, other, mine = (_again_plain(exercise, f, args, clock) for f in (exercise.reference, exercise.another, answer))  # fmt: skip
+        agreed = running.same_call(exercise, right, other, compare.same_values)
+        if agreed and not running.same_call(exercise, mine, right, compare.same_values):
+            found.append((size, mine, right))
+    return found[-1][1:] if found else None
+
+
+def _again_plain(exercise: Exercise, function: Answer, args: tuple, clock: running.Clock) -> Call:
+    case = Case("a small random call", lambda: tuple(compare.snapshot(a) for a in args))
+    return running.call(exercise, function, case, clock)
+
+
+def _readable(args: tuple) -> bool:
+    return all(not isinstance(a, Tensor) or not a.is_floating_point() or bool((a == a.round()).all()) for a in args)
