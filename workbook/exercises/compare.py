@@ -133,7 +133,7 @@ def describe(value: Any) -> str:
 def render(value: Any, digits: int = 4) -> str:
     """Write a value the same way on every machine, tensors as nested lists."""
     if isinstance(value, torch.Tensor | np.ndarray):
-        return _nested(_to_array(value), digits)
+        return _nested(to_array(value), digits)
     if isinstance(value, np.generic):
         return render(value.item(), digits)
     if isinstance(value, float):
@@ -152,9 +152,12 @@ def render(value: Any, digits: int = 4) -> str:
         return "{" + ", ".join(sorted(render(item, digits) for item in value)) + "}"
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {first_line(value)}"
-    if value is None or isinstance(value, bool | int | str | bytes):
-        return repr(value)
-    return kind(value) if kind(value) in ("generator", "coroutine", "function") else without_addresses(repr(value))
+    if kind(value) in ("generator", "coroutine", "function"):
+        return kind(value)
+    try:
+        return without_addresses(repr(value))
+    except Exception:  # an integer of more than 4,300 digits, or a __repr__ of the learner's that raises
+        return f"{article(kind(value))} that cannot be written out"
 
 
 def clip(text: str, width: int) -> str:
@@ -182,7 +185,7 @@ def _differences(yours: Any, expected: Any, tolerance: float, where: str) -> Ite
     if kind(expected) == "number" and _is_scalar(yours):
         yours, expected = _number(yours), _number(expected)
     if _is_numbers(expected) and isinstance(yours, torch.Tensor | np.ndarray) and yours.ndim == 1:
-        yours = _to_array(
+        yours = to_array(
             yours
         ).tolist()  # a list, a tuple and an array with one axis count alike where numbers are wanted
     if kind(yours) != kind(expected):
@@ -223,7 +226,7 @@ def _array_differences(yours: Any, expected: Any, tolerance: float, where: str) 
         return
     if _dtype(yours) != _dtype(expected):
         yield Difference("dtype", where, f"expected the dtype {_dtype(expected)}{place}, got {_dtype(yours)}")
-    mine, theirs = _to_array(yours), _to_array(expected)
+    mine, theirs = to_array(yours), to_array(expected)
     wrong = ~_close(mine, theirs, tolerance)
     if wrong.any():
         first = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -246,7 +249,8 @@ def _equal(a: Any, b: Any) -> bool:
         return False
 
 
-def _to_array(value: Any) -> np.ndarray:
+def to_array(value: Any) -> np.ndarray:
+    """A tensor as an array, floats in double precision; an array as it is."""
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         value = value.to_dense() if value.layout != torch.strided else value
@@ -278,7 +282,9 @@ def article(words: str) -> str:
     return f"an {words}" if words[0] in "aeiou" else f"a {words}"
 
 
-def _nested(array: np.ndarray, digits: int) -> str:
+def _nested(array: Any, digits: int) -> str:
+    if not isinstance(array, np.ndarray):
+        return render(array, digits)
     if array.ndim == 0:
         return render(array.item(), digits)
     return "[" + ", ".join(_nested(row, digits) for row in array) + "]"
