@@ -764,7 +764,7 @@ def _two_runs(rng: random.Random) -> tuple[dict[str, Judged], Scores, Scores, in
         for query in (*queries, *(["q9"] if rng.random() < 0.2 else [])):
             if rng.random() < 0.85:
                 found = rng.sample(ids, rng.randint(0, 5))
-                run[query] = {passage: rng.choice((0.25, 0.5, 1.0, 2.0, 4.0)) for passage in found}
+                run[query] = {passage: rng.choice((-3.0, -0.5, 0.25, 0.251, 1.0, 2.0, 10.0)) for passage in found}
     rows = [[rng.randrange(len(queries)) for _ in queries] for _ in range(rng.randint(2, 6))]
     return qrels, runs[0], runs[1], rng.randint(1, 6), np.array(rows)
 

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from workbook import geometry, losses
 from workbook.exercises import draws
+from workbook.exercises.compare import NotAResult
 from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Reversed, Situation
 from workbook.pooling import mean_pool
 from workbook.similarity import cos_sim, normalize
@@ -688,11 +689,11 @@ def _loss_after(table, optimizer, *batch):
         return symmetric(mean_pool(table[q], qm), mean_pool(table[d], dm), temperature).item()
 
 
-def _a_step(table: Tensor, old: Tensor | None, *batch, lr: float = 0.5) -> tuple:
+def _a_step(table: Tensor, old: Tensor | None, *batch, lr: float = 0.5, weight_decay: float = 0.0) -> tuple:
     """A table with an optimizer of its own, and the gradient that the step before has left in it."""
     table = table.clone().requires_grad_()
     table.grad = old
-    return table, torch.optim.SGD([table], lr=lr), *batch
+    return table, torch.optim.SGD([table], lr=lr, weight_decay=weight_decay), *batch
 
 
 def _two_words() -> tuple:
@@ -711,11 +712,28 @@ def _draw_step(rng: random.Random) -> tuple:
 
     table = torch.tensor([[rng.gauss(0, 1) for _ in range(D)] for _ in range(V)])
     old = torch.ones(V, D) * rng.choice((0.5, -1.0)) if rng.random() < 0.6 else None
-    return _a_step(table, old, *side(), *side(), rng.choice((0.2, 0.5, 1.0, 2.0)), lr=rng.choice((0.1, 0.5)))
+    return _a_step(
+        table,
+        old,
+        *side(),
+        *side(),
+        rng.choice((0.2, 0.5, 1.0, 2.0)),
+        lr=rng.choice((0.1, 0.5)),
+        weight_decay=rng.choice((0.0, 0.3)),
+    )
 
 
 def _third_step() -> tuple:
     return _draw_step(random.Random(7))
+
+
+def _loss_and_table(result: object, args: tuple) -> dict[str, object]:
+    if isinstance(result, Tensor) and result.requires_grad:
+        raise NotAResult(
+            "the loss that you return still carries its graph, which keeps the whole step in memory: return a number, "
+            "or a detached scalar"
+        )
+    return {"loss": result, "table": args[0].detach()}
 
 
 STEP = Exercise(
@@ -729,7 +747,7 @@ STEP = Exercise(
     another=_step_by_hand,
     draw=_draw_step,
     may_change=(0,),
-    observe=lambda result, args: [result, args[0].detach()],
+    observe=_loss_and_table,
     situations=(
         Situation("there is padding", lambda t, o, q, qm, d, dm, *rest: bool((qm == 0).any() or (dm == 0).any())),
         Situation("there is more than one pair", lambda t, o, q, *rest: len(q) > 1),
@@ -740,10 +758,12 @@ STEP = Exercise(
         Case(
             "two pairs along the axes, temperature 1",
             _two_words,
-            [
-                0.3132617,
-                torch.tensor([[9.0, 9.0], [1.0, -0.0672353], [-0.0672353, 1.0], [1.0, -0.0672353], [-0.0672353, 1.0]]),
-            ],
+            {
+                "loss": 0.3132617,
+                "table": torch.tensor(
+                    [[9.0, 9.0], [1.0, -0.0672353], [-0.0672353, 1.0], [1.0, -0.0672353], [-0.0672353, 1.0]]
+                ),
+            },
         ),
         Case("an old gradient in the table", _third_step),
     ),

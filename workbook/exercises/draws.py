@@ -95,8 +95,8 @@ def pairs(rng: random.Random, zeros: float = 0.0) -> tuple[Tensor, Tensor]:
 
 
 def temperature(rng: random.Random) -> float:
-    """From 0.05 to 2."""
-    return rng.choice((0.05, 0.1, 0.5, 1.0, 2.0))
+    """From 0.001, as low as the contracts go, to 2."""
+    return rng.choice((0.001, 0.05, 0.1, 0.5, 1.0, 2.0))
 
 
 PAIRS = (
