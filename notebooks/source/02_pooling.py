@@ -28,12 +28,12 @@ from workbook.exercises import check, hint, predict, quiz, reveal
 from workbook.figures import explore, show
 
 _ = torch.manual_seed(0)
-quiz("01.q5", "00.q3")
+quiz("01.q2", "00.q3")
 
 # %% [markdown]
 # ## Predict
 #
-# Texts of a batch have different lengths, so the short ones are filled up with **padding** until all are as long as the longest. Commit to an answer before you go on.
+# Commit to an answer before you go on.
 
 # %%
 predict("02.p1")
@@ -41,7 +41,7 @@ predict("02.p1")
 # %% [markdown]
 # ## A failure first
 #
-# Here is a small encoder, straight from chapter 01, with random weights, and a text of three tokens.
+# Texts of a batch have different lengths, so the short ones are filled up with **padding** until all are as long as the longest. Here is a small encoder, straight from chapter 01, with random weights, and a text of three tokens.
 
 # %%
 from workbook.encoder import TransformerEncoder
@@ -151,13 +151,13 @@ print("verify they agree:", torch.allclose(mean_pool(hidden, mask), mean_pool_lo
 # %% [markdown]
 # ## Build it: one token speaks for all
 #
-# BERT puts `[CLS]` in front and lets it read everything. A **causal decoder**, such as GPT, reads from left to right: token t sees tokens 1 to t and none after.
+# BERT puts `[CLS]` in front and lets it read everything. Take the **causal decoder** of chapter 01, the kind that GPT is.
 
 # %%
 predict("02.p2")
 
 # %% [markdown]
-# Models like E5-mistral are decoders, and read the last token. To find it, the side of the padding matters:
+# A causal decoder reads from left to right: token t sees tokens 1 to t and none after. So models like E5-mistral read the last token. To find it, the side of the padding matters:
 #
 # | padding | mask row | last token at |
 # |---|---|---|

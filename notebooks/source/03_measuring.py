@@ -365,14 +365,14 @@ def per_query(run):
 
 ndcg = {name: per_query(run) for name, run in runs.items()}  # name -> (Q,)
 
+# %%
+predict("03.p4")
+
 # %% tags=["nbval-ignore-output"]
 means = {name: values.mean() for name, values in ndcg.items()}
 whiskers = {name: interval(values, draws) for name, values in ndcg.items() if name != "BM25"}
 keyword_mean = means.pop("BM25")
 show(results.bars(means, "nDCG@10", whiskers, chance=chance, bm25=keyword_mean))
-
-# %%
-predict("03.p4")
 
 
 # %% tags=["nbval-ignore-output"]
