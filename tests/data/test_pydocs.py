@@ -205,7 +205,7 @@ def test_planted_near_duplicates_stand_in_the_same_split(tmp_path):
             lines.append(function(f"f{i}{side}", f"Compute the number {i} {side}", body, statement))
     contents = pydocs.build(package(tmp_path, module="".join(lines)))
     splits = Counter(group_of(contents, f"sample.module.f{i}a") for i in range(200))
-    assert splits["test"] > 20 < splits["train"]  # otherwise nothing is proven
+    assert splits["test"] > 10 < splits["train"]  # otherwise nothing is proven
     for i in range(200):
         a, b = (group_of(contents, f"sample.module.f{i}{side}") for side in "ab")
         assert a == b, f"pair {i} is torn apart: {a}, {b}"
@@ -256,10 +256,37 @@ def test_every_query_stands_in_exactly_one_split_and_two_builds_are_equal(tmp_pa
     contents = pydocs.build(sources)
     dealt = [query for queries in contents["splits"].values() for query in queries]
     assert sorted(dealt) == sorted(contents["queries"])
-    assert {name: len(queries) for name, queries in contents["splits"].items()} == {
-        "train": 70, "dev": 10, "test": 20, "held_out": 0,
-    }  # fmt: skip
+    sizes = {name: len(queries) for name, queries in contents["splits"].items()}
+    assert sizes["train"] > 70 and sizes["dev"] and sizes["test"] and not sizes["held_out"]
     assert pydocs.build(sources) == contents
+
+
+def test_another_version_of_a_package_moves_no_text_to_another_split(tmp_path):
+    """60 functions are gone, 300 new ones stand between the others, and all lie in another file."""
+    old = [function(f"f{i}", f"Compute the number {i}", prose(i)) for i in range(300)]
+    new = [function(f"g{i}", f"Return the entry {i}", prose(4_000 + i)) for i in range(300)]
+    later = [text for both in zip(new, old, strict=True) for text in both][:480]
+    splits = []
+    for version, functions in (("module", old), ("renamed", later)):
+        (tmp_path / version).mkdir()
+        contents = pydocs.build(package(tmp_path / version, **{version: "".join(functions)}))
+        split_of = {query: split for split, queries in contents["splits"].items() for query in queries}
+        splits.append({contents["queries"][query]: split for query, split in split_of.items()})
+    both = splits[0].keys() & splits[1].keys()
+    assert len(both) == 240
+    assert {title for title in both if splits[0][title] != splits[1][title]} == set()
+
+
+def test_a_group_that_grows_keeps_its_place_unless_the_newcomer_speaks_for_it():
+    moved = 0
+    for i in range(300):
+        titles = [f"{i} {part}" for part in ("a", "b", "c")]
+        place = pydocs.place_of(titles)
+        assert place == pydocs.place_of(reversed(titles))
+        moved += place != pydocs.place_of([*titles, f"{i} d"])
+    assert 45 < moved < 105  # one of four speaks
+    places = [pydocs.place_of(f"{i} {part}" for part in range(20)) for i in range(2_000)]
+    assert 0.07 < sum(place < 0.095 for place in places) / 2_000 < 0.12  # a large group is in the test no more often
 
 
 # --- the cache ----------------------------------------------------------------------------------

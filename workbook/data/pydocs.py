@@ -17,13 +17,12 @@ import hashlib
 import importlib.machinery
 import json
 import os
-import random
 import re
 import sys
 import sysconfig
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ from workbook.support import machine
 from workbook.support.files import user_cache, write_atomically
 from workbook.support.frontend import track
 
-FORMAT = 2  # raise it when what is read or how it is split changes: old caches are then rebuilt
+FORMAT = 3  # raise it when what is read or how it is split changes: old caches are then rebuilt
 READ = """numpy scipy pandas sklearn torch transformers sentence_transformers sympy networkx IPython plotly ipywidgets
 huggingface_hub safetensors umap numba joblib tqdm jupyterlab jupyter_server nbformat tornado jinja2 requests setuptools"""
 OTHERWISE_NAMED = {"sklearn": "scikit-learn", "IPython": "ipython", "umap": "umap-learn"}
@@ -43,7 +42,7 @@ SKIPPED_FOLDERS = frozenset(
     ["tests", "test", "testing", "_vendor", "vendored", "site-packages", "__pycache__", "idlelib", "lib2to3"]
 )
 MAX_FILE_BYTES = 2_000_000
-TEST_QUERIES, DEV_QUERIES = 2_000, 1_000
+TEST_SHARE, DEV_SHARE = 0.095, 0.045  # of the groups of near-duplicates
 MIN_QUERY_WORDS, MAX_QUERY_WORDS = 3, 40
 ARGUMENT = r"\w+ ?\(`|\w+ ?:|\*\w|[:@](param|type|return|raise)"  # how a list of arguments begins
 MIN_PASSAGE_WORDS, MAX_PASSAGE_CHARACTERS = 12, 4_000
@@ -156,7 +155,7 @@ def build(packages: dict[str, Path]) -> dict[str, Any]:
     if len(queries) < len(by_title):
         queries = {f"q:{i}:{ids[0]}": title for i, (title, ids) in enumerate(by_title.items())}
     qrels = dict(zip(queries, by_title.values(), strict=True))
-    splits = split_queries(qrels, body, code, package_of)
+    splits = split_queries(queries, qrels, body, code, package_of)
     report["queries"], report["passages"] = len(queries), len(body)
     contents = {"queries": queries, "body": body, "code": code, "qrels": qrels, "splits": splits}
     return contents | {"versions": versions(), "report": dict(sorted(report.items()))}
@@ -254,20 +253,31 @@ def code_without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: 
 # --- splits: near-duplicates stay together -----------------------------------------------------
 
 
+def place_of(titles: Iterable[str]) -> float:
+    """Where between 0 and 1 a group of titles falls, by what they say alone.
+
+    One title speaks for the group, the one whose hash is smallest: most groups keep it when a package brings or drops
+    a few. Its second hash is the place; the first would be small in every large group.
+    """
+    speaker = min(hashlib.sha256(title.encode("utf-8", "replace")).digest() for title in titles)
+    return int.from_bytes(hashlib.sha256(speaker).digest()[:8], "big") / 2**64
+
+
 def split_queries(
-    qrels: dict[str, list[str]], body: dict[str, str], code: dict[str, str], package_of: dict[str, str]
+    titles: dict[str, str],
+    qrels: dict[str, list[str]],
+    body: dict[str, str],
+    code: dict[str, str],
+    package_of: dict[str, str],
 ) -> dict[str, list[str]]:
     """Deal the queries into train, dev, test and held_out, whole groups of near-duplicates at a time.
 
-    The sizes of dev and test are counted in queries that have a passage in "pydocs".
-
     A test passage that stands in the training data with one word changed measures memory. So
-    queries whose passages are near-duplicates go to the same split.
+    queries whose passages are near-duplicates go to the same split. Which one follows from the words of
+    their titles: another version of a package moves nothing that was learned from into the test.
     """
     from workbook.training_data.near_duplicates import find, join, near_duplicates
 
-    with_body = {query for query, passages in qrels.items() if any(p in body for p in passages)}
-    num_test, num_dev = min(TEST_QUERIES, len(with_body) // 5), min(DEV_QUERIES, len(with_body) // 10)
     parent: dict[str, str] = {}
     for texts in (body, code):  # alike in either is alike: one split serves both collections
         first: dict[int, str] = {}
@@ -281,21 +291,14 @@ def split_queries(
         groups[find(parent, passages[0])].append(query)
 
     splits: dict[str, list[str]] = {"train": [], "dev": [], "test": [], "held_out": []}
-    order = list(groups.values())
-    random.Random(0).shuffle(order)
-    for group in order:
+    for group in groups.values():
+        place = place_of(titles[query] for query in group)
         if any(package_of[passage] in HELD_OUT for query in group for passage in qrels[query]):
             splits["held_out"] += group
-        elif len(group) > 20:
-            splits["train"] += group  # a large family of look-alikes would fill a test set
-        elif num_test > 0:
-            splits["test"] += group
-            num_test -= len(with_body.intersection(group))
-        elif num_dev > 0:
-            splits["dev"] += group
-            num_dev -= len(with_body.intersection(group))
-        else:
+        elif len(group) > 20 or place >= TEST_SHARE + DEV_SHARE:  # a large family of look-alikes would fill a test set
             splits["train"] += group
+        else:
+            splits["test" if place < TEST_SHARE else "dev"] += group
     return splits
 
 
