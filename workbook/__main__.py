@@ -92,6 +92,11 @@ def _parser() -> argparse.ArgumentParser:
         "notebooks", _notebooks, "build and run the notebooks from their sources", extras=test, look=_look_for_sources
     )
     notebooks.add_argument("chapters", nargs="*", help="numbers, such as 00 04; all by default")
+    base = command("base", _base, "make the workbook's base encoder anew, in hours", extras=("lab", "offline"))
+    base.add_argument(
+        "--work", type=Path, default=ROOT / "build/base", help="keeps what is done; build/base by default"
+    )
+    base.add_argument("--public", type=Path, help="a folder with public collections to be measured too")
     bench = command("bench", _bench, "time everything beside its peers", extras=test)
     bench.add_argument("names", nargs="*", help="which benchmarks; all by default")
     return parser
@@ -210,6 +215,17 @@ def _notebooks(options: argparse.Namespace) -> int:
     try:
         build(options.chapters)
     except BuildError as error:
+        print(f"workbook: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _base(options: argparse.Namespace) -> int:
+    from workbook.base.ship import ship
+
+    try:
+        ship(options.work, public=options.public)
+    except (FileNotFoundError, ValueError) as error:
         print(f"workbook: {error}", file=sys.stderr)
         return 1
     return 0

@@ -8,9 +8,10 @@ from workbook.encoder.hugging_face import HuggingFaceBackbone, find_model, state
 from workbook.encoder.layers import Dense, Normalize
 from workbook.encoder.plain import plain_weights, token_vectors
 from workbook.encoder.saving import load_model, save_model, tokenizer_config
+from workbook.encoder.shipped import load, seen_by
 from workbook.encoder.static import StaticEncoder
 from workbook.encoder.text_encoder import TextEncoder, evaluating
-from workbook.encoder.tokenizer import by_length, check_texts, pad_id_of, rectangle, train_tokenizer
+from workbook.encoder.tokenizer import by_length, check_texts, pad_id_of, rectangle, tokenizer_of, train_tokenizer
 from workbook.encoder.transformer import (
     Attention,
     Embeddings,
@@ -31,8 +32,8 @@ __all__ = [
     "Attention", "Dense", "DualEncoder", "Embeddings", "EncoderBlock", "HuggingFaceBackbone", "Normalize",
     "StaticEncoder", "TextEncoder", "TransformerEncoder", "WordByWord", "attention", "attention_mask",
     "attention_weights", "bert_config", "bert_name", "bert_start", "by_length", "check_texts", "evaluating", "find_model", "from_pretrained",
-    "load", "load_model", "pad_id_of", "plain_weights", "rectangle", "save", "save_model", "split_heads", "splits_at_blanks",
-    "stated_settings", "token_positions", "token_vectors", "tokenizer_config", "train_tokenizer",
+    "load", "load_model", "pad_id_of", "plain_weights", "rectangle", "save", "save_model", "seen_by", "split_heads", "splits_at_blanks",
+    "stated_settings", "token_positions", "token_vectors", "tokenizer_config", "tokenizer_of", "train_tokenizer",
 ]  # fmt: skip
 
-load, save, from_pretrained = TextEncoder.load, TextEncoder.save, TextEncoder.from_pretrained
+save, from_pretrained = TextEncoder.save, TextEncoder.from_pretrained

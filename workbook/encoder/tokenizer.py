@@ -55,6 +55,25 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int, lowercase: bool = Tru
     return _bert_tokenizer(models.WordPiece(learner.get_vocab(), unk_token="[UNK]"), lowercase)
 
 
+def tokenizer_of(pieces: Sequence[str], lowercase: bool = True) -> Tokenizer:
+    """A WordPiece tokenizer of given pieces, such as a part of another's vocabulary.
+
+    Args:
+        pieces: `SPECIAL_TOKENS` first; a piece that continues a word begins with ##. A word of which a character is
+            missing becomes [UNK].
+        lowercase: as in `train_tokenizer`.
+    Raises:
+        ValueError: the special tokens are not the first, or a piece stands there twice.
+    """
+    vocabulary = {piece: number for number, piece in enumerate(pieces)}
+    if tuple(pieces[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS or len(vocabulary) < len(pieces):
+        raise ValueError(
+            f"expected different pieces, the first {', '.join(SPECIAL_TOKENS)}, got {len(pieces)} with "
+            f"{len(vocabulary)} different, beginning {', '.join(pieces[: len(SPECIAL_TOKENS)])}"
+        )
+    return _bert_tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"), lowercase)
+
+
 def _bert_tokenizer(model: models.WordPiece, lowercase: bool) -> Tokenizer:
     """BERT's steps around a vocabulary: normalize, split into words, cut into pieces, add [CLS] and [SEP]."""
     tokenizer = Tokenizer(model)

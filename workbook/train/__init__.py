@@ -33,10 +33,11 @@ from workbook.train.resume import (
     save_state,
     set_random_state,
 )
+from workbook.train.vectors import fit_vectors, principal_directions
 
 __all__ = [
-    "History", "Looks", "average_gradients", "best", "bucketed_batches", "check_tuples", "fit", "full_batch_step",
+    "History", "Looks", "average_gradients", "best", "bucketed_batches", "check_tuples", "fit", "fit_vectors", "full_batch_step",
     "gather_with_gradient", "gradcache_step", "hash_of_columns", "load_state", "loss_name", "optimize",
-    "peak_saved_bytes", "random_state", "rank", "rectangle", "save_state", "schedule", "set_random_state", "share",
+    "peak_saved_bytes", "principal_directions", "random_state", "rank", "rectangle", "save_state", "schedule", "set_random_state", "share",
     "steps_within", "stream_batches", "wait_for_all", "without_duplicates", "world_size",
 ]  # fmt: skip

@@ -1,0 +1,115 @@
+"""The model cards of the base, in the hub's form, written from what was measured and never by hand.
+
+Taught in 07.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from workbook.base.make import Plan
+
+NAMES = {"start": "without a single pair", "base": "trained on pairs"}
+
+
+def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
+    """README.md of one of the two encoders.
+
+    Args:
+        name: "start" or "base".
+        plan: what it was made by.
+        made: "texts", "pairs", "seen": counts; "hours": stage -> hours; "hardware", "versions", "date".
+        figures: as `workbook.base.measure.measure` gives them.
+    """
+    stages = [
+        f"1. Words: {plan.pieces:,} pieces of the teacher's vocabulary, the ones that our texts and English use most; "
+        "each begins as the teacher's vector of that piece, read alone, cut to its principal directions.",
+        f"2. Language modelling: {plan.language_steps:,} steps of {plan.batch_size // 2} windows, 15 % of the tokens hidden, "
+        f"learning rate {plan.language_lr:g}.",
+        f"3. Distillation: {plan.vector_steps:,} steps of {plan.batch_size} of {made['texts']:,} texts towards the vectors of "
+        f"all-MiniLM-L6-v2 (Apache-2.0), learning rate {plan.vector_lr:g}; {made['hours']['start']:.1f} h with the stage before, and "
+        f"{made['hours']['teacher']:.1f} h in which the teacher read them.",
+    ]
+    if name == "base":
+        stages.append(
+            f"4. Contrastive training: {plan.pair_steps:,} steps of {plan.batch_size // 2} of {made['pairs']:,} pairs with one "
+            f"hard negative each, InfoNCE with temperature {plan.temperature:g}, learning rate {plan.pair_lr:g}, "
+            f"{made['hours']['base']:.1f} h; then the mean of the weights before and after, "
+            f"{plan.pair_share:.0%} of them after."
+        )
+    lines = [
+        "---",
+        "language: en",
+        "license: mit",
+        "library_name: sentence-transformers",
+        "pipeline_tag: sentence-similarity",
+        "tags: [sentence-transformers, feature-extraction, sentence-similarity]",
+        "base_model: sentence-transformers/all-MiniLM-L6-v2",
+        "---",
+        "",
+        f"# The workbook's base encoder, {NAMES[name]}",
+        "",
+        f"{plan.layers} layers of {plan.hidden_size} dimensions, {plan.pieces:,} pieces, at most {plan.max_length} tokens, mean "
+        "pooling, vectors of length 1, no prompts; float16 on disk. It is small enough to be trained on inside a chapter's "
+        "minute, and knows enough English that the effect shows. For anything else take a larger one.",
+        "",
+        "```python",
+        "from workbook import encoder",
+        "",
+        f'encoder.load("{"base" if name == "base" else "base/start"}")  # or SentenceTransformer("datasets/base/{name}")',
+        "```",
+        "",
+        "## How it was made",
+        "",
+        "`python -m workbook base`, from text that every installation of the workbook has:",
+        "",
+        *stages,
+        "",
+        f"Processor: {made['hardware']['processor']}, {made['hardware']['cores']} cores, accelerator: "
+        f"{made['hardware']['accelerator']}; torch {made['versions']['torch']}; {made['date']}.",
+        "",
+        "## What it has read",
+        "",
+        "The training split of `pydocs` and `pydocs-code` (the documentation of the installed packages; their texts are not "
+        "redistributed), the documentation of the other installed packages, twelve worlds of `planted` with the seeds 101 to "
+        "112, groups of key words from these, and groups of words drawn from the teacher's vocabulary. Not read: the test and "
+        "dev queries of `pydocs`, its held-out packages, the world of `planted` that chapters use, `toy`. "
+        f"`seen.npy` holds short hashes of the {made['seen']:,} different texts; `workbook.data.seen.without_seen` drops and "
+        "counts the queries of a collection that are among them.",
+        "",
+        "## What it can do",
+        "",
+        "nDCG@10 with the 95 % interval over the queries (bootstrap), and Recall@100. Each collection as it stands, `planted` "
+        "with 300 test queries and 3,000 passages, `pydocs` with 300 and 2,000.",
+        "",
+        *_table(figures),
+        "",
+        "The difference to a rival, over the same queries:",
+        "",
+        *_gains(name, figures),
+        "",
+        "## What it cannot do",
+        "",
+        "Other languages than English; texts longer than 192 tokens, of which the rest is not read; words that neither Python's "
+        "documentation nor the first thousands of BERT's vocabulary hold, which fall into short pieces.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(figures: Mapping[str, Any]) -> list[str]:
+    lines = ["| collection | system | nDCG@10 | Recall@100 |", "|---|---|---|---|"]
+    for collection, found in figures.items():
+        for system, row in found["systems"].items():
+            interval = f"{row['ndcg@10']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+            lines.append(f"| {collection} | {system} | {interval} | {row['recall@100']:.3f} |")
+    return lines
+
+
+def _gains(name: str, figures: Mapping[str, Any]) -> list[str]:
+    lines = ["| collection | over | difference |", "|---|---|---|"]
+    for collection, found in figures.items():
+        for pair, (mean, low, high) in found["gain"].items():
+            system, _, rival = pair.partition(" over ")
+            if system == name:
+                lines.append(f"| {collection} | {rival} | {mean:+.3f} [{low:+.3f}, {high:+.3f}] |")
+    return lines

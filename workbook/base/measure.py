@@ -1,0 +1,91 @@
+"""What the base can do, beside keyword search, a trained bag of vectors and its teacher; and the card that says so.
+
+Taught in 19.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from workbook.bm25 import BM25
+from workbook.data import load
+from workbook.data.collection import Collection
+from workbook.encoder import StaticEncoder, TextEncoder
+from workbook.metrics import bootstrap_ci, evaluate, judged_only
+from workbook.similarity import dense_search
+from workbook.support import machine
+from workbook.train import fit
+
+METRICS = ("ndcg@10", "recall@100")
+PUBLIC = ("cacm", "vaswani_npl", "cosqa", "squad_dev")
+
+
+def collections(public: Path | None = None, split: str = "test") -> dict[str, Collection]:
+    """The collections that are measured: two of this workbook's, and where the folder is there, four public ones.
+
+    Args:
+        public: a folder with cacm, vaswani_npl, cosqa and squad_dev in BEIR's layout.
+        split: "dev" leaves out those that have no such split.
+    """
+    found = {
+        "planted": load("planted").split(split).sample(300, 3_000),
+        "pydocs": load("pydocs").split(split).sample(300, 2_000),
+    }
+    for collection in (load(public / name) for name in PUBLIC) if public else ():
+        if split in collection.splits:
+            found[collection.name] = collection.split(split)
+    return found
+
+
+def trained_bag(name: str, tokenizer: Any, steps: int = 300) -> TextEncoder:
+    """A bag of vectors trained on a collection's own pairs, as chapter 00 does: what a transformer has to beat."""
+    torch.manual_seed(0)
+    bag = TextEncoder(tokenizer, StaticEncoder(tokenizer.get_vocab_size(), 256), max_length=256)
+    fit(bag, load(name).pairs("train"), steps=steps, batch_size=256, lr=0.02, temperature=0.05, show=False)
+    return bag
+
+
+def measure(
+    systems: Mapping[str, TextEncoder], collections: Mapping[str, Collection], bags: bool = True
+) -> dict[str, Any]:
+    """nDCG@10 with its interval and Recall@100 of every system on every collection, and differences to the rivals.
+
+    Returns:
+        collection -> {"queries", "passages", "systems": name -> {metric, low, high}, "gain": "a over b" -> interval}.
+    """
+    report: dict[str, Any] = {}
+    for name, collection in collections.items():
+        runs: dict[str, Any] = {"BM25": BM25().index(collection.corpus).search(collection.queries, k=100)}
+        if bags and name in ("planted", "pydocs"):
+            bag = trained_bag(name, next(iter(systems.values())).tokenizer)
+            systems_here = {"trained bag": bag, **systems}
+        else:
+            systems_here = dict(systems)
+        for system, encoder in systems_here.items():
+            runs[system] = dense_search(encoder, collection.corpus, collection.queries, k=100)
+        qrels = judged_only(collection.qrels)
+        each = {system: evaluate(qrels, run, METRICS, per_query=True) for system, run in runs.items()}
+        ndcg = {system: np.array(list(values["ndcg@10"].values())) for system, values in each.items()}
+        rows = {}
+        for system, values in ndcg.items():
+            mean, low, high = bootstrap_ci(values)
+            recall = float(np.mean(list(each[system]["recall@100"].values())))
+            rows[system] = {"ndcg@10": mean, "low": low, "high": high, "recall@100": recall}
+        gains = {
+            f"{system} over {rival}": tuple(bootstrap_ci(ndcg[system] - ndcg[rival]))
+            for system in systems
+            for rival in ndcg
+            if rival != system
+        }
+        report[name] = {
+            "queries": len(collection.queries), "passages": len(collection.corpus), "systems": rows, "gain": gains,
+        }  # fmt: skip
+    return report
+
+
+def conditions() -> dict[str, Any]:
+    """Hardware and versions, as every record has them."""
+    return machine.describe()

@@ -1,0 +1,98 @@
+"""What the base model reads: text that every installation of this workbook has, and nothing that chapters test on.
+
+The documentation of the installed packages teaches how people write about code. Worlds of `planted` that no chapter
+uses teach questions about facts. Words drawn from the teacher's own vocabulary teach what Python's documentation
+never speaks of: the teacher knows such words, and the vectors that it gives them are all that is needed.
+
+Taught in 10.
+"""
+
+import random
+import re
+import sysconfig
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from workbook.data import load, pydocs
+from workbook.data.planted import planted
+
+Pair = tuple[str, str]
+WORLDS = range(101, 113)  # seeds of `planted`; chapters keep below 100
+PASSAGES = 3_000  # of each world
+SHORTEST, LONGEST = 6, 150  # words of a window
+WORDS = "the and for that with this from are not its can has have will which when where than then also such"
+COMMON = frozenset(WORDS.split())  # that nobody would type to find a text
+
+
+def pairs() -> dict[str, list[Pair]]:
+    """Query and passage, by source: what the contrastive stage learns from, and what windows are cut from."""
+    worlds = (planted(PASSAGES, seed=seed).collection() for seed in WORLDS)
+    return {
+        "pydocs": load("pydocs").pairs("train"),
+        "pydocs-code": load("pydocs-code").pairs("train"),
+        "packages": [(item.title, item.body) for item in _packages() if item.body],
+        "planted": [pair for world in worlds for pair in world.pairs("train")],
+    }
+
+
+def readings(
+    sources: dict[str, list[Pair]], words: Sequence[str], windows_of: dict[str, int], groups: int, rng: random.Random
+) -> dict[str, list[str]]:
+    """What the student and the teacher read: windows, queries, key words and groups of words.
+
+    Args:
+        sources: as `pairs` gives them.
+        words: the teacher's, the most frequent first.
+        windows_of: source -> how many windows of its passages, at most.
+        groups: of key words, and half as many again of words drawn at random.
+    Returns:
+        kind -> texts.
+    """
+    read: dict[str, list[str]] = {}
+    for source, of_source in sources.items():
+        cut = list(windows(dict.fromkeys(passage for _, passage in of_source), rng))
+        read[source] = rng.sample(cut, min(len(cut), windows_of[source]))
+        read[f"{source} queries"] = list(dict.fromkeys(query for query, _ in of_source))
+    passages = [text for source in sources for text in read[source]]
+    read["keywords"] = list(keywords(passages, groups, rng))
+    read["words"] = [*word_groups(words, groups + groups // 2, rng), *words]
+    return read
+
+
+def windows(texts: Iterable[str], rng: random.Random) -> Iterator[str]:
+    """Cut texts into windows of `SHORTEST` to `LONGEST` words, short ones as often as long ones on a log scale."""
+    for text in texts:
+        words = text.split()
+        start = 0
+        while start < len(words):
+            length = round(SHORTEST * (LONGEST / SHORTEST) ** rng.random())
+            if start == 0 or len(words) - start >= SHORTEST:
+                yield " ".join(words[start : start + length])
+            start += length
+
+
+def keywords(texts: Sequence[str], count: int, rng: random.Random) -> Iterator[str]:
+    """What somebody might type to find a text: two to six of its words, in their order."""
+    for text in rng.choices(texts, k=count):
+        words = [word for word in re.findall(r"[A-Za-z]{3,}", text) if word.lower() not in COMMON]
+        chosen = sorted(rng.sample(range(len(words)), min(len(words), rng.randint(2, 6))))
+        if chosen:
+            yield " ".join(words[i] for i in chosen).lower()
+
+
+def word_groups(words: Sequence[str], count: int, rng: random.Random) -> Iterator[str]:
+    """One to ten words side by side, frequent ones more often, by Zipf's law; `words` has the most frequent first."""
+    weights = [1 / (rank + 50) for rank in range(len(words))]
+    drawn = iter(rng.choices(words, weights, k=count * 10))
+    for _ in range(count):
+        yield " ".join(next(drawn) for _ in range(rng.randint(1, 10)))
+
+
+def _packages() -> list[pydocs.Documented]:
+    """What the installed packages document that `pydocs` does not read."""
+    site = Path(sysconfig.get_paths()["purelib"])
+    known = {*pydocs.PACKAGES, *pydocs.HELD_OUT, "workbook"}
+    report: Counter[str] = Counter()
+    folders = [f for f in sorted(site.iterdir()) if (f / "__init__.py").exists() and f.name not in known]
+    return [item for folder in folders for item in pydocs.read_package(folder.name, folder, report)]
