@@ -42,7 +42,7 @@ SKIPPED_FOLDERS = frozenset(
     ["tests", "test", "testing", "_vendor", "vendored", "site-packages", "__pycache__", "idlelib", "lib2to3"]
 )
 MAX_FILE_BYTES = 2_000_000
-TEST_SHARE, DEV_SHARE = 0.095, 0.045  # of the groups of near-duplicates
+TEST_SHARE, DEV_SHARE = 0.08, 0.04  # of the groups of near-duplicates
 MIN_QUERY_WORDS, MAX_QUERY_WORDS = 3, 40
 ARGUMENT = r"\w+ ?\(`|\w+ ?:|\*\w|[:@](param|type|return|raise)"  # how a list of arguments begins
 MIN_PASSAGE_WORDS, MAX_PASSAGE_CHARACTERS = 12, 4_000
@@ -91,7 +91,7 @@ def is_cached() -> bool:
 
 def cache_path() -> Path:
     """Where the built collection is kept: in the user's cache, or below `WORKBOOK_CACHE`."""
-    return user_cache() / f"pydocs-{sha256(FORMAT, versions(), sorted(PACKAGES), HELD_OUT)[:16]}.json"
+    return user_cache() / f"pydocs-{sha256(FORMAT, versions(), sorted(PACKAGES), HELD_OUT, TEST_SHARE, DEV_SHARE)[:16]}.json"
 
 
 def versions() -> str:
