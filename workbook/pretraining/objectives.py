@@ -190,6 +190,7 @@ def pretrain(
     texts: Sequence[str],
     steps: int = 100,
     batch_size: int = 32,
+    dtype: torch.dtype | None = None,
     **options: Any,
 ) -> History:
     """Train a model on texts alone, in batches of similar length, with the loop that is under `fit` too.
@@ -199,6 +200,8 @@ def pretrain(
             trained in place; the head is only needed here.
         texts: N texts. Keep evaluation texts out of them (`workbook.training_data.decontaminate`).
         steps, batch_size, options: as in `workbook.train.optimize`: lr, seed, checkpoint, on_step and so on.
+        dtype: `torch.bfloat16` runs the model under autocast; the loss sees float32. Do not put autocast around the
+            whole training instead: it keeps its copies of the weights, and every step would read the first ones.
     Returns:
         one record {"step", "loss", "lr"} for each step.
     Raises:
@@ -218,9 +221,11 @@ def pretrain(
     def loss_of(rows: np.ndarray) -> Tensor:
         here = share(rows)  # under torchrun a part of them
         input_ids, mask = rectangle([ids[row] for row in here], encoder.pad_id, encoder.padding_side)
-        return model.loss(input_ids.to(device), mask.to(device))
+        with torch.autocast(device.type, torch.bfloat16, enabled=dtype is not None):
+            return model.loss(input_ids.to(device), mask.to(device))
 
     settings = {**model.settings, "texts": hash_of_columns([ids])}
+    settings |= {} if dtype is None else {"dtype": str(dtype)}
     lengths = np.array([len(tokens) for tokens in ids])
     return optimize(model, loss_of, lengths, steps, batch_size, settings=settings, **options)
 
