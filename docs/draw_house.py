@@ -18,7 +18,7 @@ LAYERS = (  # from what everything rests on to what a reader meets
     ("models and losses", ("encoder", "losses", "train", "index", "bm25")),
     ("subjects", ("late_interaction", "cross_encoder", "sparse", "mining", "pretraining", "training_data", "rerank")),
     ("whole recipes", ("recipes", "adapt", "export", "llm", "zoo", "data")),
-    ("machinery", ("pipeline", "exercises", "figures", "claims", "book", "demo")),
+    ("machinery", ("base", "pipeline", "exercises", "figures", "claims", "book", "demo")),
 )
 WIDTH, ROW, TOP, LEFT = 1180, 112, 40, 170
 

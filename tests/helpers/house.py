@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "workbook"
-MACHINERY = ("book", "claims", "demo", "exercises", "figures", "pipeline")
+MACHINERY = ("base", "book", "claims", "demo", "exercises", "figures", "pipeline")
 NOT_CODE = {
     tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER,
 }  # fmt: skip

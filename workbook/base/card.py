@@ -23,7 +23,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
     stages = [
         f"1. Words: {plan.pieces:,} pieces of the teacher's vocabulary, the ones that our texts and English use most; "
         "each begins as the teacher's vector of that piece, read alone, cut to its principal directions.",
-        f"2. Language modelling: {plan.language_steps:,} steps of {plan.batch_size // 2} windows, 15 % of the tokens hidden, "
+        f"2. Language modelling: {plan.language_steps:,} steps of {plan.batch_size // 4} windows, 15 % of the tokens hidden, "
         f"learning rate {plan.language_lr:g}.",
         f"3. Distillation: {plan.vector_steps:,} steps of {plan.batch_size} of {made['texts']:,} texts towards the vectors of "
         f"all-MiniLM-L6-v2 (Apache-2.0), learning rate {plan.vector_lr:g}; {made['hours']['start']:.1f} h with the stage before, and "
@@ -31,7 +31,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
     ]
     if name == "base":
         stages.append(
-            f"4. Contrastive training: {plan.pair_steps:,} steps of {plan.batch_size // 2} of {made['pairs']:,} pairs with one "
+            f"4. Contrastive training: {plan.pair_steps:,} steps of {plan.batch_size // 4} of {made['pairs']:,} pairs with one "
             f"hard negative each, InfoNCE with temperature {plan.temperature:g}, learning rate {plan.pair_lr:g}, "
             f"{made['hours']['base']:.1f} h; then the mean of the weights before and after, "
             f"{plan.pair_share:.0%} of them after."

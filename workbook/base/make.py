@@ -45,7 +45,7 @@ class Plan:
         windows: source -> windows of its passages that are read, at most.
         groups: of key words, and half as many again of words drawn at random.
         language_steps, vector_steps, pair_steps: of the three stages.
-        batch_size: texts of a step; pairs in the last stage.
+        batch_size: texts of a step; a quarter as many windows in the first stage, and pairs in the last, whose texts are longer.
         language_lr, vector_lr, pair_lr: highest learning rates of the three stages.
         temperature: of the contrastive loss.
         pair_share: weights of `base` = this share of those after the contrastive stage, the rest of those before.
@@ -61,9 +61,9 @@ class Plan:
         default_factory=lambda: {"pydocs": 30_000, "pydocs-code": 10_000, "packages": 13_000, "planted": 13_000}
     )
     groups: int = 30_000
-    language_steps: int = 1_000
-    vector_steps: int = 9_000
-    pair_steps: int = 1_500
+    language_steps: int = 400
+    vector_steps: int = 5_000
+    pair_steps: int = 700
     batch_size: int = 256
     language_lr: float = 5e-4
     vector_lr: float = 1.5e-3
@@ -90,10 +90,10 @@ def make_start(teacher: TextEncoder, sources: dict[str, list[Pair]], plan: Plan,
     directions = principal_directions(vectors[:: max(1, len(texts) // 60_000)], plan.hidden_size)  # (E, D)
     student = new_student(teacher, read, directions, plan)
     whole = [text for source in sources for text in read[source]]
-    with quick_attention(), torch.autocast("cpu", torch.bfloat16):
+    with quick_attention():
         pretrain(
-            MaskedLanguageModel(student), whole, plan.language_steps, plan.batch_size // 2, lr=plan.language_lr,
-            seed=plan.seed, checkpoint=work / "language",
+            MaskedLanguageModel(student), whole, plan.language_steps, plan.batch_size // 4, torch.bfloat16,
+            lr=plan.language_lr, seed=plan.seed, checkpoint=work / "language",
         )  # fmt: skip
     with quick_attention():
         fit_vectors(
@@ -121,7 +121,7 @@ def make_base(start: TextEncoder, sources: dict[str, list[Pair]], plan: Plan, wo
     tuples = [tuple(texts) for texts in json.loads(path.read_text("utf-8"))]
     with quick_attention():
         fit(
-            encoder, tuples, info_nce, plan.pair_steps, plan.batch_size // 2, plan.pair_lr, plan.seed, plan.temperature,
+            encoder, tuples, info_nce, plan.pair_steps, plan.batch_size // 4, plan.pair_lr, plan.seed, plan.temperature,
             torch.bfloat16, no_duplicates=True, checkpoint=work / "contrasted",
         )  # fmt: skip
     with torch.no_grad():

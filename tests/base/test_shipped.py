@@ -1,0 +1,121 @@
+"""The base encoder as it is shipped: small, loadable by three libraries, stranger to what chapters test on."""
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from workbook import encoder
+from workbook.base.ship import write_cards
+from workbook.data import load
+from workbook.data.seen import without_seen
+from workbook.encoder.shipped import FOLDER, SHIPPED
+
+TEXTS = ["Sort a list in place.", "how to read a csv file with pandas", "", "président naïve café", "a" * 300]
+
+
+def files() -> list[Path]:
+    return [path for path in FOLDER.rglob("*") if path.is_file()]
+
+
+def test_it_is_small_and_holds_no_pickle():
+    sizes = {path.relative_to(FOLDER).as_posix(): path.stat().st_size for path in files()}
+    assert all(size <= 8_000_000 for size in sizes.values()), sizes
+    assert sum(sizes.values()) <= 20_000_000
+    assert {Path(name).suffix for name in sizes} <= {".json", ".md", ".npy", ".safetensors"}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_it_loads_by_its_name_in_single_precision(name):
+    loaded = encoder.load(name)
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+    assert not loaded.training
+    vectors = loaded.encode(TEXTS)
+    assert vectors.shape == (len(TEXTS), 256)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("name", SHIPPED)
+def test_sentence_transformers_and_transformers_give_the_same_vectors(name):
+    from sentence_transformers import SentenceTransformer
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = str(FOLDER / SHIPPED[name])
+    ours = encoder.load(name).encode(TEXTS)
+    theirs = SentenceTransformer(folder, device="cpu")
+    np.testing.assert_allclose(theirs.encode(TEXTS), ours, atol=1e-5)
+    tokens = AutoTokenizer.from_pretrained(folder)(TEXTS, padding=True, truncation=True, return_tensors="pt")
+    model = AutoModel.from_pretrained(folder).eval()
+    with torch.no_grad():
+        hidden = model(tokens["input_ids"], tokens["attention_mask"]).last_hidden_state
+    mask = tokens["attention_mask"][..., None]
+    mean = torch.nn.functional.normalize((hidden * mask).sum(dim=1) / mask.sum(dim=1), dim=1)
+    np.testing.assert_allclose(mean.numpy(), ours, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["planted", "toy"])
+def test_what_chapters_test_on_is_new_to_it(name):
+    collection = load(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert without_seen(collection, encoder.seen_by("base"), "base") is collection
+
+
+def test_no_query_that_is_measured_on_pydocs_was_seen():
+    """With the versions that it was made with none; with others a few may be dropped, and are counted."""
+    docs = load("pydocs")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        left = without_seen(docs, encoder.seen_by("base"), "base")
+    assert len(left.splits["train"]) == len(docs.splits["train"])
+    assert len(left.splits["test"]) > 0.9 * len(docs.splits["test"])
+    seen_queries = without_seen(docs, encoder.seen_by("base/start"), "base/start")
+    assert seen_queries.splits == left.splits
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(KeyError, match="no encoder 'bass' comes with the workbook; there are base, base/start"):
+        encoder.seen_by("bass")
+
+
+def test_the_cards_are_written_from_the_figures(tmp_path):
+    for name in ("start", "base"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "figures.json").write_text((FOLDER / "figures.json").read_text("utf-8"), "utf-8")
+    write_cards(tmp_path)
+    for name in ("start", "base"):
+        card = (tmp_path / name / "README.md").read_text("utf-8")
+        assert card == (FOLDER / name / "README.md").read_text("utf-8")
+        assert card.startswith("---\nlanguage: en\nlicense: mit\n")
+
+
+def test_it_beats_keyword_search_and_a_trained_bag():
+    """As measured when it was made, with intervals of the differences over the same queries."""
+    figures = json.loads((FOLDER / "figures.json").read_text("utf-8"))["figures"]
+    for collection in ("planted", "pydocs"):
+        for rival in ("BM25", "trained bag"):
+            _, low, _ = figures[collection]["gain"][f"base over {rival}"]
+            assert low > 0, (collection, rival)
+    near = [
+        name
+        for name in ("cacm", "vaswani_npl", "cosqa", "squad_dev")
+        if figures[name]["systems"]["base"]["ndcg@10"] >= figures[name]["systems"]["all-MiniLM-L6-v2"]["ndcg@10"] - 0.05
+    ]
+    assert len(near) >= 3, near
+
+
+@pytest.mark.slow
+def test_the_figures_are_those_of_the_weights():
+    from workbook.metrics import evaluate
+    from workbook.similarity import dense_search
+
+    told = json.loads((FOLDER / "figures.json").read_text("utf-8"))["figures"]["planted"]
+    collection = load("planted").split("test").sample(300, 3_000)
+    for name, system in (("base", "base"), ("base/start", "start")):
+        run = dense_search(encoder.load(name), collection.corpus, collection.queries, k=100)
+        found = evaluate(collection.qrels, run, ("ndcg@10",))["ndcg@10"]
+        assert found == pytest.approx(told["systems"][system]["ndcg@10"], abs=2e-3)
