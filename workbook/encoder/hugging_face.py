@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from workbook.encoder.layers import Dense, Normalize
 from workbook.pooling import POOLINGS, Pooling, pooling_from_names
 from workbook.support.checks import misfit
-from workbook.support.files import inside
+from workbook.support.files import for_transformers, inside, is_gguf
 
 POOLING_FLAGS = {  # sentence-transformers' name of a pooling -> its flag in folders of older versions
     "cls": "pooling_mode_cls_token", "max": "pooling_mode_max_tokens", "mean": "pooling_mode_mean_tokens",
@@ -90,15 +90,15 @@ def as_tokenizer(tokenizer: Any) -> Tokenizer:
 
 
 def find_model(name_or_folder: str | Path, allow_download: bool = False) -> Path:
-    """The folder of a model: itself, or where the hub's cache keeps it.
+    """The folder of a model, or its GGUF file: itself, or where the hub's cache keeps it.
 
     Args:
-        name_or_folder: a local folder, or a name on the Hugging Face hub.
+        name_or_folder: a local folder, a local GGUF file, or a name on the Hugging Face hub.
         allow_download: fetch the files when they are not in the cache.
     Raises:
         FileNotFoundError: it is neither.
     """
-    if Path(name_or_folder).is_dir():
+    if Path(name_or_folder).is_dir() or is_gguf(name_or_folder):
         return Path(name_or_folder)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
@@ -116,15 +116,14 @@ def load_whole(auto_class: Any, folder: Path, unused: tuple[str, ...] = ("pooler
 
     Args:
         auto_class: such as `transformers.AutoModel`.
-        folder: with config.json and the weights as safetensors.
+        folder: with config.json and the weights as safetensors; or a GGUF file, whose weights are unpacked to float32.
         unused: how the names of weights begin that may be missing, because nothing is asked of them.
         spare: whether there may be weights that the model has no place for, such as those of a head.
     Raises:
         ValueError: weights are missing, or to spare; both are listed.
     """
     model, told = auto_class.from_pretrained(
-        folder,
-        local_files_only=True,
+        **for_transformers(folder),
         use_safetensors=True,
         output_loading_info=True,
         ignore_mismatched_sizes=True,  # they are told below
@@ -136,6 +135,8 @@ def load_whole(auto_class: Any, folder: Path, unused: tuple[str, ...] = ("pooler
             f"{folder} does not hold the weights of a {type(model).__name__}, and random ones would take their place: "
             f"{misfit(missing, told['unexpected_keys'])}. Is there another prefix before the names?"
         )
+    if is_gguf(folder) and (quantizer := getattr(model, "hf_quantizer", None)) is not None:
+        quantizer.remove_quantization_config(model)  # unpacked, it is a model like any other, and can be saved
     return model
 
 
@@ -144,7 +145,7 @@ def load_backbone(folder: Path) -> HuggingFaceBackbone:
     from transformers import AutoConfig, AutoModel, AutoModelForTextEncoding
     from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(**for_transformers(folder))
     encodes = type(config) in MODEL_FOR_TEXT_ENCODING_MAPPING
     return HuggingFaceBackbone(load_whole(AutoModelForTextEncoding if encodes else AutoModel, folder))
 
@@ -172,7 +173,7 @@ def read_pretrained(
         )
     root = _modules(folder)[0][1] if stated else folder
     backbone = load_backbone(root)
-    fast = AutoTokenizer.from_pretrained(root, local_files_only=True)
+    fast = AutoTokenizer.from_pretrained(**for_transformers(root))
     tokenizer = as_tokenizer(fast)
     if any(tokenizer.encode("a").type_ids) and "token_type_ids" in fast.model_input_names:
         raise ValueError(

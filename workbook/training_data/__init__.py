@@ -3,6 +3,7 @@
 Taught in 12.
 """
 
+from workbook.training_data.judged import judge_prompt, parse_judgement
 from workbook.training_data.near_duplicates import (
     MinHashIndex,
     chance_to_meet,
@@ -44,7 +45,7 @@ from workbook.training_data.written import (
 __all__ = [
     "Dropped", "MinHashIndex", "Section", "Sieved", "Written", "chance_to_meet", "decontaminate", "find",
     "first_sentence_rest", "generate_negatives", "generate_paraphrases", "generate_queries", "heading_sections",
-    "jaccard", "join", "minhash", "near_duplicates", "negative_prompt", "paraphrase_prompt", "parse_texts",
+    "jaccard", "join", "judge_prompt", "minhash", "near_duplicates", "negative_prompt", "paraphrase_prompt", "parse_judgement", "parse_texts",
     "query_prompt", "question_answers", "refuse_evaluation_texts", "remove_near_duplicates", "round_trip",
     "sections", "shingles", "title_body", "write_negatives",
 ]  # fmt: skip

