@@ -373,7 +373,7 @@ print("LayerNorm:", [round(v, 3) for v in F.layer_norm(torch.tensor([1.0, 2.0, 3
 #
 # **Contract.** `input_ids` and `mask` are (B, T), with padding on either side and at least one token in each text; H = `num_heads`. Returns `hidden` (B, T, D); what stands at padding is not looked at.
 #
-# `weights` holds the tables `"word"`, `"position"` and `"segment"`, a row (D,) for each id, number or segment; `"norm"`, the pair (scale, shift) of the first LayerNorm; and `"blocks"`, a list (maybe empty) of dicts of pairs: (W, b) for `"query"`, `"key"`, `"value"`, `"output"`, `"expand"`, `"contract"`, used as `F.linear(x, W, b)`, and (scale, shift) for `"attention_norm"` and `"norm"`. Every LayerNorm is `F.layer_norm(x, (D,), scale, shift, 1e-12)`.
+# `weights` holds the tables `"word"`, `"position"` and `"segment"`, a row (D,) for each id, number or segment; `"norm"`, the pair (scale, shift) of the first LayerNorm; and `"blocks"`, a list (maybe empty) of dicts of pairs: (W, b) for `"query"`, `"key"`, `"value"`, `"output"`, `"expand"`, `"contract"`, used as `F.linear(x, W, b)`, and (scale, shift) for `"attention_norm"` and `"norm"`. Every LayerNorm is `F.layer_norm(x, (D,), scale, shift, 1e-12)`. A **segment** says which of two texts a token belongs to, where a model reads two at once; a text that is read alone is all segment 0.
 #
 # 1. Add the word's row, the row of the token's number (01.2) and row 0 of the segments; normalize with `"norm"`.
 # 2. In each block: split query, key and value into heads; mix the values by attention, not causal; put the heads side by side again, in order; `"output"`; add what came in; normalize with `"attention_norm"`.
