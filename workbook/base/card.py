@@ -17,7 +17,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
     Args:
         name: "start" or "base".
         plan: what it was made by.
-        made: "texts", "pairs", "seen": counts; "hours": stage -> hours; "hardware", "versions", "date".
+        made: "texts", "tuples", "seen": counts; "hours": stage -> hours; "hardware", "versions", "date".
         figures: as `workbook.base.measure.measure` gives them.
     """
     stages = [
@@ -31,7 +31,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
     ]
     if name == "base":
         stages.append(
-            f"4. Contrastive training: {plan.pair_steps:,} steps of {plan.batch_size // 4} of {made['pairs']:,} pairs with one "
+            f"4. Contrastive training: {plan.pair_steps:,} steps of {plan.batch_size // 4} of {made['tuples']:,} pairs with one "
             f"hard negative each, InfoNCE with temperature {plan.temperature:g}, learning rate {plan.pair_lr:g}, "
             f"{made['hours']['base']:.1f} h; then the mean of the weights before and after, "
             f"{plan.pair_share:.0%} of them after."

@@ -47,6 +47,7 @@ class Plan:
         language_steps, vector_steps, pair_steps: of the three stages.
         batch_size: texts of a step; a quarter as many windows in the first stage, and pairs in the last, whose texts are longer.
         language_lr, vector_lr, pair_lr: highest learning rates of the three stages.
+        pairs_of_a_source: of which the last stage draws its batches, at most.
         temperature: of the contrastive loss.
         pair_share: weights of `base` = this share of those after the contrastive stage, the rest of those before.
         seed: of everything that is drawn.
@@ -62,12 +63,13 @@ class Plan:
     )
     groups: int = 30_000
     language_steps: int = 400
-    vector_steps: int = 5_000
-    pair_steps: int = 700
+    vector_steps: int = 2_000
+    pair_steps: int = 400
     batch_size: int = 256
     language_lr: float = 5e-4
     vector_lr: float = 1.5e-3
     pair_lr: float = 3e-4
+    pairs_of_a_source: int = 8_000
     temperature: float = 0.05
     pair_share: float = 1.0
     seed: int = 0
@@ -115,7 +117,9 @@ def make_base(start: TextEncoder, sources: dict[str, list[Pair]], plan: Plan, wo
     """
     path = work / "tuples.json"
     if not path.exists():
-        tuples = [row for of_source in sources.values() for row in with_negatives(start, of_source, plan.seed)]
+        rng = random.Random(plan.seed)
+        drawn = [rng.sample(of, min(len(of), plan.pairs_of_a_source)) for of in sources.values()]
+        tuples = [row for of_source in drawn for row in with_negatives(start, of_source, plan.seed)]
         write_atomically(path, json.dumps(tuples))
     encoder = copy.deepcopy(start)
     tuples = [tuple(texts) for texts in json.loads(path.read_text("utf-8"))]

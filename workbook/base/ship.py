@@ -53,7 +53,7 @@ def ship(work: Path, folder: Path = FOLDER, public: Path | None = None, plan: Pl
     seen = hashes(text for of_source in sources.values() for pair in of_source for text in pair)
     write_npy(folder / "seen.npy", seen)
     made = {
-        "texts": len(texts), "pairs": sum(map(len, sources.values())), "seen": len(seen), "hours": hours.spent,
+        "texts": len(texts), "tuples": len(json.loads((work / "tuples.json").read_text("utf-8"))), "seen": len(seen), "hours": hours.spent,
         "date": datetime.date.today().isoformat(), **machine.describe(),
     }  # fmt: skip
     figures = measure.measure({"start": start, "base": base, TEACHER: teacher}, measure.collections(public))

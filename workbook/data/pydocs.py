@@ -91,7 +91,10 @@ def is_cached() -> bool:
 
 def cache_path() -> Path:
     """Where the built collection is kept: in the user's cache, or below `WORKBOOK_CACHE`."""
-    return user_cache() / f"pydocs-{sha256(FORMAT, versions(), sorted(PACKAGES), HELD_OUT, TEST_SHARE, DEV_SHARE)[:16]}.json"
+    return (
+        user_cache()
+        / f"pydocs-{sha256(FORMAT, versions(), sorted(PACKAGES), HELD_OUT, TEST_SHARE, DEV_SHARE)[:16]}.json"
+    )
 
 
 def versions() -> str:
