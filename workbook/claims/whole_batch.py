@@ -5,8 +5,6 @@ Run as a module under torchrun, this is what each process does:
     torchrun --nproc-per-node 2 -m workbook.claims.whole_batch FOLDER SEED
 """
 
-import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from workbook.claims.claim import Measurements
 from workbook.encoder import TransformerEncoder
 from workbook.losses import info_nce
 from workbook.pooling import mean_pool
+from workbook.support.processes import torchrun
 from workbook.train.distributed import average_gradients, gather_with_gradient, rank, share
 from workbook.train.gradcache import full_batch_step, gradcache_step, peak_saved_bytes
 
@@ -159,15 +158,7 @@ def measure_devices(budget: str, seeds: tuple[int, ...]) -> Measurements:
 def _processes(W: int, seed: int) -> dict[str, tuple[float, Tensor]]:
     """What the first of W processes of torchrun finds, in each of the WAYS."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(W), "--rdzv_backend", "c10d",
-                   "--rdzv_endpoint", "127.0.0.1:0", "--local_addr", "127.0.0.1",
-                   "-m", "workbook.claims.whole_batch", folder, str(seed)]  # fmt: skip
-        surroundings = os.environ | {"OMP_NUM_THREADS": "1"}
-        if sys.platform == "linux":
-            surroundings["GLOO_SOCKET_IFNAME"] = "lo"
-        done = subprocess.run(command, env=surroundings, capture_output=True, text=True, timeout=60 * MINUTES)
-        if done.returncode:
-            raise RuntimeError(f"{W} processes of torchrun failed: {done.stderr[-2000:]}")
+        torchrun(["-m", "workbook.claims.whole_batch", folder, str(seed)], W, 60 * MINUTES)
         found: dict[str, tuple[float, Tensor]] = torch.load(Path(folder) / "found.pt", weights_only=True)
         return found
 
