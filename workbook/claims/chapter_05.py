@@ -29,7 +29,7 @@ TUNING_SEED = 100
 DIM, MAX_LENGTH = 128, 64
 BUDGETS = {  # batch sizes, steps of the first comparison, examples of the second, queries, passages
     "notebook": ((16, 64), 8, 512, 100, 400),
-    "record": ((16, 64, 256, 1024), 50, 25_600, 1_000, 4_000),
+    "record": ((16, 64, 256, 1024), 40, 25_600, 1_000, 2_000),
 }
 PIECES = {"notebook": (64, 16, 8), "record": (256, 32, 60)}  # batch size, mini-batch size, steps
 CROWD = {"notebook": (128, 20, 100, 400), "record": (512, 100, 1_000, 4_000)}  # batch size, steps, queries, passages
