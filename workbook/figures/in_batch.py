@@ -89,7 +89,7 @@ def ways_to_fill(ways: Mapping[str, Way], way: str) -> "Figure":
             max(each.kilobytes for each in ways.values()),
             f"{shown.kilobytes:,.0f}",
         ),
-        "degrees from the whole gradient": (
+        "degrees from the whole": (
             shown.degrees,
             max(each.degrees for each in ways.values()),
             f"{shown.degrees:.0f}",
@@ -99,7 +99,7 @@ def ways_to_fill(ways: Mapping[str, Way], way: str) -> "Figure":
         floor = 0.76 - 0.34 * i
         axes = {"xaxis": f"x{i + 2}", "yaxis": f"y{i + 2}"}
         fig.add_trace(
-            go.Bar(x=[round(float(value), 2)], y=[name], orientation="h", marker=bar_style(COLORS[i and 6]), showlegend=False, **axes)
+            go.Bar(x=[round(float(value), 2)], y=[name], orientation="h", marker=bar_style(COLORS[0]), showlegend=False, **axes)
         )  # fmt: skip
         reach = [0, round(1.25 * float(top_value), 2) or 1.0]
         fig.update_layout(
