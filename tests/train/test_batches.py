@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.train.test_fit import PAIRS, static, weights
-from workbook.train import bucketed_batches, fit, stream_batches, without_duplicates
+from workbook.train import bucketed_batches, fit, share_with_twin, stream_batches, without_duplicates
 
 
 @given(
@@ -115,3 +115,25 @@ def test_fit_keeps_duplicates_apart_and_goes_on_after_a_stop(tmp_path):
     assert (weights(resumed) == weights(whole)).all()
     with pytest.raises(ValueError, match="no_duplicates was True and is now None"):
         fit(static(), pairs, loss, **{**options, "no_duplicates": False}, checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 12])
+def test_the_share_with_a_twin_is_that_of_random_batches(batch_size):
+    copies = [4, 3, 2, 1, 1, 1]
+    rows = np.repeat(np.arange(6), copies)
+    rng = np.random.default_rng(0)
+    drawn = [rng.choice(rows, batch_size, replace=False) for _ in range(4000)]
+    seen = np.mean([np.mean([(batch == row).sum() > 1 for row in batch]) for batch in drawn])
+    assert share_with_twin(copies, batch_size) == pytest.approx(seen, abs=0.02)
+
+
+def test_no_copies_no_twins_and_everything_at_once_the_share_of_the_corpus():
+    assert share_with_twin([1, 1, 1], 3) == 0
+    assert share_with_twin([5, 1, 1], 7) == pytest.approx(5 / 7)
+    assert share_with_twin([20_000] + [1] * 20_000, 2) == pytest.approx(0.25, abs=1e-4)
+
+
+@pytest.mark.parametrize(("copies", "batch_size"), [([2, 1], 0), ([2, 1], 4), ([], 1), ([2, 0], 1)])
+def test_impossible_batches_are_refused(copies, batch_size):
+    with pytest.raises(ValueError, match=r"expected counts of 1 or more and a batch from 1 to"):
+        share_with_twin(copies, batch_size)

@@ -263,19 +263,24 @@ def map_of_texts(before: np.ndarray, after: np.ndarray, groups: Sequence[str], w
     return fig
 
 
-def batch_matrix(cosines: np.ndarray, temperature: float, queries: Sequence[str] = ()) -> "Figure":
+def batch_matrix(
+    cosines: np.ndarray, temperature: float, queries: Sequence[str] = (), ids: Sequence[int] = (), masked: bool = False
+) -> "Figure":
     """The central object of InfoNCE: the (B, B) cosines, and beside them each row as a softmax; the diagonal is outlined.
 
     Args:
         cosines: (B, B), queries down and passages across; B of 8 at most.
         temperature: what they are divided by.
         queries: B names; without them, numbers.
+        ids: B numbers; passages with equal ones are copies, and their cells are outlined with dashes.
+        masked: whether copies leave the softmax.
     """
     import plotly.graph_objects as go
 
     cosines = np.asarray(cosines, dtype=float)
     B = len(cosines)
-    logits = cosines / temperature
+    twin = np.equal.outer(ids, ids) & ~np.eye(B, dtype=bool) if len(ids) else np.zeros((B, B), dtype=bool)
+    logits = np.where(twin & masked, -np.inf, cosines / temperature)
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares /= shares.sum(axis=1, keepdims=True)
     loss = float(-np.log(np.maximum(shares.diagonal(), 1e-300)).mean())
@@ -283,8 +288,10 @@ def batch_matrix(cosines: np.ndarray, temperature: float, queries: Sequence[str]
     columns = [str(i) for i in range(1, B + 1)]
     fig = figure(
         alt=f"Two tables of {B} by {B} cells, queries down and passages across: on the left the cosines, from -1 to 1, on the right "
-        "each row as shares that add up to 1. Each cell shows its number; the cells of the diagonal are outlined.",
-        notice="Read a row: it is one query with all passages of the batch. The loss looks at the outlined share of each row.",
+        "each row as shares that add up to 1. Each cell shows its number; the cells of the diagonal are outlined."
+        + (" Where row and column hold the same passage, the outline is dashed." if len(ids) else ""),
+        notice="Read a row: it is one query with all passages of the batch. The loss looks at the outlined share of each row."
+        + (" A dashed cell is a copy of the row's own passage: how much of the row does it take?" if len(ids) else ""),
         title=f"temperature {temperature:g}: loss {loss:.2f}, the mean of -log(outlined share)",
         height=380,
         xaxis={"domain": [0, 0.47], "title": "passage (cells: cosines)", "type": "category"},
@@ -298,7 +305,13 @@ def batch_matrix(cosines: np.ndarray, temperature: float, queries: Sequence[str]
                 x=columns,
                 y=rows,
                 z=values.round(3).tolist(),
-                text=[[f"{value:.2f}" for value in row] for row in values],
+                text=[
+                    [
+                        "out" if side and masked and gone else f"{value:.2f}"
+                        for value, gone in zip(row, copies, strict=True)
+                    ]
+                    for row, copies in zip(values, twin, strict=True)
+                ],
                 texttemplate="%{text}",
                 textfont={"size": 14},
                 colorscale=SEQUENCE,
@@ -309,10 +322,12 @@ def batch_matrix(cosines: np.ndarray, temperature: float, queries: Sequence[str]
                 yaxis=f"y{axis}",
             )
         )
-        for i in range(B):
+        marks = [(i, i, COLORS[3], "solid") for i in range(B)]
+        marks += [(int(row), int(column), COLORS[4], "dash") for row, column in np.argwhere(twin)]
+        for row, column, color, dash in marks:
             fig.add_shape(
-                type="rect", x0=i - 0.48, x1=i + 0.48, y0=i - 0.48, y1=i + 0.48, xref=f"x{axis}", yref=f"y{axis}",
-                line={"color": COLORS[3], "width": 4},
+                type="rect", x0=column - 0.48, x1=column + 0.48, y0=row - 0.48, y1=row + 0.48, xref=f"x{axis}",
+                yref=f"y{axis}", line={"color": color, "width": 4, "dash": dash},
             )  # fmt: skip
     fig.update_yaxes(autorange="reversed")
     return fig

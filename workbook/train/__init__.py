@@ -2,16 +2,16 @@
 
     fit             from pairs of texts to a loss                                       00, 07
     loop            the loop under it and under every other training                    07
-    batches         which texts are read together in a step                             07
+    batches         which texts are read together in a step                             05, 07
     resume          stop at any moment, and go on                                       07
     gradcache       a batch larger than the memory                                      05
-    distributed     a batch over several processes                                      20
+    distributed     a batch over several processes                                      05, 20
     early_stopping  which step's weights to keep                                        18
 
 Taught in 00, 05, 07, 18 and 20.
 """
 
-from workbook.train.batches import bucketed_batches, rectangle, stream_batches, without_duplicates
+from workbook.train.batches import bucketed_batches, rectangle, share_with_twin, stream_batches, without_duplicates
 from workbook.train.budget import steps_within
 from workbook.train.distributed import (
     average_gradients,
@@ -38,6 +38,7 @@ from workbook.train.vectors import fit_vectors, principal_directions
 __all__ = [
     "History", "Looks", "average_gradients", "best", "bucketed_batches", "check_tuples", "fit", "fit_vectors", "full_batch_step",
     "gather_with_gradient", "gradcache_step", "hash_of_columns", "load_state", "loss_name", "optimize",
-    "peak_saved_bytes", "principal_directions", "random_state", "rank", "rectangle", "save_state", "schedule", "set_random_state", "share",
+    "peak_saved_bytes", "principal_directions", "random_state", "rank", "rectangle", "save_state", "schedule",
+    "set_random_state", "share", "share_with_twin",
     "steps_within", "stream_batches", "wait_for_all", "without_duplicates", "world_size",
 ]  # fmt: skip

@@ -5,19 +5,19 @@ order, which follows from the seed.
 
 Letters: N texts, B texts in a batch, T token positions.
 
-Taught in 07.
+Taught in 05 and 07.
 """
 
 import itertools
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 
 from workbook.encoder.tokenizer import rectangle
 
-__all__ = ["bucketed_batches", "rectangle", "stream_batches"]
+__all__ = ["bucketed_batches", "rectangle", "share_with_twin", "stream_batches", "without_duplicates"]
 
 
 def bucketed_batches(
@@ -80,6 +80,34 @@ def without_duplicates(batches: Sequence[np.ndarray], texts: Sequence[Sequence[H
         rows.extendleft(reversed(waiting))
         found.append(np.array(batch))
     return found
+
+
+def share_with_twin(copies: Sequence[int], batch_size: int) -> float:
+    """The share of a random batch, as expected, whose text stands in the batch at least once more.
+
+        1/N · sum_t  c_t · (1 - P_t),   P_t = prod_{i=0}^{B-2} (N - c_t - i) / (N - 1 - i)
+
+    Put one copy of text t into the batch. Of the N - 1 rows that are left, N - c_t are other texts, and P_t is the
+    probability that all B - 1 further draws are such rows. Each in-batch negative that is a twin is a false one.
+
+    Args:
+        copies: c_t, how often each distinct text stands in the corpus; they add up to N.
+        batch_size: B, drawn without putting back.
+    Returns:
+        between 0 and 1.
+    Raises:
+        ValueError: a text stands nowhere, or the batch is not from 1 to N.
+    """
+    N = sum(copies)
+    if not copies or min(copies) < 1 or not 1 <= batch_size <= N:
+        raise ValueError(
+            f"expected counts of 1 or more and a batch from 1 to their sum, {N}, got a batch of {batch_size} and a smallest "
+            f"count of {min(copies, default=0)}"
+        )
+    i = np.arange(batch_size - 1)
+    texts_with = Counter(copies)  # how many texts have so many copies
+    alone = {c: float(np.prod(np.maximum(N - c - i, 0) / (N - 1 - i))) for c in texts_with}
+    return sum(texts_with[c] * c * (1 - alone[c]) for c in texts_with) / N
 
 
 def stream_batches(

@@ -5,7 +5,7 @@ the loop is the same with and without `torchrun`.
 
 Letters: B rows of a batch, W processes.
 
-Taught in 20.
+Taught in 05 and 20.
 """
 
 from collections.abc import Callable, Iterable
