@@ -256,7 +256,7 @@ show(
 )
 
 # %%
-print("loss at 2 below 0.5, at 1,024 above 2:", bool(loss[2] < 0.5 and loss[1024] > 2))
+print("every larger batch has a larger loss:", all(loss[a] < loss[b] for a, b in zip(sizes, sizes[1:])))
 print("further below a guess at 1,024 than at 2:", bool(below[1024][0] < below[2][0]))
 
 # %% [markdown]

@@ -3,6 +3,7 @@
 import ast
 
 from workbook.exercises.exercise import Answer, Exercise
+from workbook.exercises.solution import solution
 from workbook.exercises.sources import source_of
 
 HOST = {"item", "tolist", "numpy", "cpu"}
@@ -10,12 +11,15 @@ DOUBLE = {"double", "float64"}
 
 
 def remarks(exercise: Exercise, answer: Answer) -> list[str]:
-    """Sentences that begin after "It passes, but"; none for an answer to an exercise without tensors."""
+    """Sentences that begin after "It passes, but"; none for an answer to an exercise without tensors.
+
+    What the chapter's own solution does, because the contract asks for it, is no fault of the learner's.
+    """
     source = source_of(answer)
     if source is None or ("(B" not in exercise.signature and "D)" not in exercise.signature):
         return []
     nodes = list(ast.walk(ast.parse(source)))
-    words = {n.attr for n in nodes if isinstance(n, ast.Attribute)} | {n.id for n in nodes if isinstance(n, ast.Name)}
+    words = _words(source) - _words(solution(exercise.id))
     found = []
     if not exercise.loops and any(isinstance(n, ast.For | ast.While | ast.comprehension) for n in nodes):
         found.append(
@@ -30,3 +34,9 @@ def remarks(exercise: Exercise, answer: Answer) -> list[str]:
             "it computes in double precision: twice the memory, and on most GPUs many times slower. float32 is enough here"
         )
     return found
+
+
+def _words(source: str) -> set[str]:
+    """The names and attributes of a piece of code."""
+    nodes = list(ast.walk(ast.parse(source)))
+    return {n.attr for n in nodes if isinstance(n, ast.Attribute)} | {n.id for n in nodes if isinstance(n, ast.Name)}
