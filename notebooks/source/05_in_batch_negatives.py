@@ -256,7 +256,7 @@ show(
 )
 
 # %%
-print("every larger batch has a larger loss:", all(loss[a] < loss[b] for a, b in zip(sizes, sizes[1:])))
+print("every larger batch has a larger loss:", list(loss.values()) == sorted(loss.values()))
 print("further below a guess at 1,024 than at 2:", bool(below[1024][0] < below[2][0]))
 
 # %% [markdown]
