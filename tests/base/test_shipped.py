@@ -14,6 +14,10 @@ from workbook.data import load
 from workbook.data.seen import without_seen
 from workbook.encoder.shipped import FOLDER, SHIPPED
 
+pytestmark = pytest.mark.skipif(
+    not (FOLDER / "figures.json").exists(), reason="datasets/base is not made: python -m workbook base"
+)
+
 TEXTS = ["Sort a list in place.", "how to read a csv file with pandas", "", "président naïve café", "a" * 300]
 
 

@@ -19,7 +19,7 @@ def load(name_or_folder: str | Path) -> TextEncoder:
     Args:
         name_or_folder: "base", trained on pairs; "base/start", the same before it saw a pair; or a folder.
     Raises:
-        FileNotFoundError: the folder holds no encoder.
+        FileNotFoundError: the folder holds no encoder; a shipped one is made by `python -m workbook base`.
         ValueError: a file in it is damaged.
     """
     if name_or_folder in SHIPPED:
