@@ -171,7 +171,7 @@ def teacher_vectors(teacher: TextEncoder, texts: list[str], folder: Path) -> Ten
         if not path.exists():
             with evaluating(teacher), torch.autocast("cpu", torch.bfloat16):
                 write_npy(path, teacher.encode(texts[start : start + SHARD], batch_size=64).astype(np.float16))
-        parts.append(torch.from_numpy(np.load(path)))
+        parts.append(torch.from_numpy(np.load(path, allow_pickle=False)))
     return torch.cat(parts)
 
 

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from safetensors.torch import load_file
 from torch import Tensor
 
 from workbook.claims.claim import Measurements
 from workbook.encoder import TransformerEncoder
 from workbook.losses import info_nce
 from workbook.pooling import mean_pool
+from workbook.support.files import write_safetensors
 from workbook.support.processes import torchrun
 from workbook.train.distributed import average_gradients, gather_with_gradient, rank, share
 from workbook.train.gradcache import full_batch_step, gradcache_step, peak_saved_bytes
@@ -159,16 +161,19 @@ def _processes(W: int, seed: int) -> dict[str, tuple[float, Tensor]]:
     """What the first of W processes of torchrun finds, in each of the WAYS."""
     with tempfile.TemporaryDirectory() as folder:
         torchrun(["-m", "workbook.claims.whole_batch", folder, str(seed)], W, 60 * MINUTES)
-        found: dict[str, tuple[float, Tensor]] = torch.load(Path(folder) / "found.pt", weights_only=True)
-        return found
+        found = load_file(Path(folder) / "found.safetensors")
+    return {way: (float(found[f"{way}: loss"]), found[f"{way}: gradient"]) for way in WAYS}
 
 
 def main(folder: str, seed: str) -> None:
     """One process of torchrun."""
     dist.init_process_group("gloo")
-    found = {way: this_process(int(seed), way) for way in WAYS}
+    found: dict[str, Tensor] = {}
+    for way in WAYS:
+        loss, found[f"{way}: gradient"] = this_process(int(seed), way)
+        found[f"{way}: loss"] = torch.tensor(loss, dtype=torch.float64)
     if rank() == 0:
-        torch.save(found, Path(folder) / "found.pt")
+        write_safetensors(Path(folder) / "found.safetensors", found)
     dist.destroy_process_group()
 
 

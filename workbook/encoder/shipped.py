@@ -39,5 +39,5 @@ def seen_by(name: str) -> np.ndarray:
     """
     if name not in SHIPPED:
         raise KeyError(f"no encoder {name!r} comes with the workbook; there are {', '.join(SHIPPED)}")
-    seen: np.ndarray = np.load(FOLDER / "seen.npy")
+    seen: np.ndarray = np.load(FOLDER / "seen.npy", allow_pickle=False)
     return seen
