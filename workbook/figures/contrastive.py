@@ -295,7 +295,7 @@ def batch_matrix(
         title=f"temperature {temperature:g}: loss {loss:.2f}, the mean of -log(outlined share)",
         height=380,
         xaxis={"domain": [0, 0.47], "title": "passage (cells: cosines)", "type": "category"},
-        xaxis2={"domain": [0.53, 1], "title": "passage (cells: softmax of the row)", "type": "category"},
+        xaxis2={"domain": [0.53, 1], "title": "passage (cells: softmax)", "type": "category"},
         yaxis2={"anchor": "x2", "showticklabels": False, "autorange": "reversed", "range": [B - 0.5, -0.5]},
     )
     for side, values in enumerate((cosines, shares)):
