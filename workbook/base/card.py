@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbook.base.make import Plan
+from workbook.base.texts import WORLDS
 
 NAMES = {"start": "without a single pair", "base": "trained on pairs"}
 
@@ -70,16 +71,16 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         "## What it has read",
         "",
         "The training split of `pydocs` and `pydocs-code` (the documentation of the installed packages; their texts are not "
-        "redistributed), the documentation of the other installed packages, twelve worlds of `planted` with the seeds 101 to "
-        "112, groups of key words from these, and groups of words drawn from the teacher's vocabulary. Not read: the test and "
+        "redistributed), the documentation of the other installed packages, worlds of `planted` with the seeds "
+        f"{WORLDS[0]} to {WORLDS[-1]}, groups of key words from these, and groups of words drawn from the teacher's vocabulary. Not read: the test and "
         "dev queries of `pydocs`, its held-out packages, the world of `planted` that chapters use, `toy`. "
         f"`seen.npy` holds short hashes of the {made['seen']:,} different texts; `workbook.data.seen.without_seen` drops and "
         "counts the queries of a collection that are among them.",
         "",
         "## What it can do",
         "",
-        "nDCG@10 with the 95 % interval over the queries (bootstrap), and Recall@100. Each collection as it stands, `planted` "
-        "with 300 test queries and 3,000 passages, `pydocs` with 300 and 2,000.",
+        "nDCG@10 with the 95 % interval over the queries (bootstrap), and Recall@100. Test queries; how many, and among "
+        "how many passages, stands beside each collection.",
         "",
         *_table(figures),
         "",
@@ -89,7 +90,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         "",
         "## What it cannot do",
         "",
-        "Other languages than English; texts longer than 192 tokens, of which the rest is not read; words that neither Python's "
+        f"Other languages than English; texts longer than {plan.max_length} tokens, of which the rest is not read; words that neither Python's "
         "documentation nor the first thousands of BERT's vocabulary hold, which fall into short pieces.",
         "",
     ]
@@ -99,9 +100,10 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
 def _table(figures: Mapping[str, Any]) -> list[str]:
     lines = ["| collection | system | nDCG@10 | Recall@100 |", "|---|---|---|---|"]
     for collection, found in figures.items():
+        of = f"{collection} ({found['queries']:,} among {found['passages']:,})"
         for system, row in found["systems"].items():
             interval = f"{row['ndcg@10']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
-            lines.append(f"| {collection} | {system} | {interval} | {row['recall@100']:.3f} |")
+            lines.append(f"| {of} | {system} | {interval} | {row['recall@100']:.3f} |")
     return lines
 
 

@@ -11,9 +11,10 @@ Taught in 10, 11 and 15.
 import copy
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -32,6 +33,7 @@ from workbook.support.files import write_atomically, write_npy
 from workbook.support.frontend import track
 from workbook.train import fit, fit_vectors, principal_directions
 
+Made = TypeVar("Made")
 SHARD = 4_096  # texts that the teacher reads between two files
 
 
@@ -115,14 +117,14 @@ def make_base(start: TextEncoder, sources: dict[str, list[Pair]], plan: Plan, wo
     Returns:
         the trained encoder; with a `pair_share` below 1 the mean of the weights before and after (Wortsman et al. 2022).
     """
-    path = work / "tuples.json"
-    if not path.exists():
+
+    def mined() -> list[tuple[str, ...]]:
         rng = random.Random(plan.seed)
         drawn = [rng.sample(of, min(len(of), plan.pairs_of_a_source)) for of in sources.values()]
-        tuples = [row for of_source in drawn for row in with_negatives(start, of_source, plan.seed)]
-        write_atomically(path, json.dumps(tuples))
+        return [row for of_source in drawn for row in with_negatives(start, of_source, plan.seed)]
+
+    tuples = [tuple(texts) for texts in once(work / "tuples.json", mined)]
     encoder = copy.deepcopy(start)
-    tuples = [tuple(texts) for texts in json.loads(path.read_text("utf-8"))]
     with quick_attention():
         fit(
             encoder, tuples, info_nce, plan.pair_steps, plan.batch_size // 4, plan.pair_lr, plan.seed, plan.temperature,
@@ -152,14 +154,18 @@ def with_negatives(encoder: TextEncoder, of_source: list[Pair], seed: int) -> li
 
 def read_once(teacher: TextEncoder, sources: dict[str, list[Pair]], plan: Plan, work: Path) -> dict[str, list[str]]:
     """The texts that are read, by kind; drawn once and kept in the work folder, so that a resumed run reads the same."""
-    path = work / "texts.json"
+    number_of = teacher.tokenizer.get_vocab()
+    words = [w for w in sorted(number_of, key=number_of.__getitem__) if w.isalpha() and w.isascii() and len(w) > 2]
+    rng = random.Random(plan.seed)
+    return once(work / "texts.json", lambda: readings(sources, words, plan.windows, plan.groups, rng))
+
+
+def once(path: Path, make: Callable[[], Made]) -> Made:
+    """What a file keeps as JSON, or else what `make` gives, which is then kept."""
     if not path.exists():
-        number_of = teacher.tokenizer.get_vocab()
-        words = [w for w in sorted(number_of, key=number_of.__getitem__) if w.isalpha() and w.isascii() and len(w) > 2]
-        read = readings(sources, words, plan.windows, plan.groups, random.Random(plan.seed))
-        write_atomically(path, json.dumps(read))
-    read_back: dict[str, list[str]] = json.loads(path.read_text("utf-8"))
-    return read_back
+        write_atomically(path, json.dumps(make(), ensure_ascii=False))
+    kept: Made = json.loads(path.read_text("utf-8"))
+    return kept
 
 
 def teacher_vectors(teacher: TextEncoder, texts: list[str], folder: Path) -> Tensor:

@@ -16,10 +16,10 @@ from workbook.data.collection import Collection
 from workbook.encoder import StaticEncoder, TextEncoder
 from workbook.metrics import bootstrap_ci, evaluate, judged_only
 from workbook.similarity import dense_search
-from workbook.support import machine
 from workbook.train import fit
 
 METRICS = ("ndcg@10", "recall@100")
+OWN = {"planted": 3_000, "pydocs": 2_000}  # passages; 300 queries
 PUBLIC = ("cacm", "vaswani_npl", "cosqa", "squad_dev")
 
 
@@ -30,10 +30,7 @@ def collections(public: Path | None = None, split: str = "test") -> dict[str, Co
         public: a folder with cacm, vaswani_npl, cosqa and squad_dev in BEIR's layout.
         split: "dev" leaves out those that have no such split.
     """
-    found = {
-        "planted": load("planted").split(split).sample(300, 3_000),
-        "pydocs": load("pydocs").split(split).sample(300, 2_000),
-    }
+    found = {name: load(name).split(split).sample(300, passages) for name, passages in OWN.items()}
     for collection in (load(public / name) for name in PUBLIC) if public else ():
         if split in collection.splits:
             found[collection.name] = collection.split(split)
@@ -48,23 +45,22 @@ def trained_bag(name: str, tokenizer: Any, steps: int = 300) -> TextEncoder:
     return bag
 
 
-def measure(
-    systems: Mapping[str, TextEncoder], collections: Mapping[str, Collection], bags: bool = True
-) -> dict[str, Any]:
+def measure(systems: Mapping[str, TextEncoder], collections: Mapping[str, Collection]) -> dict[str, Any]:
     """nDCG@10 with its interval and Recall@100 of every system on every collection, and differences to the rivals.
 
+    Args:
+        systems: name -> encoder. BM25 is added everywhere, a trained bag where a collection has pairs to train on.
+        collections: name -> what to measure on.
     Returns:
         collection -> {"queries", "passages", "systems": name -> {metric, low, high}, "gain": "a over b" -> interval}.
     """
     report: dict[str, Any] = {}
     for name, collection in collections.items():
         runs: dict[str, Any] = {"BM25": BM25().index(collection.corpus).search(collection.queries, k=100)}
-        if bags and name in ("planted", "pydocs"):
-            bag = trained_bag(name, next(iter(systems.values())).tokenizer)
-            systems_here = {"trained bag": bag, **systems}
-        else:
-            systems_here = dict(systems)
-        for system, encoder in systems_here.items():
+        with_bag = dict(systems)
+        if name in OWN:
+            with_bag["trained bag"] = trained_bag(name, next(iter(systems.values())).tokenizer)
+        for system, encoder in with_bag.items():
             runs[system] = dense_search(encoder, collection.corpus, collection.queries, k=100)
         qrels = judged_only(collection.qrels)
         each = {system: evaluate(qrels, run, METRICS, per_query=True) for system, run in runs.items()}
@@ -84,8 +80,3 @@ def measure(
             "queries": len(collection.queries), "passages": len(collection.corpus), "systems": rows, "gain": gains,
         }  # fmt: skip
     return report
-
-
-def conditions() -> dict[str, Any]:
-    """Hardware and versions, as every record has them."""
-    return machine.describe()

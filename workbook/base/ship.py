@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from workbook.base import measure
 from workbook.base.card import card
-from workbook.base.make import Plan, make_base, make_start, read_once, save_half, teacher_vectors
+from workbook.base.make import Plan, make_base, make_start, once, read_once, save_half, teacher_vectors
 from workbook.base.texts import pairs
 from workbook.data.seen import hashes
 from workbook.encoder.shipped import FOLDER
@@ -76,14 +76,6 @@ def same_plan(path: Path, plan: Plan) -> None:
         other = [name for name in asked if asked[name] != there.get(name)]
         raise ValueError(f"{path.parent} holds a run with other {', '.join(other)}; give another --work, or remove it")
     write_json(path, asked)
-
-
-def once(path: Path, make: Callable[[], Made]) -> Made:
-    """What a file keeps, or else what `make` gives, which is then kept."""
-    if not path.exists():
-        write_atomically(path, json.dumps(make(), ensure_ascii=False))
-    kept: Made = json.loads(path.read_text("utf-8"))
-    return kept
 
 
 class Hours:
