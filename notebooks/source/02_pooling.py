@@ -481,7 +481,7 @@ print("the CLS-trained encoder needs CLS:", more(cls_cls, cls_mean))
 print("the best is trained and read with the mean:", more(mean_mean, cls_cls), "and", more(mean_mean, cls_mean))
 
 # %% [markdown]
-# Two sides. The mean-trained encoder loses nearly all at CLS: there the rule holds. The CLS-trained one is better read with the mean, against the rule. Training moves the meaning of a text into the place you read, and sixty steps have not finished that. After 300 steps CLS and mean are nearly level, .128 and .151; after 1,000 the rule holds, .268 and .175 (one run, seed 0; `train(cls_pool, seed=0, steps=1000)` repeats it in a few minutes). So the rule is about models whose training has arrived. Of one whose has not, only a measurement tells the better reading, and that is the better of two poor ones.
+# Two sides. The mean-trained encoder loses nearly all at CLS: there the rule holds. The CLS-trained one is better read with the mean, against the rule. Training moves the meaning of a text into the place you read, and sixty steps have not finished that. After 300 steps CLS and mean are nearly level, .128 and .151; after 1,000 the rule holds, .268 and .175 (one run on an earlier split of the pairs, seed 0; `train(cls_pool, seed=0, steps=1000)` repeats it in a few minutes). So the rule is about models whose training has arrived. Of one whose has not, only a measurement tells the better reading, and that is the better of two poor ones.
 #
 # **The first token of a decoder.** It sees itself and nothing else, and it is `[CLS]` for every text.
 

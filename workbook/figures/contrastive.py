@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workbook.figures.results import add_lines_of_seeds
 from workbook.figures.stored import stored
 from workbook.figures.theme import COLORS, DASHES, SEQUENCE, SYMBOLS, bar_style, figure, ticks_at
 
@@ -125,8 +126,6 @@ def quality_by_temperature(values: dict[str, dict[float, Sequence[float]]], metr
         values: condition -> temperature -> one value per seed.
         metric: what the values are.
     """
-    import plotly.graph_objects as go
-
     fig = figure(
         alt=f"Lines of {metric} over temperature on a logarithmic axis, one for each of: {', '.join(values)}. Whiskers reach from "
         "the lowest seed to the highest.",
@@ -135,26 +134,7 @@ def quality_by_temperature(values: dict[str, dict[float, Sequence[float]]], metr
         yaxis_title=metric,
     )
     fig.update_xaxes(type="log", **ticks_at(sorted({t for each in values.values() for t in each})))
-    for i, (name, by_temperature) in enumerate(values.items()):
-        seeds = [np.asarray(v) for v in by_temperature.values()]
-        mean = [round(float(v.mean()), 4) for v in seeds]
-        fig.add_trace(
-            go.Scatter(
-                x=list(by_temperature),
-                y=mean,
-                name=name,
-                mode="lines+markers",
-                line={"color": COLORS[i], "dash": DASHES[i]},
-                marker={"symbol": SYMBOLS[i], "size": 9},
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [round(float(v.max() - v.mean()), 4) for v in seeds],
-                    "arrayminus": [round(float(v.mean() - v.min()), 4) for v in seeds],
-                },
-            )
-        )
-    fig.update_yaxes(rangemode="tozero")
+    add_lines_of_seeds(fig, values)
     return fig
 
 

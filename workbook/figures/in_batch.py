@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbook.figures.theme import COLORS, DASHES, SYMBOLS, bar_style, figure, ticks_at
+from workbook.figures.results import add_lines_of_seeds
+from workbook.figures.theme import COLORS, bar_style, figure, ticks_at
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -124,8 +125,6 @@ def quality_by_batch(values: Mapping[str, Mapping[int, Sequence[float]]], metric
         values: what is equal -> batch size -> one value per seed.
         metric: what the values are.
     """
-    import plotly.graph_objects as go
-
     fig = figure(
         alt=f"Lines of {metric} over batch size on a logarithmic axis, one for each of: {', '.join(values)}. Whiskers reach from the "
         "lowest seed to the highest.",
@@ -136,25 +135,7 @@ def quality_by_batch(values: Mapping[str, Mapping[int, Sequence[float]]], metric
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )
     fig.update_xaxes(type="log", **ticks_at(sorted({B for each in values.values() for B in each})))
-    for i, (name, by_batch) in enumerate(values.items()):
-        seeds = [np.asarray(v) for v in by_batch.values()]
-        fig.add_trace(
-            go.Scatter(
-                x=list(by_batch),
-                y=[round(float(v.mean()), 4) for v in seeds],
-                name=name,
-                mode="lines+markers",
-                line={"color": COLORS[i], "dash": DASHES[i]},
-                marker={"symbol": SYMBOLS[i], "size": 9},
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [round(float(v.max() - v.mean()), 4) for v in seeds],
-                    "arrayminus": [round(float(v.mean() - v.min()), 4) for v in seeds],
-                },
-            )
-        )
-    fig.update_yaxes(rangemode="tozero")
+    add_lines_of_seeds(fig, values)
     return fig
 
 

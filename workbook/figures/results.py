@@ -1,9 +1,11 @@
 """The headline result of a chapter: bars with intervals, beside chance and keyword search."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from workbook.figures.theme import COLORS, bar_style, figure
+import numpy as np
+
+from workbook.figures.theme import COLORS, DASHES, SYMBOLS, bar_style, figure
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -78,3 +80,33 @@ def bars(
     fig.update_yaxes(autorange="reversed", type="category")
     fig.update_layout(bargap=0.4, margin={"t": 80 if lines else 50})
     return fig
+
+
+def add_lines_of_seeds(fig: "Figure", values: Mapping[str, Mapping[float, Sequence[float]]]) -> None:
+    """Add a line for each condition: the mean over the seeds, with whiskers from the lowest to the highest.
+
+    Args:
+        fig: it is changed; its vertical axis then begins at 0.
+        values: condition -> place on the horizontal axis -> one value per seed.
+    """
+    import plotly.graph_objects as go
+
+    for i, (name, by_place) in enumerate(values.items()):
+        seeds = [np.asarray(v) for v in by_place.values()]
+        fig.add_trace(
+            go.Scatter(
+                x=list(by_place),
+                y=[round(float(v.mean()), 4) for v in seeds],
+                name=name,
+                mode="lines+markers",
+                line={"color": COLORS[i], "dash": DASHES[i]},
+                marker={"symbol": SYMBOLS[i], "size": 9},
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [round(float(v.max() - v.mean()), 4) for v in seeds],
+                    "arrayminus": [round(float(v.mean() - v.min()), 4) for v in seeds],
+                },
+            )
+        )
+    fig.update_yaxes(rangemode="tozero")
