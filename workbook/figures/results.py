@@ -1,7 +1,7 @@
 """The headline result of a chapter: bars with intervals, beside chance and keyword search."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -82,7 +82,7 @@ def bars(
     return fig
 
 
-def add_lines_of_seeds(fig: "Figure", values: Mapping[str, Mapping[float, Sequence[float]]]) -> None:
+def add_lines_of_seeds(fig: "Figure", values: Mapping[str, Mapping[Any, Sequence[float]]]) -> None:
     """Add a line for each condition: the mean over the seeds, with whiskers from the lowest to the highest.
 
     Args:
