@@ -6,7 +6,7 @@
     resume          stop at any moment, and go on                                       07
     gradcache       a batch larger than the memory                                      05
     distributed     a batch over several processes                                      05, 20
-    early_stopping  which step's weights to keep                                        18
+    early_stopping  which step's weights to keep                                        07, 18
 
 Taught in 00, 05, 07, 18 and 20.
 """
@@ -21,7 +21,7 @@ from workbook.train.distributed import (
     wait_for_all,
     world_size,
 )
-from workbook.train.early_stopping import Looks, best
+from workbook.train.early_stopping import Looks, best, stopped_at
 from workbook.train.fit import check_tuples, fit
 from workbook.train.gradcache import full_batch_step, gradcache_step, peak_saved_bytes
 from workbook.train.loop import History, optimize, schedule
@@ -40,5 +40,5 @@ __all__ = [
     "gather_with_gradient", "gradcache_step", "hash_of_columns", "load_state", "loss_name", "optimize",
     "peak_saved_bytes", "principal_directions", "random_state", "rank", "rectangle", "save_state", "schedule",
     "set_random_state", "share", "share_with_twin",
-    "steps_within", "stream_batches", "wait_for_all", "without_duplicates", "world_size",
+    "steps_within", "stopped_at", "stream_batches", "wait_for_all", "without_duplicates", "world_size",
 ]  # fmt: skip

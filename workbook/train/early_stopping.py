@@ -9,7 +9,7 @@ What has been seen and the weights worth keeping can lie in a folder, so that a 
 A look is written down before the trainer's checkpoint of the same step. So after a kill the curve may be ahead of
 the training, never behind; the steps in between come out the same once more, and are not looked at again.
 
-Taught in 18.
+Taught in 07 and 18.
 """
 
 import json
@@ -41,6 +41,20 @@ def best(curve: Sequence[Mapping[str, float]], floor: float = -math.inf) -> int:
     """
     allowed = [record for record in curve if record["general"] >= floor] or curve[:1]
     return int(max(allowed, key=lambda record: record["domain"])["step"])  # of equals max takes the first
+
+
+def stopped_at(curve: Sequence[Mapping[str, float]], patience: int, floor: float = -math.inf) -> float:
+    """The step of the first look at which `patience` looks in a row had brought no new best; infinity where there is none.
+
+    Args:
+        curve, floor: as in `best`.
+        patience: a number of looks, 1 or more.
+    """
+    for i, record in enumerate(curve, 1):
+        found = best(curve[:i], floor)
+        if sum(seen["step"] > found for seen in curve[:i]) >= patience:
+            return record["step"]
+    return math.inf
 
 
 class Looks:
@@ -118,11 +132,7 @@ class Looks:
 
     def stopped_at(self) -> float:
         """The first step at which patience was over; infinity before."""
-        for step in (record["step"] for record in self.curve):
-            found = self.best_step(step)
-            if sum(found < record["step"] <= step for record in self.curve) >= self._patience:
-                return step
-        return math.inf
+        return stopped_at(self.curve, self._patience, self._floor()) if self.curve else math.inf
 
     def restart(self) -> None:
         """Go back to the first look and its weights: the training was stopped before its first checkpoint."""
