@@ -11,12 +11,14 @@ A query stands in its own passage word for word. Whoever trains or measures with
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
+from workbook.data import Collection
 from workbook.data.stored.storage import StoredTexts
 from workbook.training_data.structured import MIN_PASSAGE_WORDS, first_sentence_rest
 
@@ -65,7 +67,7 @@ def structural_pair(text: str, id: str = "") -> Pair | None:
 
 
 def structural_queries(
-    corpus: StoredTexts,
+    corpus: Mapping[str, str],
 ) -> tuple[dict[str, str], dict[str, dict[str, dict[str, int]]], Counter[str]]:
     """Queries from all passages, each with its own passage; of a long text in pieces, PATH#1 and so on, with them all.
 
@@ -96,6 +98,29 @@ def structural_queries(
         split = "test" if place < share else "dev" if place < 2 * share else "train"
         splits[split][id] = {own: 1 for own, _, _ in found}
     return queries, splits, counts
+
+
+def with_queries(texts: Collection) -> Collection:
+    """Texts of one's own with queries, judgements and splits made of their structure, all of it in memory.
+
+    Every passage is read without the query that stands in it.
+
+    Args:
+        texts: as `workbook.data.load` reads a folder of texts.
+    Raises:
+        ValueError: no text has a structure that gives a query.
+    """
+    queries, splits, counts = structural_queries(texts.corpus)
+    if not queries:
+        raise ValueError(f"none of {len(texts.corpus):,} texts gives a query: {dict(counts)}; longer texts are needed")
+    rest = {id: pair.rest for id, text in texts.corpus.items() if (pair := structural_pair(text, id))}
+    return replace(
+        texts,
+        corpus={**texts.corpus, **rest},
+        queries=queries,
+        qrels={id: judged for split in splits.values() for id, judged in split.items()},
+        splits={name: tuple(split) for name, split in splits.items()},
+    )
 
 
 class Uncovered(StoredTexts):

@@ -6,6 +6,7 @@
     resume          stop at any moment, and go on                                       07
     gradcache       a batch larger than the memory                                      05
     distributed     a batch over several processes                                      05, 20
+    diagnosis       why a loss does not fall                                            07
     early_stopping  which step's weights to keep                                        07, 18
 
 Taught in 00, 05, 07, 18 and 20.
@@ -13,6 +14,7 @@ Taught in 00, 05, 07, 18 and 20.
 
 from workbook.train.batches import bucketed_batches, rectangle, share_with_twin, stream_batches, without_duplicates
 from workbook.train.budget import steps_within
+from workbook.train.diagnosis import Symptoms, diagnose, symptoms
 from workbook.train.distributed import (
     average_gradients,
     gather_with_gradient,
@@ -36,9 +38,9 @@ from workbook.train.resume import (
 from workbook.train.vectors import fit_vectors, principal_directions
 
 __all__ = [
-    "History", "Looks", "average_gradients", "best", "bucketed_batches", "check_tuples", "fit", "fit_vectors", "full_batch_step",
+    "History", "Looks", "Symptoms", "average_gradients", "best", "bucketed_batches", "check_tuples", "diagnose", "fit", "fit_vectors", "full_batch_step",
     "gather_with_gradient", "gradcache_step", "hash_of_columns", "load_state", "loss_name", "optimize",
     "peak_saved_bytes", "principal_directions", "random_state", "rank", "rectangle", "save_state", "schedule",
     "set_random_state", "share", "share_with_twin",
-    "steps_within", "stopped_at", "stream_batches", "wait_for_all", "without_duplicates", "world_size",
+    "steps_within", "stopped_at", "stream_batches", "symptoms", "wait_for_all", "without_duplicates", "world_size",
 ]  # fmt: skip
