@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KNOWN = house.modules()
 ARROWS = {module: house.imports(path, KNOWN) - {module} for module, path in KNOWN.items()}
 
-# What chapters 00 to 05 and README import, as learners' notebooks have saved it. Names may be added, none may go.
+# What the chapters and README import, as learners' notebooks have saved it. Names may be added, none may go.
 SAVED = {
     "workbook.bm25": ["BM25", "words"],
     "workbook.claims": ["read_record", "settle"],
@@ -24,14 +24,17 @@ SAVED = {
         "TextEncoder",
         "TransformerEncoder",
         "load",
+        "model_card",
         "plain_weights",
         "train_tokenizer",
+        "write_card",
     ],
     "workbook.exercises": ["check", "hint", "placement", "predict", "progress", "quiz", "reveal"],
     "workbook.figures": [
         "attention",
         "contrastive",
         "explore",
+        "first_retriever",
         "in_batch",
         "measuring",
         "pooling",
@@ -41,7 +44,7 @@ SAVED = {
         "tokens",
     ],
     "workbook.figures.layers": ["meaning_by_layer", "word_by_layer"],
-    "workbook.figures.maps": ["umap_of"],
+    "workbook.figures.maps": ["neighbours_kept", "umap_of"],
     "workbook.figures.results": ["bars"],
     "workbook.figures.search": ["side_by_side"],
     "workbook.frontend": ["stopwatch"],
@@ -49,9 +52,10 @@ SAVED = {
     "workbook.losses": ["info_nce"],
     "workbook.metrics": ["bootstrap_ci", "evaluate", "grades", "paired_permutation_test", "ranked_ids", "spearman"],
     "workbook.pooling": ["AttentionPool", "attention_weights", "cls_pool", "mean_pool"],
+    "workbook.pipeline.structure": ["with_queries"],
     "workbook.similarity": ["cos_sim", "dense_search", "normalize"],
     "workbook.support.processes": ["torchrun"],
-    "workbook.train": ["batches", "fit", "peak_saved_bytes", "steps_within"],
+    "workbook.train": ["batches", "diagnose", "fit", "peak_saved_bytes", "steps_within", "symptoms"],
     "workbook.train.distributed": ["average_gradients", "gather_with_gradient", "rank", "share"],
     "workbook.zoo": ["load_pretrained"],
 }

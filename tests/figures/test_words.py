@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from workbook.bm25 import BM25
-from workbook.figures import attention, contrastive, in_batch, measuring, pooling, start
+from workbook.figures import attention, contrastive, first_retriever, in_batch, measuring, pooling, start
 from workbook.figures.engine import described
 from workbook.figures.theme import figure
 from workbook.figures.words import Words
@@ -27,6 +27,12 @@ DRAWN = {
     contrastive.points_on_the_circle: (np.ones((2, 3, 2, 2)), "InfoNCE"),
     contrastive.quality_by_temperature: (LINES, "Recall@10"),
     contrastive.softmax_weights: ([0.8, 0.5], 0.1),
+    first_retriever.chest: ({"weights": "12 numbers", "schedule step": "60 of 100"},),
+    first_retriever.loss_and_quality: ({"learning rates": {"0.1": (2.0, 0.3)}}, "nDCG@10"),
+    first_retriever.rates_after_a_stop: ({"never stopped": [1.0, 0.5], "restarted": [1.0, 1.0]}, 1),
+    first_retriever.sweep: ({(0.1, 32): 0.2, (0.1, 64): 0.3}, "nDCG@10"),
+    first_retriever.two_maps: ({"5": np.zeros((2, 2)), "50": np.ones((2, 2))}, ["numpy", "pandas"], "nDCG@10 0.4"),
+    first_retriever.where_to_stop: ([first_retriever.Seen(10, 1.0, 2.0, 0.3, 0.2, 0.4, 12)], 10),
     in_batch.loss_by_batch: ({2: 0.2, 8: 0.6}, {2: 0.9, 8: 0.8}),
     in_batch.quality_by_batch: ({"equal steps": {16: [0.2, 0.3], 64: [0.4, 0.5]}}, "nDCG@10"),
     in_batch.ways_to_fill: ({"whole": in_batch.Way(np.ones((4, 4), bool), ((0, 4, 0, 4),), 10.0, 0.0)}, "whole"),
@@ -49,7 +55,7 @@ DRAWN = {
 
 
 def test_every_figure_of_a_chapter_is_drawn_here():
-    modules = (attention, contrastive, in_batch, measuring, pooling, start)
+    modules = (attention, contrastive, first_retriever, in_batch, measuring, pooling, start)
     public = {f for m in modules for _, f in inspect.getmembers(m, inspect.isfunction) if f.__module__ == m.__name__}
     assert {f for f in public if not f.__name__.startswith("_")} - {in_batch.blocks} == set(DRAWN)
 
