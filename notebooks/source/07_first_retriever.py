@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 07 · How do the pieces become a model I can ship?
 #
-# You have a loss, batches and a measure. Between them and a folder that others can load lies a training that runs for hours, is stopped, goes on, and has to end at the right moment. Most of what goes wrong there goes wrong in silence.
+# You have a loss, batches and a measure. Between them and a folder that others can load lies a training that runs for hours, is stopped, goes on, and has to end at the right moment. Most of what goes wrong there does so in silence.
 #
 # **You will be able to** find the loss for a table, choose learning rate and batch by a small sweep, stop where it is best, go on after a kill as if nothing had happened, find out why a loss does not fall, and ship a model with its card.
 #
@@ -43,7 +43,7 @@ predict("07.p1")
 # %% [markdown]
 # ## A failure first
 #
-# Raw texts become pairs: here titles and bodies from the documentation of your own Python. **Or take your own texts.** Put the path of a folder of text files into `MY_TEXTS`; titles and first sentences become queries. A few hundred texts are enough, and everything below then runs on them. (What the text says of the outcome was seen on the documentation.)
+# Raw texts become pairs: here titles and bodies from the documentation of your own Python. **Or take your own texts.** Put the path of a folder of text files into `MY_TEXTS`; titles and first sentences become queries. Everything below then runs on them; what is said of outcomes was seen on the documentation.
 
 # %%
 from workbook import data
@@ -97,7 +97,7 @@ print(
 print("it ends in the same weights:", torch.equal(weights(loaded), weights(never_stopped)))
 
 # %% [markdown]
-# Nothing failed, nothing warned. The schedule began again, and the result is another model.
+# Nothing warned. The schedule began again, and the result is another model.
 #
 # ## The idea
 #
@@ -178,7 +178,7 @@ loss_for = check("07.4", loss_for)
 print("our pairs:", loss_for(pairs), "· graded pairs:", loss_for([("a", "b"), ("c", "d")], [0.2, 1]))
 
 # %% [markdown]
-# In sentence-transformers these are `BatchHardTripletLoss`, `MultipleNegativesRankingLoss`, `ContrastiveLoss`, `CoSENTLoss`, `MarginMSELoss` and `DistillKLDivLoss`. Two texts and no label is the table that most people have.
+# In sentence-transformers these are `BatchHardTripletLoss`, `MultipleNegativesRankingLoss`, `ContrastiveLoss`, `CoSENTLoss`, `MarginMSELoss` and `DistillKLDivLoss`.
 #
 # ## Build it: the learning rate
 #
@@ -376,7 +376,7 @@ print(
 #
 # ## See it: where would you stop?
 #
-# Take 1,000 pairs, so that 120 steps of 64 are nearly eight epochs. Every ten steps the training looks at 300 dev queries among 2,000 passages that it never trains on: their InfoNCE, a choice among 300, and nDCG@10. A small fixed set keeps a look cheap; that it stays the same makes looks comparable. Write a question and its passage of your own; they join the corpus, and the last track follows them.
+# Take 1,000 pairs, so that 120 steps of 64 are nearly eight epochs. Every ten steps the training looks at 300 dev queries among 2,000 passages that it never trains on: their InfoNCE, a choice among 300, and nDCG@10. A small fixed set keeps looks cheap and comparable. Write a question and its passage of your own; they join the corpus, and the last track follows them.
 
 # %%
 my_query, my_passage = "how to order the items of a list", "Return a new sorted list from the items in iterable."
@@ -472,7 +472,7 @@ print("the loss turns up, and nDCG does not turn down with it:", "holds" if rise
 # %% [markdown]
 # The loss also charges for being too sure. On few pairs the encoder learns them by heart: cosines drift apart, and every wrong held-out answer costs more, while the *order* of the passages stays as good as it was, or gets better. Stop by what you will use.
 #
-# And the other side: read the title. If it says "tied", both flags lie within the band, and the highest point of a wiggling line is partly luck. Then it hardly matters which you ship, and the earlier stop is cheaper.
+# And the other side: read the title. If it says "tied", both flags lie within the band, and the highest point of a wiggling line is partly luck. Then the earlier stop is cheaper.
 #
 # ## Train it
 #
@@ -494,7 +494,7 @@ show(
 )
 
 # %% [markdown]
-# Small batches take more steps for the same pairs, and want smaller ones. So rate and batch are tuned together. If the best cell lies at the edge, look further out.
+# Small batches take more steps for the same pairs, and want smaller ones. So both are tuned together. If the best cell lies at the edge, look further out.
 #
 # **What is the schedule worth?** Two arms with the setting that was chosen, two seeds each, trained by *your* loop: warm-up and fall, or the peak all the way. BM25 and a guess stand beside them.
 
@@ -605,11 +605,11 @@ for name, fault in broken.items():
     print(f"{name:<27} → {diagnose(symptoms(**{**healthy, **fault}))}")
 
 # %% [markdown]
-# A loss that stays near log B says "guessing"; which of the seven it is, the numbers beside it say. And a loss can fall while the model is useless: on one passage for all the *pairs* are wrong, and no training mends that.
+# A loss that stays near log B says "guessing"; why, the numbers beside it say.
 #
 # ## In the libraries
 #
-# Ship it: one folder, in sentence-transformers' layout, with a card that the code writes from what was measured. Whoever changes the model runs the cell again; a card that is typed is soon wrong.
+# Ship it: one folder, in sentence-transformers' layout, with a card that the code writes from what was measured. A card that is typed is soon wrong.
 
 # %%
 from workbook.encoder import model_card, write_card
@@ -657,7 +657,7 @@ print(*files, sep=" · ")
 #
 # ## Further: a map is not a measure
 #
-# About {minutes} minutes. Maps of the space are in every talk. UMAP draws neighbours near each other in two dimensions; how many neighbours is a setting. Here are passages of four packages, before training and after it, each with 5 and with 50. **Which of the islands can you trust?** The title has numbers that no map has changed.
+# About {minutes} minutes. UMAP draws neighbours near each other in two dimensions; how many neighbours is a setting. Here are passages of four packages, before training and after it, each with 5 and with 50. **Which of the islands can you trust?** The title has numbers that no map has changed.
 
 # %%
 from collections import Counter
