@@ -11,6 +11,7 @@ from tests.helpers import sample
 from workbook.exercises import EXERCISES, draws
 from workbook.exercises.edits import edits
 from workbook.exercises.engine import examine
+from workbook.similarity import cos_sim
 
 POOL = replace(
     sample.EXERCISE, mistakes=(), properties=(), draw=lambda rng: draws.texts(rng, empty=False), situations=draws.TEXTS[1:]
@@ -28,6 +29,10 @@ def written(code, **names):
 
 def said(exercise, code):
     return "\n".join(examine(exercise, written(code)).said)
+
+
+def said_of(id, code):
+    return "\n".join(examine(EXERCISES[id], written(code, cos_sim=cos_sim)).said)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +83,20 @@ def test_a_named_value_that_is_right_says_where_to_look():
         "    return (hidden.sin() * weight).sum(dim=1) / (weight.sum(dim=1) + 0.3)\n"
     )
     assert "`weight` (line 2) has the right value" in said(POOL, code)
+
+
+def test_a_right_part_is_not_blamed_because_a_larger_one_can_stand_in_its_place():
+    """Masking a second time mends it wherever it is put, and the cosines are not to blame."""
+    code = (
+        "def without_twins(query, positive, ids, temperature):\n"
+        "    logits = cos_sim(query, positive) / temperature\n"
+        "    twins = ((ids[:, None] == ids).float().triu(1)).bool()\n"
+        "    return torch.nn.functional.cross_entropy(\n"
+        "        logits.masked_fill(twins, float('-inf')), torch.arange(len(query)))\n"
+    )
+    told = said_of("05.1", code)
+    assert "triu(1)` in line 3 your function is right" in told
+    assert "cos_sim(query, positive) / temperature` in line 2" not in told
 
 
 def test_a_default_value_that_all_calls_share():
