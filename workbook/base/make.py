@@ -67,7 +67,7 @@ class Plan:
     groups: int = 30_000
     language_steps: int = 400
     vector_steps: int = 5_000
-    pair_steps: int = 1_200
+    pair_steps: int = 1_000
     batch_size: int = 256
     language_lr: float = 5e-4
     vector_lr: float = 1.5e-3

@@ -61,6 +61,7 @@ def ship(work: Path, folder: Path = FOLDER, public: Path | None = None, plan: Pl
     encoders = {name: measure.by_one_vector(e) for name, e in {"start": start, "base": base, TEACHER: teacher}.items()}
     figures = measure.measure(encoders, measure.collections(public), base.tokenizer)
     write_json(folder / "figures.json", {"plan": asdict(plan), "made": made, "figures": figures})
+    write_cards(folder)
     ship_heads(base, sources, work, folder)
     write_cards(folder)
     return figures
@@ -101,7 +102,8 @@ def write_cards(folder: Path = FOLDER) -> None:
     """Write all cards from figures.json."""
     told = json.loads((folder / "figures.json").read_text("utf-8"))
     cards = {name: card(name, Plan(**told["plan"]), told["made"], told["figures"]) for name in ("start", "base")}
-    cards |= {name: head_card(name, told["heads"], told["made"]) for name in told["heads"]["plans"]}
+    if "heads" in told:  # they are made last
+        cards |= {name: head_card(name, told["heads"], told["made"]) for name in told["heads"]["plans"]}
     for name, text in cards.items():
         write_atomically(folder / name / "README.md", text)
 

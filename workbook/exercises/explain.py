@@ -104,7 +104,7 @@ def _repair(seen: Seen) -> Iterator[str]:
             if edit.around:
                 yield f"`{_clip(part)}` in line {edit.line} is right so far: the fault is in what is done with it"
             elif edit.graft:
-                yield f"with another value of `{_clip(part)}` in line {edit.line} your function is right: the fault is there, or in what goes into it"
+                yield f"with another value of `{_clip(part)}` in line {edit.line} your function is right: look at it, at what goes into it, and at what is made of it"
             else:
                 yield f"look at `{_clip(part)}` in line {edit.line}: a small change there, and nowhere else, makes your function right"
             return
