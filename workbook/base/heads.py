@@ -137,6 +137,7 @@ def load_colbert(folder: Path = FOLDER / "colbert", base: TextEncoder | None = N
 
 
 def cross_encoder_of(base: TextEncoder) -> CrossEncoder:
+    """A cross-encoder on a copy of the base's words and layers, before any training."""
     torch.manual_seed(0)
     backbone = copy.deepcopy(base.backbone)
     assert isinstance(backbone, TransformerEncoder)
@@ -148,6 +149,7 @@ def cross_encoder_of(base: TextEncoder) -> CrossEncoder:
 
 
 def colbert_of(base: TextEncoder) -> ColbertEncoder:
+    """A ColBERT encoder on a copy of the base's words and layers, before any training."""
     torch.manual_seed(0)
     return ColbertEncoder(base.tokenizer, copy.deepcopy(base.backbone), COLBERT_SIZE, document_length=base.max_length)
 
@@ -183,6 +185,7 @@ def _known_answers(seed: int) -> tuple[Queries, Corpus, Qrels]:
 
 
 def mined(base: TextEncoder, queries: Queries, corpus: Corpus, qrels: Qrels, plan: HeadPlan) -> list[tuple[str, ...]]:
+    """(query, positive, negative, …) for each query, the negatives drawn from the ranks that the plan names."""
     mined = mine_hard_negatives(
         queries, corpus, qrels, base, range_max=plan.range_max, num_negatives=plan.num_negatives,
         sampling_strategy="random", too_few="pad", seed=plan.seed,
