@@ -87,7 +87,7 @@ print("the two gradients point the same way, to 3 degrees:", degrees(whole, in_p
 print(f"angle between them: {degrees(whole, in_pieces):.0f} degrees")
 
 # %% [markdown]
-# Same pairs, same weights, two directions. Random batches differ by far more; but this angle never averages out. Nothing is wrong with the arithmetic: it is another loss.
+# Same pairs, same weights, two directions: it is another loss. Two random batches differ by several times as much, so what this costs is measured below.
 #
 # ## The idea
 #

@@ -52,7 +52,7 @@ def test_lists_of_the_worlds_hold_no_answer_as_a_negative(base, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["cross_encoder", "colbert"])
 def test_a_head_comes_back_from_its_file(kind, base, rows, tmp_path):
-    make, read = heads.HEADS[kind][0], heads.LOADERS[kind]
+    make, read, _ = heads.HEADS[kind]
     before = [p.clone() for p in base.parameters()]
     made = make(base, rows, PLAN, tmp_path / "work")
     assert all(torch.equal(p, old) for p, old in zip(base.parameters(), before, strict=True)), "the base has changed"

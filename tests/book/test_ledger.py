@@ -8,6 +8,7 @@ TESTS = """<testsuites><testsuite>
 <testcase classname="tests.losses.test_triplet" name="a" time="1.5"/>
 <testcase classname="tests.losses.test_triplet.TestMargin" name="b" time="2.0"/>
 <testcase classname="tests.test_cost" name="c" time="0.25"/>
+<testcase classname="tests.notebooks.test_learner_edition" name="d" time="5"/>
 </testsuite></testsuites>"""
 NOTEBOOKS = """<testsuites><testsuite>
 <testcase classname="notebooks.02_pooling.ipynb" name="Cell 0" time="30"/>
@@ -21,10 +22,14 @@ def test_costs_are_summed_by_file(tmp_path):
     found = costs(tmp_path)
     assert found == {
         "notebooks": {"02_pooling": 40.0},
-        "tests": {"tests/losses/test_triplet": 3.5, "tests/test_cost": 0.2},
+        "tests": {
+            "tests/notebooks/test_learner_edition": 5.0,
+            "tests/losses/test_triplet": 3.5,
+            "tests/test_cost": 0.2,
+        },
     }
-    assert "notebooks: 40 of 1,800 s" in table(found)
-    assert "everything: 44 of 3,600 s" in table(found)
+    assert "both editions of all notebooks: 45 of 1,800 s" in table(found)
+    assert "everything: 49 of 3,600 s" in table(found)
 
 
 def test_a_folder_without_reports_is_refused(tmp_path):

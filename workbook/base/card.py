@@ -6,6 +6,7 @@ Taught in 07.
 from collections.abc import Mapping
 from typing import Any
 
+from workbook.base.heads import COLBERT_SIZE
 from workbook.base.make import Plan
 from workbook.base.texts import WORLDS
 
@@ -22,7 +23,7 @@ HEADS = {
     "colbert": (
         "A ColBERT encoder on the workbook's base",
         "feature-extraction",
-        "It gives one vector of 64 numbers for each token; a passage's score is MaxSim.",
+        f"It gives one vector of {COLBERT_SIZE} numbers for each token; a passage's score is MaxSim.",
         "load_colbert().encode_query([query])",
         "InfoNCE over MaxSim with all passages of a batch",
     ),

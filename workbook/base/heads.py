@@ -104,7 +104,7 @@ def make_cross_encoder(base: TextEncoder, rows: Sequence[tuple[str, ...]], plan:
 
 
 def make_colbert(base: TextEncoder, rows: Sequence[tuple[str, ...]], plan: HeadPlan, work: Path) -> ColbertEncoder:
-    """One vector of 64 numbers for each token, from the base's own; arguments as in `make_cross_encoder`."""
+    """One short vector for each token, from the base's own; arguments as in `make_cross_encoder`."""
     model = _with_updates(colbert_of(base), plan)
     with quick_attention():
         fit_colbert(model, rows, plan.steps, plan.batch_size, plan.lr, plan.seed, dtype=torch.bfloat16, checkpoint=work)
@@ -193,5 +193,7 @@ def mined(base: TextEncoder, queries: Queries, corpus: Corpus, qrels: Qrels, pla
     return training_tuples(mined, queries, corpus)
 
 
-HEADS = {"cross_encoder": (make_cross_encoder, CROSS_ENCODER), "colbert": (make_colbert, COLBERT)}
-LOADERS = {"cross_encoder": load_cross_encoder, "colbert": load_colbert}
+HEADS = {  # name -> how it is made, how it is read, and its plan
+    "cross_encoder": (make_cross_encoder, load_cross_encoder, CROSS_ENCODER),
+    "colbert": (make_colbert, load_colbert, COLBERT),
+}

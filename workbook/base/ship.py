@@ -77,12 +77,12 @@ def ship_heads(base: TextEncoder, sources: dict[str, list[Pair]], work: Path, fo
     hours = Hours(work / "hours.json")
     trained: dict[str, Any] = {}
     counts = {}
-    for name, (make, plan) in heads.HEADS.items():
+    for name, (make, read, plan) in heads.HEADS.items():
         kept = once(work / f"{name}.json", partial(heads.lists, base, sources, plan))
         rows = [tuple(row) for row in kept]
         model = hours.of(name, make, base, rows, plan, work / name)
         heads.save_head(model, folder / name)
-        trained[name], counts[name] = heads.LOADERS[name](folder / name, base), len(rows)
+        trained[name], counts[name] = read(folder / name, base), len(rows)
     systems = {
         "base": measure.by_one_vector(base),
         "cross_encoder": measure.by_reading_again(trained["cross_encoder"], base),
@@ -90,7 +90,7 @@ def ship_heads(base: TextEncoder, sources: dict[str, list[Pair]], work: Path, fo
     }
     told = json.loads((folder / "figures.json").read_text("utf-8"))
     told["heads"] = {
-        "plans": {name: asdict(plan) for name, (_, plan) in heads.HEADS.items()},
+        "plans": {name: asdict(plan) for name, (_, _, plan) in heads.HEADS.items()},
         "lists": counts,
         "hours": {name: hours.spent[name] for name in heads.HEADS},
         "figures": measure.measure(systems, measure.collections(), base.tokenizer),

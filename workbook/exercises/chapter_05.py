@@ -685,13 +685,14 @@ def _in_one_piece(encoder, queries, passages, loss, mini_batch_size):
     return value.item()
 
 
-def _accumulation(divide: bool, by_size: bool = False) -> Answer:
+def _accumulation(share: Callable[[int, int, int], float]) -> Answer:
+    """Piece by piece, each counting by share(pairs in the piece, pairs in the batch, pieces)."""
+
     def step(encoder, queries, passages, loss, mini_batch_size):
         pieces = list(zip(queries.split(mini_batch_size), passages.split(mini_batch_size), strict=True))
         total = 0.0
         for q, d in pieces:
-            share = len(q) / len(queries) if by_size else 1 / len(pieces) if divide else 1.0
-            value = loss(encoder(q), encoder(d)) * share
+            value = loss(encoder(q), encoder(d)) * share(len(q), len(queries), len(pieces))
             value.backward()
             total += value.item()
         return total
@@ -801,19 +802,19 @@ GRADCACHE = Exercise(
     mistakes=(
         Mistake(
             "gradient accumulation",
-            _accumulation(divide=True),
+            _accumulation(lambda n, B, K: 1 / K),
             "This is gradient accumulation: the loss is asked piece by piece, and each query chooses among the passages of its own "
             "piece only. The loss has to see all B embeddings at once.",
         ),
         Mistake(
             "gradient accumulation, added up",
-            _accumulation(divide=False),
+            _accumulation(lambda n, B, K: 1),
             "This is gradient accumulation: each query chooses among the passages of its own piece only. And the pieces' losses are "
             "added where the loss is a mean.",
         ),
         Mistake(
             "gradient accumulation, weighted by size",
-            _accumulation(divide=True, by_size=True),
+            _accumulation(lambda n, B, K: n / B),
             "This is gradient accumulation with pieces that count by their size. The sizes are fair, and still each query chooses "
             "among the passages of its own piece only. The loss has to see all B embeddings at once.",
         ),

@@ -8,6 +8,7 @@ from workbook.exercises.sources import source_of
 
 HOST = {"item", "tolist", "numpy", "cpu"}
 DOUBLE = {"double", "float64"}
+PICKING = {"append", "extend"}
 
 
 def remarks(exercise: Exercise, answer: Answer) -> list[str]:
@@ -41,12 +42,19 @@ def _computes_in_turns(node: ast.AST) -> bool:
     if isinstance(node, ast.For | ast.While):
         turn: list[ast.AST] = list(node.body)
     elif isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
-        turn = [node.elt]
+        turn = [node.elt, *(test for g in node.generators for test in g.ifs)]
     elif isinstance(node, ast.DictComp):
-        turn = [node.key, node.value]
+        turn = [node.key, node.value, *(test for g in node.generators for test in g.ifs)]
     else:
         return False
-    return any(isinstance(n, ast.Call | ast.BinOp | ast.Compare) for part in turn for n in ast.walk(part))
+    return any(_computes(n) for part in turn for n in ast.walk(part))
+
+
+def _computes(node: ast.AST) -> bool:
+    """Whether a node is arithmetic, or a call of something else than a list's own methods."""
+    if isinstance(node, ast.Call):
+        return not (isinstance(node.func, ast.Attribute) and node.func.attr in PICKING)
+    return isinstance(node, ast.BinOp)
 
 
 def _words(source: str) -> set[str]:
