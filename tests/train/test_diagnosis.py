@@ -1,6 +1,8 @@
 """Every broken training is told apart, and a healthy one is left in peace."""
 
+import math
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +12,9 @@ from workbook.train import Symptoms, diagnose, symptoms
 from workbook.train.early_stopping import best, stopped_at
 
 WORDS = [f"word{i}" for i in range(120)]
-HEALTHY = Symptoms(gradient=True, moved=0.1, distinct=1.0, readable=1.0, spread=8.0, crowded=0.2, first=-0.3, last=-1.5)
+HEALTHY = Symptoms(
+    gradient=True, moved=2.0, distinct=1.0, readable=1.0, spread=8.0, crowded_before=0.0, crowded=0.2, before=-0.3, after=-1.5
+)  # fmt: skip
 
 
 def pairs(count=400):
@@ -31,12 +35,12 @@ PAIRS = pairs()
 BROKEN = {
     "the loss falls": {},
     "no gradient reaches the weights": {"embed": lambda e, texts: torch.tensor(e.encode(list(texts)))},
-    "the learning rate is 0": {"lr": 0.0},
-    "the passages are duplicates": {"pairs": [(query, PAIRS[0][1]) for query, _ in PAIRS]},
+    "the learning rate is 0, or far too low": {"lr": 0.0},
+    "one side is full of duplicates": {"pairs": [(query, PAIRS[0][1]) for query, _ in PAIRS]},
     "texts are cut to the same beginning": {
         "pairs": [(query, "word1 word2 word3 word4 " + d) for query, d in PAIRS], "encoder": encoder(max_length=4),
     },
-    "the temperature is too high": {"temperature": 20.0},
+    "the temperature is too high for these cosines": {"temperature": 20.0},
     "the learning rate is too high: all texts became one": {"encoder": encoder("transformer"), "lr": 1.0},
     "queries and passages do not belong together": {"pairs": list(zip([q for q, _ in PAIRS], sorted(d for _, d in PAIRS), strict=True))},
 }  # fmt: skip
@@ -57,8 +61,36 @@ def test_the_encoder_is_left_as_it_is():
     assert seen.moved > 0
 
 
-def test_the_bounds_are_far_from_a_healthy_training():
-    assert diagnose(HEALTHY) == "the loss falls"
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, "the loss falls"),
+        ({"moved": 1e-5}, "the learning rate is 0, or far too low"),
+        ({"after": math.nan, "crowded": math.nan}, "the learning rate is too high: all texts became one"),
+        # many pretrained models begin like that
+        ({"crowded_before": 0.97, "crowded": 0.95}, "the loss falls"),
+        ({"before": -2.5, "after": -2.4}, "none of the seven"),
+    ],
+)
+def test_what_a_training_of_its_own_does_not_show(changes, told):
+    assert diagnose(replace(HEALTHY, **changes)) == told
+
+
+def test_queries_that_are_all_one_are_duplicates_too():
+    same = [("what is it", passage) for _, passage in PAIRS[:100]]
+    assert diagnose(symptoms(encoder(), same, lr=0.02, steps=3)) == "one side is full of duplicates"
+
+
+def test_pairs_known_by_heart_do_not_belong_together_for_that():
+    """Read thirty times, even shuffled pairs have a loss that falls; pairs that were not read tell the difference."""
+    shuffled = list(zip([q for q, _ in PAIRS[:80]], [d for _, d in PAIRS[1:80]] + [PAIRS[0][1]], strict=True))
+    seen = symptoms(encoder(), shuffled, lr=0.02, steps=60, batch_size=32)
+    assert diagnose(seen) == "queries and passages do not belong together"
+
+
+def test_few_pairs_are_refused():
+    with pytest.raises(ValueError, match="10 pairs or more"):
+        symptoms(encoder(), PAIRS[:9], lr=0.02)
 
 
 CURVE = [

@@ -887,6 +887,22 @@ def _chest(run: Run, step: int) -> Chest | None:
     return copy.deepcopy(_packed(run.seed, run.num_pairs, run.batch_size, run.steps, run.warmup_steps, step))
 
 
+def _plain_chest() -> Chest:
+    """After two of four steps: weights of 0, a bias of 1, and means of 0.5, 0 and 1."""
+    return {
+        "step": 2, "place": 2, "weights": {"weight": torch.zeros(1, 2), "bias": torch.ones(1)},
+        "moments": {"means": [torch.tensor([[0.5, 0.0]]), torch.ones(1)]}, "random": _random_state_of(0).clone(),
+    }  # fmt: skip
+
+
+# One step on: the only row is (0, 1), and dropout (.4963, .7682) leaves it (0, 0). So the guess is the bias, 1, and its
+# gradient 2. The means are .9 · .5 and .9 · 1 + 2, the rate is .1, and the weights 0 - .1 · .45 and 1 - .1 · 2.9.
+PLAIN = {
+    "step": 3, "place": 3, "weights": torch.tensor([-0.045, 0.0, 0.71]), "moments": torch.tensor([0.45, 0.0, 2.9]),
+    "the next random number": 0.0885,
+}  # fmt: skip
+
+
 def _stopped(run: Run, stop: int, until: int) -> tuple[Run, int, Chest | None]:
     return run, until, _chest(run, stop)
 
@@ -942,6 +958,7 @@ KILLED = Exercise(
         Case("stopped in the warm-up", lambda: _stopped(Run(2, 4, 3, 6, 3), 1, 4)),
         Case("one step after the chest", lambda: _stopped(Run(3, 5, 2, 8, 1), 4, 5)),
         Case("all steps are done", lambda: _stopped(Run(0, 3, 1, 4, 1), 4, 4)),
+        Case("one step with plain numbers", lambda: (Run(1, 1, 1, 4, 0), 3, _plain_chest()), PLAIN),
     ),
     properties=(Property("no step is taken twice", _takes_only_what_is_left),),
     mistakes=(
