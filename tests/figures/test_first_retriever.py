@@ -41,15 +41,17 @@ def test_one_cursor_goes_through_four_tracks():
 def test_flags_are_hidden_until_they_are_asked_for():
     assert not flags(where_to_stop(LOOKS, 10))
     assert "lowest" not in where_to_stop(LOOKS, 10).layout.meta["alt"]
-    assert flags(where_to_stop(LOOKS, 10, flags=True)) == {"⚑ lowest loss": 20, "⚑ highest nDCG@10": 30}
+    assert flags(where_to_stop(LOOKS, 10, flags=True)) == {
+        "⚑ lowest loss: step 20": 20,
+        "⚑ highest nDCG@10: step 30": 30,
+    }
 
 
 def test_the_sentence_says_tied_within_the_band_and_not_outside():
-    assert (
-        "loss: step 20; metric: step 30; 0.350, 0.360 (tied)" in where_to_stop(LOOKS, 10, flags=True).layout.title.text
-    )
+    assert where_to_stop(LOOKS, 10, flags=True).layout.title.text == "by loss 0.350, by metric 0.360, tied"
     far = [LOOKS[0], LOOKS[1], Seen(30, 0.1, 2.8, 0.46, 0.43, 0.49, 1)]
-    assert "tied" not in where_to_stop(far, 10, flags=True).layout.title.text
+    assert where_to_stop(far, 10, flags=True).layout.title.text == "by loss 0.350, by metric 0.460"
+    assert where_to_stop(LOOKS[:2], 10, flags=True).layout.title.text == "both flags at step 20: 0.350"
 
 
 def test_thirteen_steps_fit_into_a_stored_figure():

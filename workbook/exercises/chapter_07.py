@@ -681,6 +681,12 @@ REVERSED = Reversed(
             when=lambda gradients, stop: stop == 0,
         ),
         Mistake(
+            "all gradients are 0",
+            lambda: ([0.0, 0.0], 1),
+            "All your gradients are 0, so nothing is collected, and the weight never moves, with moments or without.",
+            when=lambda gradients, stop: not any(gradients),
+        ),
+        Mistake(
             "all gradients are equal",
             lambda: ([2.0, 2.0, 2.0], 1),
             "All your gradients are equal, and then Adam does not show it: it divides the mean of the gradients by their size, and both "
@@ -691,7 +697,7 @@ REVERSED = Reversed(
             "more steps than it takes",
             lambda: ([1.0, -1.0, 3.0], 1),
             "It works, and there are more steps than it takes. How many must lie before the stop, and how many after it?",
-            when=lambda gradients, stop: len(gradients) > 2,
+            when=lambda gradients, stop: len(gradients) > 2 and abs(adam(gradients) - adam(gradients, stop)) > 0.001,
         ),
     ),
     hints=(

@@ -120,7 +120,7 @@ def where_to_stop(
             (_highest(looks), f"highest {metric}", "y3", _highest(looks).quality),
         ):
             fig.add_annotation(
-                x=look.step, y=value, yref=axis, text=f"⚑ {name}", showarrow=True, arrowhead=0, ax=0, ay=-26, font={"size": 12},
+                x=look.step, y=value, yref=axis, text=f"⚑ {name}: step {look.step}", showarrow=True, arrowhead=0, ax=0, ay=-26, font={"size": 12},
             )  # fmt: skip
     return fig
 
@@ -139,9 +139,10 @@ def _highest(looks: Sequence[Seen]) -> Seen:
 
 def _verdict(looks: Sequence[Seen]) -> str:
     by_loss, best = _lowest(looks), _highest(looks)
-    tied = best.low <= by_loss.quality
-    where = f"loss: step {by_loss.step}; metric: step {best.step}"
-    return f"{where}; {by_loss.quality:.3f}, {best.quality:.3f}{' (tied)' if tied else ''}"
+    if by_loss.step == best.step:
+        return f"both flags at step {best.step}: {best.quality:.3f}"
+    tied = ", tied" if best.low <= by_loss.quality else ""
+    return f"by loss {by_loss.quality:.3f}, by metric {best.quality:.3f}{tied}"
 
 
 def chest(drawers: Mapping[str, str], empty: str = "nothing") -> "Figure":
