@@ -15,7 +15,7 @@ from workbook.figures.theme import COLORS, SEQUENCE, SYMBOLS, figure, ticks_at
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-GREY, INK = "#8A8A8A", "#222222"
+GREY, INK = "#8A8A8A", "#000000"  # a dark page turns black lines and marks light, and grey can be seen on both
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def where_to_stop(
     )  # fmt: skip
     fig.update_xaxes(gridcolor="#E5E5E5", linecolor="#444444")
     fig.add_shape(
-        type="line", x0=step, x1=step, y0=0, y1=1, yref="paper", line={"color": INK, "width": 2, "dash": "dot"}
+        type="line", x0=step, x1=step, y0=0, y1=1, yref="paper", line={"color": GREY, "width": 2, "dash": "dot"}
     )
     fig.add_annotation(
         x=0, y=1, xref="paper", yref="y4 domain", xanchor="left", yanchor="bottom", showarrow=False, font={"size": 12},
@@ -120,7 +120,8 @@ def where_to_stop(
             (_highest(looks), f"highest {metric}", "y3", _highest(looks).quality),
         ):
             fig.add_annotation(
-                x=look.step, y=value, yref=axis, text=f"⚑ {name}: step {look.step}", showarrow=True, arrowhead=0, ax=0, ay=-26, font={"size": 12},
+                x=look.step, y=value, yref=axis, text=f"⚑ {name}: step {look.step}", showarrow=True, arrowhead=0, arrowcolor=GREY, ax=0, ay=-26,
+                font={"size": 12}, xanchor="left" if 2 * look.step < steps[-1] else "right",
             )  # fmt: skip
     return fig
 
@@ -166,11 +167,11 @@ def chest(drawers: Mapping[str, str], empty: str = "nothing") -> "Figure":
     for i, (name, held) in enumerate(drawers.items()):
         lost = name == empty
         fig.add_shape(
-            type="rect", x0=0.1, x1=9.9, y0=i + 0.08, y1=i + 0.92, fillcolor="#FFFFFF" if lost else "#EAF3F9",
+            type="rect", x0=0.1, x1=9.9, y0=i + 0.08, y1=i + 0.92, fillcolor="rgba(0,114,178,0)" if lost else "rgba(0,114,178,0.12)",
             line={"color": COLORS[3] if lost else COLORS[0], "width": 3, "dash": "dash" if lost else "solid"},
         )  # fmt: skip
-        fig.add_annotation(x=0.4, y=i + 0.5, xanchor="left", showarrow=False, text=f"{i + 1} · {name}")
-        fig.add_annotation(x=9.6, y=i + 0.5, xanchor="right", showarrow=False, text="empty" if lost else held)
+        fig.add_annotation(x=0.4, y=i + 0.32, xanchor="left", showarrow=False, text=f"<b>{i + 1} · {name}</b>")
+        fig.add_annotation(x=0.4, y=i + 0.7, xanchor="left", showarrow=False, text="empty" if lost else held)
     return fig
 
 
@@ -204,7 +205,7 @@ def rates_after_a_stop(rates: Mapping[str, Sequence[float]], stop: int) -> "Figu
         fig.add_trace(
             go.Scatter(x=list(range(len(y))), y=[round(float(v), 4) for v in y], name=name, mode="lines", line=style)
         )
-    fig.add_vline(x=stop, line={"color": INK, "dash": "dot", "width": 1})
+    fig.add_vline(x=stop, line={"color": GREY, "dash": "dot", "width": 2})
     fig.update_yaxes(range=[0, 1.08])
     return fig
 
