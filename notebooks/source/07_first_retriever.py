@@ -631,7 +631,7 @@ card = model_card(
     "A first retriever",
     best,
     {
-        "What it was trained on": f"{len(pairs):,} pairs of {docs.name}, fingerprint {docs.fingerprint[:12]}. {docs.licence}",
+        "What it was trained on": f"{len(pairs):,} pairs of {docs.name}, fingerprint: {docs.fingerprint}. {docs.licence}",
         "How": {
             "loss": "InfoNCE, temperature 0.05",
             "pairs in a batch": best_B,
