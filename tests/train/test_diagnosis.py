@@ -33,7 +33,7 @@ def encoder(kind="static", max_length=16):
 
 PAIRS = pairs()
 BROKEN = {
-    "the loss falls": {},
+    "none of the seven": {},
     "no gradient reaches the weights": {"embed": lambda e, texts: torch.tensor(e.encode(list(texts)))},
     "the learning rate is 0, or far too low": {"lr": 0.0},
     "one side is full of duplicates": {"pairs": [(query, PAIRS[0][1]) for query, _ in PAIRS]},
@@ -64,12 +64,11 @@ def test_the_encoder_is_left_as_it_is():
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({}, "the loss falls"),
+        ({}, "none of the seven"),
         ({"moved": 1e-5}, "the learning rate is 0, or far too low"),
         ({"after": math.nan, "crowded": math.nan}, "the learning rate is too high: all texts became one"),
         # many pretrained models begin like that
-        ({"crowded_before": 0.97, "crowded": 0.95}, "the loss falls"),
-        ({"before": -2.5, "after": -2.4}, "none of the seven"),
+        ({"crowded_before": 0.97, "crowded": 0.95}, "none of the seven"),
     ],
 )
 def test_what_a_training_of_its_own_does_not_show(changes, told):
