@@ -79,7 +79,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         "",
         "## How it was made",
         "",
-        "`python -m workbook base`, from text that every installation of the workbook has:",
+        "`python -m workbook base`, from text that every installation of the workbook has, and WordNet (a package of Debian and of npm):",
         "",
         *stages,
         "",
@@ -89,7 +89,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         "",
         "The training split of `pydocs` and `pydocs-code` (the documentation of the installed packages; their texts are not "
         "redistributed), the documentation of the other installed packages, worlds of `planted` with the seeds "
-        f"{WORLDS[0]} to {WORLDS[-1]}, groups of key words from these, and groups of words drawn from the teacher's vocabulary. Not read: the test and "
+        f"{WORLDS[0]} to {WORLDS[-1]}, the words and definitions of WordNet 3.0 (Princeton University, its own free licence), groups of key words from these, and groups of words drawn from the teacher's vocabulary. Not read: the test and "
         "dev queries of `pydocs`, its held-out packages, the world of `planted` that chapters use, `toy`. "
         f"`seen.npy` holds short hashes of the {made['seen']:,} different texts; `workbook.data.seen.without_seen` drops and "
         "counts the queries of a collection that are among them.",
@@ -108,7 +108,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         "## What it cannot do",
         "",
         f"Other languages than English; texts longer than {plan.max_length} tokens, of which the rest is not read; words that neither Python's "
-        "documentation nor the first thousands of BERT's vocabulary hold, which fall into short pieces.",
+        "documentation nor WordNet's definitions nor the first thousands of BERT's vocabulary hold, which fall into short pieces.",
         "",
     ]
     return "\n".join(lines)

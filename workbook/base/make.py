@@ -62,12 +62,12 @@ class Plan:
     max_length: int = 192
     pieces: int = 8_000
     windows: dict[str, int] = field(
-        default_factory=lambda: {"pydocs": 30_000, "pydocs-code": 10_000, "packages": 13_000, "planted": 13_000}
-    )
-    groups: int = 30_000
+        default_factory=lambda: {"pydocs": 30_000, "pydocs-code": 10_000, "packages": 13_000, "planted": 13_000, "wordnet": 60_000}
+    )  # fmt: skip
+    groups: int = 60_000
     language_steps: int = 400
-    vector_steps: int = 5_000
-    pair_steps: int = 1_000
+    vector_steps: int = 8_000
+    pair_steps: int = 1_500
     batch_size: int = 256
     language_lr: float = 5e-4
     vector_lr: float = 1.5e-3
