@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbook.encoder import TextEncoder, rectangle
+from workbook.losses import similarity_kl
 from workbook.support.precision import at_least_float32
 from workbook.train.distributed import share
 from workbook.train.loop import History, optimize
@@ -51,13 +52,17 @@ def fit_vectors(
     steps: int = 100,
     batch_size: int = 64,
     dtype: torch.dtype | None = None,
+    similarities: float = 0.0,
+    temperature: float = 0.05,
     **options: Any,
 ) -> History:
     """Train an encoder until it gives each text the vector that a teacher gave it.
 
-        loss = mean_i ( 1 - cos(student(text_i), vector_i) )
+        loss = mean_i ( 1 - cos(student(text_i), vector_i) ) + similarities · similarity_kl
 
-    Of vectors of length 1 this is half of the squared distance, so it is what the mean squared error asks for.
+    Of vectors of length 1 the first part is half of the squared distance, so it is what the mean squared error asks
+    for. All directions count there as much as the teacher uses them, and a small student spends itself on the large
+    ones. The second part asks which texts of the batch are near each other.
 
     Args:
         encoder: the student; it is trained in place. Prompts are not put before the texts.
@@ -65,6 +70,7 @@ def fit_vectors(
         vectors: (N, D), the teacher's, of any length but 0; cut them by `principal_directions` where they are longer.
         steps, batch_size, options: as in `workbook.train.optimize`: lr, seed, warmup, checkpoint, show and so on.
         dtype: `torch.bfloat16` runs the encoder under autocast; the loss sees float32.
+        similarities, temperature: how much `workbook.losses.similarity_kl` counts, and its temperature; 0 leaves it out.
     Returns:
         one record {"step", "loss", "lr"} for each step.
     Raises:
@@ -88,8 +94,14 @@ def fit_vectors(
         with torch.autocast(encoder.device.type, torch.bfloat16, enabled=dtype is not None):
             student = at_least_float32(encoder(input_ids.to(encoder.device), mask.to(encoder.device)))  # (B, D)
         teacher = vectors[torch.from_numpy(here)].to(student)
-        return (1 - F.cosine_similarity(student, teacher)).mean()
+        loss = (1 - F.cosine_similarity(student, teacher)).mean()
+        return loss + similarities * similarity_kl(student, teacher, temperature) if similarities else loss
 
     lengths = np.array([len(tokens) for tokens in ids])
-    settings = {"objective": "vectors", "dtype": str(dtype), "texts": hash_of_columns([ids])}
+    settings = {
+        "objective": "vectors",
+        "dtype": str(dtype),
+        "texts": hash_of_columns([ids]),
+        "similarities": [similarities, temperature],
+    }
     return optimize(encoder, loss_of, lengths, steps, batch_size, settings=settings, **options)
