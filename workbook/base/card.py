@@ -45,7 +45,8 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         f"2. Language modelling: {plan.language_steps:,} steps of {plan.batch_size // 4} windows, 15 % of the tokens hidden, "
         f"learning rate {plan.language_lr:g}.",
         f"3. Distillation: {plan.vector_steps:,} steps of {plan.batch_size} of {made['texts']:,} texts towards the vectors of "
-        f"all-MiniLM-L6-v2 (Apache-2.0), and, with a weight of {plan.similarities:g}, towards its likenesses within the batch (KL), "
+        f"all-MiniLM-L6-v2 (Apache-2.0), and, with a weight of {plan.similarities:g}, towards its likenesses "
+        f"within the batch (KL at temperature {plan.similarity_temperature:g}), "
         f"learning rate {plan.vector_lr:g}; {made['hours']['start']:.1f} h with the stage before, and "
         f"{made['hours']['teacher']:.1f} h in which the teacher read them.",
     ]
