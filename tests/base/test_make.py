@@ -217,3 +217,12 @@ def test_a_dictionary_gives_words_with_their_meaning(tmp_path):
 def test_a_dictionary_that_is_not_there_is_named_with_where_to_get_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"data\.noun is not there; .*wordnet"):
         list(texts.wordnet(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "line", ["gold: a metal", "00002137 03 n 00  0 000 | nothing", "00002137 03 n 02 abstraction 0"]
+)
+def test_a_file_that_is_no_dictionary_is_refused_with_its_line(tmp_path, line):
+    (tmp_path / "data.noun").write_text(NOUNS + line + "\n", "latin-1")
+    with pytest.raises(ValueError, match=r"data\.noun, line 4: expected WordNet's"):
+        list(texts.wordnet(tmp_path))

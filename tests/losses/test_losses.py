@@ -306,14 +306,14 @@ def test_similarity_kl_by_hand():
     assert torch.isclose(similarity_kl(student, teacher, temperature=1.0), torch.tensor(expected))
 
 
-@given(st.integers(0, 1000), st.floats(0.05, 2), st.integers(2, 7))
+@given(st.integers(0, 1000), st.floats(0.05, 2), st.integers(3, 7))
 def test_similarity_kl_is_distillation_in_which_each_text_asks_for_the_others(seed, temperature, B):
     student, teacher = numbers(B, 4, seed=seed), numbers(B, 6, seed=seed + 1)
     others = [[j for j in range(B) if j != i] for i in range(B)]
     s = normalize(student)
     labels = torch.stack([cos_sim(teacher, teacher)[i, row] for i, row in enumerate(others)])
     passages = torch.stack([s[row] for row in others])  # (B, B - 1, D)
-    expected = 0.0 if B == 2 else distill_kl(s, passages[:, 0], passages[:, 1:], labels, temperature) / temperature**2
+    expected = distill_kl(s, passages[:, 0], passages[:, 1:], labels, temperature) / temperature**2
     assert float(similarity_kl(student, teacher, temperature)) == pytest.approx(float(expected), abs=1e-6)
 
 
@@ -327,10 +327,16 @@ def test_similarity_kl_asks_for_angles_alone():
     assert teacher.grad is None
 
 
-@pytest.mark.parametrize("shapes", [((3, 4), (2, 4)), ((1, 4), (1, 4)), ((3,), (3, 4)), ((3, 4), (3, 2, 4))])
+@pytest.mark.parametrize("shapes", [((4, 4), (3, 4)), ((2, 4), (2, 4)), ((3,), (3, 4)), ((3, 4), (3, 2, 4))])
 def test_similarity_kl_refuses_vectors_of_other_texts(shapes):
-    with pytest.raises(ValueError, match="expected vectors of the same 2 or more texts"):
+    with pytest.raises(ValueError, match="expected vectors of the same 3 or more texts"):
         similarity_kl(*(torch.ones(shape) for shape in shapes))
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
+def test_similarity_kl_refuses_a_temperature_that_is_none(temperature):
+    with pytest.raises(ValueError, match="temperature must be positive and finite"):
+        similarity_kl(numbers(3, 4), numbers(3, 4), temperature)
 
 
 NONE = -math.inf

