@@ -74,7 +74,7 @@ def models(budget: str, seed: int) -> dict[str, dict[str, Look]]:
     def trained(lr: float = LR, temperature: float = TEMPERATURE, B: int = batch_size, taken: int = steps // 3) -> Look:
         encoder = new_encoder(seed)
         fit(encoder, pairs, info_nce, taken, B, lr, seed, temperature, show=False)
-        return look(encoder, docs, {TEMPERATURE, temperature})
+        return look(encoder, docs, sorted({TEMPERATURE, temperature}))
 
     found = {
         "checkpoints": checkpoints(new_encoder(seed), docs, pairs, steps, batch_size, LR, looks, seed),

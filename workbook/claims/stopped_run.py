@@ -63,22 +63,21 @@ def measure_resume(budget: str, seeds: tuple[int, ...]) -> Measurements:
     what a checkpoint is off by that lacks a part.
     """
     steps, stops = STOPS[budget]
+    each: tuple[int | str, ...] = (*stops, "killed")
     rows, controls = [], []
     for kind in KINDS:
         for seed in seeds:
             whole = new_encoder(kind, seed)
             history = train(whole, seed, steps)
-            for stop in (*stops, "killed"):
+            for stop in each:
                 with tempfile.TemporaryDirectory() as name:
                     folder = Path(name)
-                    if stop == "killed":
+                    if isinstance(stop, str):
                         done = kill(folder, kind, seed, steps, KILLED[budget])
                     else:
-                        train(new_encoder(kind, seed), seed, steps, folder, until=int(stop))
-                        done = int(stop)
-                    resumed = new_encoder(
-                        kind, seed + 1
-                    )  # a new process has other weights before it reads the old ones
+                        train(new_encoder(kind, seed), seed, steps, folder, until=stop)
+                        done = stop
+                    resumed = new_encoder(kind, seed + 1)  # as a new process has other weights
                     told = train(resumed, seed, steps, folder)
                 rows.append({
                     "encoder": kind, "seed": seed, "stop": stop, "steps done": done, "steps": steps,

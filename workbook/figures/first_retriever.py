@@ -219,7 +219,7 @@ def sweep(values: Mapping[tuple[float, int], float], metric: str) -> "Figure":
     """
     import plotly.graph_objects as go
 
-    lrs, sizes = (sorted({key[side] for key in values}) for side in (0, 1))
+    lrs, sizes = sorted({lr for lr, _ in values}), sorted({B for _, B in values})
     z = [[round(float(values[lr, B]), 3) if (lr, B) in values else None for B in sizes] for lr in lrs]
     names = [f"{lr:g}" for lr in lrs], [f"{B:,}" for B in sizes]
     fig = figure(

@@ -59,7 +59,8 @@ class Symptoms:
 
 def forward(encoder: TextEncoder, texts: Sequence[str]) -> Tensor:
     """Texts as vectors (B, D) that gradients can go back from."""
-    return encoder(*encoder.tokenize(list(texts)))
+    vectors: Tensor = encoder(*encoder.tokenize(list(texts)))
+    return vectors
 
 
 def symptoms(
