@@ -243,9 +243,11 @@ CHECK = (
 )
 TEST = (
     *LINT,
-    "pytest tests -m 'not browser' -n 2 --dist loadfile",
-    "pytest notebooks --nbval --nbval-current-env --nbval-cell-timeout=1200 -n 2 --dist loadfile",
-    "pytest tests/browser -m browser",
+    "pytest tests -m 'not browser' -n 2 --dist loadfile --junitxml=build/ledger/tests.xml",
+    "pytest notebooks --nbval --nbval-current-env --nbval-cell-timeout=1200 -n 2 --dist loadfile "
+    "--junitxml=build/ledger/notebooks.xml",
+    "pytest tests/browser -m browser --junitxml=build/ledger/browser.xml",
+    "benchmarks.ledger build/ledger",
 )
 
 

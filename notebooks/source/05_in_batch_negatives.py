@@ -87,7 +87,7 @@ print("the two gradients point the same way, to 3 degrees:", degrees(whole, in_p
 print(f"angle between them: {degrees(whole, in_pieces):.0f} degrees")
 
 # %% [markdown]
-# Same pairs, same weights, two directions. Nothing is wrong with the arithmetic: it is another loss.
+# Same pairs, same weights, two directions: it is another loss. Two random batches differ by several times as much, so what this costs is measured below.
 #
 # ## The idea
 #
@@ -210,9 +210,9 @@ print("ten times as many query twins at 1,024 as at 32:", "holds" if shares[1] >
 #
 # ## Build it: a loss that can be compared
 #
-# A choice among more costs more. Who guesses pays log B.
+# A choice among more costs more. Who guesses pays log B, the **chance level**.
 #
-# **Contract.** Return two Python floats: InfoNCE as in 04.1 minus the natural logarithm of the number of choices B, and the share of queries whose own passage has the highest cosine of all B. No two cosines of a row are equal.
+# **Contract.** Return two numbers: InfoNCE as in 04.1 minus the natural logarithm of the number of choices B, and the share of queries whose own passage has the highest cosine of all B. No two cosines of a row are equal.
 
 
 # %%
@@ -270,11 +270,11 @@ print("further below a guess at 1,024 than at 2:", bool(below[1024][0] < below[2
 #
 # 1. Embed all texts, a few at a time, and keep nothing but the embeddings.
 # 2. Take the loss of the whole batch, and its gradient $g$ down to the embeddings. That gradient is the cache.
-# 3. Embed each piece again, this time with its history, and go backward from it with its part of $g$.
+# 3. Embed each piece again, this time with its history (the graph that `backward` needs), and go backward from it with its part of $g$.
 #
 # The price is a second forward pass. `x.backward(g)` goes back from a tensor `x` that is no scalar, with `g` as its gradient.
 #
-# **Contract.** `encoder` is a module, (n, F) → (n, D), that treats each text by itself and draws no random numbers. `queries` and `passages` are (B, F), B of 1 or more. `loss(query, positive)` takes (B, D) twice and gives a scalar. Add to `.grad` of the encoder's weights the gradient of the loss of the *whole* batch, as `backward` adds to what stands there; no optimizer is involved. No more than `mini_batch_size` texts may be embedded with their history at a time; it may not divide B, or be larger. Return the loss as a number.
+# **Contract.** `encoder` is a module, (n, F) → (n, D), that treats each text by itself and draws no random numbers. `queries` and `passages` are (B, F), B of 1 or more. `loss(query, positive)` takes (B, D) twice and gives a scalar. Add to `.grad` of the encoder's weights the gradient of the loss of the *whole* batch, as `backward` adds to what stands there; no optimizer is involved. No more than `mini_batch_size` texts of each side may be embedded with their history at a time; it may not divide B, or be larger. Return the loss as a number.
 
 
 # %%
@@ -356,11 +356,11 @@ for B, mini in ((16, 4), (16, 16), (64, 4), (64, 16)):
 print(f"64 pairs in one piece: {kilobytes(in_one_piece, 64):,.0f}")
 
 # %% [markdown]
-# The **batch** buys negatives, and so quality. The **piece** sets the memory. Raising the piece brings no negatives.
+# The **batch** buys negatives; what they are worth is measured below. The **piece**, or mini-batch, sets the memory. Raising it brings no negatives.
 #
 # ## Build it: one process among several
 #
-# The other way is more devices. Each encodes its own pairs and receives the embeddings of all (`all_gather`), so every query chooses among W · B passages. What it receives are *copies* without a history. After going backward, frameworks take the **mean** of the processes' gradients. A row has a history in one process only: there it gets its gradient once, and the mean divides by W.
+# The other way is more devices. Each encodes its own pairs and receives the embeddings of all (`all_gather`), so every query chooses among W · B passages, W being the number of processes, the **world size**. What it receives are *copies* without a history. After going backward, frameworks take the **mean** of the processes' gradients. A row has a history in one process only: there it gets its gradient once, and the mean divides by W.
 #
 # **Contract.** `query` and `positive` (B, D) are this process's own, with a history. `all_query` and `all_positive` are lists of W tensors (B, D), one for each process, your own values at place `rank`; all are copies. Return the scalar to go backward from, such that the mean of what all W processes do this way is the gradient of 04.1 over all W · B pairs, for queries and passages. Its value is W times that loss. Leave the lists as they are. W is 1 or more; lengths, `temperature` and gradients are as in 05.1.
 
@@ -435,7 +435,7 @@ for way, (loss, gradient) in two.items():
     print(f"{way:<9} loss {loss:.3f} ({one_loss:.3f} in one), length {longer:.2f}, angle {degrees(gradient, one):.0f}°")
 
 # %% [markdown]
-# Gathered: one large batch. Alone: another direction, since each query chose among 4 and not 8; data parallelism by itself enlarges no set of choices. Copies: the right loss, the right direction, half the length, with eight devices an eighth. Adam hides it, since it divides by the size of the gradient; SGD and clipping do not.
+# Gathered: one large batch. Alone: another direction, since each query chose among 4 and not 8; data parallelism by itself enlarges no set of choices. Copies: the right loss, the right direction, half the length, with eight devices an eighth. Adam hides it, since it divides by the size of the gradient; SGD does not.
 #
 # ## See it: one square, five ways to fill it
 #
@@ -622,7 +622,7 @@ print("masking changes Recall@10 by less than 0.05:", bool(low > -0.05 and high 
 print(f"counted {with_twins.mean():.3f}, masked {without.mean():.3f}, difference {gain:+.3f} [{low:+.3f}, {high:+.3f}]")
 
 # %% [markdown]
-# What speaks against the rule: masking *exact* copies buys little here. The gradient of chapter 04 says why. A copy's push and the own passage's pull act along the same vector and cancel in part:
+# What speaks against the rule: masking *exact* copies buys little here: about .01, in some runs with an interval just above 0. The gradient of chapter 04 says why. A copy's push and the own passage's pull act along the same vector and cancel in part:
 
 
 # %%
@@ -642,7 +642,7 @@ clean, _ = query_gradient(lambda q, d: info_nce_without_twins(q, d, torch.tensor
 print("plain gradient = (1 - the twin's share) · masked gradient:", torch.allclose(plain, (1 - twins_share) * clean))
 
 # %% [markdown]
-# A twin takes a part of its row's voice and leaves its direction alone. So mask, because it is free and keeps the loss readable; expect no better model from exact copies alone. A false negative whose *text differs* does turn the gradient: chapter 09.
+# A twin takes a part of its row's voice and leaves its direction alone. So mask, because it is free and keeps the loss readable; expect little from exact copies alone. A false negative whose *text differs* does turn the gradient: chapter 09.
 #
 # ## In the libraries
 #

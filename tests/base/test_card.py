@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from workbook.base import Plan, ship
-from workbook.base.card import card
-from workbook.base.measure import measure
+from workbook.base.card import card, head_card
+from workbook.base.measure import by_one_vector, measure
 from workbook.data import Collection
 from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
 from workbook.support import machine
@@ -25,7 +25,8 @@ def figures():
     torch.manual_seed(0)
     backbone = TransformerEncoder(tokenizer.get_vocab_size(), 16, 1, 2, max_length=16)
     encoder = TextEncoder(tokenizer, backbone, max_length=16)
-    return measure({"start": encoder, "base": encoder}, {"small": collection})
+    search = by_one_vector(encoder)
+    return measure({"start": search, "base": search}, {"small": collection}, tokenizer)
 
 
 @pytest.fixture
@@ -61,6 +62,24 @@ def test_a_card_names_what_was_done_and_measured(figures, made):
     assert "50% of them after" in base
     assert "Contrastive training" not in start
     assert "| small | BM25 | " in base.split("## What it can do")[1]
+
+
+def test_the_card_of_a_head_names_its_lists_and_what_it_gains(figures, made):
+    plan = {"r": 3, "steps": 21, "batch_size": 4, "lr": 0.001, "num_negatives": 5, "range_max": 40}
+    told = {"plans": {"colbert": plan}, "lists": {"colbert": 77}, "hours": {"colbert": 0.25}}
+    renamed = {
+        "small": {
+            **figures["small"],
+            "gain": {
+                pair.replace("base over", "colbert over"): gain for pair, gain in figures["small"]["gain"].items()
+            },
+        }
+    }
+    text = head_card("colbert", {**told, "figures": renamed}, made)
+    assert "21 steps of 4 of 77 lists" in text
+    assert "5 drawn from the first 40" in text
+    assert "from workbook.base import load_colbert\n" in text
+    assert "| small | BM25 | " in text
 
 
 def test_another_plan_in_a_work_folder_is_refused(tmp_path):

@@ -87,11 +87,12 @@ def test_an_unknown_name_is_refused():
 
 
 def test_the_cards_are_written_from_the_figures(tmp_path):
-    for name in ("start", "base"):
+    folders = ("start", "base", "cross_encoder", "colbert")
+    for name in folders:
         (tmp_path / name).mkdir()
     (tmp_path / "figures.json").write_text((FOLDER / "figures.json").read_text("utf-8"), "utf-8")
     write_cards(tmp_path)
-    for name in ("start", "base"):
+    for name in folders:
         card = (tmp_path / name / "README.md").read_text("utf-8")
         assert card == (FOLDER / name / "README.md").read_text("utf-8")
         assert card.startswith("---\nlanguage: en\nlicense: mit\n")
@@ -110,6 +111,33 @@ def test_it_beats_keyword_search_and_a_trained_bag():
         if figures[name]["systems"]["base"]["ndcg@10"] >= figures[name]["systems"]["all-MiniLM-L6-v2"]["ndcg@10"] - 0.05
     ]
     assert len(near) >= 3, near
+
+
+def test_the_heads_are_small_and_the_cross_encoder_gains():
+    for name in ("cross_encoder", "colbert"):
+        assert sum(path.stat().st_size for path in (FOLDER / name).iterdir()) <= 1_000_000
+    found = json.loads((FOLDER / "figures.json").read_text("utf-8"))["heads"]["figures"]
+    for collection in ("planted", "pydocs"):
+        mean, low, _ = found[collection]["gain"]["cross_encoder over base"]
+        assert mean >= 0.02, collection
+        assert low > 0, collection
+
+
+def test_the_cross_encoder_prefers_what_answers():
+    from workbook.base import load_cross_encoder
+
+    right, wrong = "Sort the list ascending and return None.", "Open the file and return a stream."
+    scores = load_cross_encoder().predict([("sort a list", right), ("sort a list", wrong)])
+    assert scores[0] > scores[1]
+
+
+def test_the_colbert_encoder_prefers_what_answers():
+    from workbook.base import load_colbert
+    from workbook.late_interaction import maxsim_search
+
+    corpus = {"right": "Sort the list ascending and return None.", "wrong": "Open the file and return a stream."}
+    found = maxsim_search(load_colbert(), corpus, {"q": "sort a list"})["q"]
+    assert found["right"] > found["wrong"]
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from tests.helpers import sample
 from workbook.exercises import EXERCISES, draws
 from workbook.exercises.edits import edits
 from workbook.exercises.engine import examine
+from workbook.similarity import cos_sim
 
 POOL = replace(
     sample.EXERCISE, mistakes=(), properties=(), draw=lambda rng: draws.texts(rng, empty=False), situations=draws.TEXTS[1:]
@@ -28,6 +29,10 @@ def written(code, **names):
 
 def said(exercise, code):
     return "\n".join(examine(exercise, written(code)).said)
+
+
+def said_of(id, code):
+    return "\n".join(examine(EXERCISES[id], written(code, cos_sim=cos_sim)).said)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +83,20 @@ def test_a_named_value_that_is_right_says_where_to_look():
         "    return (hidden.sin() * weight).sum(dim=1) / (weight.sum(dim=1) + 0.3)\n"
     )
     assert "`weight` (line 2) has the right value" in said(POOL, code)
+
+
+def test_a_right_part_is_not_blamed_because_a_larger_one_can_stand_in_its_place():
+    """Masking a second time mends it wherever it is put, and the cosines are not to blame."""
+    code = (
+        "def without_twins(query, positive, ids, temperature):\n"
+        "    logits = cos_sim(query, positive) / temperature\n"
+        "    twins = ((ids[:, None] == ids).float().triu(1)).bool()\n"
+        "    return torch.nn.functional.cross_entropy(\n"
+        "        logits.masked_fill(twins, float('-inf')), torch.arange(len(query)))\n"
+    )
+    told = said_of("05.1", code)
+    assert "triu(1)` in line 3 your function is right" in told
+    assert "cos_sim(query, positive) / temperature` in line 2" not in told
 
 
 def test_a_default_value_that_all_calls_share():
@@ -165,3 +184,60 @@ def test_code_that_touches_files_is_not_changed():
 
 def test_an_answer_that_only_raises_is_like_no_changed_solution():
     assert "as if" not in said(POOL, "def pool(hidden, mask):\n    raise ValueError('no')\n")
+
+
+def test_a_length_is_not_spoken_of_where_it_changes_nothing():
+    """The share is taken of cosines, so length cannot matter; it is wrong because one half is not the highest."""
+    code = (
+        "def beside_chance(query, positive, temperature):\n"
+        "    logits = cos_sim(query, positive) / temperature\n"
+        "    own = torch.arange(len(query))\n"
+        "    loss = torch.nn.functional.cross_entropy(logits, own).item() - torch.log(torch.tensor(len(query))).item()\n"
+        "    return loss, (logits.softmax(dim=1).diagonal() > 0.5).float().mean().item()\n"
+    )
+    assert examine(EXERCISES["05.3"], written(code, cos_sim=cos_sim)).kind != "right"
+    assert "have length 1" not in said_of("05.3", code)
+
+
+def test_an_example_shows_the_arguments_as_they_were_before_the_call():
+    code = (
+        "def gradcache_step(encoder, queries, passages, loss, mini_batch_size):\n"
+        "    value = loss(encoder(queries), encoder(passages))\n"
+        "    value.backward()\n"
+        "    with torch.no_grad():\n"
+        "        encoder.weight -= encoder.weight.grad\n"
+        "    encoder.weight.grad = None\n"
+        "    return value.item()\n"
+    )
+    finding = examine(EXERCISES["05.6"], written(code))
+    assert "the encoder with the matrix [[1.0, 0.0], [0.0, 1.0]]" in "\n".join(finding.example)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_list_whose_tensors_are_exchanged_is_changed(keeps):
+    """Also where the new tensor holds the same numbers as the copy that it replaces."""
+    copies = "list(all_query), list(all_positive)" if keeps else "all_query, all_positive"
+    code = (
+        "def loss_of_one_process(query, positive, all_query, all_positive, rank, temperature):\n"
+        f"    q, d = {copies}\n"
+        "    q[rank], d[rank] = query, positive\n"
+        "    logits = cos_sim(torch.cat(q), torch.cat(d)) / temperature\n"
+        "    return len(q) * torch.nn.functional.cross_entropy(logits, torch.arange(len(logits)))\n"
+    )
+    assert (examine(EXERCISES["05.5"], written(code, cos_sim=cos_sim)).kind == "right") is keeps
+
+
+@pytest.mark.parametrize(
+    ("line", "computes"),
+    [
+        ("parts = [x for i, x in enumerate(all_query) if i != rank]", False),
+        ("parts = [x * 2 for x in all_query]", True),
+        ("for x in all_query:\n        parts.append(x)", False),
+        ("for x in all_query:\n        parts.append(torch.relu(x))", True),
+    ],
+)
+def test_a_loop_that_only_picks_entries_gets_no_remark(line, computes):
+    from workbook.exercises.remarks import remarks
+
+    code = f"def f(query, positive, all_query, all_positive, rank, temperature):\n    parts = []\n    {line}\n    return parts\n"
+    assert any("loops in Python" in remark for remark in remarks(EXERCISES["05.5"], written(code))) is computes

@@ -6,10 +6,28 @@ Taught in 07.
 from collections.abc import Mapping
 from typing import Any
 
+from workbook.base.heads import COLBERT_SIZE
 from workbook.base.make import Plan
 from workbook.base.texts import WORLDS
 
 NAMES = {"start": "without a single pair", "base": "trained on pairs"}
+HEADS = {
+    "cross_encoder": (
+        "A cross-encoder on the workbook's base",
+        "text-ranking",
+        "It reads a query and a passage together and gives one number, a logit; larger means more relevant. It does not "
+        "search: it orders again what the base has found.",
+        "load_cross_encoder().predict([(query, passage)])",
+        "the softmax cross-entropy of picking a query's own passage",
+    ),
+    "colbert": (
+        "A ColBERT encoder on the workbook's base",
+        "feature-extraction",
+        f"It gives one vector of {COLBERT_SIZE} numbers for each token; a passage's score is MaxSim.",
+        "load_colbert().encode_query([query])",
+        "InfoNCE over MaxSim with all passages of a batch",
+    ),
+}
 
 
 def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
@@ -65,8 +83,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         "",
         *stages,
         "",
-        f"Processor: {made['hardware']['processor']}, {made['hardware']['cores']} cores, accelerator: "
-        f"{made['hardware']['accelerator']}; torch {made['versions']['torch']}; {made['date']}.",
+        _machine(made),
         "",
         "## What it has read",
         "",
@@ -95,6 +112,70 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         "",
     ]
     return "\n".join(lines)
+
+
+def head_card(name: str, told: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+    """README.md of a head.
+
+    Args:
+        name: "cross_encoder" or "colbert".
+        told: "plans", "lists", "hours" and "figures" of the heads, as figures.json has them.
+        made: as in `card`; the same machine made the heads.
+    """
+    title, task, what, call, loss = HEADS[name]
+    plan = told["plans"][name]
+    lines = [
+        "---",
+        "language: en",
+        "license: mit",
+        "library_name: peft",
+        f"pipeline_tag: {task}",
+        "base_model: datasets/base/base",
+        "---",
+        "",
+        f"# {title}",
+        "",
+        f"{what} Stored is what training has changed, in float16: low-rank updates (LoRA, rank {plan['r']}) of the matrices in the "
+        "base's blocks in peft's layout, and in `head.safetensors` the tensors that the base does not have and the LayerNorms.",
+        "",
+        "```python",
+        f"from workbook.base import {call.partition('(')[0]}",
+        "",
+        call,
+        "```",
+        "",
+        "## How it was made",
+        "",
+        f"`python -m workbook base`: {plan['steps']:,} steps of {plan['batch_size']} of {told['lists'][name]:,} lists, learning rate "
+        f"{plan['lr']:g}, {told['hours'][name]:.1f} h; the loss is {loss}. A list is a training query of `pydocs`, "
+        "`pydocs-code`, the other packages' documentation or a world of `planted`, its own passage, and "
+        f"{plan['num_negatives']} drawn from the first {plan['range_max']} passages that the base finds among a few thousand. In "
+        "`planted` no answer is among them; in documentation one that nobody has marked may be.",
+        "",
+        _machine(made),
+        "",
+        "It has read what the base has read, and nothing else: see the base's card, and `seen.npy`.",
+        "",
+        "## What it can do",
+        "",
+        "nDCG@10 on test queries with the 95 % interval over the queries (bootstrap), and Recall@100. The cross-encoder "
+        "reads the base's first 100; ColBERT searches all passages.",
+        "",
+        *_table(told["figures"]),
+        "",
+        "The difference to a rival, over the same queries:",
+        "",
+        *_gains(name, told["figures"]),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _machine(made: Mapping[str, Any]) -> str:
+    return (
+        f"Processor: {made['hardware']['processor']}, {made['hardware']['cores']} cores, accelerator: "
+        f"{made['hardware']['accelerator']}; torch {made['versions']['torch']}; {made['date']}."
+    )
 
 
 def _table(figures: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ Taught in 10, 11 and 15.
 import copy
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +31,7 @@ from workbook.mining import mine_hard_negatives, training_tuples
 from workbook.pretraining import MaskedLanguageModel, pretrain
 from workbook.support.files import write_atomically, write_npy
 from workbook.support.frontend import track
+from workbook.support.types import Corpus, Qrels, Queries
 from workbook.train import fit, fit_vectors, principal_directions
 
 Made = TypeVar("Made")
@@ -65,13 +66,13 @@ class Plan:
     )
     groups: int = 30_000
     language_steps: int = 400
-    vector_steps: int = 8_000
-    pair_steps: int = 1_200
+    vector_steps: int = 5_000
+    pair_steps: int = 1_000
     batch_size: int = 256
     language_lr: float = 5e-4
     vector_lr: float = 1.5e-3
     pair_lr: float = 3e-4
-    pairs_of_a_source: int = 8_000
+    pairs_of_a_source: int = 16_000
     temperature: float = 0.05
     pair_share: float = 1.0
     seed: int = 0
@@ -141,15 +142,21 @@ def with_negatives(encoder: TextEncoder, of_source: list[Pair], seed: int) -> li
 
     "Too near" is a score of more than 95 % of the positive's: such a passage may well be an answer too.
     """
-    queries, corpus = ({text: text for text in dict.fromkeys(column)} for column in zip(*of_source, strict=True))
-    qrels: dict[str, dict[str, int]] = {query: {} for query in queries}
-    for query, passage in of_source:
-        qrels[query][passage] = 1
+    queries, corpus, qrels = by_text(of_source)
     mined = mine_hard_negatives(
         queries, corpus, qrels, encoder, range_max=30, relative_margin=0.05, num_negatives=1, sampling_strategy="random",
         too_few="pad", seed=seed,
     )  # fmt: skip
     return training_tuples(mined, queries, corpus)
+
+
+def by_text(pairs: Sequence[Pair]) -> tuple[Queries, Corpus, Qrels]:
+    """Pairs as queries, corpus and qrels, in which every text is its own id."""
+    queries, corpus = ({text: text for text in dict.fromkeys(column)} for column in zip(*pairs, strict=True))
+    qrels: dict[str, dict[str, int]] = {query: {} for query in queries}
+    for query, passage in pairs:
+        qrels[query][passage] = 1
+    return queries, corpus, qrels
 
 
 def read_once(teacher: TextEncoder, sources: dict[str, list[Pair]], plan: Plan, work: Path) -> dict[str, list[str]]:

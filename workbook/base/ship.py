@@ -8,14 +8,16 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from workbook.base import measure
-from workbook.base.card import card
+from workbook.base import heads, measure
+from workbook.base.card import card, head_card
 from workbook.base.make import Plan, make_base, make_start, once, read_once, save_half, teacher_vectors
-from workbook.base.texts import pairs
+from workbook.base.texts import Pair, pairs
 from workbook.data.seen import hashes
+from workbook.encoder import TextEncoder
 from workbook.encoder.shipped import FOLDER
 from workbook.support import machine
 from workbook.support.files import write_atomically, write_json, write_npy
@@ -47,26 +49,63 @@ def ship(work: Path, folder: Path = FOLDER, public: Path | None = None, plan: Pl
     read = read_once(teacher, sources, plan, work)
     texts = [text for kind in read.values() for text in kind]
     hours = Hours(work / "hours.json")
-    hours.of("teacher", lambda: teacher_vectors(teacher, texts, work / "vectors"))
-    start = save_half(hours.of("start", lambda: make_start(teacher, sources, plan, work)), folder / "start")
-    base = save_half(hours.of("base", lambda: make_base(start, sources, plan, work)), folder / "base")
+    hours.of("teacher", teacher_vectors, teacher, texts, work / "vectors")
+    start = save_half(hours.of("start", make_start, teacher, sources, plan, work), folder / "start")
+    base = save_half(hours.of("base", make_base, start, sources, plan, work), folder / "base")
     seen = hashes(text for of_source in sources.values() for pair in of_source for text in pair)
     write_npy(folder / "seen.npy", seen)
     made = {
         "texts": len(texts), "tuples": len(json.loads((work / "tuples.json").read_text("utf-8"))), "seen": len(seen), "hours": hours.spent,
         "date": datetime.date.today().isoformat(), **machine.describe(),
     }  # fmt: skip
-    figures = measure.measure({"start": start, "base": base, TEACHER: teacher}, measure.collections(public))
+    encoders = {name: measure.by_one_vector(e) for name, e in {"start": start, "base": base, TEACHER: teacher}.items()}
+    figures = measure.measure(encoders, measure.collections(public), base.tokenizer)
     write_json(folder / "figures.json", {"plan": asdict(plan), "made": made, "figures": figures})
+    write_cards(folder)
+    ship_heads(base, sources, work, folder)
     write_cards(folder)
     return figures
 
 
-def write_cards(folder: Path = FOLDER) -> None:
-    """Write both cards from figures.json."""
+def ship_heads(base: TextEncoder, sources: dict[str, list[Pair]], work: Path, folder: Path = FOLDER) -> None:
+    """Train the cross-encoder and the ColBERT encoder on the base, measure them, and put them beside it.
+
+    Args:
+        base: as it is read back from its folder.
+        sources, work, folder: as in `ship`.
+    """
+    hours = Hours(work / "hours.json")
+    trained: dict[str, Any] = {}
+    counts = {}
+    for name, (make, read, plan) in heads.HEADS.items():
+        kept = once(work / f"{name}.json", partial(heads.lists, base, sources, plan))
+        rows = [tuple(row) for row in kept]
+        model = hours.of(name, make, base, rows, plan, work / name)
+        heads.save_head(model, folder / name)
+        trained[name], counts[name] = read(folder / name, base), len(rows)
+    systems = {
+        "base": measure.by_one_vector(base),
+        "cross_encoder": measure.by_reading_again(trained["cross_encoder"], base),
+        "colbert": measure.by_tokens(trained["colbert"]),
+    }
     told = json.loads((folder / "figures.json").read_text("utf-8"))
-    for name in ("start", "base"):
-        write_atomically(folder / name / "README.md", card(name, Plan(**told["plan"]), told["made"], told["figures"]))
+    told["heads"] = {
+        "plans": {name: asdict(plan) for name, (_, _, plan) in heads.HEADS.items()},
+        "lists": counts,
+        "hours": {name: hours.spent[name] for name in heads.HEADS},
+        "figures": measure.measure(systems, measure.collections(), base.tokenizer),
+    }
+    write_json(folder / "figures.json", told)
+
+
+def write_cards(folder: Path = FOLDER) -> None:
+    """Write all cards from figures.json."""
+    told = json.loads((folder / "figures.json").read_text("utf-8"))
+    cards = {name: card(name, Plan(**told["plan"]), told["made"], told["figures"]) for name in ("start", "base")}
+    if "heads" in told:  # they are made last
+        cards |= {name: head_card(name, told["heads"], told["made"]) for name in told["heads"]["plans"]}
+    for name, text in cards.items():
+        write_atomically(folder / name / "README.md", text)
 
 
 def same_plan(path: Path, plan: Plan) -> None:
@@ -85,11 +124,11 @@ class Hours:
         self.path = path
         self.spent: dict[str, float] = json.loads(path.read_text("utf-8")) if path.exists() else {}
 
-    def of(self, stage: str, work: Callable[[], Made]) -> Made:
+    def of(self, stage: str, work: Callable[..., Made], *arguments: Any) -> Made:
         """Do the work, and add its time to the stage's, also when it is stopped."""
         begun = time.perf_counter()
         try:
-            return work()
+            return work(*arguments)
         finally:
             self.spent[stage] = self.spent.get(stage, 0) + (time.perf_counter() - begun) / 3600
             write_json(self.path, self.spent)

@@ -125,7 +125,7 @@ WITHOUT_TWINS = Exercise(
         Mistake(
             "the twins stay",
             lambda q, d, ids, t: info_nce(q, d, t),
-            "The ids are not used: this is the loss of chapter 04. A second copy of a query's own passage still stands among its "
+            "The ids change nothing: this is the loss of chapter 04. A second copy of a query's own passage still stands among its "
             "choices, as a negative that the query is pushed from while it is pulled to the same text.",
         ),
         Mistake(
@@ -431,8 +431,8 @@ REVERSED = Reversed(
         Mistake(
             "both labels point to equally near passages",
             lambda: (torch.tensor([[1.0], [1.0]]), torch.tensor([[1.0], [1.0], [1.0], [-1.0]])),
-            "The two rules point to different passages, and those are equally near, so the loss is the same. Which passage does each "
-            "rule give to the second query? Let those two differ.",
+            "Both rules give the same loss here. Either each query's two passages are equally near, or what one query loses another "
+            "gains, and the mean hides it. Take two queries. Which passage does each rule give to the second? Let those two differ.",
             when=lambda query, passages: not _a_difference(query, passages),
         ),
         Mistake(
@@ -546,9 +546,9 @@ DEVICES = Exercise(
         Mistake(
             "the gradient shrinks with the number of processes",
             lambda q, d, all_q, all_d, rank, t: _one_process(q, d, all_q, all_d, rank, t),
-            "The loss is that of the whole batch, and the gradient comes out W times too small. Each row gets its gradient in one "
-            "process only, its own; the mean over W processes then divides it by W. At 8 devices your learning rate is an eighth of "
-            "what you set, and no loss curve says so.",
+            "The loss is that of the whole batch; asked for is W times that. Each row gets its gradient in one process only, its own, "
+            "and the mean over W processes then divides it by W. Whoever goes backward from the plain loss has, at 8 devices, an "
+            "eighth of the learning rate that was set, and no loss curve says so.",
         ),
         Mistake(
             "the own rows are copies too",
@@ -685,15 +685,17 @@ def _in_one_piece(encoder, queries, passages, loss, mini_batch_size):
     return value.item()
 
 
-def _accumulation(divide: bool) -> Answer:
+def _accumulation(share: Callable[[int, int, int], float]) -> Answer:
+    """Piece by piece, each counting by share(pairs in the piece, pairs in the batch, pieces)."""
+
     def step(encoder, queries, passages, loss, mini_batch_size):
         pieces = list(zip(queries.split(mini_batch_size), passages.split(mini_batch_size), strict=True))
-        values = []
+        total = 0.0
         for q, d in pieces:
-            value = loss(encoder(q), encoder(d))
-            (value / len(pieces) if divide else value).backward()
-            values.append(value.item())
-        return sum(values) / (len(values) if divide else 1)
+            value = loss(encoder(q), encoder(d)) * share(len(q), len(queries), len(pieces))
+            value.backward()
+            total += value.item()
+        return total
 
     return step
 
@@ -800,15 +802,21 @@ GRADCACHE = Exercise(
     mistakes=(
         Mistake(
             "gradient accumulation",
-            _accumulation(divide=True),
+            _accumulation(lambda n, B, K: 1 / K),
             "This is gradient accumulation: the loss is asked piece by piece, and each query chooses among the passages of its own "
             "piece only. The loss has to see all B embeddings at once.",
         ),
         Mistake(
             "gradient accumulation, added up",
-            _accumulation(divide=False),
+            _accumulation(lambda n, B, K: 1),
             "This is gradient accumulation: each query chooses among the passages of its own piece only. And the pieces' losses are "
             "added where the loss is a mean.",
+        ),
+        Mistake(
+            "gradient accumulation, weighted by size",
+            _accumulation(lambda n, B, K: n / B),
+            "This is gradient accumulation with pieces that count by their size. The sizes are fair, and still each query chooses "
+            "among the passages of its own piece only. The loss has to see all B embeddings at once.",
         ),
         Mistake(
             "the whole batch in one piece",

@@ -4,6 +4,7 @@ A result may be a tensor, an array, a number, a text, None, or lists, tuples, di
 dataclasses of these. NaN equals NaN, and an infinity equals the same infinity.
 """
 
+import copy
 import dataclasses
 import inspect
 import re
@@ -52,7 +53,7 @@ class NotAResult(ValueError):
 
 
 def snapshot(value: Any, depth: int = 0) -> Any:
-    """Copy tensors, arrays and containers; anything else is kept as it is.
+    """Copy tensors, arrays, modules and containers; anything else is kept as it is.
 
     Raises:
         NotAResult: it holds itself, or a tensor without values.
@@ -65,6 +66,8 @@ def snapshot(value: Any, depth: int = 0) -> Any:
         return value.detach().clone()
     if isinstance(value, np.ndarray):
         return value.copy()
+    if isinstance(value, torch.nn.Module):
+        return copy.deepcopy(value)
     if inspect.iscoroutine(value):
         value.close()  # it was never awaited, and Python would warn of that later
         return value

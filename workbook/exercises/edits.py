@@ -44,6 +44,7 @@ class Edit:
     after: str
     code: CodeType | None
     graft: bool = False  # a part of a solution was put in
+    around: bool = False  # that part holds what it takes the place of, so what it replaced was right
     source: str = ""  # the whole text, where it was asked for
 
     def words(self, own: str = "") -> str:
@@ -93,7 +94,7 @@ class _Tree:
                 elif isinstance(value, list):
                     self.places |= {id(v): (parent, field, i) for i, v in enumerate(value) if isinstance(v, ast.AST)}
 
-    def edit(self, node: ast.AST, new: ast.AST, graft: bool = False) -> Edit:
+    def edit(self, node: ast.AST, new: ast.AST, graft: bool = False, around: bool = False) -> Edit:
         """The function with `new` in place of `node`."""
         self._put(node, new)
         code = _compiled(self.module)
@@ -101,7 +102,7 @@ class _Tree:
         after = ast.unparse(self._told(node, new))
         self._put(node, node)
         before = ast.unparse(self._told(node, node))
-        return Edit(getattr(node, "lineno", 0), before, after, code, graft, text)
+        return Edit(getattr(node, "lineno", 0), before, after, code, graft, around, text)
 
     def _told(self, node: ast.AST, stands: ast.AST) -> ast.AST:
         """What to show of a change: a number or a name is told with what stands around it."""
@@ -223,13 +224,14 @@ def _grafts(tree: _Tree, function: ast.FunctionDef, solutions: Sequence[str]) ->
         and isinstance(getattr(n, "ctx", ast.Load()), ast.Load)
     ]  # fmt: skip
     donated = {ast.unparse(part): part for text in solutions for part in _donated(text, function)}
-    for size, node in sorted(parts, key=lambda part: (part[1].lineno, part[0])):
-        if size > 0.45 * whole:
-            continue
-        own = ast.unparse(node)
-        for text, part in donated.items():
-            if text != own:
-                yield tree.edit(node, part, graft=True)
+    holds = {text: {ast.unparse(n) for n in ast.walk(part)} for text, part in donated.items()}
+    in_order = sorted(parts, key=lambda part: (part[1].lineno, part[0]))
+    for around in (False, True):  # what is put around a right part tells least
+        for node in (n for size, n in in_order if size <= 0.45 * whole):
+            own = ast.unparse(node)
+            for text, part in donated.items():
+                if text != own and (own in holds[text]) == around:
+                    yield tree.edit(node, part, graft=True, around=around)
 
 
 def _donated(source: str, learner: ast.FunctionDef) -> list[ast.expr]:

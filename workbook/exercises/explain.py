@@ -101,8 +101,10 @@ def _repair(seen: Seen) -> Iterator[str]:
         if function and all(_agrees(seen, function, seen.right[i]) for i in order):
             line = source.splitlines()[edit.line - 1].strip() if 0 < edit.line <= source.count("\n") + 1 else ""
             part = edit.before if len(edit.before) < len(line) else line
-            if edit.graft:
-                yield f"with another value of `{_clip(part)}` in line {edit.line} your function is right: the fault is there, or in what goes into it"
+            if edit.around:
+                yield f"`{_clip(part)}` in line {edit.line} is right so far: the fault is in what is done with it"
+            elif edit.graft:
+                yield f"with another value of `{_clip(part)}` in line {edit.line} your function is right: look at it, at what goes into it, and at what is made of it"
             else:
                 yield f"look at `{_clip(part)}` in line {edit.line}: a small change there, and nowhere else, makes your function right"
             return

@@ -126,14 +126,24 @@ def normalized_inputs(seen: Seen) -> str | None:
     floats = [i for i, a in enumerate(seen.mine[0].args) if isinstance(a, Tensor) and a.is_floating_point() and a.ndim]
     sets = [floats, *([i] for i in floats if len(floats) > 1)]
     for chosen in sets:
-        if chosen and all(_right_once_normalized(seen, a, b, chosen) for a, b in list(zip(seen.mine, seen.right, strict=True))[:30]):  # fmt: skip
+        if chosen and _lengths_count(seen, chosen) and all(_right_once_normalized(seen, a, b, chosen) for a, b in list(zip(seen.mine, seen.right, strict=True))[:30]):  # fmt: skip
             what = " and ".join(f"`{names[i]}`" for i in chosen)
             return f"your result is right where the vectors of {what} have length 1, and wrong at other lengths"
     return None
 
 
+def _lengths_count(seen: Seen, chosen: list[int]) -> bool:
+    """Whether the answer itself changes in a call that it gets wrong, once the vectors have length 1."""
+    wrong = [call for call, is_wrong in zip(seen.mine, seen.wrong, strict=True) if is_wrong and call.error is None]
+    return any(not running.same_call(seen.exercise, _again(seen, _normalized(call, chosen)), call, compare.same_values) for call in wrong[:10])  # fmt: skip
+
+
+def _normalized(call: Call, chosen: list[int]) -> tuple:
+    return tuple(torch.nn.functional.normalize(a, dim=-1) if i in chosen else a for i, a in enumerate(call.args))
+
+
 def _right_once_normalized(seen: Seen, mine: Call, right: Call, chosen: list[int]) -> bool:
-    args = tuple(torch.nn.functional.normalize(a, dim=-1) if i in chosen else a for i, a in enumerate(mine.args))
+    args = _normalized(mine, chosen)
     theirs = _again(seen, args, seen.exercise.reference)
     if not running.same_call(seen.exercise, theirs, right, compare.same_values):
         return False  # length counts in this exercise

@@ -8,6 +8,7 @@ from workbook.exercises.sources import source_of
 
 HOST = {"item", "tolist", "numpy", "cpu"}
 DOUBLE = {"double", "float64"}
+PICKING = {"append", "extend"}
 
 
 def remarks(exercise: Exercise, answer: Answer) -> list[str]:
@@ -21,7 +22,7 @@ def remarks(exercise: Exercise, answer: Answer) -> list[str]:
     nodes = list(ast.walk(ast.parse(source)))
     words = _words(source) - _words(solution(exercise.id))
     found = []
-    if not exercise.loops and any(isinstance(n, ast.For | ast.While | ast.comprehension) for n in nodes):
+    if not exercise.loops and any(_computes_in_turns(n) for n in nodes):
         found.append(
             "it loops in Python: each turn costs microseconds of overhead, and on a GPU a launch. One tensor operation over the whole batch does the same"
         )
@@ -34,6 +35,26 @@ def remarks(exercise: Exercise, answer: Answer) -> list[str]:
             "it computes in double precision: twice the memory, and on most GPUs many times slower. float32 is enough here"
         )
     return found
+
+
+def _computes_in_turns(node: ast.AST) -> bool:
+    """Whether a node is a loop whose turns compute; to pick entries of a list costs nothing worth a word."""
+    if isinstance(node, ast.For | ast.While):
+        turn: list[ast.AST] = list(node.body)
+    elif isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp):
+        turn = [node.elt, *(test for g in node.generators for test in g.ifs)]
+    elif isinstance(node, ast.DictComp):
+        turn = [node.key, node.value, *(test for g in node.generators for test in g.ifs)]
+    else:
+        return False
+    return any(_computes(n) for part in turn for n in ast.walk(part))
+
+
+def _computes(node: ast.AST) -> bool:
+    """Whether a node is arithmetic, or a call of something else than a list's own methods."""
+    if isinstance(node, ast.Call):
+        return not (isinstance(node.func, ast.Attribute) and node.func.attr in PICKING)
+    return isinstance(node, ast.BinOp)
 
 
 def _words(source: str) -> set[str]:

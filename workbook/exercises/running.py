@@ -61,6 +61,7 @@ def call(exercise: Exercise, function: Answer, case: Case, clock: Clock | None) 
     """One call with fresh arguments; the time is limited where there is a clock."""
     args = case.args()
     before = tuple(compare.snapshot(arg) for arg in args)
+    entries = [list(arg) if isinstance(arg, list) else None for arg in args]
     with limits.quiet() as printed:
         try:
             result = _within(clock, lambda: function(*args))
@@ -71,9 +72,16 @@ def call(exercise: Exercise, function: Answer, case: Case, clock: Clock | None) 
     changed = tuple(
         i
         for i, (old, new) in enumerate(zip(before, args, strict=True))
-        if i not in exercise.may_change and not compare.same(new, old, 0.0)
+        if i not in exercise.may_change and (not compare.same(new, old, 0.0) or _other_tensors(entries[i], new))
     )
     return Call(case, before, result, changed=changed, printed=printed.getvalue())
+
+
+def _other_tensors(before: list[Any] | None, after: Any) -> bool:
+    """Whether an entry of a list gave way to another tensor, be it one with equal numbers."""
+    if before is None:
+        return False
+    return any(a is not b for a, b in zip(before, after, strict=False) if isinstance(a, torch.Tensor))
 
 
 def expected(exercise: Exercise, cases: tuple[Case, ...]) -> list[Call]:

@@ -1,0 +1,199 @@
+"""Two heads for the base, each a file of a megabyte at most: a cross-encoder, and a ColBERT projection.
+
+A head is what training has changed. Low-rank updates (LoRA, chapter 18) beside the matrices of the base's blocks, and
+the few tensors that the base does not have. So both read with the base's words and layers, and the base stays as it is.
+
+Taught in 14 and 15.
+"""
+
+import copy
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from workbook.adapt import add_lora, load_adapter, merge, save_adapter
+from workbook.base.make import by_text, quick_attention
+from workbook.base.texts import PASSAGES, WORLDS, Pair
+from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
+from workbook.data.planted import planted
+from workbook.encoder import TextEncoder, TransformerEncoder
+from workbook.encoder.shipped import FOLDER, load
+from workbook.late_interaction import ColbertEncoder, fit_colbert
+from workbook.mining import mine_hard_negatives, training_tuples
+from workbook.support.files import write_safetensors
+from workbook.support.types import Corpus, Qrels, Queries
+
+Head = TypeVar("Head", CrossEncoder, ColbertEncoder)
+LINEAR = ("query", "key", "value", "output", "expand", "contract")  # of each block
+COLBERT_SIZE = 64  # D of a token
+OWN = ("pooler", "classifier", "projection", "segment", "norm")  # in the name of a tensor that a head brings itself
+TENSORS = "head.safetensors"
+
+
+@dataclass(frozen=True)
+class HeadPlan:
+    """How a head is trained.
+
+    Attributes:
+        r: rank of the updates.
+        steps, batch_size, lr: of the training; batch_size counts queries.
+        num_negatives: passages that stand beside a query's own.
+        range_max: the last of the base's ranks from which they are drawn.
+        lists_of_a_source: queries that are read, at most, for each of the sources.
+        seed: of everything that is drawn.
+    """
+
+    r: int = 32
+    steps: int = 1_500
+    batch_size: int = 16
+    lr: float = 1e-3
+    num_negatives: int = 7
+    range_max: int = 60
+    lists_of_a_source: int = 6_000
+    seed: int = 0
+
+
+CROSS_ENCODER = HeadPlan()
+COLBERT = HeadPlan(steps=400, batch_size=32, lr=5e-4, num_negatives=1, range_max=30)
+
+
+def lists(base: TextEncoder, sources: Mapping[str, Sequence[Pair]], plan: HeadPlan) -> list[tuple[str, ...]]:
+    """(query, positive, negative, …): the negatives are what the base itself finds, so that a head learns its mistakes.
+
+    Passages are searched in heaps of a few thousand, as many as the chapters search. In `planted` every answer is known,
+    so no negative there is one. In documentation an answer that nobody has marked may be among them.
+
+    Args:
+        base: the retriever whose candidates a head will read.
+        sources: pairs by source; those of `planted` are made again here, with the whole truth.
+        plan: how many.
+    """
+    rng = random.Random(plan.seed)
+    worlds = [row for seed in WORLDS for row in mined(base, *_known_answers(seed), plan)]
+    rows = rng.sample(worlds, min(len(worlds), plan.lists_of_a_source))
+    for name, of_source in sources.items():
+        if name != "planted":
+            drawn = rng.sample(list(of_source), min(len(of_source), plan.lists_of_a_source))
+            for start in range(0, len(drawn), PASSAGES):
+                rows += mined(base, *by_text(drawn[start : start + PASSAGES]), plan)
+    return rows
+
+
+def make_cross_encoder(base: TextEncoder, rows: Sequence[tuple[str, ...]], plan: HeadPlan, work: Path) -> CrossEncoder:
+    """A cross-encoder on the base's words and layers, trained on lists to put the right passage first.
+
+    Args:
+        base: the encoder that is adapted; it is left as it is.
+        rows: (query, positive, negative, …), as `lists` gives them.
+        plan: rank, steps and learning rate.
+        work: a folder for checkpoints.
+    """
+    model = _with_updates(cross_encoder_of(base), plan)
+    with quick_attention():
+        fit_cross_encoder(
+            model, rows, steps=plan.steps, batch_size=plan.batch_size, lr=plan.lr, seed=plan.seed, dtype=torch.bfloat16,
+            checkpoint=work,
+        )  # fmt: skip
+    return model.eval()
+
+
+def make_colbert(base: TextEncoder, rows: Sequence[tuple[str, ...]], plan: HeadPlan, work: Path) -> ColbertEncoder:
+    """One short vector for each token, from the base's own; arguments as in `make_cross_encoder`."""
+    model = _with_updates(colbert_of(base), plan)
+    with quick_attention():
+        fit_colbert(model, rows, plan.steps, plan.batch_size, plan.lr, plan.seed, dtype=torch.bfloat16, checkpoint=work)
+    return model.eval()
+
+
+def save_head(model: nn.Module, folder: Path) -> None:
+    """Write what a head has beyond the base, in float16: the updates in peft's layout, and its own tensors."""
+    halved = copy.deepcopy(model).half()
+    save_adapter(halved, folder)
+    write_safetensors(folder / TENSORS, _own(halved))
+
+
+def load_cross_encoder(folder: Path = FOLDER / "cross_encoder", base: TextEncoder | None = None) -> CrossEncoder:
+    """The cross-encoder that comes with the workbook, in evaluation mode.
+
+    Args:
+        folder: what `save_head` wrote.
+        base: the encoder that it was trained on; the one that comes with the workbook by default.
+    Raises:
+        FileNotFoundError: there is no such head; `python -m workbook base` makes it.
+        ValueError: a file is damaged, or the head belongs to another encoder.
+    """
+    return _with_head(cross_encoder_of(base or load("base")), folder)
+
+
+def load_colbert(folder: Path = FOLDER / "colbert", base: TextEncoder | None = None) -> ColbertEncoder:
+    """The ColBERT encoder that comes with the workbook, in evaluation mode; as `load_cross_encoder`."""
+    return _with_head(colbert_of(base or load("base")), folder)
+
+
+def cross_encoder_of(base: TextEncoder) -> CrossEncoder:
+    """A cross-encoder on a copy of the base's words and layers, before any training."""
+    torch.manual_seed(0)
+    backbone = copy.deepcopy(base.backbone)
+    assert isinstance(backbone, TransformerEncoder)
+    model = CrossEncoder(base.tokenizer, backbone, max_length=base.max_length)
+    segment = model.backbone.embeddings.segment.weight
+    with torch.no_grad():
+        segment[1] = segment[0]  # the base has read first texts only; the difference is learned
+    return model
+
+
+def colbert_of(base: TextEncoder) -> ColbertEncoder:
+    """A ColBERT encoder on a copy of the base's words and layers, before any training."""
+    torch.manual_seed(0)
+    return ColbertEncoder(base.tokenizer, copy.deepcopy(base.backbone), COLBERT_SIZE, document_length=base.max_length)
+
+
+def _with_updates(model: Head, plan: HeadPlan) -> Head:
+    """Freeze what the base has, but for the updates and the head's own tensors."""
+    add_lora(model, plan.r, 2 * plan.r, LINEAR, seed=plan.seed)
+    for weight in _own(model).values():
+        weight.requires_grad_(True)
+    return model
+
+
+def _own(model: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: weight for name, weight in model.named_parameters() if any(part in name for part in OWN)}
+
+
+def _with_head(model: Head, folder: Path) -> Head:
+    tensors = load_file(folder / TENSORS)
+    merge(load_adapter(model, folder))
+    own = _own(model)
+    if own.keys() != tensors.keys():
+        raise ValueError(f"{folder} is damaged: it holds {sorted(tensors)}, expected {sorted(own)}")
+    with torch.no_grad():
+        for name, weight in own.items():
+            weight.copy_(tensors[name])
+    return model.eval()
+
+
+def _known_answers(seed: int) -> tuple[Queries, Corpus, Qrels]:
+    """The training queries of a world, its passages, and every answer that there is."""
+    world = planted(PASSAGES, seed=seed)
+    return dict(world.queries(split="train")), dict(world.passages()), world.qrels("train", complete=True)
+
+
+def mined(base: TextEncoder, queries: Queries, corpus: Corpus, qrels: Qrels, plan: HeadPlan) -> list[tuple[str, ...]]:
+    """(query, positive, negative, …) for each query, the negatives drawn from the ranks that the plan names."""
+    mined = mine_hard_negatives(
+        queries, corpus, qrels, base, range_max=plan.range_max, num_negatives=plan.num_negatives,
+        sampling_strategy="random", too_few="pad", seed=plan.seed,
+    )  # fmt: skip
+    return training_tuples(mined, queries, corpus)
+
+
+HEADS = {  # name -> how it is made, how it is read, and its plan
+    "cross_encoder": (make_cross_encoder, load_cross_encoder, CROSS_ENCODER),
+    "colbert": (make_colbert, load_colbert, COLBERT),
+}
