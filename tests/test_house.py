@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KNOWN = house.modules()
 ARROWS = {module: house.imports(path, KNOWN) - {module} for module, path in KNOWN.items()}
 
-# What chapters 00 to 05 and README import, as learners' notebooks have saved it. Names may be added, none may go.
+# What chapters 00 to 06 and README import, as learners' notebooks have saved it. Names may be added, none may go.
 SAVED = {
     "workbook.bm25": ["BM25", "words"],
     "workbook.claims": ["read_record", "settle"],
@@ -20,6 +20,8 @@ SAVED = {
     "workbook.data": ["load"],
     "workbook.data.toy": ["similarity_pairs"],
     "workbook.encoder": [
+        "Dense",
+        "DualEncoder",
         "StaticEncoder",
         "TextEncoder",
         "TransformerEncoder",
@@ -27,10 +29,12 @@ SAVED = {
         "plain_weights",
         "train_tokenizer",
     ],
+    "workbook.encoder.shipped": ["FOLDER"],
     "workbook.exercises": ["check", "hint", "placement", "predict", "progress", "quiz", "reveal"],
     "workbook.figures": [
         "attention",
         "contrastive",
+        "dual_encoders",
         "explore",
         "in_batch",
         "measuring",
@@ -49,11 +53,11 @@ SAVED = {
     "workbook.losses": ["info_nce"],
     "workbook.metrics": ["bootstrap_ci", "evaluate", "grades", "paired_permutation_test", "ranked_ids", "spearman"],
     "workbook.pooling": ["AttentionPool", "attention_weights", "cls_pool", "mean_pool"],
-    "workbook.similarity": ["cos_sim", "dense_search", "normalize"],
+    "workbook.similarity": ["cos_sim", "dense_search", "normalize", "top_k"],
     "workbook.support.processes": ["torchrun"],
     "workbook.train": ["batches", "fit", "peak_saved_bytes", "steps_within"],
     "workbook.train.distributed": ["average_gradients", "gather_with_gradient", "rank", "share"],
-    "workbook.zoo": ["load_pretrained"],
+    "workbook.zoo": ["Family", "load_pretrained"],
 }
 IMPORT = re.compile(r"^from (workbook[\w.]*) import ([\w, ]+)$", re.MULTILINE)
 
