@@ -520,7 +520,7 @@ ROLES = Exercise(
             torch.tensor([[1], [0]]),
         ),
         Case("five queries, eight documents", _first_letters(["ab", "c", "bca", "b", "cb"])),
-        Case("more asked for than there is", lambda: (Letters(), ("qb", "p"), ["ab", "ca"], ["abc", "bb", "cab"], 5)),
+        Case("more asked for than there is", lambda: (Letters(), ("qb", "p"), ["ab", "ca"], ["abc", "bb", "ccb"], 5)),
     ),
     mistakes=(
         Mistake(

@@ -81,4 +81,4 @@ def train_step(towers, queries, passages, temperature, lr):
         for weight in towers.parameters():
             if weight.grad is not None:
                 weight -= lr * weight.grad
-    return float(loss)
+    return loss.item()
