@@ -483,7 +483,8 @@ from sentence_transformers.sentence_transformer.data_collator import SentenceTra
 from workbook.encoder.shipped import FOLDER
 
 prompts = {"query": "query: ", "document": "passage: "}
-peer = SentenceTransformer(str(FOLDER / "base"), device="cpu", prompts=prompts, local_files_only=True)
+options = {"local_files_only": True, "model_kwargs": {"dtype": torch.float32}}
+peer = SentenceTransformer(str(FOLDER / "base"), device="cpu", prompts=prompts, **options)
 print(
     "encode_query uses the query prompt:",
     np.allclose(peer.encode_query([mine]), peer.encode([prompts["query"] + mine])),
