@@ -274,8 +274,9 @@ def tower_gradients(
     weight: Tensor, queries: Tensor, passages: Tensor, temperature: float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of a query tower, of a document tower that starts equal, and of one shared tower: three times (D, F)."""
-    towers = [weight.detach().clone().requires_grad_() for _ in range(2)]
-    query, document = torch.autograd.grad(_loss_of_towers(*towers, queries, passages, temperature), towers)
+    first, second = (weight.detach().clone().requires_grad_() for _ in range(2))
+    loss = _loss_of_towers(first, second, queries, passages, temperature)
+    query, document = torch.autograd.grad(loss, (first, second))
     return query, document, query + document
 
 
@@ -790,7 +791,7 @@ def _unit_letters(D: int = 2) -> Tensor:
 
 
 def _two_equal_towers() -> tuple:
-    towers = Towers(*(Tower(_unit_letters(), mix=0.0) for _ in range(2)))
+    towers = Towers(Tower(_unit_letters(), mix=0.0), Tower(_unit_letters(), mix=0.0))
     return towers, ["a", "b"], ["a", "b"], 1.0, 1.0
 
 
