@@ -417,7 +417,7 @@ print("left out of pooling, it costs less:", "holds" if left_out.mean() > added.
 print(f"Recall@10: no prompt {plain.mean():.3f}, added {added.mean():.3f}, added and left out {left_out.mean():.3f}")
 
 # %% [markdown]
-# Most of the damage is the pull on the mean. What is left is what the other tokens have read.
+# Most of the damage is the pull on the mean. Whatever is left is what the other tokens have read.
 #
 # So far the prompt was new at search. Now **prompts in training times prompts at search**, from the record of claim 17: `base/start` trained with "query: " and "passage: " or without, and searched in both ways, with the two exchanged, and with the query's on both sides. Five seeds, nDCG@10.
 
