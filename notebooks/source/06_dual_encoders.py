@@ -338,7 +338,7 @@ difference = bootstrap_ci((quality[shared] - quality[same]).mean(axis=0))
 print("shared minus separate, interval above 0:", "holds" if difference[1] > 0 else "does not hold")
 
 # %% [markdown]
-# More weights, and less found: with 8,000 pairs each of two tables sees half as much of every word. Freedom in the last layer alone does not help either. All arms share one learning rate here, which need not suit a head; the record below tunes each.
+# More weights, and less found: with 8,000 pairs each of two tables sees one side of the pairs alone. Freedom in the last layer alone does not help either. All arms share one learning rate here, which need not suit a head; the record below tunes each.
 #
 # ## See it: two doors, one word
 #
