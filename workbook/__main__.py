@@ -96,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
     base.add_argument(
         "--work", type=Path, default=ROOT / "build/base", help="keeps what is done; build/base by default"
     )
+    base.add_argument(
+        "--dictionary",
+        type=Path,
+        default=Path("/usr/share/wordnet"),
+        help="WordNet's data files; where Debian puts them by default",
+    )
     base.add_argument("--public", type=Path, help="a folder with public collections to be measured too")
     bench = command("bench", _bench, "time everything beside its peers", extras=test)
     bench.add_argument("names", nargs="*", help="which benchmarks; all by default")
@@ -224,7 +230,7 @@ def _base(options: argparse.Namespace) -> int:
     from workbook.base.ship import ship
 
     try:
-        ship(options.work, public=options.public)
+        ship(options.work, options.dictionary, public=options.public)
     except (FileNotFoundError, ValueError) as error:
         print(f"workbook: {error}", file=sys.stderr)
         return 1

@@ -189,3 +189,40 @@ def test_frequent_words_come_more_often():
 
 def test_no_world_of_the_chapters_is_read():
     assert min(texts.WORLDS) > 100
+
+
+NOUNS = (
+    "  1 This software and database is being provided to you\n"
+    "00002137 03 n 02 abstraction 0 abstract_entity 0 002 @ 00001740 n 0000 ~ 00023100 n 0000 | a general concept  \n"
+    '14633206 27 n 03 gold 1 Au 0 atomic_number_79 0 001 @ 14625458 n 0000 | a soft yellow metal; "it is | gold"  \n'
+)
+ADJECTIVES = "00003131 00 a 02 adducting(a) 0 ready_to_hand(p) 0 000 | drawing toward  \n"
+
+
+def test_a_dictionary_gives_words_with_their_meaning(tmp_path):
+    for part, lines in {"noun": NOUNS, "verb": "", "adj": ADJECTIVES, "adv": ""}.items():
+        (tmp_path / f"data.{part}").write_text(lines, "latin-1")
+    found = list(texts.wordnet(tmp_path))
+    assert found == [
+        ("abstraction, abstract entity", "a general concept"),
+        ("gold, Au, atomic number 79", 'a soft yellow metal; "it is | gold"'),
+        ("adducting, ready to hand", "drawing toward"),
+    ]
+    assert list(texts.entries(found, together=2)) == [
+        'abstraction, abstract entity: a general concept. gold, Au, atomic number 79: a soft yellow metal; "it is | gold".',
+        "adducting, ready to hand: drawing toward.",
+    ]
+
+
+def test_a_dictionary_that_is_not_there_is_named_with_where_to_get_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"data\.noun is not there; .*wordnet"):
+        list(texts.wordnet(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "line", ["gold: a metal", "00002137 03 n 00  0 000 | nothing", "00002137 03 n 02 abstraction 0"]
+)
+def test_a_file_that_is_no_dictionary_is_refused_with_its_line(tmp_path, line):
+    (tmp_path / "data.noun").write_text(NOUNS + line + "\n", "latin-1")
+    with pytest.raises(ValueError, match=r"data\.noun, line 4: expected WordNet's"):
+        list(texts.wordnet(tmp_path))

@@ -14,7 +14,7 @@ from tests.adapt.test_adapt import RUN, mixed
 from tests.train.test_fit import PAIRS, transformer
 from workbook.adapt import adapt, evaluate_encoder
 from workbook.losses import info_nce
-from workbook.train import fit
+from workbook.train import fit, fit_vectors
 from workbook.train.distributed import average_gradients, gather_with_gradient, rank, share
 
 
@@ -43,6 +43,17 @@ def without_gradient(x):
 def training(folder, **options):
     encoder = transformer(dropout=options.pop("dropout", 0.0))
     history = fit(encoder, PAIRS[:30], steps=3, batch_size=13, lr=0.01, checkpoint=folder, save_every=2, **options)
+    weights = torch.cat([p.detach().flatten() for p in encoder.parameters()])
+    return {"losses": [record["loss"] for record in history], "weights": weights.tolist()}
+
+
+def distillation(folder):
+    encoder = transformer().double()
+    texts = [query for query, _ in PAIRS[:30]]
+    vectors = torch.randn(30, encoder.full_size, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    history = fit_vectors(
+        encoder, texts, vectors, steps=3, batch_size=13, lr=0.01, checkpoint=folder, similarities=0.5, temperature=0.2
+    )
     weights = torch.cat([p.detach().flatten() for p in encoder.parameters()])
     return {"losses": [record["loss"] for record in history], "weights": weights.tolist()}
 
@@ -94,6 +105,7 @@ def everything(folder):
         "mended": loss_and_gradient(rows, without_gradient, factor=2.0),
         "fit": training(folder / "plain"),
         "fit in pieces": training(folder / "pieces", mini_batch_size=3),
+        "fit_vectors": distillation(folder / "vectors"),
         "adapt": adaptation(folder / "adapt"),
         "adapt that stops early": adaptation(folder / "early", steps=60, patience=2),
         "adapt that goes on": adaptation(folder / "again", dies_at=3),

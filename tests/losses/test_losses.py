@@ -23,6 +23,7 @@ from workbook.losses import (
     nt_xent,
     pairwise_loss,
     pointwise_loss,
+    similarity_kl,
     triplet_loss,
 )
 from workbook.similarity import cos_sim, normalize
@@ -297,6 +298,47 @@ def test_no_gradient_reaches_the_teacher_and_integer_scores_will_do():
     assert labels.grad is None
 
 
+def test_similarity_kl_by_hand():
+    student = torch.tensor([[1.0, 0.0], [0.0, 2.0], [0.0, 1.0]])  # the second and the third point the same way
+    teacher = torch.tensor([[1.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 1.0]])  # all are at right angles: a half each
+    near, far = math.e / (1 + math.e), 1 / (1 + math.e)
+    expected = 2 / 3 * (0.5 * math.log(0.5 / near) + 0.5 * math.log(0.5 / far))
+    assert torch.isclose(similarity_kl(student, teacher, temperature=1.0), torch.tensor(expected))
+
+
+@given(st.integers(0, 1000), st.floats(0.05, 2), st.integers(3, 7))
+def test_similarity_kl_is_distillation_in_which_each_text_asks_for_the_others(seed, temperature, B):
+    student, teacher = numbers(B, 4, seed=seed), numbers(B, 6, seed=seed + 1)
+    others = [[j for j in range(B) if j != i] for i in range(B)]
+    s = normalize(student)
+    labels = torch.stack([cos_sim(teacher, teacher)[i, row] for i, row in enumerate(others)])
+    passages = torch.stack([s[row] for row in others])  # (B, B - 1, D)
+    expected = distill_kl(s, passages[:, 0], passages[:, 1:], labels, temperature) / temperature**2
+    assert float(similarity_kl(student, teacher, temperature)) == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_similarity_kl_asks_for_angles_alone():
+    student = numbers(6, 4)
+    turned = torch.linalg.qr(numbers(9, 9, seed=1)).Q[:4]  # (4, 9), orthonormal rows
+    assert similarity_kl(student, student @ turned * torch.arange(1, 7)[:, None]).abs() < 1e-9
+    teacher = numbers(6, 9, seed=2).requires_grad_()
+    similarity_kl(student.requires_grad_(), teacher).backward()
+    assert student.grad.abs().sum() > 0
+    assert teacher.grad is None
+
+
+@pytest.mark.parametrize("shapes", [((4, 4), (3, 4)), ((2, 4), (2, 4)), ((3,), (3, 4)), ((3, 4), (3, 2, 4))])
+def test_similarity_kl_refuses_vectors_of_other_texts(shapes):
+    with pytest.raises(ValueError, match="expected vectors of the same 3 or more texts"):
+        similarity_kl(*(torch.ones(shape) for shape in shapes))
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
+def test_similarity_kl_refuses_a_temperature_that_is_none(temperature):
+    with pytest.raises(ValueError, match="temperature must be positive and finite"):
+        similarity_kl(numbers(3, 4), numbers(3, 4), temperature)
+
+
 NONE = -math.inf
 
 
@@ -530,6 +572,7 @@ EMBEDDING_LOSSES = {
     ),
     "margin_mse": (lambda *x: margin_mse(*x, labels=numbers(B, 1 + M)), 3),
     "distill_kl": (lambda *x: distill_kl(*x, labels=numbers(B, 1 + M), temperature=2.0), 3),
+    "similarity_kl": (lambda x: similarity_kl(x, numbers(B, 5, seed=4), temperature=0.5), 1),
     "matryoshka": (matryoshka_loss(lambda *x: info_nce(*x, temperature=0.5), [1, 3], [0.3, 1.0]), 3),
     "contrastive": (lambda *x: contrastive_loss(*x, labels=torch.tensor([1.0, 0.0, 0.3])), 2),
     "cosine_similarity": (lambda *x: cosine_similarity_loss(*x, labels=torch.tensor([1.0, -0.5, 0.3])), 2),

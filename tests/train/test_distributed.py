@@ -81,6 +81,14 @@ def test_fit_under_torchrun_takes_the_steps_of_one_process(runs, way):
 
 
 @pytest.mark.slow
+def test_likenesses_under_torchrun_are_those_of_the_whole_batch(runs):
+    two, one = runs
+    for each in two:
+        assert apart(each["fit_vectors"]["losses"], one["fit_vectors"]["losses"]) < 1e-9
+        assert apart(each["fit_vectors"]["weights"], one["fit_vectors"]["weights"]) < 1e-9
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["adapt", "adapt that stops early", "adapt that goes on"])
 def test_adapt_under_torchrun_is_that_of_one_process_and_one_process_writes(runs, way):
     two, one = runs

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
+from workbook.losses import similarity_kl
 from workbook.train import fit_vectors, principal_directions
 
 TEXTS = [f"{a} the {b}" for a in ("open", "close", "read", "sort") for b in ("file", "list", "matrix of numbers")]
@@ -33,6 +34,15 @@ def test_the_student_comes_to_the_teachers_vectors(student, vectors):
     history = fit_vectors(student, TEXTS, vectors, steps=300, batch_size=6, lr=0.01, seed=3, show=False)
     assert history[0]["loss"] > 0.7
     assert np.mean([record["loss"] for record in history[-5:]]) < 0.25
+
+
+def test_similarities_are_learned_beside_the_vectors(student, vectors):
+    mine = torch.from_numpy(student.encode(TEXTS))
+    expected = 1 - torch.nn.functional.cosine_similarity(mine, vectors).mean() + 0.5 * similarity_kl(mine, vectors, 0.2)
+    options = {"batch_size": len(TEXTS), "lr": 0.01, "show": False, "similarities": 0.5, "temperature": 0.2}
+    history = fit_vectors(student, TEXTS, vectors, steps=150, **options)
+    assert history[0]["loss"] == pytest.approx(float(expected), abs=1e-5)
+    assert similarity_kl(torch.from_numpy(student.encode(TEXTS)), vectors, 0.2) < similarity_kl(mine, vectors, 0.2) / 2
 
 
 def test_the_length_of_a_vector_does_not_count(student, vectors):

@@ -45,7 +45,9 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         f"2. Language modelling: {plan.language_steps:,} steps of {plan.batch_size // 4} windows, 15 % of the tokens hidden, "
         f"learning rate {plan.language_lr:g}.",
         f"3. Distillation: {plan.vector_steps:,} steps of {plan.batch_size} of {made['texts']:,} texts towards the vectors of "
-        f"all-MiniLM-L6-v2 (Apache-2.0), learning rate {plan.vector_lr:g}; {made['hours']['start']:.1f} h with the stage before, and "
+        f"all-MiniLM-L6-v2 (Apache-2.0), and, with a weight of {plan.similarities:g}, towards its likenesses "
+        f"within the batch (KL at temperature {plan.similarity_temperature:g}), "
+        f"learning rate {plan.vector_lr:g}; {made['hours']['start']:.1f} h with the stage before, and "
         f"{made['hours']['teacher']:.1f} h in which the teacher read them.",
     ]
     if name == "base":
@@ -79,7 +81,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         "",
         "## How it was made",
         "",
-        "`python -m workbook base`, from text that every installation of the workbook has:",
+        "`python -m workbook base`, from text that every installation of the workbook has, and WordNet (a package of Debian and of npm):",
         "",
         *stages,
         "",
@@ -89,7 +91,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         "",
         "The training split of `pydocs` and `pydocs-code` (the documentation of the installed packages; their texts are not "
         "redistributed), the documentation of the other installed packages, worlds of `planted` with the seeds "
-        f"{WORLDS[0]} to {WORLDS[-1]}, groups of key words from these, and groups of words drawn from the teacher's vocabulary. Not read: the test and "
+        f"{WORLDS[0]} to {WORLDS[-1]}, the words and definitions of WordNet (Princeton University, its own free licence), groups of key words from these, and groups of words drawn from the teacher's vocabulary. Not read: the test and "
         "dev queries of `pydocs`, its held-out packages, the world of `planted` that chapters use, `toy`. "
         f"`seen.npy` holds short hashes of the {made['seen']:,} different texts; `workbook.data.seen.without_seen` drops and "
         "counts the queries of a collection that are among them.",
@@ -108,7 +110,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         "## What it cannot do",
         "",
         f"Other languages than English; texts longer than {plan.max_length} tokens, of which the rest is not read; words that neither Python's "
-        "documentation nor the first thousands of BERT's vocabulary hold, which fall into short pieces.",
+        "documentation nor WordNet's definitions nor the first thousands of BERT's vocabulary hold, which fall into short pieces.",
         "",
     ]
     return "\n".join(lines)

@@ -50,6 +50,8 @@ class Plan:
         language_steps, vector_steps, pair_steps: of the three stages.
         batch_size: texts of a step; a quarter as many windows in the first stage, and pairs in the last, whose texts are longer.
         language_lr, vector_lr, pair_lr: highest learning rates of the three stages.
+        similarities, similarity_temperature: how much the likenesses between texts count in the second stage, beside
+            the vectors themselves, and how near texts must be to count.
         pairs_of_a_source: of which the last stage draws its batches, at most.
         temperature: of the contrastive loss.
         pair_share: weights of `base` = this share of those after the contrastive stage, the rest of those before.
@@ -62,16 +64,18 @@ class Plan:
     max_length: int = 192
     pieces: int = 8_000
     windows: dict[str, int] = field(
-        default_factory=lambda: {"pydocs": 30_000, "pydocs-code": 10_000, "packages": 13_000, "planted": 13_000}
-    )
-    groups: int = 30_000
+        default_factory=lambda: {"pydocs": 30_000, "pydocs-code": 10_000, "packages": 13_000, "planted": 13_000, "wordnet": 60_000}
+    )  # fmt: skip
+    groups: int = 60_000
     language_steps: int = 400
-    vector_steps: int = 5_000
-    pair_steps: int = 1_000
+    vector_steps: int = 12_000
+    pair_steps: int = 1_500
     batch_size: int = 256
     language_lr: float = 5e-4
     vector_lr: float = 1.5e-3
     pair_lr: float = 3e-4
+    similarities: float = 1.0
+    similarity_temperature: float = 0.1
     pairs_of_a_source: int = 16_000
     temperature: float = 0.05
     pair_share: float = 1.0
@@ -103,7 +107,8 @@ def make_start(teacher: TextEncoder, sources: dict[str, list[Pair]], plan: Plan,
     with quick_attention():
         fit_vectors(
             student, texts, F.normalize(vectors.float() @ directions, dim=1), plan.vector_steps, plan.batch_size,
-            torch.bfloat16, lr=plan.vector_lr, seed=plan.seed, warmup=0.05, checkpoint=work / "distilled",
+            torch.bfloat16, plan.similarities, plan.similarity_temperature, lr=plan.vector_lr, seed=plan.seed, warmup=0.05,
+            checkpoint=work / "distilled",
         )  # fmt: skip
     return student.eval()
 

@@ -28,24 +28,27 @@ TEACHER = "all-MiniLM-L6-v2"
 Made = TypeVar("Made")
 
 
-def ship(work: Path, folder: Path = FOLDER, public: Path | None = None, plan: Plan = PLAN) -> dict[str, Any]:
+def ship(
+    work: Path, dictionary: Path, folder: Path = FOLDER, public: Path | None = None, plan: Plan = PLAN
+) -> dict[str, Any]:
     """Everything from the texts to the cards; what the work folder holds already is not done again.
 
     Args:
         work: keeps the texts, the teacher's vectors and the state of every stage: 1 GB.
+        dictionary: the folder of WordNet's data files.
         folder: where the two encoders go.
         public: a folder with public collections in BEIR's layout, to be measured too.
         plan: sizes and steps.
     Returns:
         the figures, as they stand in figures.json.
     Raises:
-        FileNotFoundError: the teacher is not on this machine.
+        FileNotFoundError: the teacher or the dictionary is not on this machine.
         ValueError: the work folder holds a run of another plan.
     """
     work.mkdir(parents=True, exist_ok=True)
     same_plan(work / "plan.json", plan)
     teacher = load_pretrained(TEACHER)
-    sources = once(work / "pairs.json", pairs)
+    sources = once(work / "pairs.json", partial(pairs, dictionary))
     read = read_once(teacher, sources, plan, work)
     texts = [text for kind in read.values() for text in kind]
     hours = Hours(work / "hours.json")

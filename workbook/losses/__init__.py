@@ -14,7 +14,7 @@ What comes in half precision is widened first: a loss is float32 or more. Every 
 
 from workbook.losses.contrastive import DIRECTIONS, info_nce, info_nce_gradient, info_nce_plain, nt_xent
 from workbook.losses.cross_encoder import lambda_loss, listwise_loss, margin_loss, pairwise_loss, pointwise_loss
-from workbook.losses.distillation import distill_kl, margin_mse
+from workbook.losses.distillation import distill_kl, margin_mse, similarity_kl
 from workbook.losses.guided import gist_loss
 from workbook.losses.labelled import contrastive_loss, cosent, cosine_similarity_loss
 from workbook.losses.matryoshka import matryoshka_loss
@@ -23,5 +23,5 @@ from workbook.losses.triplet import batch_hard_triplet_loss, triplet_loss
 __all__ = [
     "DIRECTIONS", "batch_hard_triplet_loss", "contrastive_loss", "cosent", "cosine_similarity_loss", "distill_kl",
     "gist_loss", "info_nce", "info_nce_gradient", "info_nce_plain", "lambda_loss", "listwise_loss", "margin_loss",
-    "margin_mse", "matryoshka_loss", "nt_xent", "pairwise_loss", "pointwise_loss", "triplet_loss",
+    "margin_mse", "matryoshka_loss", "nt_xent", "pairwise_loss", "pointwise_loss", "similarity_kl", "triplet_loss",
 ]  # fmt: skip

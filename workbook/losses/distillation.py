@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbook.losses.checks import LARGEST, check_negatives, check_pair, check_passages, check_range
-from workbook.support.precision import without_autocast
+from workbook.similarity import cos_sim
+from workbook.support.precision import at_least_float32, without_autocast
 
 
 def margin_mse(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tensor) -> Tensor:
@@ -70,14 +71,53 @@ def distill_kl(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tenso
     Relations: equal to sentence-transformers `DistillKLDivLoss`.
     Source: Hinton et al. 2015.
     """
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"temperature must be positive and finite, got {temperature}")
+    _check_temperature(temperature)
     s, t = _scores(query, positive, negatives, labels)  # (B, 1 + M), both
     check_range(t, -math.inf, LARGEST, "a score that excludes a passage is -inf")
     check_passages(~t.isneginf())
     log_S, log_P = (s / temperature).log_softmax(dim=1), (t / temperature).log_softmax(dim=1)
     log_P = log_P.clamp(min=-LARGEST)  # 0 · log 0 is 0, but 0 · -inf is NaN
     return F.kl_div(log_S, log_P, reduction="batchmean", log_target=True) * temperature**2
+
+
+def similarity_kl(student: Tensor, teacher: Tensor, temperature: float = 0.1) -> Tensor:
+    """Every text shall be as near to the others of its batch as the teacher says: its nearest ones count most.
+
+        loss = mean_i  sum_j≠i  P_ij · log(P_ij / S_ij)
+        P_i = softmax_j≠i(cos(t_i, t_j) / temperature),   S_i = softmax_j≠i(cos(s_i, s_j) / temperature)
+
+    Nothing is said about where the vectors point, only about angles between them, which is all that a search by cosine
+    uses. So the teacher's vectors may be longer than the student's.
+
+    Args:
+        student: (B, D), B of 3 or more: of two texts each has only one other to be near.
+        teacher: (B, E), vectors of the same texts; no gradient flows into them.
+        temperature: small ones look at the nearest texts only.
+    Returns:
+        the mean over the batch, a scalar; 0 where all angles agree.
+    Raises:
+        ValueError: there are not as many vectors of the one as of the other, or fewer than three, or temperature is
+            not a positive number.
+
+    Relations: temperature² times this is `distill_kl` of vectors of length 1, where each text asks for all the others.
+    Source: Fang et al. 2021 (SEED), with a queue where we take the batch.
+    """
+    _check_temperature(temperature)
+    if student.ndim != 2 or teacher.ndim != 2 or len(student) != len(teacher) or len(student) < 3:
+        raise ValueError(
+            f"expected vectors of the same 3 or more texts, (B, D) and (B, E), got {tuple(student.shape)} and {tuple(teacher.shape)}"
+        )
+    student, teacher = at_least_float32(student), at_least_float32(teacher.detach())
+    B = len(student)
+    others = ~torch.eye(B, dtype=torch.bool, device=student.device)
+    with without_autocast(student):
+        S, T = (cos_sim(x, x)[others].view(B, B - 1) / temperature for x in (student, teacher))
+    return F.kl_div(S.log_softmax(dim=1), T.log_softmax(dim=1), reduction="batchmean", log_target=True)
+
+
+def _check_temperature(temperature: float) -> None:
+    if not 0 < temperature < math.inf:
+        raise ValueError(f"temperature must be positive and finite, got {temperature}")
 
 
 def _scores(query: Tensor, positive: Tensor, negatives: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbook.encoder import TextEncoder, rectangle
+from workbook.losses import similarity_kl
 from workbook.support.precision import at_least_float32
-from workbook.train.distributed import share
+from workbook.train.distributed import gather_with_gradient, share
 from workbook.train.loop import History, optimize
 from workbook.train.resume import hash_of_columns
 
@@ -51,13 +52,16 @@ def fit_vectors(
     steps: int = 100,
     batch_size: int = 64,
     dtype: torch.dtype | None = None,
+    similarities: float = 0.0,
+    temperature: float = 0.1,
     **options: Any,
 ) -> History:
     """Train an encoder until it gives each text the vector that a teacher gave it.
 
-        loss = mean_i ( 1 - cos(student(text_i), vector_i) )
+        loss = mean_i ( 1 - cos(student(text_i), vector_i) ) + similarities · similarity_kl
 
-    Of vectors of length 1 this is half of the squared distance, so it is what the mean squared error asks for.
+    Of vectors of length 1 the first part is half of the squared distance, so it is what the mean squared error asks
+    for. The second part asks which texts of the batch are near each other, and leaves open where they lie.
 
     Args:
         encoder: the student; it is trained in place. Prompts are not put before the texts.
@@ -65,10 +69,11 @@ def fit_vectors(
         vectors: (N, D), the teacher's, of any length but 0; cut them by `principal_directions` where they are longer.
         steps, batch_size, options: as in `workbook.train.optimize`: lr, seed, warmup, checkpoint, show and so on.
         dtype: `torch.bfloat16` runs the encoder under autocast; the loss sees float32.
+        similarities, temperature: how much `workbook.losses.similarity_kl` counts, and its temperature; 0 leaves it out.
     Returns:
         one record {"step", "loss", "lr"} for each step.
     Raises:
-        ValueError: texts and vectors do not belong together.
+        ValueError: texts and vectors do not belong together, or likenesses are asked for in batches of fewer than three.
 
     Relations: the loss is D/2 times that of sentence-transformers `MSELoss` on vectors of length 1.
     Source: Reimers and Gurevych 2020, who distil into other languages.
@@ -87,9 +92,16 @@ def fit_vectors(
         input_ids, mask = rectangle([ids[row] for row in here], encoder.pad_id, encoder.padding_side)
         with torch.autocast(encoder.device.type, torch.bfloat16, enabled=dtype is not None):
             student = at_least_float32(encoder(input_ids.to(encoder.device), mask.to(encoder.device)))  # (B, D)
-        teacher = vectors[torch.from_numpy(here)].to(student)
-        return (1 - F.cosine_similarity(student, teacher)).mean()
+        student = gather_with_gradient(student)
+        teacher = vectors[torch.from_numpy(rows)].to(student)
+        loss = (1 - F.cosine_similarity(student, teacher)).mean()
+        return loss + similarities * similarity_kl(student, teacher, temperature) if similarities else loss
 
     lengths = np.array([len(tokens) for tokens in ids])
-    settings = {"objective": "vectors", "dtype": str(dtype), "texts": hash_of_columns([ids])}
+    settings = {
+        "objective": "vectors",
+        "dtype": str(dtype),
+        "texts": hash_of_columns([ids]),
+        "similarities": [similarities, temperature],
+    }
     return optimize(encoder, loss_of, lengths, steps, batch_size, settings=settings, **options)
