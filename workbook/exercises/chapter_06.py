@@ -113,6 +113,11 @@ PULL = Exercise(
             "You compare every token of the text with the mean of all, and average the cosines. First the mean of the text, then one "
             "cosine.",
         ),
+        Mistake(
+            "tokens of length 1",
+            lambda prompt, text: pull_of_prompt(F.normalize(prompt, dim=1), F.normalize(text, dim=1)),
+            "You bring every token to length 1 before the mean. Mean pooling takes tokens as they are: a longer token counts for more.",
+        ),
     ),
     hints=(
         "Which two vectors are compared? Both are means; one is over fewer tokens.",
@@ -559,6 +564,13 @@ ROLES = Exercise(
             _roles(lambda q, d: (q + " ", d + " ")),
             "You put a blank between prompt and text. A prompt is put before the text exactly as it stands; where a blank belongs, it "
             "is in the prompt.",
+        ),
+        Mistake(
+            "the prompt behind the text",
+            lambda encode, prompts, q, d, k: _search(
+                encode, [t + prompts[0] for t in q], [t + prompts[1] for t in d], k
+            ),
+            "You put the prompt behind the text. It stands before it, as it did in training.",
         ),
         Mistake(
             "a dot product",
