@@ -169,11 +169,25 @@ def test_windows_hold_every_word_once_but_for_short_ends():
 
 def test_keywords_are_words_of_a_text_in_their_order():
     source = "Return the Fourier transform of a real sequence along the given axis"
-    for found in texts.keywords([source], 50, random.Random(0)):
+    for found, text in texts.keywords([source], 50, random.Random(0)):
+        assert text == source
         places = [source.lower().split().index(word) for word in found.split()]
         assert places == sorted(places)
         assert 2 <= len(places) <= 6
         assert "the" not in found.split()
+
+
+def test_what_is_looked_up_stands_in_the_text():
+    words = [f"{a}{b}{c}" for a in "bdfk" for b in "aeio" for c in "lmnr"]
+    read = {
+        "docs": ["Read a csv file into a table of rows and columns.", "Sort a list in place."],
+        "docs queries": ["csv"],
+    }
+    found = texts.lookups(["docs"], read, words, 40, random.Random(0))
+    assert {text for _, text in found["key words"]} <= set(read["docs"])
+    assert all(10 <= len(text.split()) <= 30 and set(text.split()) <= set(words) for _, text in found["vocabulary"])
+    for asked, text in [*found["key words"], *found["vocabulary"]]:
+        assert set(asked.split()) <= set(text.lower().replace(".", "").split())
 
 
 def test_frequent_words_come_more_often():

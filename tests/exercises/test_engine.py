@@ -128,6 +128,17 @@ def test_an_endless_answer_is_stopped_without_the_systems_timer(answer, monkeypa
         pass  # a late exception would come here
 
 
+@pytest.mark.parametrize("timer", [True, False])
+def test_a_busy_machine_makes_nobody_slow(timer, monkeypatch):
+    """What counts is the processor's time: a function that stands still, as on a busy machine, is left alone for longer."""
+    monkeypatch.setattr(limits, "WAITING", 1e6)
+    if not timer:
+        monkeypatch.delattr(signal, "setitimer")
+    assert limits.run_limited(lambda: time.sleep(0.4) or "done", 0.1) == "done"
+    with pytest.raises(limits.TimeLimit):
+        limits.run_limited(lambda: endless(None, None), 0.1)
+
+
 TRACED = """
 import sys
 from workbook.exercises.limits import TimeLimit, _run_with_watchdog

@@ -53,7 +53,8 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
     if name == "base":
         stages.append(
             f"4. Contrastive training: {plan.pair_steps:,} steps of {plan.batch_size // 4} of {made['tuples']:,} pairs with one "
-            f"hard negative each, InfoNCE with temperature {plan.temperature:g}, learning rate {plan.pair_lr:g}, "
+            "hard negative each (titles and bodies, questions and answers, words and definitions, key words and the texts that "
+            f"they are drawn from), InfoNCE with temperature {plan.temperature:g}, learning rate {plan.pair_lr:g}, "
             f"{made['hours']['base']:.1f} h; then the mean of the weights before and after, "
             f"{plan.pair_share:.0%} of them after."
         )

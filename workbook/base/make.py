@@ -166,10 +166,14 @@ def by_text(pairs: Sequence[Pair]) -> tuple[Queries, Corpus, Qrels]:
 
 def read_once(teacher: TextEncoder, sources: dict[str, list[Pair]], plan: Plan, work: Path) -> dict[str, list[str]]:
     """The texts that are read, by kind; drawn once and kept in the work folder, so that a resumed run reads the same."""
-    number_of = teacher.tokenizer.get_vocab()
-    words = [w for w in sorted(number_of, key=number_of.__getitem__) if w.isalpha() and w.isascii() and len(w) > 2]
     rng = random.Random(plan.seed)
-    return once(work / "texts.json", lambda: readings(sources, words, plan.windows, plan.groups, rng))
+    return once(work / "texts.json", lambda: readings(sources, words_of(teacher), plan.windows, plan.groups, rng))
+
+
+def words_of(teacher: TextEncoder) -> list[str]:
+    """The teacher's pieces that are whole words of more than two letters, the most frequent first."""
+    number_of = teacher.tokenizer.get_vocab()
+    return [w for w in sorted(number_of, key=number_of.__getitem__) if w.isalpha() and w.isascii() and len(w) > 2]
 
 
 def once(path: Path, make: Callable[[], Made]) -> Made:

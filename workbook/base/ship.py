@@ -5,6 +5,7 @@ Taught in 10, 11 and 15.
 
 import datetime
 import json
+import random
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,8 +15,8 @@ from typing import Any, TypeVar
 
 from workbook.base import heads, measure
 from workbook.base.card import card, head_card
-from workbook.base.make import Plan, make_base, make_start, once, read_once, save_half, teacher_vectors
-from workbook.base.texts import Pair, pairs
+from workbook.base.make import Plan, make_base, make_start, once, read_once, save_half, teacher_vectors, words_of
+from workbook.base.texts import Pair, lookups, pairs
 from workbook.data.seen import hashes
 from workbook.encoder import TextEncoder
 from workbook.encoder.shipped import FOLDER
@@ -54,7 +55,8 @@ def ship(
     hours = Hours(work / "hours.json")
     hours.of("teacher", teacher_vectors, teacher, texts, work / "vectors")
     start = save_half(hours.of("start", make_start, teacher, sources, plan, work), folder / "start")
-    base = save_half(hours.of("base", make_base, start, sources, plan, work), folder / "base")
+    looked_up = lookups(sources, read, words_of(teacher), plan.pairs_of_a_source, random.Random(plan.seed))
+    base = save_half(hours.of("base", make_base, start, sources | looked_up, plan, work), folder / "base")
     seen = hashes(text for of_source in sources.values() for pair in of_source for text in pair)
     write_npy(folder / "seen.npy", seen)
     made = {

@@ -64,9 +64,27 @@ def readings(
         cut = list(windows(dict.fromkeys(passages), rng))
         read[source] = rng.sample(cut, min(len(cut), windows_of[source]))
         read[f"{source} queries"] = list(dict.fromkeys(query for query, _ in of_source))
-    read["keywords"] = list(keywords([text for source in sources for text in read[source]], groups, rng))
+    read["keywords"] = [asked for asked, _ in keywords([text for name in sources for text in read[name]], groups, rng)]
     read["words"] = [*word_groups(words, groups + groups // 2, rng), *words]
     return read
+
+
+def lookups(
+    sources: Iterable[str], read: dict[str, list[str]], words: Sequence[str], count: int, rng: random.Random
+) -> dict[str, list[Pair]]:
+    """Key words and the text that they are drawn from, for the contrastive stage: a word that no title has is found too.
+
+    Args:
+        sources: names of those that are cut into windows.
+        read: as `readings` gives them.
+        words: the teacher's.
+        count: of pairs of each kind.
+    Returns:
+        pairs of windows, and of ten to thirty words drawn at random.
+    """
+    groups = [" ".join(rng.sample(words, rng.randint(10, 30))) for _ in range(count)]
+    cut = [text for source in sources for text in read[source]]
+    return {"key words": list(keywords(cut, count, rng)), "vocabulary": list(keywords(groups, count, rng))}
 
 
 def wordnet(folder: Path) -> Iterator[Pair]:
@@ -119,13 +137,13 @@ def windows(texts: Iterable[str], rng: random.Random) -> Iterator[str]:
             start += length
 
 
-def keywords(texts: Sequence[str], count: int, rng: random.Random) -> Iterator[str]:
-    """What somebody might type to find a text: two to six of its words, in their order."""
+def keywords(texts: Sequence[str], count: int, rng: random.Random) -> Iterator[Pair]:
+    """What somebody might type to find a text, two to six of its words in their order, and the text."""
     for text in rng.choices(texts, k=count):
         words = [word for word in re.findall(r"[A-Za-z]{3,}", text) if word.lower() not in COMMON]
         chosen = sorted(rng.sample(range(len(words)), min(len(words), rng.randint(2, 6))))
         if chosen:
-            yield " ".join(words[i] for i in chosen).lower()
+            yield " ".join(words[i] for i in chosen).lower(), text
 
 
 def word_groups(words: Sequence[str], count: int, rng: random.Random) -> Iterator[str]:

@@ -20,7 +20,7 @@ def check(id: str, answer: Answer, seconds: float = SECONDS) -> Answer:
     Args:
         id: the number of the exercise, such as "02.1".
         answer: your function.
-        seconds: it is stopped after this long.
+        seconds: of the processor, after which it is stopped.
     Returns:
         your function once it is right; until then the package's own, so that the notebook runs on.
     Raises:

@@ -57,7 +57,7 @@ def examine(exercise: Exercise, answer: Answer, seconds: float = SECONDS) -> Fin
     Args:
         exercise: what to check against.
         answer: the learner's function.
-        seconds: the answer is stopped after this long.
+        seconds: of the processor, after which the answer is stopped.
     """
     if not callable(answer):
         name = getattr(exercise.reference, "__name__", "my_function")

@@ -22,14 +22,26 @@ import torch
 
 T = TypeVar("T")
 SPARE_MEMORY = 2**30  # a function may always take this many bytes more than the process has
+WAITING = (
+    6.0  # a function that waits, or whose machine is busy, may take so many times its seconds by the clock on the wall
+)
 
 
 class TimeLimit(BaseException):
     """The time is up. Not an Exception, so that `except Exception` in an answer cannot swallow it."""
 
 
+def stopwatch(processor: Callable[[], float] = time.thread_time) -> Callable[[], float]:
+    """A function that gives the seconds used since now: those of the processor, or of the wall a part, if that is more.
+
+    So nobody's loop is called slow because other programs were running beside it.
+    """
+    start, begun = processor(), time.monotonic()
+    return lambda: max(processor() - start, (time.monotonic() - begun) / WAITING)
+
+
 def run_limited(function: Callable[[], T], seconds: float) -> T:
-    """Call `function` and stop it once the time is up, an endless loop included.
+    """Call `function` and stop it once it has used its seconds (see `stopwatch`), an endless loop included.
 
     In the main thread of Linux and macOS the system's timer interrupts it. On Windows, and in other
     threads, a second thread raises the exception in this one. A handler or a timer that was set
@@ -45,15 +57,15 @@ def run_limited(function: Callable[[], T], seconds: float) -> T:
 
 
 def _run_with_timer(function: Callable[[], T], seconds: float) -> T:
-    armed = True
+    armed, used = True, stopwatch()
 
     def ring(number: int, frame: FrameType | None) -> None:
-        if armed:
+        if armed and used() >= seconds:
             raise TimeLimit
 
     start = time.monotonic()
     handler = signal.signal(signal.SIGALRM, ring)
-    # It rings again and again, for an answer whose bare `except:` swallows the first one.
+    # It rings again and again: for an answer that has waited, and for one whose bare `except:` swallows what is raised.
     delay, interval = signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3), 0.1)
     try:
         try:
@@ -70,7 +82,7 @@ def _run_with_timer(function: Callable[[], T], seconds: float) -> T:
 
 def _run_with_watchdog(function: Callable[[], T], seconds: float) -> T:
     lock, done, rang = threading.Lock(), threading.Event(), threading.Event()
-    thread = ctypes.c_ulong(threading.get_ident())
+    thread, used = ctypes.c_ulong(threading.get_ident()), stopwatch(time.process_time)  # no thread can read another's
 
     def ring() -> None:
         rang.set()
@@ -80,7 +92,7 @@ def _run_with_watchdog(function: Callable[[], T], seconds: float) -> T:
         pause = max(seconds, 1e-3)
         while not done.wait(pause):
             with lock:
-                if not done.is_set():
+                if not done.is_set() and used() >= seconds:
                     ring()
             pause = 0.1
 

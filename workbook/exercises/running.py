@@ -1,7 +1,6 @@
 """Run an answer and write down all that can be observed of it: results, errors, changes, gradients, properties."""
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -39,11 +38,11 @@ class Clock:
 
     def run(self, function: Callable[[], Any]) -> Any:
         """Call `function` within the seconds that are left; what it takes is taken off."""
-        start = time.monotonic()
+        used = limits.stopwatch()
         try:
             return limits.run_limited(function, self.left)
         finally:
-            self.left = max(self.left - (time.monotonic() - start), 0.05)
+            self.left = max(self.left - used(), 0.05)
 
 
 def observe(exercise: Exercise, answer: Answer, calls: list[Call], clock: Clock) -> Behaviour:
