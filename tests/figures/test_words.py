@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from workbook.bm25 import BM25
-from workbook.figures import attention, contrastive, first_retriever, in_batch, measuring, pooling, start
+from workbook.figures import attention, contrastive, dual_encoders, first_retriever, in_batch, measuring, pooling, start
 from workbook.figures.engine import described
 from workbook.figures.theme import figure
 from workbook.figures.words import Words
@@ -27,6 +27,9 @@ DRAWN = {
     contrastive.points_on_the_circle: (np.ones((2, 3, 2, 2)), "InfoNCE"),
     contrastive.quality_by_temperature: (LINES, "Recall@10"),
     contrastive.softmax_weights: ([0.8, 0.5], 0.1),
+    dual_encoders.pull: (2, 1),
+    dual_encoders.table_of_prompts: ({"with": {"with": 0.5}}, "Recall@10"),
+    dual_encoders.two_doors: ({"one tower": {0: dual_encoders.Moment([1.0], 0.5, 1.0)}}, 0),
     first_retriever.chest: ({"weights": "12 numbers", "schedule step": "60 of 100"},),
     first_retriever.loss_and_quality: ({"learning rates": {"0.1": (2.0, 0.3)}}, "nDCG@10"),
     first_retriever.rates_after_a_stop: ({"never stopped": [1.0, 0.5], "restarted": [1.0, 1.0]}, 1),
@@ -52,12 +55,13 @@ DRAWN = {
     start.found_by_both: ({1: [0.2, 0.3, 0.1, 0.4], 10: [0.4, 0.2, 0.2, 0.2]}, 10),
     start.neighbours: ([(0.5, "sorted")], "sort"),
 }
+NUMBERS = {in_batch.blocks, dual_encoders.angle_of_mean}  # they return no figure
 
 
 def test_every_figure_of_a_chapter_is_drawn_here():
-    modules = (attention, contrastive, first_retriever, in_batch, measuring, pooling, start)
+    modules = (attention, contrastive, dual_encoders, first_retriever, in_batch, measuring, pooling, start)
     public = {f for m in modules for _, f in inspect.getmembers(m, inspect.isfunction) if f.__module__ == m.__name__}
-    assert {f for f in public if not f.__name__.startswith("_")} - {in_batch.blocks} == set(DRAWN)
+    assert {f for f in public if not f.__name__.startswith("_")} - NUMBERS == set(DRAWN)
 
 
 @pytest.mark.parametrize("function", DRAWN, ids=lambda function: function.__name__)

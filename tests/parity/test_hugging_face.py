@@ -294,12 +294,55 @@ def test_the_prompt_can_be_left_out_where_there_is_no_padding_at_all():
     np.testing.assert_allclose(encoder.encode_query(TEXTS), encoder.encode(TEXTS), atol=1e-6)
 
 
-def test_what_leaves_the_prompt_out_of_pooling_cannot_count_tokens_nor_be_trained(tmp_path):
+def test_what_leaves_the_prompt_out_of_pooling_cannot_count_tokens(tmp_path):
     with pytest.raises(ValueError, match="would number the tokens behind the prompt from 1"):
         TextEncoder.from_pretrained(written(tmp_path, pooling="weightedmean", include_prompt=False))
-    encoder = TextEncoder(TOKENIZER, in_memory("bert"), include_prompt=False, query_prompt="the list ")
-    with pytest.raises(ValueError, match="train with include_prompt=True, or no prompt"):
-        fit(encoder, [("sort a list", "of numbers"), ("open a socket", "the mean")], steps=1)
+
+
+TRAINING = [("sort a list", "of numbers"), ("open a socket", "the mean of an array"), ("sort", "a list of lists")]
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("pooling", ["mean", "cls", "max"])
+def test_a_prompt_left_out_of_pooling_is_left_out_in_training_too(pooling, side, tmp_path):
+    """The gradient of a step is that of sentence-transformers with include_prompt=False, in float64."""
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+
+    prompts = {"query": "the mean of ", "document": ""}
+    kind = "bert" if side == "right" else "modernbert"
+    folder = written(
+        tmp_path, pooling=pooling, kind=kind, include_prompt=False, prompts=prompts, tokenizer={"padding_side": side}
+    )
+    peer = theirs(folder).double().eval()
+    sides = zip(*TRAINING, strict=True)
+    features = [peer.preprocess(list(texts), prompt=prompts[name]) for name, texts in zip(prompts, sides, strict=True)]
+    MultipleNegativesRankingLoss(peer, scale=20)(features, None).backward()
+    expected = {name: p.grad for name, p in peer[0].model.named_parameters()}
+    found = {}
+
+    def keep(name):
+        return lambda grad: found.__setitem__(name, found.get(name, 0) + grad.clone())
+
+    encoder = TextEncoder.from_pretrained(folder).double()
+    for module in encoder.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    for name, p in encoder.backbone.model.named_parameters():
+        p.register_hook(keep(name))
+    fit(encoder, TRAINING, steps=1, batch_size=3, temperature=0.05)
+    assert any(gradient.abs().max() > 1e-3 for gradient in found.values())
+    for name, gradient in found.items():
+        torch.testing.assert_close(gradient, expected[name], rtol=0, atol=1e-10)  # its positions are float32
+
+
+def test_training_by_hand_has_to_say_which_tokens_are_the_prompts():
+    encoder = TextEncoder(TOKENIZER, in_memory("bert"), include_prompt=False, query_prompt="the list ").train()
+    texts = ["the list of numbers", "the list is open"]
+    with pytest.raises(ValueError, match=r"pass skip=encoder.prompt_length\(prompt\)"):
+        encoder(*encoder.tokenize(texts))
+    skipped = encoder.eval()(*encoder.tokenize(texts), skip=encoder.prompt_length("the list "))
+    expected = encoder.encode_query(["of numbers", "is open"])
+    np.testing.assert_allclose(skipped.detach().numpy(), expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["query", "passage", "corpus", "default"])

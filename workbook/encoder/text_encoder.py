@@ -136,19 +136,25 @@ class TextEncoder(nn.Module):
         check_texts(texts)
         return self.pad(self.token_ids(texts))
 
-    def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, input_ids: Tensor, mask: Tensor, skip: int | None = None) -> Tensor:
         """input_ids (B, T), mask (B, T) -> one vector per text, (B, D).
 
+        Args:
+            input_ids, mask: padded on either side.
+            skip: how many leading tokens of each text take no part in pooling, such as a prompt's; None for none.
         Raises:
-            ValueError: in training with include_prompt=False, as it cannot be seen here which tokens are the prompt's.
+            ValueError: in training with include_prompt=False and without `skip`: which tokens are the prompt's cannot be
+                seen from the ids.
         """
-        if self.training and not self.include_prompt and (self.query_prompt or self.document_prompt):
+        if skip is None and self.training and not self.include_prompt and (self.query_prompt or self.document_prompt):
             raise ValueError(
-                "include_prompt=False is for encode and embed; train with include_prompt=True, or no prompt"
+                "with include_prompt=False training has to say which tokens are the prompt's: train with "
+                "workbook.train.fit, or pass skip=encoder.prompt_length(prompt), 0 where there is no prompt"
             )
+        pooled_mask = mask * (mask.cumsum(dim=1) > skip) if skip else mask  # (B, T), 1 for the tokens behind the prompt
         if (static := self._static()) is not None:
-            return self._finish(static.mean(input_ids, mask))  # the same, faster
-        return self._finish(self.pooling(self.backbone(input_ids, mask), mask))
+            return self._finish(static.mean(input_ids, pooled_mask))  # the same, faster
+        return self._finish(self.pooling(self.backbone(input_ids, mask), pooled_mask))
 
     def embed(self, ids: Sequence[Sequence[int]], skip: int = 0) -> Tensor:
         """`forward` of token ids as they are: B lists -> (B, D), where the weights lie.
@@ -160,11 +166,8 @@ class TextEncoder(nn.Module):
         if (static := self._static()) is not None:
             return self._finish(static.mean_of([tokens[skip:] for tokens in ids]))  # nothing is filled up
         input_ids, mask = (x.to(self.device) for x in self.pad(ids))
-        if not skip:
-            vectors: Tensor = self(input_ids, mask)
-            return vectors
-        pooled_mask = mask * (mask.cumsum(dim=1) > skip)  # (B, T), 1 for the tokens behind the prompt
-        return self._finish(self.pooling(self.backbone(input_ids, mask), pooled_mask))
+        vectors: Tensor = self(input_ids, mask, skip)
+        return vectors
 
     def _finish(self, pooled: Tensor) -> Tensor:
         """What comes after pooling: (B, hidden size) -> (B, D)."""

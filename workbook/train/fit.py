@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbook.encoder import TextEncoder
 from workbook.encoder.tokenizer import rectangle
 from workbook.losses import info_nce
 from workbook.support.precision import at_least_float32
@@ -56,7 +57,8 @@ def fit(
 
     Args:
         encoder: a `workbook.encoder.TextEncoder`; it is trained in place, on the device it is on. One with
-            a `query_encoder` and a `document_encoder` of its own is trained tower by tower.
+            a `query_encoder` and a `document_encoder` of its own is trained tower by tower. Each side is read with its
+            encoder's prompt, whose tokens take part in pooling or not as `include_prompt` says.
         pairs: N tuples (query, positive) or (query, positive, negative, …), all of one length.
         loss: called as loss(query (B, D), positive (B, D)), with negatives (B, M, D) third if there are any.
         steps: how many batches, at most; `workbook.support.frontend.budgeted` may shorten a quick run.
@@ -89,6 +91,7 @@ def fit(
         "pairs": hash_of_columns([side.ids for side in sides]),
         **({} if labels is None else {"labels": hash_of_columns([[labels.cpu()]])}),
         **({} if mini_batch_size is None else {"mini_batch_size": mini_batch_size}),
+        **({"skipped": [side.skip for side in sides]} if any(side.skip for side in sides) else {}),
     }  # fmt: skip
     if temperature is not None:
         loss = functools.partial(loss, temperature=temperature)
@@ -106,6 +109,7 @@ class Side:
     encoder: PaddedEncoder
     ids: list[Tensor]  # the token ids of N texts
     dtype: torch.dtype | None = None  # of autocast
+    skip: int | None = None  # leading tokens that take no part in pooling; None where the encoder is not to be asked
 
     def embed(self, rows: np.ndarray) -> Tensor:
         """The texts with these numbers, (B,), as vectors in float32 or more: (B, D).
@@ -117,15 +121,19 @@ class Side:
         device = next(self.encoder.parameters()).device
         with torch.autocast(device.type, torch.bfloat16, enabled=self.dtype is not None):
             if device.type != "cpu" or isinstance(self.encoder.backbone, StaticBackbone):
-                return at_least_float32(self.encoder(*self._pad(rows, device)))
+                return at_least_float32(self._vectors(rows, device))
             by_length = np.argsort([len(self.ids[row]) for row in rows], kind="stable")
             groups = np.array_split(rows[by_length], math.ceil(len(rows) / AT_A_TIME))
-            vectors = torch.cat([self.encoder(*self._pad(group, device)) for group in groups])
+            vectors = torch.cat([self._vectors(group, device) for group in groups])
             return at_least_float32(vectors[np.argsort(by_length)])  # in the order of the batch again
 
-    def _pad(self, rows: np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
+    def _vectors(self, rows: np.ndarray, device: torch.device) -> Tensor:
         ids, mask = rectangle([self.ids[row] for row in rows], self.encoder.pad_id, self.encoder.padding_side)
-        return ids.to(device), mask.to(device)
+        ids, mask = ids.to(device), mask.to(device)
+        if self.skip is None:
+            return self.encoder(ids, mask)
+        vectors: Tensor = cast(TextEncoder, self.encoder)(ids, mask, self.skip)
+        return vectors
 
 
 @dataclass(frozen=True)
@@ -165,7 +173,14 @@ def _side(encoder: torch.nn.Module, which: str, texts: Sequence[str], dtype: tor
         input_ids, mask = tower.tokenize([prompt + text for text in texts[start : start + 1024]])
         mask = mask.bool().cpu()
         ids += torch.split(input_ids.cpu()[mask], mask.sum(dim=1).tolist())  # without padding
-    return Side(tower, ids, dtype)
+    return Side(tower, ids, dtype, _skipped(tower, prompt))
+
+
+def _skipped(tower: PaddedEncoder, prompt: str) -> int | None:
+    """How many leading tokens take no part in pooling; None where all do."""
+    if not isinstance(tower, TextEncoder) or tower.include_prompt:
+        return None
+    return tower.prompt_length(prompt) if prompt else 0
 
 
 def check_tuples(tuples: Sequence[tuple[str, ...]]) -> int:
