@@ -582,10 +582,10 @@ show(
 # | are texts different? | distinct texts / texts | duplicates: remove or mask them |
 # | can they be told apart? | distinct token ids / distinct texts | raise `max_length`, cut boilerplate |
 # | can cosines decide? | spread of logits | lower the temperature |
-# | do vectors stay apart? | mean cosine, before and after | lower the learning rate, warm up |
+# | do vectors stay apart? | mean cosine, before and after; how far weights moved | lower the learning rate, warm up |
 # | do rows belong together? | loss minus log B of pairs that were *not* read | one side was shuffled or sorted |
 #
-# Pairs that are read often enough are known by heart: then their loss falls even if they were shuffled.
+# Pairs that are read often enough are known by heart: then their loss falls even if they were shuffled. And shuffled pairs, too, push all texts into one place, the safest answer where none is right. What tells them from too high a rate: the weights moved no more than in a healthy training.
 #
 # Every leaf is a broken training that runs:
 

@@ -67,6 +67,9 @@ def test_the_encoder_is_left_as_it_is():
         ({}, "none of the seven"),
         ({"moved": 1e-5}, "the learning rate is 0, or far too low"),
         ({"after": math.nan, "crowded": math.nan}, "the learning rate is too high: all texts became one"),
+        ({"crowded": 0.95, "after": 0.0, "moved": 200.0}, "the learning rate is too high: all texts became one"),
+        ({"crowded": 0.95, "after": 0.0, "before": -1.2}, "the learning rate is too high: all texts became one"),
+        ({"crowded": 0.95, "after": 0.0, "before": 2.0}, "queries and passages do not belong together"),
         # many pretrained models begin like that
         ({"crowded_before": 0.97, "crowded": 0.95}, "none of the seven"),
     ],

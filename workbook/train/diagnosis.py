@@ -153,7 +153,10 @@ def diagnose(seen: Symptoms) -> str:
         return "texts are cut to the same beginning"
     if seen.spread < 1:
         return "the temperature is too high for these cosines"
-    if math.isnan(seen.after) or (seen.crowded > 0.9 and seen.crowded > seen.crowded_before):
+    became_one = seen.crowded > 0.9 and seen.crowded > seen.crowded_before
+    # Pairs that do not belong together push all texts into one place too. Then weights move no more than they should,
+    # and the pairs were no better than a guess before.
+    if math.isnan(seen.after) or (became_one and (seen.moved > 20 or seen.before < -0.5)):
         return "the learning rate is too high: all texts became one"
     if seen.after > -0.1:
         return "queries and passages do not belong together"
