@@ -167,6 +167,12 @@ class Doubled(torch.nn.Module):
         return self.backbone(input_ids, mask).double().erf().float()
 
 
+def test_a_graph_skips_no_tokens(exported):
+    _, ours, _ = exported
+    with pytest.raises(ValueError, match="pools every token"):
+        ours(*ours.tokenize(["a b"]), skip=1)
+
+
 def test_a_graph_that_onnxruntime_cannot_read_replaces_nothing(tmp_path):
     first = small(static=True)
     export_onnx(first, tmp_path)

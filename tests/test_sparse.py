@@ -43,6 +43,15 @@ def test_the_maximum_may_come_first(seed, B, T):
     assert torch.equal(splade_pool(logits, mask), written_out)
 
 
+def test_tokens_that_are_skipped_say_nothing():
+    encoder = untrained()
+    input_ids, mask = encoder.tokenize(TEXTS)
+    hidden = encoder.backbone(input_ids, mask)
+    behind = mask * (mask.cumsum(dim=1) > 2)
+    assert torch.allclose(encoder(input_ids, mask, skip=2), splade_pool(encoder.logits(hidden), behind), atol=1e-5)
+    assert not torch.allclose(encoder(input_ids, mask, skip=2), encoder(input_ids, mask), atol=1e-2)
+
+
 def test_flops_and_l1_by_hand():
     weights = torch.tensor([[1.0, 0.0], [3.0, 2.0]])
     assert flops(weights) == 2.0**2 + 1.0**2
@@ -101,7 +110,7 @@ def test_memory_is_bounded_by_the_batch(monkeypatch):
     encoder, seen = untrained(), []
     whole = encoder.encode(TEXTS * 4).to_dense()
     forward = encoder.forward
-    monkeypatch.setattr(encoder, "forward", lambda ids, mask: seen.append(len(ids)) or forward(ids, mask))
+    monkeypatch.setattr(encoder, "forward", lambda ids, *rest: seen.append(len(ids)) or forward(ids, *rest))
     np.testing.assert_allclose(encoder.encode(TEXTS * 4, batch_size=3).to_dense(), whole, atol=1e-5)
     assert max(seen) == 3
     assert sum(seen) == 20

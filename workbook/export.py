@@ -136,8 +136,14 @@ class OnnxEncoder(TextEncoder):
         """The processor, always."""
         return torch.device("cpu")
 
-    def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
-        """input_ids (B, T), mask (B, T) -> one vector per text, (B, D)."""
+    def forward(self, input_ids: Tensor, mask: Tensor, skip: int | None = None) -> Tensor:
+        """input_ids (B, T), mask (B, T) -> one vector per text, (B, D).
+
+        Raises:
+            ValueError: `skip` is above 0.
+        """
+        if skip:
+            raise ValueError("the graph pools every token it reads; skip tokens with the encoder that was exported")
         inputs = (x.cpu().long().numpy() for x in (input_ids, mask))
         (embedding,) = self.session.run([OUTPUT], dict(zip(INPUTS, inputs, strict=True)))
         return torch.from_numpy(embedding)

@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from workbook.encoder import TextEncoder, by_length, check_texts, evaluating, load_model, save_model
+from workbook.encoder.text_encoder import behind
 from workbook.encoder.transformer import TransformerEncoder, bert_config, bert_name, take_weights
 from workbook.index.inverted import SparseVectors
 from workbook.pretraining import LanguageModelHead
@@ -139,8 +140,8 @@ class SpladeEncoder(TextEncoder):
         logits: Tensor = self.head(hidden, self.backbone.embeddings.word.weight)  # type: ignore[union-attr]
         return logits
 
-    def forward(self, input_ids: Tensor, mask: Tensor) -> Tensor:
-        """input_ids (B, T), mask (B, T) -> one weight per word, (B, V).
+    def forward(self, input_ids: Tensor, mask: Tensor, skip: int | None = None) -> Tensor:
+        """input_ids (B, T), mask (B, T) -> one weight per word, (B, V); the first `skip` tokens of a text say nothing.
 
         One text at a time meets the vocabulary, without its padding: the (B, T, V) logits, the largest tensor
         by far, never exist at once, neither here nor for the backward pass, which needs only the places of
@@ -149,7 +150,7 @@ class SpladeEncoder(TextEncoder):
         hidden = self.backbone(input_ids, mask)  # (B, T, D)
         strongest = [
             self.logits(h[m]).max(dim=0).values if m.any() else h.new_zeros(self.vocab_size)
-            for h, m in zip(hidden, mask.bool(), strict=True)
+            for h, m in zip(hidden, behind(mask, skip).bool(), strict=True)
         ]
         return torch.stack(strongest).relu().log1p()
 

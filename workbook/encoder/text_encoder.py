@@ -36,6 +36,11 @@ SAVED = (
 )  # fmt: skip
 
 
+def behind(mask: Tensor, skip: int | None) -> Tensor:
+    """(B, T) with 1 for the tokens behind the first `skip` of each text; padding may stand on either side."""
+    return mask * (mask.cumsum(dim=1) > skip) if skip else mask
+
+
 class TextEncoder(nn.Module):
     """A whole text encoder: strings in, one vector per string out.
 
@@ -151,7 +156,7 @@ class TextEncoder(nn.Module):
                 "with include_prompt=False training has to say which tokens are the prompt's: train with "
                 "workbook.train.fit, or pass skip=encoder.prompt_length(prompt), 0 where there is no prompt"
             )
-        pooled_mask = mask * (mask.cumsum(dim=1) > skip) if skip else mask  # (B, T), 1 for the tokens behind the prompt
+        pooled_mask = behind(mask, skip)
         if (static := self._static()) is not None:
             return self._finish(static.mean(input_ids, pooled_mask))  # the same, faster
         return self._finish(self.pooling(self.backbone(input_ids, mask), pooled_mask))
