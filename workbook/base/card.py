@@ -93,7 +93,8 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
         "The training split of `pydocs` and `pydocs-code` (the documentation of the installed packages; their texts are not "
         "redistributed), the documentation of the other installed packages, worlds of `planted` with the seeds "
         f"{WORLDS[0]} to {WORLDS[-1]}, the words and definitions of WordNet (Princeton University, its own free licence), groups of key words from these, and groups of words drawn from the teacher's vocabulary. Not read: the test and "
-        "dev queries of `pydocs`, its held-out packages, the world of `planted` that chapters use, `toy`. "
+        "dev queries of `pydocs`, its held-out packages, the world of `planted` that chapters use, `toy`, but for two of its "
+        "queries that are words of the dictionary (heart attack, bail). "
         f"`seen.npy` holds short hashes of the {made['seen']:,} different texts; `workbook.data.seen.without_seen` drops and "
         "counts the queries of a collection that are among them.",
         "",

@@ -106,7 +106,8 @@ def ship_heads(base: TextEncoder, sources: dict[str, list[Pair]], work: Path, fo
 def write_cards(folder: Path = FOLDER) -> None:
     """Write all cards from figures.json."""
     told = json.loads((folder / "figures.json").read_text("utf-8"))
-    cards = {name: card(name, Plan(**told["plan"]), told["made"], told["figures"]) for name in ("start", "base")}
+    encoders = [name for name in ("start", "base") if name in told["figures"]["planted"]["systems"]]
+    cards = {name: card(name, Plan(**told["plan"]), told["made"], told["figures"]) for name in encoders}
     if "heads" in told:  # they are made last
         cards |= {name: head_card(name, told["heads"], told["made"]) for name in told["heads"]["plans"]}
     for name, text in cards.items():
