@@ -273,7 +273,7 @@ def loss_and_quality(models: Mapping[str, Mapping[str, tuple[float, float]]], me
             go.Scatter(
                 x=[round(float(loss), 3) for loss, _ in points.values()],
                 y=[round(float(quality), 4) for _, quality in points.values()],
-                name=name, text=list(points), mode="markers+text", textposition="top center",
+                name=name, text=list(points), mode="markers+text", textposition=("top center", "bottom center")[i % 2],
                 marker={"color": COLORS[i % len(COLORS)], "symbol": SYMBOLS[i % len(SYMBOLS)], "size": 10},
             )
         )  # fmt: skip
