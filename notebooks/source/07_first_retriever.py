@@ -243,7 +243,7 @@ shortest_training = check("07.5", shortest_training)
 # %% [markdown]
 # ## Build it: a training that can be killed
 #
-# Now put the parts together. A killed process keeps nothing but what lies on the disk, so the function below gets the chest and nothing else.
+# A killed process keeps nothing but what lies on the disk, so the function below gets the chest and nothing else.
 #
 # **Contract.** `run` has the parts: `run.start()` gives a model with fresh weights and its optimizer, and sets torch's random state to the run's beginning; `run.rate(step)` is the learning rate of a step, counted from 0; `run.rows(place)` are the rows of the next batch, as in 07.3; `run.loss(model, rows)` is their loss, and draws dropout from torch's random state. Train up to step `until`, the number of steps taken in the whole run: from the beginning if `chest` is None, else from where the chest ends. The step in the chest is at most `until`. Take no step twice. A step sets `group["lr"]` of every group in `optimizer.param_groups`. Return a chest, a dict: `"weights"` and `"moments"`, as the `state_dict()` of model and optimizer; `"step"`, the steps taken; `"place"`, the rows read; `"random"`, as `torch.get_rng_state()`. You may change the chest that you were given.
 
@@ -379,7 +379,7 @@ print(
 #
 # ## See it: where would you stop?
 #
-# Take 1,000 pairs, so that 120 steps of 64 are nearly eight epochs. Every ten steps it looks at 300 dev queries among 1,000 passages that it never trains on: their InfoNCE, a choice among 300, and nDCG@10. A small fixed set keeps looks cheap and comparable.
+# Take 1,000 pairs, so that 120 steps of 64 are nearly eight epochs. Every ten steps it looks at 300 dev queries among 1,000 passages that it never trains on: their InfoNCE, a choice among 300, and nDCG@10.
 
 # %%
 predict("07.p2")
@@ -479,7 +479,7 @@ print("nDCG@10 stays in the band of that look to the end:", "holds" if stays els
 # %% [markdown]
 # The loss also charges for being too sure. On few pairs the encoder learns them by heart: cosines drift apart, and every wrong held-out answer costs more, while the *order* of the passages stays about as good as it was. By the loss, training on does harm; by nDCG it wastes time. Stop by what you will use.
 #
-# And the other side: if the title says "tied" or "both flags", stopping by the loss would have cost nothing, and the highest point of a wiggling line is partly luck. How often the loss chooses worse is claim 75.
+# If the title says "tied" or "both flags", stopping by the loss would have cost nothing; the highest point of a wiggling line is partly luck. How often the loss chooses worse is claim 75.
 #
 # ## Train it
 #
@@ -541,7 +541,7 @@ print("fresh pairs find more, with both seeds:", "holds" if (gain.mean(axis=1) >
 # %% [markdown]
 # A fresh pair is worth more than another reading of an old one. The schedule, which every textbook asks for, is worth less here than the whiskers are wide: so short a training of a bag of words has little to settle.
 #
-# **Does the lower loss find more?** The six runs again, as points.
+# **Does the lower loss find more?** The six runs again:
 
 # %% tags=["nbval-ignore-output"]
 points = {
@@ -585,7 +585,7 @@ show(
 # | do vectors stay apart? | mean cosine, before and after; how far weights moved | lower the learning rate, warm up |
 # | do rows belong together? | loss minus log B of pairs that were *not* read | one side was shuffled or sorted |
 #
-# Pairs that are read often enough are known by heart: then their loss falls even if they were shuffled. And shuffled pairs, too, push all texts into one place, the safest answer where none is right. What tells them from too high a rate: the weights moved no more than in a healthy training.
+# Pairs that are read often enough are known by heart: then their loss falls even if they were shuffled. They, too, push all texts into one place; but then the weights have moved no more than they should.
 #
 # Every leaf is a broken training that runs:
 
