@@ -34,12 +34,12 @@ def words(cells: list[Any]) -> int:
 
 
 def minutes(cells: list[Any]) -> int:
-    """Minutes of a reader: reading, exercises, and a minute for each question; without the machine's own time."""
+    """Minutes of a reader, 1 or more: reading, exercises, a minute for each question; without the machine's own time."""
     from workbook.exercises import EXERCISES
 
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     exercises = sum(EXERCISES[id].minutes for id in _EXERCISE.findall(code))
-    return round(words(cells) / WORDS_A_MINUTE + exercises + MINUTES_A_QUESTION * _questions(code))
+    return max(1, round(words(cells) / WORDS_A_MINUTE + exercises + MINUTES_A_QUESTION * _questions(code)))
 
 
 def _questions(code: str) -> int:

@@ -14,7 +14,7 @@ from workbook.figures.theme import COLORS, SEQUENCE, bar_style, figure
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-INK = "#222222"
+INK = "#000000"  # a dark page turns black lines and marks light
 ROWS_OF_DOTS = 5  # dots are spread over so many heights, that they do not hide one another
 
 
