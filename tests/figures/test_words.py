@@ -1,6 +1,7 @@
 """Every figure of a chapter knows what it draws and what to notice."""
 
 import inspect
+import re
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from workbook.bm25 import BM25
 from workbook.figures import attention, contrastive, dual_encoders, first_retriever, in_batch, measuring, pooling, start
 from workbook.figures.engine import described
-from workbook.figures.theme import figure
+from workbook.figures.theme import INK, figure
 from workbook.figures.words import Words
 
 CORPUS = {"a": "The moon\nis far.", "b": "The sea\nis near."}
@@ -69,6 +70,25 @@ def test_a_figure_knows_its_words(function):
     words = described(function(*DRAWN[function]))
     assert len(words.alt) > 60
     assert len(words.notice) > 60
+
+
+def colours(part):
+    """What lines and marks of a trace or a shape are painted with, as written."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key in ("color", "fillcolor"):
+                yield from [value] if isinstance(value, str) else [each for each in value if isinstance(each, str)]
+            elif key in ("line", "marker"):
+                yield from colours(value)
+
+
+@pytest.mark.parametrize("function", DRAWN, ids=lambda function: function.__name__)
+def test_what_is_dark_is_black_for_a_dark_page_turns_nothing_else(function):
+    drawn = function(*DRAWN[function]).to_plotly_json()
+    for part in [*drawn["data"], *drawn["layout"].get("shapes", ())]:
+        for colour in colours(part):
+            if re.fullmatch(r"#[0-9A-Fa-f]{6}", colour) and colour != INK:
+                assert max(bytes.fromhex(colour[1:])) > 0x60, colour
 
 
 def test_words_that_are_given_go_before_a_figures_own():

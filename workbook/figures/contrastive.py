@@ -10,7 +10,7 @@ import numpy as np
 
 from workbook.figures.results import add_lines_of_seeds
 from workbook.figures.stored import stored
-from workbook.figures.theme import COLORS, DASHES, SEQUENCE, SYMBOLS, bar_style, figure, ticks_at
+from workbook.figures.theme import COLORS, DASHES, GREY, INK, SEQUENCE, SYMBOLS, bar_style, figure, ticks_at
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -345,7 +345,7 @@ def circles(paths: dict[str, np.ndarray], step: int) -> "Figure":
             line={"color": "#777777", "width": 1, "dash": "dot"}, **{**where, "showlegend": False},
         )  # fmt: skip
         for points, role, color, symbol, size in (
-            (passage, "passage", COLORS[2], "square", 13), (query, "query", "#222222", "circle", 11),
+            (passage, "passage", COLORS[2], "square", 13), (query, "query", INK, "circle", 11),
         ):  # fmt: skip
             numbers = [str(k + 1) if role == "query" else "" for k in range(len(points))]
             fig.add_trace(
@@ -381,7 +381,7 @@ def one_temperature(
     weight = np.exp(logits - logits.max())
     weight /= weight.sum()
     roles = [("own", COLORS[2], "square"), ("confusing", COLORS[3], "triangle-up")]
-    roles += [("easy", "#8A8A8A", "circle-open")] * (len(cosines) - 2)
+    roles += [("easy", GREY, "circle-open")] * (len(cosines) - 2)
     names = [f"{role}<br>{cosine:.2f}" for (role, _, _), cosine in zip(roles, cosines, strict=True)]
     names = [name.replace("easy", f"easy {i - 1}") for i, name in enumerate(names)]
     force = np.concatenate([[1 - weight[0]], weight[1:]]) / temperature
@@ -415,13 +415,13 @@ def one_temperature(
         fig.add_scatter(
             x=[1, round(float(np.cos(angle[i])), 3)], y=[0, round(float(np.sin(angle[i])), 3)], mode="lines+markers",
             line={"color": color, "width": round(0.5 + min(1.6 * float(force[i]), 10), 2), "dash": "solid" if i == 0 else "dash"},
-            marker={"symbol": ["circle", symbol], "size": 13, "color": ["#222222", color]}, name=role,
+            marker={"symbol": ["circle", symbol], "size": 13, "color": [INK, color]}, name=role,
             xaxis="x2", yaxis="y2", showlegend=False,
         )  # fmt: skip
     words = f"pull of its own {force[0]:.2f}, push of the confusing one {force[1]:.2f},<br>of all easy ones together {force[2:].sum():.2f}"
     fig.add_annotation(x=0.5, y=0.285, xref="paper", yref="paper", text=words, showarrow=False, yanchor="middle")
     edges = np.linspace(-1.0, 1.0, 41)
-    for place, name, color, dash in ((0, "own passage", COLORS[2], "solid"), (1, "other passages", "#8A8A8A", "dash")):
+    for place, name, color, dash in ((0, "own passage", COLORS[2], "solid"), (1, "other passages", GREY, "dash")):
         counts, _ = np.histogram(np.clip(spaces[temperature][place], -1.0, 1.0), edges)
         fig.add_scatter(
             x=edges.round(3).tolist(), y=(counts[[*range(len(counts)), -1]] / max(counts.sum(), 1)).round(4).tolist(),

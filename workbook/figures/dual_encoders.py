@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from workbook.figures.theme import COLORS, SEQUENCE, bar_style, figure
+from workbook.figures.theme import COLORS, GREY, INK, bar_style, figure, numbers_in_cells
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-INK = "#000000"  # a dark page turns black lines and marks light
 ROWS_OF_DOTS = 5  # dots are spread over so many heights, that they do not hide one another
 
 
@@ -67,7 +66,7 @@ def pull(num_prompt: int, num_text: int) -> "Figure":
     fig.add_trace(
         go.Scatter(
             x=np.cos(t).round(3).tolist(), y=np.sin(t).round(3).tolist(), mode="lines", showlegend=False,
-            line={"color": "#BBBBBB", "width": 1}, hoverinfo="skip",
+            line={"color": GREY, "width": 1}, hoverinfo="skip",
         )
     )  # fmt: skip
     arrows = (
@@ -168,8 +167,6 @@ def table_of_prompts(values: Mapping[str, Mapping[str, float]], metric: str, tit
         metric: what the values are.
         title: what is compared.
     """
-    import plotly.graph_objects as go
-
     rows, columns = list(values), list(dict.fromkeys(name for row in values.values() for name in row))
     z = [[None if name not in values[row] else round(float(values[row][name]), 3) for name in columns] for row in rows]
     fig = figure(
@@ -180,19 +177,8 @@ def table_of_prompts(values: Mapping[str, Mapping[str, float]], metric: str, tit
         title=title,
         height=170 + 70 * len(rows),
         margin={"l": 120, "r": 20, "t": 60, "b": 70},
-        xaxis={"title": "searched", "type": "category", "showgrid": False},
-        yaxis={"title": "trained", "type": "category", "autorange": "reversed", "showgrid": False},
+        xaxis={"title": "searched", "showgrid": False},
+        yaxis={"title": "trained", "autorange": "reversed", "showgrid": False},
     )  # fmt: skip
-    fig.add_trace(
-        go.Heatmap(x=columns, y=rows, z=z, colorscale=SEQUENCE, showscale=False, xgap=2, ygap=2, hoverongaps=False)
-    )
-    found = [v for row in z for v in row if v is not None]
-    middle = (min(found) + max(found)) / 2
-    for row, line in zip(rows, z, strict=True):
-        for column, value in zip(columns, line, strict=True):
-            if value is not None:
-                fig.add_annotation(
-                    x=column, y=row, text=f"{value:.3f}", showarrow=False,
-                    font={"color": "black" if value > middle else "white", "size": 16},
-                )  # fmt: skip
+    numbers_in_cells(fig, columns, rows, z)
     return fig

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbook.figures.theme import COLORS, SEQUENCE, SYMBOLS, figure, ticks_at
+from workbook.figures.theme import COLORS, GREY, INK, SYMBOLS, figure, numbers_in_cells, ticks_at
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-GREY, INK = "#8A8A8A", "#000000"  # a dark page turns black lines and marks light, and grey can be seen on both
 
 
 @dataclass(frozen=True)
@@ -217,7 +215,6 @@ def sweep(values: Mapping[tuple[float, int], float], metric: str) -> "Figure":
         values: (learning rate, pairs in a batch) -> quality; 6 by 6 at most.
         metric: what quality is.
     """
-    import plotly.graph_objects as go
 
     lrs, sizes = sorted({lr for lr, _ in values}), sorted({B for _, B in values})
     z = [[round(float(values[lr, B]), 3) if (lr, B) in values else None for B in sizes] for lr in lrs]
@@ -232,12 +229,7 @@ def sweep(values: Mapping[tuple[float, int], float], metric: str) -> "Figure":
         yaxis_title="learning rate",
         height=130 + 70 * len(lrs),
     )
-    fig.add_trace(
-        go.Heatmap(
-            x=names[1], y=names[0], z=z, text=[["" if v is None else f"{v:.3f}" for v in row] for row in z],
-            texttemplate="%{text}", colorscale=SEQUENCE, showscale=False, xgap=2, ygap=2,
-        )
-    )  # fmt: skip
+    numbers_in_cells(fig, names[1], names[0], z)
     row, column = max(
         ((r, c) for r in range(len(lrs)) for c in range(len(sizes)) if z[r][c] is not None),
         key=lambda at: z[at[0]][at[1]] or 0.0,
@@ -245,8 +237,6 @@ def sweep(values: Mapping[tuple[float, int], float], metric: str) -> "Figure":
     fig.add_shape(
         type="rect", x0=column - 0.49, x1=column + 0.49, y0=row - 0.49, y1=row + 0.49, line={"color": COLORS[3], "width": 4},
     )  # fmt: skip
-    fig.update_xaxes(type="category")
-    fig.update_yaxes(type="category")
     return fig
 
 

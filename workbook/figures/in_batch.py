@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbook.figures.results import add_lines_of_seeds
-from workbook.figures.theme import COLORS, bar_style, figure, ticks_at
+from workbook.figures.theme import COLORS, GREY, bar_style, figure, ticks_at
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-GREY = "#8A8A8A"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbook.figures.theme import COLORS, DASHES, SEQUENCE, SYMBOLS, bar_style, figure, ticks_at
+from workbook.figures.theme import COLORS, DASHES, GREY, INK, SEQUENCE, SYMBOLS, bar_style, figure, ticks_at
 from workbook.metrics import evaluate
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ON_ONE_QUERY = {
 SHAPES = ("", "/", "x", ".", "\\", "-", "|")  # hatching of words beside one another
 STRIP = 12  # ranks that are drawn
 WORDS = 8  # parts of a score that are drawn
-GREEN, GREY = "#009E73", "#8A8A8A"  # a relevant passage and another one
+GREEN = COLORS[2]  # a relevant passage; another one is grey
 
 
 def gains_table(ranked: Sequence[str], judged: Mapping[str, int], k: int) -> "Figure":
@@ -54,17 +54,15 @@ def gains_table(ranked: Sequence[str], judged: Mapping[str, int], k: int) -> "Fi
         height=300,
     )
     fig.add_trace(
-        go.Heatmap(z=grades, y=list(rows), colorscale=SEQUENCE, zmin=0, zmax=3, xgap=3, ygap=3, showscale=False)
-    )
-    for y, row in enumerate(rows.values()):
-        for x, passage in enumerate(row):
-            grade = grades[y][x]
-            ink = "white" if grade in (0, 1) else "#222222"  # dark cells
-            fig.add_annotation(x=x, y=y, text=f"{passage}: {grade}", showarrow=False, font={"color": ink, "size": 15})
-        fig.add_annotation(
-            x=K - 0.4, y=y, text=f"DCG {dcgs[y]:.2f}", showarrow=False, xanchor="left", font={"size": 15}
+        go.Heatmap(
+            z=grades, y=list(rows), colorscale=SEQUENCE, zmin=0, zmax=3, xgap=3, ygap=3, showscale=False,
+            text=[[f"{p}: {judged.get(p, 0)}" for p in row] + [""] * (K - len(row)) for row in rows.values()],
+            texttemplate="%{text}", textfont={"size": 15},
         )
-    fig.add_vline(x=k - 0.5, line={"color": "#222222", "width": 3})
+    )  # fmt: skip
+    for y, dcg in enumerate(dcgs):
+        fig.add_annotation(x=K - 0.4, y=y, text=f"DCG {dcg:.2f}", showarrow=False, xanchor="left", font={"size": 15})
+    fig.add_vline(x=k - 0.5, line={"color": INK, "width": 3})
     ticks = [f"{r + 1}<br>{1 / np.log2(r + 2):.2f}" for r in range(K)]
     fig.update_xaxes(tickvals=list(range(K)), ticktext=ticks, range=[-0.5, K + 0.7], showgrid=False)
     fig.update_yaxes(showgrid=False)
@@ -130,7 +128,7 @@ def metrics_by_rank(rank: int, others: Sequence[int] = (), num_relevant: int = 1
         xaxis2={**axis, "range": [0, 1.12], "anchor": "y", "title": "value for this query"},
         yaxis={"domain": [0, 0.58], "autorange": "reversed", "type": "category"},
     )
-    fig.add_shape(type="line", x0=10.5, x1=10.5, y0=-1, y1=1, yref="y2", line={"color": "#222222", "dash": "dot"})
+    fig.add_shape(type="line", x0=10.5, x1=10.5, y0=-1, y1=1, yref="y2", line={"color": INK, "dash": "dot"})
     return fig
 
 

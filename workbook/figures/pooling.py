@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbook.figures.theme import COLORS, DASHES, SYMBOLS, bar_style, figure
+from workbook.figures.theme import COLORS, DASHES, GREY, SYMBOLS, bar_style, figure
 from workbook.similarity import cos_sim, dot_score, euclidean_sim
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def mean_walk(tokens: Tensor, padding: Tensor, num_padding: int) -> "Figure":
 
     T = len(tokens)
     arrows(points[: T + 1], "tokens, divided by their number", COLORS[0], "solid")
-    arrows(points[T:], "padding, divided too", "#8A8A8A", "dash")
+    arrows(points[T:], "padding, divided too", GREY, "dash")
     arrows([[0.0, 0.0], points[-1]], "careless mean", COLORS[3], "solid", 4)
     fig.add_trace(
         go.Scatter(

@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from workbook.figures.theme import COLORS, bar_style, figure
+from workbook.figures.theme import COLORS, GREY, INK, bar_style, figure
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure, Scatter
 
-INK, GREEN, GREY = "#222222", COLORS[2], "#8A8A8A"
+GREEN = COLORS[2]
 SHOWN = 10  # passages of a ranking
 LABEL = 30  # letters of a passage's name, from its end
 

@@ -13,6 +13,8 @@ COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#00
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 SEQUENCE = "Cividis"
+INK = COLORS[-1]  # a dark page turns black lines, marks and shapes light (`support.page`), and no other dark colour
+GREY = "#8A8A8A"  # can be seen on both
 
 
 def bar_style(color: str | Sequence[str], shape: str | Sequence[str] = "") -> dict[str, Any]:
@@ -30,6 +32,28 @@ def bar_style(color: str | Sequence[str], shape: str | Sequence[str] = "") -> di
 def ticks_at(values: Sequence[float]) -> dict[str, Any]:
     """The ticks of a logarithmic axis at the values that were measured, and nowhere else."""
     return {"tickmode": "array", "tickvals": list(values), "ticktext": [f"{value:,g}" for value in values]}
+
+
+def numbers_in_cells(
+    fig: "Figure", columns: Sequence[str], rows: Sequence[str], z: Sequence[Sequence[float | None]]
+) -> None:
+    """Draw a grid of values, each written in its cell by plotly, which a dark page leaves alone; one without stays empty.
+
+    Args:
+        fig: what to draw in; its axes are named by `columns` and `rows`.
+        columns, rows: names.
+        z: a row of values for each row.
+    """
+    import plotly.graph_objects as go
+
+    text = [["" if value is None else f"{value:.3f}" for value in row] for row in z]
+    fig.add_trace(
+        go.Heatmap(
+            x=columns, y=rows, z=z, text=text, texttemplate="%{text}", textfont={"size": 16}, colorscale=SEQUENCE,
+            showscale=False, xgap=2, ygap=2, hoverongaps=False,
+        )
+    )  # fmt: skip
+    fig.update_layout(xaxis_type="category", yaxis_type="category")
 
 
 def figure(alt: str = "", notice: str = "", **layout: Any) -> "Figure":

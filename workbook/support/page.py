@@ -23,7 +23,7 @@ DARK_FIGURES = f"""
 {_DARK} :is(.gridlayer path, .zerolinelayer path) {{ stroke: {_LINES} !important; }}
 {_DARK} :is(.xlines-above, .ylines-above, .xerror, .yerror) {{ stroke: {_INK} !important; }}
 {_DARK} :is(.point, .legendpoints path)[style*="fill: rgb(0, 0, 0)"] {{ fill: {_INK} !important; }}
-{_DARK} :is(.js-line, .legendlines path)[style*="stroke: rgb(0, 0, 0)"] {{ stroke: {_INK} !important; }}
+{_DARK} :is(.js-line, .legendlines path, .shapelayer path)[style*="stroke: rgb(0, 0, 0)"] {{ stroke: {_INK} !important; }}
 """
 
 # In front of a room: large letters, no code.
