@@ -52,7 +52,7 @@ def test_a_card_names_what_was_done_and_measured(figures, made):
     start, base = (card(name, plan, made, figures) for name in ("start", "base"))
     bm25 = figures["small"]["systems"]["BM25"]["ndcg@10"]
     for text in (start, base):
-        assert text.startswith("---\nlanguage: en\nlicense: mit\n")
+        assert text.startswith('---\nlanguage: "en"\nlicense: "mit"\n')
         assert "3 layers of 256 dimensions" in text
         assert "77 steps of 256 of 1,000 texts" in text
         assert "with the seeds 101 to 112" in text

@@ -9,7 +9,9 @@ from typing import Any
 from workbook.base.heads import COLBERT_SIZE
 from workbook.base.make import Plan
 from workbook.base.texts import WORLDS
+from workbook.encoder.model_card import HEAD, TAGS, front_matter
 
+OURS = {"language": "en", "license": "mit"}
 NAMES = {"start": "without a single pair", "base": "trained on pairs"}
 HEADS = {
     "cross_encoder": (
@@ -59,15 +61,7 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
             f"{plan.pair_share:.0%} of them after."
         )
     lines = [
-        "---",
-        "language: en",
-        "license: mit",
-        "library_name: sentence-transformers",
-        "pipeline_tag: sentence-similarity",
-        "tags: [sentence-transformers, feature-extraction, sentence-similarity]",
-        "base_model: sentence-transformers/all-MiniLM-L6-v2",
-        "---",
-        "",
+        *front_matter({**OURS, **HEAD, "tags": TAGS, "base_model": "sentence-transformers/all-MiniLM-L6-v2"}),
         f"# The workbook's base encoder, {NAMES[name]}",
         "",
         f"{plan.layers} layers of {plan.hidden_size} dimensions, {plan.pieces:,} pieces, at most {plan.max_length} tokens, mean "
@@ -129,14 +123,7 @@ def head_card(name: str, told: Mapping[str, Any], made: Mapping[str, Any]) -> st
     title, task, what, call, loss = HEADS[name]
     plan = told["plans"][name]
     lines = [
-        "---",
-        "language: en",
-        "license: mit",
-        "library_name: peft",
-        f"pipeline_tag: {task}",
-        "base_model: datasets/base/base",
-        "---",
-        "",
+        *front_matter({**OURS, "library_name": "peft", "pipeline_tag": task, "base_model": "datasets/base/base"}),
         f"# {title}",
         "",
         f"{what} Stored is what training has changed, in float16: low-rank updates (LoRA, rank {plan['r']}) of the matrices in the "

@@ -50,14 +50,9 @@ def model_card(
     prompts = {"queries": encoder.query_prompt, "passages": encoder.document_prompt}
     used = ", ".join(f'"{prompt}" before {side}' for side, prompt in prompts.items() if prompt) or "none"
     lines = [
-        "---",
-        *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in head.items()),
-        "---",
-        "",
+        *front_matter(head),
         f"# {name}",
         "",
-    ]  # JSON is YAML
-    lines += [
         f"Vectors of {encoder.embedding_size} dimensions{', of length 1' if encoder.normalize else ''}; at most "
         f"{encoder.max_length} tokens, the rest is not read; prompts: {used}.",
         "",
@@ -65,6 +60,11 @@ def model_card(
     for heading, told in sections.items():
         lines += [f"## {heading}", "", *([told] if isinstance(told, str) else _table(told)), ""]
     return "\n".join(lines)
+
+
+def front_matter(fields: Mapping[str, Any]) -> list[str]:
+    """What machines read of a card, as lines of YAML between three dashes. JSON is YAML."""
+    return ["---", *(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()), "---", ""]
 
 
 def write_card(folder: str | Path, card: str) -> None:
