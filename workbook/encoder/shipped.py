@@ -22,9 +22,14 @@ def load(name_or_folder: str | Path) -> TextEncoder:
         FileNotFoundError: the folder holds no encoder; a shipped one is made by `python -m workbook base`.
         ValueError: a file in it is damaged.
     """
-    if name_or_folder in SHIPPED:
-        return TextEncoder.load(FOLDER / SHIPPED[str(name_or_folder)])
-    return TextEncoder.load(name_or_folder)
+    if name_or_folder not in SHIPPED:
+        return TextEncoder.load(name_or_folder)
+    folder = FOLDER / SHIPPED[str(name_or_folder)]
+    if not folder.exists():
+        raise FileNotFoundError(
+            f"the encoder {name_or_folder!r} is not shipped yet; `python -m workbook base` makes it"
+        )
+    return TextEncoder.load(folder)
 
 
 def seen_by(name: str) -> np.ndarray:
