@@ -113,9 +113,8 @@ def wordnet(folder: Path) -> Iterator[Pair]:
                     raise ValueError(
                         f"{path}, line {number}: expected WordNet's `offset file type count word … | gloss`, got {line[:60]!r}"
                     )
-                plain = (
-                    re.sub(r"\(\w+\)$", "", word).replace("_", " ") for word in words
-                )  # sad(p) stands after its noun
+                # An adjective may end in a mark such as (p): it stands after its noun.
+                plain = (re.sub(r"\(\w+\)$", "", word).replace("_", " ") for word in words)
                 yield ", ".join(plain), found["gloss"].strip()
 
 

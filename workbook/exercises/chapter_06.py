@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from workbook import pooling
+from workbook.encoder.text_encoder import behind
 from workbook.exercises import compare, draws
 from workbook.exercises.chapter_04 import axes, info_nce, pairs
 from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Reversed, Situation
@@ -132,7 +133,7 @@ PULL = Exercise(
 
 def mean_pool_without_prompt(hidden: Tensor, mask: Tensor, skip: int) -> Tensor:
     """The mean of a text's tokens behind the first `skip` of them: (B, T, D), (B, T), int -> (B, D)."""
-    return pooling.mean_pool(hidden, mask * (mask.cumsum(dim=1) > skip))
+    return pooling.mean_pool(hidden, behind(mask, skip))
 
 
 def _without_prompt_loop(hidden, mask, skip):
