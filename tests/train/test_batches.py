@@ -1,14 +1,17 @@
 """Batches: every row once in an epoch, of similar length, and without duplicates where that is asked for."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.train.test_fit import PAIRS, static, weights
-from workbook.train import bucketed_batches, fit, share_with_twin, stream_batches, without_duplicates
+from workbook.losses import info_nce
+from workbook.train import bucketed_batches, epoch_batches, fit, share_with_twin, stream_batches, without_duplicates
 
 
 @given(
@@ -94,6 +97,64 @@ def test_a_stream_goes_on_where_it_was(start, double):
     whole, rest = (stream_batches(lengths, 16, seed=3, start=n, texts=texts) for n in (0, start))
     expected = [batch.tolist() for batch in itertools.islice(whole, start, start + 9)]
     assert [batch.tolist() for batch in itertools.islice(rest, 9)] == expected
+
+
+# --- one source for each batch ------------------------------------------------------------------
+
+
+@given(
+    groups=st.lists(st.sampled_from("abc"), min_size=1, max_size=120),
+    batch_size=st.integers(1, 20),
+    epoch=st.integers(0, 5),
+    double=st.booleans(),
+)
+def test_a_batch_holds_rows_of_one_group_and_no_row_is_lost(groups, batch_size, epoch, double):
+    lengths = np.arange(len(groups)) % 7
+    texts = [(f"query {i}", f"passage {i % 40}") for i in range(len(groups))] if double else None
+    batches = epoch_batches(lengths, batch_size, 3, epoch, 4, texts, groups)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(groups)))
+    assert all(len({groups[row] for row in batch}) == 1 and len(batch) <= batch_size for batch in batches)
+    if double:
+        assert all(len({row % 40 for row in batch}) == len(batch) for batch in batches)
+    else:
+        assert len(batches) == sum(math.ceil(groups.count(name) / batch_size) for name in set(groups))
+
+
+def test_batches_of_all_groups_are_shuffled_and_one_group_is_as_without():
+    lengths = np.arange(400) % 9
+    order = [
+        row < 200 for batch in epoch_batches(lengths, 20, groups=[row < 200 for row in range(400)]) for row in batch
+    ]
+    assert 3 < sum(before != after for before, after in itertools.pairwise(order)) < 20
+    alone, plain = (epoch_batches(lengths, 20, groups=groups) for groups in (["a"] * 400, None))
+    assert {tuple(batch) for batch in alone} == {tuple(batch) for batch in plain}
+
+
+@pytest.mark.parametrize("start", [0, 1, 7, 8, 9, 30])
+def test_a_stream_of_groups_goes_on_where_it_was(start):
+    groups = ["short" if row % 3 else "long" for row in range(60)]
+    whole, rest = (stream_batches(np.arange(60) % 7, 8, seed=3, start=n, groups=groups) for n in (0, start))
+    expected = [batch.tolist() for batch in itertools.islice(whole, start, start + 9)]
+    assert [batch.tolist() for batch in itertools.islice(rest, 9)] == expected
+
+
+def test_fit_draws_batches_of_one_group_and_refuses_other_groups_after_a_stop(tmp_path):
+    seen = []
+
+    def watching(query, positive, labels):
+        seen.append({int(label) for label in labels})
+        return info_nce(query, positive)
+
+    groups = [row % 3 for row in range(len(PAIRS))]
+    running = {"steps": 12, "batch_size": 8, "lr": 0.01, "labels": torch.tensor(groups), "show": False, "checkpoint": tmp_path}  # fmt: skip
+    fit(static(), PAIRS, watching, groups=groups, **running)
+    assert len(seen) == 12
+    assert all(len(batch) == 1 for batch in seen)
+    assert len(set.union(*seen)) == 3
+    with pytest.raises(ValueError, match="groups was"):
+        fit(static(), PAIRS, watching, groups=groups[::-1], **running)
+    with pytest.raises(ValueError, match=f"a group for each of the {len(PAIRS)} rows, got 2"):
+        fit(static(), PAIRS, watching, groups=["a", "b"], **running)
 
 
 def test_fit_keeps_duplicates_apart_and_goes_on_after_a_stop(tmp_path):

@@ -69,7 +69,7 @@ class Plan:
     groups: int = 60_000
     language_steps: int = 400
     vector_steps: int = 12_000
-    pair_steps: int = 1_500
+    pair_steps: int = 3_000
     batch_size: int = 256
     language_lr: float = 5e-4
     vector_lr: float = 1.5e-3
@@ -114,7 +114,7 @@ def make_start(teacher: TextEncoder, sources: dict[str, list[Pair]], plan: Plan,
 
 
 def make_base(start: TextEncoder, sources: dict[str, list[Pair]], plan: Plan, work: Path) -> TextEncoder:
-    """Contrastive training on pairs, with one hard negative each that `start` itself has found.
+    """Contrastive training on pairs, each batch from one source, with one hard negative each that `start` itself has found.
 
     Args:
         start: what `make_start` gave; it is left as it is.
@@ -126,15 +126,15 @@ def make_base(start: TextEncoder, sources: dict[str, list[Pair]], plan: Plan, wo
 
     def mined() -> list[tuple[str, ...]]:
         rng = random.Random(plan.seed)
-        drawn = [rng.sample(of, min(len(of), plan.pairs_of_a_source)) for of in sources.values()]
-        return [row for of_source in drawn for row in with_negatives(start, of_source, plan.seed)]
+        drawn = {name: rng.sample(of, min(len(of), plan.pairs_of_a_source)) for name, of in sources.items()}
+        return [(name, *row) for name, of in drawn.items() for row in with_negatives(start, of, plan.seed)]
 
-    tuples = [tuple(texts) for texts in once(work / "tuples.json", mined)]
+    names, *columns = zip(*once(work / "tuples.json", mined), strict=True)
     encoder = copy.deepcopy(start)
     with quick_attention():
         fit(
-            encoder, tuples, info_nce, plan.pair_steps, plan.batch_size // 4, plan.pair_lr, plan.seed, plan.temperature,
-            torch.bfloat16, no_duplicates=True, checkpoint=work / "contrasted",
+            encoder, list(zip(*columns, strict=True)), info_nce, plan.pair_steps, plan.batch_size // 4, plan.pair_lr,
+            plan.seed, plan.temperature, torch.bfloat16, no_duplicates=True, groups=names, checkpoint=work / "contrasted",
         )  # fmt: skip
     with torch.no_grad():
         for after, before in zip(encoder.parameters(), start.parameters(), strict=True):

@@ -12,7 +12,14 @@
 Taught in 00, 05, 07, 18 and 20.
 """
 
-from workbook.train.batches import bucketed_batches, rectangle, share_with_twin, stream_batches, without_duplicates
+from workbook.train.batches import (
+    bucketed_batches,
+    epoch_batches,
+    rectangle,
+    share_with_twin,
+    stream_batches,
+    without_duplicates,
+)
 from workbook.train.budget import steps_within
 from workbook.train.diagnosis import Symptoms, diagnose, symptoms
 from workbook.train.distributed import (
@@ -38,7 +45,7 @@ from workbook.train.resume import (
 from workbook.train.vectors import fit_vectors, principal_directions
 
 __all__ = [
-    "History", "Looks", "Symptoms", "average_gradients", "best", "bucketed_batches", "check_tuples", "diagnose", "fit", "fit_vectors", "full_batch_step",
+    "History", "Looks", "Symptoms", "average_gradients", "best", "bucketed_batches", "check_tuples", "diagnose", "epoch_batches", "fit", "fit_vectors", "full_batch_step",
     "gather_with_gradient", "gradcache_step", "hash_of_columns", "load_state", "loss_name", "optimize",
     "peak_saved_bytes", "principal_directions", "random_state", "rank", "rectangle", "save_state", "schedule",
     "set_random_state", "share", "share_with_twin",

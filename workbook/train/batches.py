@@ -17,7 +17,9 @@ import numpy as np
 
 from workbook.encoder.tokenizer import rectangle
 
-__all__ = ["bucketed_batches", "rectangle", "share_with_twin", "stream_batches", "without_duplicates"]
+__all__ = [
+    "bucketed_batches", "epoch_batches", "rectangle", "share_with_twin", "stream_batches", "without_duplicates",
+]  # fmt: skip
 
 
 def bucketed_batches(
@@ -117,6 +119,7 @@ def stream_batches(
     pool_batches: int = 16,
     start: int = 0,
     texts: Sequence[Sequence[Hashable]] | None = None,
+    groups: Sequence[Hashable] | None = None,
 ) -> Iterator[np.ndarray]:
     """The batches of one epoch after another, without end.
 
@@ -126,15 +129,49 @@ def stream_batches(
     Args:
         lengths, batch_size, seed, pool_batches: as in `bucketed_batches`.
         start: how many batches have been used already.
-        texts: for each row its texts; with them no text stands twice in a batch (`without_duplicates`). How many
-            batches an epoch has is then known only once it is put together, so those before `start` are, once more.
+        texts, groups: as in `epoch_batches`. How many batches an epoch has is then known only once it is put together,
+            so those before `start` are, once more.
     Returns:
         an iterator over arrays of row numbers.
     """
     per_epoch = math.ceil(len(lengths) / batch_size)
-    first, place = divmod(start, per_epoch) if texts is None else (0, start)
+    first, place = divmod(start, per_epoch) if texts is None and groups is None else (0, start)
     for epoch in itertools.count(first):
-        batches = bucketed_batches(lengths, batch_size, seed, epoch, pool_batches)
-        batches = batches if texts is None else without_duplicates(batches, texts)
+        batches = epoch_batches(lengths, batch_size, seed, epoch, pool_batches, texts, groups)
         yield from batches[place:]
         place = max(0, place - len(batches))
+
+
+def epoch_batches(
+    lengths: np.ndarray,
+    batch_size: int,
+    seed: int = 0,
+    epoch: int = 0,
+    pool_batches: int = 16,
+    texts: Sequence[Sequence[Hashable]] | None = None,
+    groups: Sequence[Hashable] | None = None,
+) -> list[np.ndarray]:
+    """The batches of one epoch, with what keeps rows apart.
+
+    Args:
+        lengths, batch_size, seed, epoch, pool_batches: as in `bucketed_batches`.
+        texts: for each row its texts; with them no text stands twice in a batch (`without_duplicates`).
+        groups: for each row its group, such as the source of a pair; with them a batch holds rows of one group only, and
+            a group has as many batches as it has rows for. What sets one source apart from another, such as length
+            or style, then tells no negative from the positive.
+    Returns:
+        arrays of row numbers; every row stands in exactly one of them.
+
+    Source of batches from one source: Nussbaum et al. 2024 (Nomic Embed).
+    """
+    if groups is None:
+        batches = bucketed_batches(lengths, batch_size, seed, epoch, pool_batches)
+        return batches if texts is None else without_duplicates(batches, texts)
+    rows_of: dict[Hashable, list[int]] = {}
+    for row, group in enumerate(groups):
+        rows_of.setdefault(group, []).append(row)
+    batches = []
+    for rows in map(np.array, rows_of.values()):
+        own = None if texts is None else [texts[row] for row in rows]
+        batches += [rows[part] for part in epoch_batches(lengths[rows], batch_size, seed, epoch, pool_batches, own)]
+    return [batches[i] for i in np.random.default_rng([seed, epoch]).permutation(len(batches))]

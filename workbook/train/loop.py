@@ -8,6 +8,7 @@ Letters: N rows of data, B rows of a batch.
 Taught in 07.
 """
 
+import hashlib
 import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ def optimize(
     max_grad_norm: float = 1.0,
     pool_batches: int = 16,
     texts: Sequence[Sequence[Hashable]] | None = None,
+    groups: Sequence[Hashable] | None = None,
     checkpoint: str | Path | None = None,
     save_every: int = 100,
     on_step: Callable[[dict[str, float]], Any] | None = None,
@@ -62,6 +64,7 @@ def optimize(
         max_grad_norm: longer gradients are scaled down to this length; `math.inf` turns it off.
         pool_batches: how many batches are drawn together and sorted by length; 1 turns bucketing off.
         texts: N tuples, of which no two with a text in common stand in one batch; None lets them.
+        groups: N names, such as the source of each row; the rows of a batch have one in common. None mixes them.
         checkpoint: a folder. Where it holds a run of the same configuration, that run goes on from there.
         save_every: steps between two checkpoints; the last step always writes one.
         on_step: called after each step with its record; training stops when it returns True, under torchrun
@@ -78,11 +81,14 @@ def optimize(
     Source: Loshchilov and Hutter 2019 (AdamW).
     """
     _check_numbers(steps, batch_size, lr, warmup, pool_batches, save_every)
+    if groups is not None and len(groups) != len(lengths):
+        raise ValueError(f"groups must name a group for each of the {len(lengths)} rows, got {len(groups)}")
     steps = budgeted(steps)
     settings = {
         **(settings or {}), "steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "warmup": warmup,
         "weight_decay": weight_decay, "max_grad_norm": str(max_grad_norm), "pool_batches": pool_batches,
         **({} if texts is None else {"no_duplicates": True}),
+        **({} if groups is None else {"groups": hashlib.sha256(repr(list(groups)).encode()).hexdigest()[:16]}),
     }  # fmt: skip
     optimizer = _adamw(model, lr, weight_decay)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -92,7 +98,9 @@ def optimize(
         if checkpoint is not None:
             wait_for_all()  # for what the first process may still be writing there
             history = load_state(checkpoint, model, optimizer, device, settings)
-        batches = stream_batches(lengths, batch_size, seed, pool_batches, start=len(history), texts=texts)
+        batches = stream_batches(
+            lengths, batch_size, seed, pool_batches, start=len(history), texts=texts, groups=groups
+        )
         for step in track(range(len(history), steps), label="training", show=show):
             rate = lr * schedule(step, steps, round(warmup * steps))
             for group in optimizer.param_groups:
