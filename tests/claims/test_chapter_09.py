@@ -149,6 +149,7 @@ def test_the_hardest_that_is_kept_is_taken_and_the_last_where_none_is():
     assert [row[2] for row in hardest_kept(kept, at)] == ["text of p1", "text of p5"]
 
 
+@pytest.mark.slow
 def test_a_dose_is_the_share_of_right_answers_among_the_negatives():
     _, (docs, truth) = chapter_09.mined("notebook")
     answers = {(docs.queries[q], docs.corpus[p]) for q in docs.queries for p in truth[q] if p in docs.corpus}

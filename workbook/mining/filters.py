@@ -218,6 +218,29 @@ def filter_report(candidates: Run, kept: Run, truth: Qrels) -> dict[str, float]:
     }
 
 
+def count_filter(kept: Tensor, possible: Tensor, false: Tensor) -> dict[str, float]:
+    """The three numbers of `filter_report` that judge a filter, from tables in place of runs.
+
+        precision = false negatives removed / removed
+        recall    = false negatives removed / false negatives
+        lost      = true negatives removed / true negatives
+
+    Args:
+        kept: (Q, K) bool, what a filter keeps.
+        possible: (Q, K) bool, the candidates; nothing else counts.
+        false: (Q, K) bool, those of them that are right.
+    Returns:
+        precision, recall and lost, pooled over all queries; NaN where nothing can be divided.
+    """
+    removed = possible & ~kept
+    shares = {
+        "precision": (removed & false, removed),
+        "recall": (removed & false, possible & false),
+        "lost": (removed & ~false, possible & ~false),
+    }
+    return {name: _share(int(part.sum()), int(whole.sum())) for name, (part, whole) in shares.items()}
+
+
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else float("nan")
 
