@@ -29,7 +29,7 @@ from workbook.exercises import check, hint, predict, quiz, reveal
 from workbook.figures import explore, false_negatives, results, show
 from workbook.similarity import cos_sim
 
-quiz("05.q4", "03.q6")
+quiz("05.q4", "03.q5")
 
 # %% [markdown]
 # ## Predict
@@ -637,7 +637,7 @@ quiz("09")
 #
 # **New terms:** false negative · candidate · threshold · absolute, relative, positive-aware margin · price (share of true negatives lost) · slope · guide · stratum · spot check.
 #
-# **Open task.** Mine negatives on text of your own, judge thirty with `judge_negatives` (give it an empty truth), and report rate and interval. Then set a filter and judge thirty of what it removed.
+# **Open task.** Mine negatives on text of your own, judge thirty with `judge_negatives` (leave its truth out), and report rate and interval. Then set a filter and judge thirty of what it removed.
 #
 # **Read next:** Moreira et al. 2024, *NV-Retriever* (positive-aware margins); Qu et al. 2021, *RocketQA* (denoised hard negatives); Solatorio 2024, *GISTEmbed*.
 #

@@ -165,4 +165,9 @@ def test_a_dose_is_the_share_of_right_answers_among_the_negatives():
 
 def test_the_recorded_answers_of_a_language_model_are_held_against_the_truth():
     found = chapter_09.by_language_model()
-    assert (found["asked"], found["right answers among them"], found["says yes"], found["of them right"]) == (40, 20, 0, 0)
+    assert (found["asked"], found["right answers among them"], found["says yes"], found["of them right"]) == (
+        40,
+        20,
+        0,
+        0,
+    )

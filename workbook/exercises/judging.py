@@ -27,13 +27,13 @@ class ToJudge(NamedTuple):
     Attributes:
         stratum: the number of its stratum.
         query, passage: the texts.
-        right: whether the passage answers the query in truth.
+        right: whether the passage answers the query in truth; None where nobody knows.
     """
 
     stratum: int
     query: str
     passage: str
-    right: bool
+    right: bool | None
 
 
 class SpotCheck(NamedTuple):
@@ -42,12 +42,12 @@ class SpotCheck(NamedTuple):
     Attributes:
         candidates: those to be judged, in an order that does not tell their rank.
         sizes: how many candidates each stratum has.
-        truth: the share of false negatives among all of them.
+        truth: the share of false negatives among all of them; None where nobody knows.
     """
 
     candidates: list[ToJudge]
     sizes: list[int]
-    truth: float
+    truth: float | None
 
     def rate(self, said: Sequence[bool]) -> Interval:
         """The rate that judgements give, in the order of the candidates."""
@@ -61,7 +61,7 @@ def spot_check(
     found: Candidates,
     queries: Mapping[str, str],
     corpus: Mapping[str, str],
-    truth: Truth,
+    truth: Truth | None = None,
     num: int = 30,
     seed: int = 0,
     strata: Sequence[tuple[int, int]] = STRATA,
@@ -71,29 +71,38 @@ def spot_check(
     Args:
         found: the candidates.
         queries, corpus: the texts.
-        truth: all answers of each query.
+        truth: all answers of each query; None where nobody knows them.
         num: how many to judge.
         seed: of the drawing.
         strata: first and last rank of each.
     """
     places = strata_of(found.possible.tolist(), strata)
 
-    def right(place: tuple[int, int]) -> bool:
+    def right(place: tuple[int, int]) -> bool | None:
+        if truth is None:
+            return None
         query_id, passage_id = found.query_ids[place[0]], found.passage_ids[int(found.rows[place])]
         return truth.get(query_id, {}).get(passage_id, 0) > 0
 
     drawn = [(h, place) for h, of_stratum in enumerate(stratified_sample(places, num, seed)) for place in of_stratum]
     drawn.sort(key=lambda each: (each[1][0] * 7_919 + each[1][1]) % 1_009)  # an order that does not tell the rank
-    every = [right(place) for of_stratum in places for place in of_stratum]
+    every = [bool(right(place)) for of_stratum in places for place in of_stratum]
     chosen = [
         ToJudge(h, queries[found.query_ids[q]], corpus[found.passage_ids[int(found.rows[q, k])]], right((q, k)))
         for h, (q, k) in drawn
     ]
-    return SpotCheck(chosen, [len(of_stratum) for of_stratum in places], sum(every) / len(every))
+    return SpotCheck(
+        chosen, [len(of_stratum) for of_stratum in places], None if truth is None else sum(every) / len(every)
+    )
 
 
 def judge_negatives(
-    found: Candidates, queries: Mapping[str, str], corpus: Mapping[str, str], truth: Truth, num: int = 30, seed: int = 0
+    found: Candidates,
+    queries: Mapping[str, str],
+    corpus: Mapping[str, str],
+    truth: Truth | None = None,
+    num: int = 30,
+    seed: int = 0,
 ) -> None:
     """Let the reader judge mined negatives; arguments as in `spot_check`."""
     check = spot_check(found, queries, corpus, truth, num, seed)
@@ -111,19 +120,21 @@ def judge_negatives(
 def verdict(check: SpotCheck, said: Sequence[bool]) -> str:
     """What the judgements say, beside the truth."""
     rate = check.rate(said)
+    yours = f"You: {rate.mean:.3f} of all candidates are right answers, interval [{rate.low:.3f}, {rate.high:.3f}]."
+    if check.truth is None:
+        return yours
     missed = sum(candidate.right != right for candidate, right in zip(check.candidates, said, strict=True))
     holds = "holds" if rate.low <= check.truth <= rate.high else "does not hold"
-    return (
-        f"You: {rate.mean:.3f} of all candidates are right answers, interval [{rate.low:.3f}, {rate.high:.3f}]. Truth: {check.truth:.3f}; "
-        f"your interval {holds} it. Against the truth you judged {missed} of {len(said)} otherwise."
-    )
+    return f"{yours} Truth: {check.truth:.3f}; your interval {holds} it. You judged {missed} of {len(said)} otherwise than the truth."
 
 
 def as_text(check: SpotCheck) -> str:
     """The candidates, and below them the truth."""
     lines = [f"{i}. {each.query}\n   {each.passage}" for i, each in enumerate(check.candidates, start=1)]
-    right = [str(i) for i, each in enumerate(check.candidates, start=1) if each.right]
-    return "\n".join([*lines, f"Right answers: {', '.join(right) or 'none'}"])
+    if check.truth is not None:
+        right = [str(i) for i, each in enumerate(check.candidates, start=1) if each.right]
+        lines.append(f"Right answers: {', '.join(right) or 'none'}")
+    return "\n".join(lines)
 
 
 def as_html(check: SpotCheck) -> str:
@@ -131,6 +142,7 @@ def as_html(check: SpotCheck) -> str:
     parts = []
     for i, each in enumerate(check.candidates, start=1):
         told = "It is an answer: a false negative." if each.right else "It is no answer: a true negative."
+        told = told if each.right is not None else "Nobody knows yet."
         parts.append(
             f'<details style="margin: 4px 0"><summary style="cursor: pointer">{i}. <strong>{html.escape(each.query)}</strong> — '
             f"{html.escape(each.passage)}</summary>"

@@ -46,18 +46,20 @@ def bar_of_one_query(scores: Mapping[str, float], positive: float, hidden: str, 
     import plotly.graph_objects as go
 
     bar = positive - abs(positive) * margin
+    every = (*scores.values(), positive)
+    low, high = round(min(0.2, min(every) - 0.12), 2), round(max(0.9, max(every) + 0.05), 2)
     fig = figure(
-        alt=f"An axis of cosines from 0 to 1 with a green square, the positive at {positive:.2f}, and {len(scores)} candidates on the line below "
+        alt=f"An axis of cosines from {low:g} to {high:g} with a green square, the positive at {positive:.2f}, and {len(scores)} candidates on the line below "
         f"it, each with its name and number; one of them is a pink diamond, a right answer that nobody labelled, the others are hollow "
         "circles. A vertical line is the bar; what lies to its right is removed. The control is the margin.",
         notice="Move the bar until the diamond falls. What else has fallen by then? And which of the fallen would have taught most?",
         title=f"margin {margin:g}: bar at {bar:.3f}",
         height=300,
-        xaxis={"range": [0.2, 0.9], "title": "cosine with the query", "zeroline": False},
+        xaxis={"range": [low, high], "title": "cosine with the query", "zeroline": False},
         yaxis={"range": [-0.8, 1.6], "visible": False},
         margin={"l": 20, "r": 20, "t": 50, "b": 60},
     )
-    fig.add_shape(type="rect", x0=bar, x1=0.9, y0=-0.8, y1=1.6, fillcolor="rgba(213,94,0,0.12)", line={"width": 0})
+    fig.add_shape(type="rect", x0=bar, x1=high, y0=-0.8, y1=1.6, fillcolor="rgba(213,94,0,0.12)", line={"width": 0})
     fig.add_shape(type="line", x0=bar, x1=bar, y0=-0.8, y1=1.6, line={"color": COLORS[3], "width": 3, "dash": "dash"})
     fig.add_trace(
         go.Scatter(

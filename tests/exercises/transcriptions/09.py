@@ -88,7 +88,7 @@ def spot_check_rate(sizes, judged):
     N = sum(sizes)
     rate = 0.0
     squared = 0.0
-    for size, stratum in zip(sizes, judged):
+    for size, stratum in zip(sizes, judged, strict=True):
         weight = size / N
         k = sum(stratum)
         n = len(stratum)
