@@ -76,19 +76,19 @@ def spot_check(
         seed: of the drawing.
         strata: first and last rank of each.
     """
-    places = strata_of(found.possible.tolist(), strata)
+    places, rows = strata_of(found.possible.tolist(), strata), found.rows.tolist()
 
     def right(place: tuple[int, int]) -> bool | None:
         if truth is None:
             return None
-        query_id, passage_id = found.query_ids[place[0]], found.passage_ids[int(found.rows[place])]
+        query_id, passage_id = found.query_ids[place[0]], found.passage_ids[rows[place[0]][place[1]]]
         return truth.get(query_id, {}).get(passage_id, 0) > 0
 
     drawn = [(h, place) for h, of_stratum in enumerate(stratified_sample(places, num, seed)) for place in of_stratum]
     drawn.sort(key=lambda each: (each[1][0] * 7_919 + each[1][1]) % 1_009)  # an order that does not tell the rank
     every = [bool(right(place)) for of_stratum in places for place in of_stratum]
     chosen = [
-        ToJudge(h, queries[found.query_ids[q]], corpus[found.passage_ids[int(found.rows[q, k])]], right((q, k)))
+        ToJudge(h, queries[found.query_ids[q]], corpus[found.passage_ids[rows[q][k]]], right((q, k)))
         for h, (q, k) in drawn
     ]
     return SpotCheck(
