@@ -47,7 +47,7 @@ def _other(value: Any) -> Any:
     """Another value of the same kind."""
     if isinstance(value, Tensor):
         if value.dtype == torch.bool:
-            return ~value | torch.eye(value.shape[-1], dtype=torch.bool) if value.ndim > 1 else ~value
+            return ~value | torch.eye(*value.shape[-2:], dtype=torch.bool) if value.ndim > 1 else ~value
         if value.is_floating_point():
             return value.flip(-1) * 1.5 + torch.arange(value.numel(), dtype=value.dtype).reshape(value.shape) * 0.1
         return torch.ones_like(value) if bool((value == 0).any()) else None if value.ndim == 0 else _shorter(value)
