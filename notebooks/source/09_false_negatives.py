@@ -326,7 +326,7 @@ filter_intervals = check("09.6", filter_intervals)
 # Better scores, or a better bar? A **guide** is another encoder, already trained. It reads what the first one found:
 
 # %%
-guide = load("base/start")
+guide = load("base")
 guide.max_length = 64
 gq, gd = (torch.tensor(guide.encode(list(texts.values()))) for texts in (train.queries, docs.corpus))
 numbers = {id: i for i, id in enumerate(docs.corpus)}

@@ -99,6 +99,7 @@ def filters(works, gains):
     return {
         "filters": {name: counts | {"recall minus lost": w} for name, w in zip(FILTERS, works, strict=True)},
         "minus unfiltered": dict(zip(names, gains, strict=True)),
+        "not there yet": [],
         "language model": {"model": "a model", "of them right": 0, "right answers among them": 20},
     }
 
@@ -115,6 +116,15 @@ def filters(works, gains):
 )
 def test_filters_can_fall_either_way(works, gains, verdict):
     assert FILTER.decide(filters(works, gains)).verdict == verdict
+
+
+def test_without_a_cross_encoder_the_other_filters_decide_and_the_verdict_says_so():
+    measured = filters([UP] * 5, [UP] * 7)
+    for counted_of in ("filters", "minus unfiltered"):
+        del measured[counted_of]["cross-encoder"]
+    decided = FILTER.decide(measured | {"not there yet": ["cross-encoder"]})
+    assert decided.verdict == "holds"
+    assert "cross-encoder not there yet" in decided.because
 
 
 def test_right_answers_are_counted_by_rank_and_by_distance_to_the_positive():
