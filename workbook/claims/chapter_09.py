@@ -471,7 +471,8 @@ def counted(kept: Tensor, at: Judged) -> dict[str, list[float]]:
 
 def hardest_kept(kept: Tensor, at: Judged) -> list[Tuple]:
     """(query, positive, hardest candidate that is kept); a query that keeps none takes its last candidate."""
-    docs, rows = at.world.docs, []
+    docs = at.world.docs
+    rows: list[Tuple] = []
     for i, query in enumerate(at.found.query_ids):
         places = (at.found.possible & kept)[i].nonzero().flatten().tolist()
         last = at.found.possible[i].nonzero().flatten().tolist()[-1]
