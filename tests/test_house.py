@@ -18,6 +18,7 @@ SAVED = {
     "workbook.claims": ["read_record", "settle"],
     "workbook.cost": ["multiply_adds"],
     "workbook.data": ["load"],
+    "workbook.data.planted": ["planted"],
     "workbook.data.toy": ["similarity_pairs"],
     "workbook.encoder": [
         "Dense",
@@ -39,6 +40,7 @@ SAVED = {
         "dual_encoders",
         "explore",
         "first_retriever",
+        "hard_negatives",
         "in_batch",
         "measuring",
         "pooling",
@@ -55,6 +57,7 @@ SAVED = {
     "workbook.geometry": ["alignment"],
     "workbook.losses": ["info_nce"],
     "workbook.metrics": ["bootstrap_ci", "evaluate", "grades", "paired_permutation_test", "ranked_ids", "spearman"],
+    "workbook.mining": ["mine_hard_negatives", "training_tuples"],
     "workbook.pooling": ["AttentionPool", "attention_weights", "cls_pool", "mean_pool"],
     "workbook.pipeline.structure": ["with_queries"],
     "workbook.similarity": ["cos_sim", "dense_search", "normalize", "top_k"],
