@@ -335,11 +335,12 @@ mine_filter_train = check("08.6", mine_filter_train)
 # %%
 starts, width = (1, 6, 11, 31, 101), 15
 ranked = {q: [p for p in ids if p not in labels[q]] for q, ids in found.items()}
-own = {q: min(found[q].get(p, 0.0) for p in labels[q]) for q in queries}
+marked = {q: [found[q][p] for p in labels[q] if p in found[q]] for q in queries}
+own = {q: max(cosines) for q, cosines in marked.items() if cosines}  # nearly all
 
 
 def window(first):
-    chosen = {q: ids[first - 1 : first - 1 + width] for q, ids in ranked.items()}
+    chosen = {q: ranked[q][first - 1 : first - 1 + width] for q in own}
     weights = [pushes(own[q], torch.tensor([found[q][p] for p in ids]), 0.05).mean() for q, ids in chosen.items()]
     right = np.mean([p in truth[q] for q, ids in chosen.items() for p in ids])
     return float(right), float(np.mean(weights))
@@ -355,7 +356,7 @@ windows = {
     )
     for first in starts
 }
-shown = next(q for q, ids in ranked.items() if ids[1] in truth[q] and ids[0] not in truth[q])
+shown = next(q for q in own if ranked[q][1] in truth[q] and ranked[q][0] not in truth[q])
 kinds = [world.truth(shown, p).kind for p in ranked[shown][:120]]
 candidates = hard_negatives.Ranked(queries[shown], own[shown], [found[shown][p] for p in ranked[shown][:120]], kinds)
 

@@ -25,7 +25,7 @@ UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
 
 def left(share, fewer):
     return {
-        "steps": [0, 32], "share near zero": dict.fromkeys(LISTS, [[0.1, share]]), "last share, 31 random": [share, share],
+        "steps": [0, 32], "share near zero": {name: [[0.1, share]] for name in LISTS}, "last share, 31 random": [share, share],
         "fewer with its own first": fewer,
     }  # fmt: skip
 
@@ -104,10 +104,10 @@ def test_how_many_can_fall_either_way(difference, verdict):
 )
 def test_the_window_can_fall_either_way(late, difference, verdict):
     names = [str(start) for start in STARTS] + list(OTHER_WAYS)
-    false = dict.fromkeys(names, [0.1, 0.1]) | {"11": [late, late]}
+    false = {name: [0.1, 0.1] for name in names} | {"11": [late, late]}
     found = WINDOW.decide(
         {
-            "ndcg@10": dict.fromkeys(names, [0.8]), "right answers among the negatives": false,
+            "ndcg@10": {name: [0.8] for name in names}, "right answers among the negatives": false,
             "differences": {"from 11 minus from 1": difference},
         }
     )  # fmt: skip

@@ -82,7 +82,7 @@ def mine_filter_train(encoder, queries, corpus, qrels, others, rounds, num_negat
                 if passage in stays and passage not in mined:
                     mined = [*mined, passage]
             negatives[query] = mined
-        positives = [corpus[list(qrels[query])[0]] for query in queries]
+        positives = [corpus[next(iter(qrels[query]))] for query in queries]
         wrong = [corpus[p] for query in queries for p in negatives[query]]
         q = torch.nn.functional.normalize(encoder(list(queries.values())), dim=1)
         d = torch.nn.functional.normalize(encoder(positives + wrong), dim=1)
