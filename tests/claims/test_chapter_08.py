@@ -214,6 +214,6 @@ def test_what_is_left_falls_with_a_sure_model_and_rises_with_a_hard_one():
         name="four", corpus={"p0": "a", "p1": "b", "p2": "c", "p3": "d"}, queries={query: "q"}, qrels={query: {"p0": 1}},
         splits={}, licence="", fingerprint="",
     )  # fmt: skip
-    random, keywords, own = chapter_08.what_is_left(Sure(), small, [2], 0)[:, 0]
+    random, keywords, own = chapter_08.what_is_left(Sure(), small, [[2]], 0)[:, 0]
     assert 0 < random < own < 1  # all three wrong passages are drawn; the nearest stands there twice
     assert keywords == pytest.approx(random, abs=1e-6)
