@@ -113,6 +113,8 @@ def main(arguments: list[str]) -> None:
     ids = [a for a in arguments if a[:2] in chapters()]
     for part in PARTS[:1] if "--missed" in arguments else PARTS:
         chosen = [a for a in answers(part) if not ids or a.exercise in ids]
+        if not chosen:
+            continue
         outcomes = [outcome(a) for a in chosen]
         if part != "sealed" and (ids or "--missed" in arguments):
             for o in outcomes:
