@@ -63,7 +63,7 @@ from workbook.metrics import bootstrap_ci, evaluate
 from workbook.similarity import dense_search
 from workbook.train import fit
 
-start = load("base/start")
+start = load("base")
 start.max_length = 64
 found = dense_search(start, corpus, queries, k=150)  # query id -> passage id -> cosine
 pairs = [(queries[q], corpus[p]) for q, judged in labels.items() for p in judged]
@@ -565,7 +565,7 @@ from workbook.encoder.shipped import FOLDER
 
 logging.set_verbosity_error(), logging.disable_progress_bar()
 peer = SentenceTransformer(
-    str(FOLDER / "start"), device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32}
+    str(FOLDER / "base"), device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32}
 )
 peer.max_seq_length = start.max_length
 few = {q: {next(iter(labels[q])): 1} for q in list(queries)[:40]}

@@ -38,7 +38,7 @@ from workbook.train.loop import History
 from workbook.training_data import generate_negatives
 from workbook.zoo import files_of_wheel
 
-ENCODER = "base/start"  # all arms start from it
+ENCODER = "base"  # all arms start from it
 WRITTEN = Path(__file__).parents[2] / "datasets/smollm2/negatives.jsonl"
 WRITER, WRITTEN_QUERIES, MAX_TOKENS = "SmolLM2-135M-Instruct", 96, 64  # of an answer: about as long as a passage
 TUNING_SEED = 100
