@@ -448,7 +448,8 @@ for what, (gain, low, high) in read["differences"].items():
     print(f"{what:<34} {gain:+.3f} [{low:+.3f}, {high:+.3f}] nDCG@10")
 false = read["right answers among the negatives"]
 for name in ("BM25", "own", "cross-encoder"):
-    print(f"right answers among the negatives, {name}: {100 * np.mean(false[name]):.1f} %")
+    if name in false:
+        print(f"right answers among the negatives, {name}: {100 * np.mean(false[name]):.1f} %")
 
 # %% [markdown]
 # «N: one sentence that reads claim 21 off»

@@ -29,6 +29,7 @@ from workbook.claims.hard_negatives import (
     base_of,
     false_by_rank,
     false_share,
+    has_cross_encoder,
     new_encoder,
     quality,
     result,
@@ -215,7 +216,7 @@ def decide_miners(m: Measurements) -> Verdict:
 FEW_STEPS = {"notebook": 2, "record": 16}
 READERS = {
     name: Arm(name, num_queries=WRITTEN_QUERIES) for name in (NONE, KEYWORDS, OWN, CROSS_ENCODER, LANGUAGE_MODEL)
-}
+}  # the cross-encoder is left out while none is shipped
 ADDED = {
     "cross-encoder minus own": (CROSS_ENCODER, OWN), "written minus pairs alone": (LANGUAGE_MODEL, NONE),
 }  # what the rule looks at  # fmt: skip
@@ -228,24 +229,34 @@ ALSO = {
 def measure_readers(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """nDCG@10 on `planted` with one negative for each of the queries for which a language model has written one."""
     steps = FEW_STEPS[budget]
-    results = {name: result("planted", arm, budget, seeds, steps) for name, arm in READERS.items()}
+    there = {name: arm for name, arm in READERS.items() if name != CROSS_ENCODER or has_cross_encoder()}
+    results = {name: result("planted", arm, budget, seeds, steps) for name, arm in there.items()}
+    compared = {name: arms for name, arms in (ADDED | ALSO).items() if set(arms) <= set(there)}
     return _of_arms(results) | {
         "queries": WRITTEN_QUERIES,
-        "differences": {name: difference(results[a].rows, results[b].rows) for name, (a, b) in (ADDED | ALSO).items()},
+        "differences": {name: difference(results[a].rows, results[b].rows) for name, (a, b) in compared.items()},
     }
 
 
 def decide_readers(m: Measurements) -> Verdict:
     """Does a cross-encoder add to what the encoder finds by itself, and a written negative to pairs alone?"""
-    rows = {what: m["differences"][what] for what in ADDED}
+    rows = {what: m["differences"][what] for what in ADDED if what in m["differences"]}
     above = [low > 0 for _, low, _ in rows.values()]
     verdict = "holds" if all(above) else "depends" if any(above) else "misleading"
+    verdict = verdict if len(rows) == len(ADDED) else "not settled here"
+    missing = (
+        ""
+        if len(rows) == len(ADDED)
+        else ". It would take a cross-encoder that ranks better than the encoder; none is shipped yet"
+    )
     false = m["right answers among the negatives"]
-    shares = ", ".join(f"{name} {np.mean(false[name]):.3f}" for name in (KEYWORDS, OWN, CROSS_ENCODER))
+    shares = ", ".join(
+        f"{name} {np.mean(shares):.3f}" for name, shares in false.items() if shares and name != LANGUAGE_MODEL
+    )
     because = (
         f"nDCG@10 on planted, one negative for each of {m['queries']} queries: "
-        f"{', '.join(_said(what, m['differences'][what]) for what in ADDED | ALSO)}; right answers among the negatives: {shares}; a "
-        f"difference of {_visible(rows.values()):.3f} would have been seen. One small language model says nothing about others"
+        f"{', '.join(_said(what, row) for what, row in m['differences'].items())}; right answers among the negatives: {shares}; a "
+        f"difference of {_visible(rows.values()):.3f} would have been seen. One small language model says nothing about others{missing}"
     )
     return Verdict(verdict, because, tuple(Interval(what, *row) for what, row in rows.items()))
 
@@ -444,7 +455,7 @@ CLAIMS = (
             "on planted, one negative for each of 96 queries, each arm at its better of two learning rates: what a cross-encoder scores "
             "highest among the encoder's first 20, below the positive, is compared with the encoder's own first; what SmolLM2 wrote is "
             "compared with pairs alone. Holds when both differences in nDCG@10 lie above 0 with their intervals, depends when one does, "
-            "misleading when none does"
+            "misleading when none does; not settled here while no cross-encoder is shipped"
         ),
         measure=measure_readers,
         decide=decide_readers,

@@ -27,6 +27,7 @@ from workbook.data import Collection, load
 from workbook.data.planted import planted
 from workbook.encoder import TextEncoder
 from workbook.encoder import load as load_encoder
+from workbook.encoder.shipped import FOLDER
 from workbook.llm import LocalModel, Recorded
 from workbook.metrics import evaluate
 from workbook.mining import Mined, candidates, mine_hard_negatives, score_with_cross_encoder, training_tuples
@@ -225,6 +226,11 @@ def read_negatives(queries: Queries, train: Collection, own: Source, reader: Rer
     return mine_hard_negatives(
         queries, train.corpus, train.qrels, read.run(kept), num_negatives=num_negatives, too_few="pad"
     )
+
+
+def has_cross_encoder() -> bool:
+    """Whether a cross-encoder is shipped."""
+    return (FOLDER / "cross_encoder").exists()
 
 
 def written_negatives(queries: Queries, corpus: Corpus, qrels: Qrels, model: Recorded | None = None) -> Mined:
