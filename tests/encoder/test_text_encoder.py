@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -35,6 +37,21 @@ def test_tokenize_pads_on_the_side_it_is_told():
     assert left_ids[1, -2:].tolist() == [2, 3]
     with pytest.raises(ValueError, match="padding_side"):
         small(padding_side="top")
+
+
+@pytest.mark.parametrize("static", [False, True])
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_another_max_length_counts_from_then_on(static, side, tmp_path):
+    text = "sort a list of numbers and open a socket"
+    changed, expected = (small(static=static, truncation_side=side, max_length=length) for length in (16, 5))
+    assert len(changed.token_ids([text])[0]) > 5
+    changed.max_length = 5
+    assert changed.token_ids([text]) == expected.token_ids([text])
+    np.testing.assert_array_equal(changed.encode([text]), expected.encode([text]))
+    changed.save(tmp_path / "saved")
+    for other in (TextEncoder.load(tmp_path / "saved"), copy.deepcopy(changed)):
+        assert other.max_length == 5
+        assert other.token_ids([text]) == expected.token_ids([text])
 
 
 def test_max_length_counts_cls_and_sep():

@@ -22,7 +22,7 @@ MISTAKES = [(id, index) for id, exercise in EXERCISES.items() for index in range
 
 
 def source_of(chapter: str) -> str:
-    paths = list(SOURCES.glob(f"{chapter}_*.py"))
+    paths = list(SOURCES.rglob(f"{chapter}_*.py"))  # those in next/ are not built yet
     assert len(paths) == 1, f"chapter {chapter} has {len(paths)} sources in notebooks/source"
     return paths[0].read_text("utf-8")
 

@@ -8,7 +8,17 @@ import pytest
 import torch
 
 from workbook.bm25 import BM25
-from workbook.figures import attention, contrastive, dual_encoders, first_retriever, in_batch, measuring, pooling, start
+from workbook.figures import (
+    attention,
+    contrastive,
+    dual_encoders,
+    first_retriever,
+    hard_negatives,
+    in_batch,
+    measuring,
+    pooling,
+    start,
+)
 from workbook.figures.engine import described
 from workbook.figures.theme import INK, figure
 from workbook.figures.words import Words
@@ -37,6 +47,16 @@ DRAWN = {
     first_retriever.sweep: ({(0.1, 32): 0.2, (0.1, 64): 0.3}, "nDCG@10"),
     first_retriever.two_maps: ({"5": np.zeros((2, 2)), "50": np.ones((2, 2))}, ["numpy", "pandas"], "nDCG@10 0.4"),
     first_retriever.where_to_stop: ([first_retriever.Seen(10, 1.0, 2.0, 0.3, 0.2, 0.4, 12)], 10),
+    hard_negatives.before_and_after: ({"before": ([0.9], [0.1])}, {"before": "nDCG@10 0.8"}),
+    hard_negatives.five_passages: (0.8, [0.75, 0.2], 0.05),
+    hard_negatives.quality_and_right_answers: ({"1": [0.8]}, {"1": [0.1]}, "nDCG@10", "negatives"),
+    hard_negatives.rounds: ([[2.0, 1.0]], [[1.0, 1.0]], [[0.7], [0.8]], "nDCG@10"),
+    hard_negatives.the_window: (
+        hard_negatives.Ranked("q", 0.8, [0.9, 0.5], ["states", "sister"]),
+        {1: hard_negatives.Window(0.1, 0.2, 0.8, 0.7, 0.9)},
+        1,
+    ),
+    hard_negatives.wrong_way: (0.8, 0.84, [0.2], 0.05, True),
     in_batch.loss_by_batch: ({2: 0.2, 8: 0.6}, {2: 0.9, 8: 0.8}),
     in_batch.quality_by_batch: ({"equal steps": {16: [0.2, 0.3], 64: [0.4, 0.5]}}, "nDCG@10"),
     in_batch.ways_to_fill: ({"whole": in_batch.Way(np.ones((4, 4), bool), ((0, 4, 0, 4),), 10.0, 0.0)}, "whole"),
@@ -56,11 +76,13 @@ DRAWN = {
     start.found_by_both: ({1: [0.2, 0.3, 0.1, 0.4], 10: [0.4, 0.2, 0.2, 0.2]}, 10),
     start.neighbours: ([(0.5, "sorted")], "sort"),
 }
-NUMBERS = {in_batch.blocks, dual_encoders.angle_of_mean}  # they return no figure
+NUMBERS = {in_batch.blocks, dual_encoders.angle_of_mean, hard_negatives.softmax_weights}  # they return no figure
 
 
 def test_every_figure_of_a_chapter_is_drawn_here():
-    modules = (attention, contrastive, dual_encoders, first_retriever, in_batch, measuring, pooling, start)
+    modules = (
+        attention, contrastive, dual_encoders, first_retriever, hard_negatives, in_batch, measuring, pooling, start,
+    )  # fmt: skip
     public = {f for m in modules for _, f in inspect.getmembers(m, inspect.isfunction) if f.__module__ == m.__name__}
     assert {f for f in public if not f.__name__.startswith("_")} - NUMBERS == set(DRAWN)
 

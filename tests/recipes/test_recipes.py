@@ -18,7 +18,7 @@ from workbook.metrics.significance import Interval, bootstrap_ci, paired_permuta
 from workbook.pooling import cls_pool, last_token_pool, mean_pool
 from workbook.pretraining.pairs import span_pairs
 from workbook.recipes import families as recipes
-from workbook.recipes.families import RECIPES, TrainingStage, distilled, within_source
+from workbook.recipes.families import RECIPES, TrainingStage, distilled
 from workbook.recipes.run import build, mine_negatives, run_recipe
 from workbook.recipes.sources import Sources, sources
 from workbook.similarity import normalize
@@ -125,28 +125,6 @@ def embedded(B=6, M=2, D=5):
     return tuple(torch.randn(*shape, D, generator=generator, dtype=torch.float64) for shape in ((B,), (B,), (B, M)))
 
 
-@pytest.mark.parametrize("with_negatives", [False, True])
-def test_negatives_come_from_the_own_source_only(with_negatives):
-    query, positive, negatives = embedded()
-    more = negatives if with_negatives else None
-    labels = torch.tensor([7, 3, 7, 3, 3, 3])
-    expected = 0.0
-    for rows in ([0, 2], [1, 3, 4, 5]):
-        part = info_nce(query[rows], positive[rows], None if more is None else more[rows], temperature=0.1)
-        expected += part * len(rows) / 6
-    torch.testing.assert_close(within_source(query, positive, more, labels=labels, temperature=0.1), expected)
-    one = torch.zeros(6)
-    torch.testing.assert_close(within_source(query, positive, more, labels=one), info_nce(query, positive, more))
-
-
-def test_a_source_with_a_single_pair_costs_nothing_and_breaks_nothing():
-    query, positive, _ = (x.requires_grad_() for x in embedded(B=2))
-    loss = within_source(query, positive, labels=torch.tensor([0, 1]))
-    loss.backward()
-    assert loss.item() == pytest.approx(0, abs=1e-12)
-    assert query.grad.abs().max() < 1e-12
-
-
 def test_the_loss_of_e5_is_the_teachers_distribution_and_the_right_passage():
     query, positive, negatives = embedded()
     labels = torch.randn(6, 3, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -183,9 +161,10 @@ def test_every_stage_has_its_share_of_the_steps_and_the_encoder_its_prompts(name
 def test_stages_see_the_texts_pairs_and_prompts_that_they_should(monkeypatch):
     from workbook.recipes import run as staged_training
 
-    seen = []
+    seen, drawn_from = [], []
 
     def fit(encoder, tuples, loss, temperature, labels, **options):
+        drawn_from.append(options.get("groups"))
         seen.append((encoder.query_prompt, encoder.document_prompt, tuples, loss, temperature, labels))
         return [{"step": 1, "loss": 0.0, "lr": 0.0}]
 
@@ -207,9 +186,10 @@ def test_stages_see_the_texts_pairs_and_prompts_that_they_should(monkeypatch):
 
     seen.clear()
     run(recipes.nomic())
-    assert seen[0][3].func is within_source
-    assert len(set(seen[0][5][:40].tolist())) == len(set(seen[0][5][40:].tolist())) == 1
-    assert seen[0][5][0] != seen[0][5][-1]
+    assert seen[0][3].func is info_nce
+    first, later = drawn_from[-len(seen)], drawn_from[1 - len(seen) :]
+    assert [first[row] for row in (0, 39, 40, len(seen[0][2]) - 1)] == ["titles", "titles", "spans", "spans"]
+    assert later == [None] * len(later)
     assert seen[0][:2] == ("search_query: ", "search_document: ")
 
     seen.clear()

@@ -62,6 +62,11 @@ def test_the_global_random_state_is_left_as_it_was():
     assert (np.random.get_state()[1] == numpy_before).all()
 
 
+def test_the_history_holds_the_length_of_the_gradient_before_it_is_scaled_down():
+    long, short = (fit(transformer(), PAIRS, steps=1, max_grad_norm=most)[0] for most in (math.inf, 1e-3))
+    assert long["grad_norm"] == short["grad_norm"] > 1e-3
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_encoder_is_left_in_the_mode_it_was_in(training):
     encoder = transformer().train(training)

@@ -54,11 +54,15 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
     ]
     if name == "base":
         stages.append(
-            f"4. Contrastive training: {plan.pair_steps:,} steps of {plan.batch_size // 4} of {made['tuples']:,} pairs with one "
-            "hard negative each (titles and bodies, questions and answers, words and definitions, key words and the texts that "
+            f"4. Contrastive training: {plan.pair_steps:,} steps of {plan.batch_size // 4} of {made['tuples']:,} pairs, each batch "
+            "from one source, with one hard negative each (titles and bodies, questions and answers, words and definitions, key words and the texts that "
             f"they are drawn from), InfoNCE with temperature {plan.temperature:g}, learning rate {plan.pair_lr:g}, "
-            f"{made['hours']['base']:.1f} h; then the mean of the weights before and after, "
-            f"{plan.pair_share:.0%} of them after."
+            f"{made['hours']['base']:.1f} h"
+            + (
+                f"; then the mean of the weights before and after, {plan.pair_share:.0%} of them after."
+                if plan.pair_share < 1
+                else "."
+            )
         )
     lines = [
         *front_matter({**OURS, **HEAD, "tags": TAGS, "base_model": "sentence-transformers/all-MiniLM-L6-v2"}),

@@ -86,22 +86,32 @@ class TextEncoder(nn.Module):
         self.tokenizer = as_tokenizer(tokenizer)  # our own copy: its settings are changed below
         self.pad_id = pad_id_of(self.tokenizer)
         self.tokenizer.no_padding()
-        self.tokenizer.enable_truncation(max_length, direction=truncation_side)
+        self.truncation_side = truncation_side
+        self.max_length = max_length
         self.backbone: nn.Module = as_backbone(backbone)
         # A bag of vectors has no use for [CLS] and [SEP]: they would be the same in every text.
         self.add_special_tokens = not isinstance(self.backbone, StaticBackbone)
         self.pooling = pooling
         self.layers = nn.Sequential(*layers)
         self.normalize = normalize
-        self.max_length = max_length
         self.query_prompt = query_prompt
         self.document_prompt = document_prompt
         self.default_prompt = default_prompt
         self.include_prompt = include_prompt
         self.truncate_dim = truncate_dim
         self.padding_side = padding_side
-        self.truncation_side = truncation_side
         self.word_by_word = WordByWord(self.tokenizer) if splits_at_blanks(self.tokenizer) else None
+
+    @property
+    def max_length(self) -> int:
+        """Texts are cut to this many tokens, special ones included; another number counts from the next text on."""
+        cut = self.tokenizer.truncation
+        assert cut is not None, "truncation was switched off in the encoder's own tokenizer"
+        return int(cut["max_length"])
+
+    @max_length.setter
+    def max_length(self, tokens: int) -> None:
+        self.tokenizer.enable_truncation(tokens, direction=self.truncation_side)
 
     @property
     def device(self) -> torch.device:

@@ -300,7 +300,7 @@ def dose_response(
     add_lines_of_seeds(fig, {"by dose": quality})
     fig.add_trace(
         go.Scatter(
-            x=[round(mined[0], 3)], y=[round(mined[1], 4)], mode="markers+text", text=["as mined"], textposition="bottom center",
+            x=[round(mined[0], 3)], y=[round(mined[1], 4)], mode="markers+text", text=["as mined"], textposition="top right",
             marker={"symbol": "diamond", "size": 14, "color": FALSE, "line": {"color": POSITIVE, "width": 2}},
         )
     )  # fmt: skip

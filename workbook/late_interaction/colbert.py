@@ -229,7 +229,7 @@ def fit_colbert(
         dtype: `torch.bfloat16` runs the encoder under autocast; scores and loss are float32.
         options: passed on to `optimize`, such as checkpoint and on_step.
     Returns:
-        one record {"step", "loss", "lr"} for each step.
+        one record {"step", "loss", "lr", "grad_norm"} for each step.
     Raises:
         ValueError: there are no pairs, they differ in length, or a number is out of range.
     """

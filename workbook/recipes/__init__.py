@@ -13,12 +13,11 @@ from workbook.recipes.families import (
     gte,
     jina,
     nomic,
-    within_source,
 )
 from workbook.recipes.run import build, mine_negatives, run_recipe
 from workbook.recipes.sources import Sources, sources
 
 __all__ = [
     "Recipe", "Sources", "TrainingStage", "bge", "build", "distilled", "e5", "e5_mistral", "gte", "jina", "mine_negatives",
-    "nomic", "run_recipe", "sources", "within_source",
+    "nomic", "run_recipe", "sources",
 ]  # fmt: skip

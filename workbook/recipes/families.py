@@ -49,7 +49,7 @@ class TrainingStage:
         temperature: divides the cosines.
         directions, partition_mode: which way the loss looks, as in `info_nce`.
         num_negatives: hard negatives of each query, mined with the encoder as this stage finds it.
-        one_source: negatives come from the pair's own source only.
+        one_source: every batch is drawn from one source, so a pair's negatives come from its own.
         prompted: whether queries carry the recipe's prompt in this stage.
         rate: share of the tokens hidden, for "mlm" and, from the encoder, for "retromae".
         alpha: weight of the contrastive loss beside the teacher's, for "distillation".
@@ -256,32 +256,6 @@ def e5_mistral() -> Recipe:
 
 
 RECIPES = {"e5": e5, "bge": bge, "gte": gte, "nomic": nomic, "jina": jina, "e5_mistral": e5_mistral}
-
-
-def within_source(
-    query: Tensor, positive: Tensor, negatives: Tensor | None = None, *, labels: Tensor, **options: Any
-) -> Tensor:
-    """InfoNCE in which the negatives of a pair come from its own source.
-
-        loss = sum over the sources of  B_s / B · info_nce(the B_s pairs of the source)
-
-    Told apart by its source alone, a passage teaches nothing about what it says. The authors draw each
-    batch from one source; a mixed batch under this loss has the same kind of negatives, fewer of them.
-
-    Args:
-        query, positive: (B, D).
-        negatives: (B, M, D), or None.
-        labels: (B,), a number for each pair's source.
-        options: passed on to `info_nce`.
-
-    Source: Li et al. 2023 (GTE); Nussbaum et al. 2024 (Nomic).
-    """
-    loss = query.new_zeros(())
-    for source in set(labels.tolist()):
-        own = labels == source
-        part = info_nce(query[own], positive[own], None if negatives is None else negatives[own], **options)
-        loss = loss + part * own.sum() / len(query)
-    return loss
 
 
 def distilled(

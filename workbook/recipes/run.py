@@ -29,7 +29,7 @@ from workbook.mining.mine import mine_hard_negatives, training_tuples
 from workbook.pooling import POOLINGS
 from workbook.pretraining.objectives import MaskedLanguageModel, NextTokenModel, pretrain, seeded_weights
 from workbook.pretraining.retromae import RetroMAE
-from workbook.recipes.families import Recipe, TrainingStage, distilled, within_source
+from workbook.recipes.families import Recipe, TrainingStage, distilled
 from workbook.recipes.sources import Pair, Sources, sources
 from workbook.rerank.distillation import teacher_scores
 from workbook.support.files import write_json
@@ -202,11 +202,9 @@ def _train(
     settings: dict[str, Any] = {"directions": stage.directions, "partition_mode": stage.partition_mode}
     if stage.kind == "distillation":
         loss, settings["alpha"] = distilled, stage.alpha
-    elif stage.one_source:
-        # Mining regroups the tuples, so each is told its source by its pair.
-        number = {source: i for i, (source, _) in enumerate(by_source)}
-        number_of_pair = {pair: number[source] for source, pair in by_source}
-        loss, labels = within_source, torch.tensor([number_of_pair[query, positive] for query, positive, *_ in tuples])
+    if stage.one_source:
+        source_of = {pair: source for source, pair in by_source}  # mining regroups the tuples
+        running["groups"] = [source_of[query, positive] for query, positive, *_ in tuples]
     return fit(encoder, tuples, partial(loss, **settings), temperature=stage.temperature, labels=labels, **running)
 
 

@@ -75,7 +75,7 @@ def fit(
         options: passed on to `optimize`: warmup, weight_decay, max_grad_norm, pool_batches, groups, checkpoint,
             save_every, on_step, show.
     Returns:
-        one record {"step", "loss", "lr"} for each step, those before a resume included.
+        one record {"step", "loss", "lr", "grad_norm"} for each step, those before a resume included.
     Raises:
         ValueError: there are no pairs, they differ in length, a number is out of range, or the
             checkpoint belongs to a different configuration.

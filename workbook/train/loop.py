@@ -72,7 +72,8 @@ def optimize(
         settings: what else a resumed run must have in common with the one that was stopped, such as the data.
         show: whether to show progress; by default to a person only.
     Returns:
-        one record {"step", "loss", "lr"} for each step, those before a resume included.
+        one record {"step", "loss", "lr", "grad_norm"} for each step, those before a resume included; grad_norm is the
+        length of the gradient before it is scaled down.
     Raises:
         ValueError: a number is out of range, nothing can be trained, or the checkpoint belongs to a
             different configuration.
@@ -112,7 +113,7 @@ def optimize(
                 torch.autograd.backward(value)
             average_gradients(parameters)  # over the processes of torchrun; one process has nothing to do
             norm = torch.nn.utils.clip_grad_norm_(parameters, max_grad_norm)
-            record = {"step": step + 1, "loss": value.item(), "lr": rate}
+            record = {"step": step + 1, "loss": value.item(), "lr": rate, "grad_norm": norm.item()}
             _stop_unless_finite(record, norm.item(), history)
             _stop_without_gradient(parameters)
             optimizer.step()

@@ -71,7 +71,7 @@ def fit_vectors(
         dtype: `torch.bfloat16` runs the encoder under autocast; the loss sees float32.
         similarities, temperature: how much `workbook.losses.similarity_kl` counts, and its temperature; 0 leaves it out.
     Returns:
-        one record {"step", "loss", "lr"} for each step.
+        one record {"step", "loss", "lr", "grad_norm"} for each step.
     Raises:
         ValueError: texts and vectors do not belong together, or likenesses are asked for in batches of fewer than three.
 
