@@ -247,7 +247,7 @@ LOOKS = [
 def _draw_looks(rng: random.Random) -> tuple[list[Seen], int]:
     n, step, looks = rng.randint(1, 8), 0, []
     never = rng.random() < 0.08
-    values = rng.choice(((0.1, 0.2, 0.3, 0.4, 0.45), (0.0, 0.2, 0.3, 0.3004), (-2.5, -2.0, -1.5, -0.5, 0.0)))
+    values = rng.choice(((0.1, 0.2, 0.3, 0.4, 0.45), (0.0, 0.3, 0.3004, 0.3008), (-2.5, -2.0, -1.5, -0.5, 0.0)))
     for _ in range(n):
         step += rng.choice((1, 5, 10, 10, 20))
         ndcg = None if never or rng.random() < 0.15 else rng.choice(values)
@@ -591,7 +591,7 @@ def _margin_only_where_it_is_small(rows, labels=None):
 
 def _draw_table(rng: random.Random) -> tuple[list[tuple[str, ...]], list[Any] | None]:
     n = rng.randint(2, 4)
-    width = rng.choice((1, 2, 2, 2, 3, 3, 4))
+    width = rng.choice((1, 2, 2, 2, 2, 2, 3, 3, 4))
     words = ("milk", "tea", "sugar", "bread", "salt", "rice")
     rows = [tuple(rng.choice(words) for _ in range(width)) for _ in range(n)]
     if width > 1 and rng.random() < 0.3:
