@@ -38,7 +38,7 @@ predict("06.p1")
 # %% [markdown]
 # ## A failure first
 #
-# Here are 8,000 pairs from the documentation of your own Python, and a static encoder: a vector for each piece of a word, a text is their mean. Two are trained, each for 60 steps on the same pairs. They differ in their random start alone.
+# Here are 8,000 pairs from the documentation of your own Python, and a static encoder: a vector for each piece of a word, a text is their mean. Two are trained, each for 60 steps on the same pairs. They differ in their random start alone; the batches are the same.
 
 # %%
 from workbook import data
@@ -61,7 +61,7 @@ def train(encoder, seed=0, steps=60, **options):
     return encoder
 
 
-one, other = (train(new_tower(seed), seed) for seed in (0, 1))
+one, other = (train(new_tower(seed)) for seed in (0, 1))
 
 # %% [markdown]
 # Each answers a search well. Now queries by the first, passages by the second. Quality is Recall@10 of 300 dev queries against 2,000 passages; a guess finds 0.005.
@@ -83,7 +83,7 @@ print("each alone finds more than a third:", bool(min(recall(one).mean(), recall
 print("crossed, they find less than one in fifty:", bool(crossed < 0.02))
 
 # %% [markdown]
-# No error came. The shapes fit, and every score is a number between −1 and 1. People who put two separately trained encoders together report just that: 0.73 became 0.01.
+# No error came. The shapes fit, and every score is a number between −1 and 1. Somebody whose model had a head for each side reports the like: a correlation of 0.73 became 0.01 (sentence-transformers, issue 671).
 #
 # ## The idea
 #
@@ -114,13 +114,13 @@ for n in (1, 2, 4, 8, 16):
 explore(lambda tokens: dual_encoders.pull(2, tokens), tokens=[1, 2, 4, 8, 16])
 
 # %% [markdown]
-# Short queries swing most. If every query swings in the same way, is that bad? Not in itself: training can count on it. It is bad when the swing is there in training and missing at search, or the other way round.
+# Short queries swing most. If every query swings in the same way, is that bad? Not in itself: training can count on it. The question is what it costs when the swing is there in training and missing at search, or the other way round. You will measure both.
 #
 # ## Build it: whose gradient is it?
 #
-# Take the smallest tower there is, a matrix: f(x) = W x. Two towers start with the same W. Do they stay the same?
+# Take the smallest tower there is, a matrix: f(x) = W x. Two towers start with the same W. Do they stay the same? (Exercises keep their numbers for good; here they come as 3, 1, 2, 5, 4, 6.)
 #
-# **Contract.** `weight` is W (D, F); `queries` and `passages` are (B, F), row by row a pair; a text becomes `x @ weight.T`, which is never the zero vector. The loss is that of 04.1: InfoNCE from queries to passages over cosines, divided by `temperature`. Return three gradients (D, F): of the query tower and of the document tower, where both are towers of their own that start with `weight`; and of W where one tower is shared. `weight` itself is left as it is. B is 1 or more.
+# **Contract.** `weight` is W (D, F); `queries` and `passages` are (B, F), row by row a pair; a row `x` becomes `x @ weight.T`, which is never the zero vector. The loss is that of 04.1: InfoNCE from queries to passages, cosines divided by `temperature` before the softmax. Return three tensors (D, F) of the weight's dtype, the gradients of the query tower and of the document tower, where both are towers of their own that start with `weight`; and of W where one tower is shared. `weight` is left as it is, with no gradient in `weight.grad`. B is 1 or more.
 
 
 # %%
@@ -196,7 +196,7 @@ mean_pool_without_prompt = check("06.2", mean_pool_without_prompt)
 #
 # **The other way round.** A colleague wrote `mask[:, :skip] = 0` and took the masked mean. It passed on an encoder; it fails with a decoder. Find the smallest batch that shows why.
 #
-# **Contract.** Return `hidden, mask, skip`: floats (B, T, D), whole numbers (B, T) with 1 for a token and 0 for padding, and a whole number, on which that mean and the one of 06.2 differ. Padding stands on one side of a text, and each text has at least one token behind its prompt. Size counts the numbers in `hidden`; the smallest possible is asked for.
+# **Contract.** Return `hidden, mask, skip`: floats (B, T, D), whole numbers or bools (B, T) with 1 for a token and 0 for padding, both tensors, and a whole number, on which that mean and the one of 06.2 differ. Padding stands on one side of a text, and each text has at least one token behind its prompt. Size counts the numbers in `hidden`; the smallest possible is asked for.
 
 
 # %%
@@ -215,7 +215,7 @@ smallest_batch = check("06.5", smallest_batch)
 # %% [markdown]
 # ## Build it: search by role
 #
-# **Contract.** `encode` takes a list of texts and gives a tensor (n, D) of vectors of any length but 0. `prompts` is a pair: what stands before a query, what stands before a document, each exactly as it is put there; it may be empty. Return a tensor (Q, K) of whole numbers: for each query the numbers of the nearest documents by cosine, the nearest first. K is the smaller one of `k` and the number of documents. No two cosines of a query are equal.
+# **Contract.** `encode` takes a list of texts and gives a tensor (n, D) of vectors of any length but 0. `prompts` is a pair: what stands before a query, what stands before a document, each joined with its text exactly as it stands, blanks and capitals included; it may be empty. Return a tensor (Q, K) of int64: for each query the numbers of the nearest documents by cosine, the nearest first. K is the smaller one of `k` and the number of documents. No two cosines of a query are equal.
 
 
 # %%
@@ -338,7 +338,7 @@ difference = bootstrap_ci((quality[shared] - quality[same]).mean(axis=0))
 print("shared minus separate, interval above 0:", "holds" if difference[1] > 0 else "does not hold")
 
 # %% [markdown]
-# More weights, and less found: with 8,000 pairs each of two tables sees one side of the pairs alone. Freedom in the last layer alone does not help either. All arms share one learning rate here, which need not suit a head; the record below tunes each.
+# More weights, and less found. (BM25, the line, finds more than every arm: 60 steps teach a word table little.) With 8,000 pairs each of two tables sees one side of the pairs alone. Freedom in the last layer alone does not help either. All arms share one learning rate here, which need not suit a head; the record below tunes each.
 #
 # ## See it: two doors, one word
 #
@@ -358,7 +358,7 @@ print("different starts come closer:", "holds" if ends[apart][1] > ends[apart][0
 # %% [markdown]
 # The loss never compares a text with itself. It leaves the cosine of a text's two vectors free, so drifting is no fault: what counts is query to passage. Two towers are still *not interchangeable*. Whoever embeds passages with the query tower searches in the wrong room.
 #
-# Static towers are the hardest case for separation, since a word knows only what its own vector was told. Here is the record, each arm at its own best of two learning rates, five seeds; in the transformer settings all arms start from `base/start`, and the last one gives queries a word table that costs next to nothing at search:
+# Static towers are the hardest case for separation, since a word knows only what its own vector was told. Here is the record, each arm at its own best of two learning rates, five seeds; in the transformer settings all arms start from `base/start`, and the last one gives queries a word table that costs next to nothing at search. Whiskers of the figure reach from the lowest seed to the highest:
 
 # %%
 from workbook.claims import read_record
@@ -381,7 +381,7 @@ show(
 )
 
 # %% [markdown]
-# Where an interval holds 0, no difference was seen. Whiskers here reach from the lowest seed to the highest. For words alone two towers lose in every setting; two transformers that start from the same trained weights have hardly moved apart after some twenty steps, and find as much. A mixed pair is bought for its price, not for its quality: its queries need no transformer. After so few steps it finds about half as much.
+# Where an interval holds 0, no difference was seen. For words alone two towers lose in every setting; two transformers that start from the same trained weights have hardly moved apart after some twenty steps, and no difference was seen. A mixed pair is bought for its price, not for its quality: its queries need no transformer. After so few steps it finds about half as much.
 #
 # ## Break it
 #
@@ -445,9 +445,9 @@ def differences(id):
 differences(17)
 
 # %% [markdown]
-# Each line is what a match is worth over a mismatch, or prompts over none. Prompts at search alone cost most. After 24 steps with them the model has won back about half of that, and is still behind the one that never saw any: words are not worth their place until they have been learned. Exchanged, they cost once more. The same cells after 120 steps, with three seeds, outside the record: on planted prompts cost nothing any more (0.803 with and without), on pydocs still 0.020. They won on neither.
+# Each line is what a match is worth over a mismatch, or prompts over none. Prompts at search alone cost most. After 24 steps with them the model has won back about half of that, and is still behind the one that never saw any: words are not worth their place until they have been learned. Forgotten at search, they cost nothing. Exchanged, they cost once more on pydocs; on planted that interval holds 0. In a longer trial, outside the record, prompts won on neither.
 #
-# And the same with prompts everywhere, their tokens pooled or left out, in training and at search (claim 71):
+# And the same with prompts everywhere, their tokens pooled or left out, in training and at search (claim 71). The sign turns: above 0 now means that leaving out is worth more than pooling everywhere:
 
 # %%
 for collection in ("pydocs", "planted"):
@@ -455,7 +455,7 @@ for collection in ("pydocs", "planted"):
 differences(71)
 
 # %% [markdown]
-# Done the same way in training and at search, no difference was seen. What speaks against making much of it: a short prompt that is the same for all queries moves them all alike, and their order hardly notices. Read the intervals before you retrain anything. Published effects come with long instructions and large models: E5-mistral loses 4.2 points of MTEB without its instruction (Wang et al. 2024).
+# Done the same way in training and at search, no difference was seen: training with the prompt has made up for its pull. Left out in training alone, on pydocs, it cost 0.017. Read the intervals before you retrain anything. Published effects come with long instructions and large models: E5-mistral loses 4.2 points of MTEB without its instruction (Wang et al. 2024).
 #
 # ## In the libraries
 #
@@ -599,7 +599,7 @@ settle(71, budget="record")
 #
 # **Are the prompts in the config used in training?** Not by sentence-transformers, as shown above: give the trainer `prompts` by column. Here `fit` puts the encoder's own prompts before both sides.
 #
-# **Are prompts masked out of pooling?** Only with `include_prompt=False`, which INSTRUCTOR-like models set. If it is set, it must be so in training and at search. Check left padding with a batch like yours in 06.5.
+# **Are prompts masked out of pooling?** Only with `include_prompt=False`, which INSTRUCTOR-like models set. Set it in training and at search alike. Check left padding with a batch like yours in 06.5.
 #
 # **The instruction made it worse. When do I need one?** When the model was trained with it: copy it from the model card, letter by letter, blank included. In retrieval it commonly stands on the query side alone, so that the index need not know the task. For similarity both texts play the same role: put it on both or on none. Then test both on your own data.
 #
@@ -614,9 +614,9 @@ quiz("06")
 # - Two towers share a space only if they were trained together. Crossed, they find nothing, and no error says so.
 # - A shared tower's gradient is the sum of both sides': every word is learned once, from queries and documents.
 # - Equal starts drift apart, different starts come closer. The loss never compares a text with itself.
-# - With few pairs a shared static tower finds more than two, and more than a shared trunk with two heads.
+# - In all six static settings a shared tower finds more than two, and more than a shared trunk with two heads.
 # - A prompt tells the role in words. It pulls on the mean, most in short texts, and the other tokens read it.
-# - A prompt belongs into training and search alike, letter by letter. An unknown one costs.
+# - A prompt is put there letter by letter. Forgotten at search, prompts cost nothing here; added at search alone, most.
 # - To leave a prompt out of pooling, count tokens, not columns.
 # - Prompts in a model's settings act in `encode_query` and `encode_document`, not in training.
 #

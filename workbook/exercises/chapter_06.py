@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -118,6 +119,11 @@ PULL = Exercise(
             "tokens of length 1",
             lambda prompt, text: pull_of_prompt(F.normalize(prompt, dim=1), F.normalize(text, dim=1)),
             "You bring every token to length 1 before the mean. Mean pooling takes tokens as they are: a longer token counts for more.",
+        ),
+        Mistake(
+            "medians",
+            lambda prompt, text: _cosine(text.median(dim=0).values, torch.cat([prompt, text]).median(dim=0).values),
+            "You take medians. Pooling takes means: a single token that lies far away counts.",
         ),
     ),
     hints=(
@@ -253,6 +259,14 @@ WITHOUT_PROMPT = Exercise(
             "You average the prompt and leave the text out.",
         ),
         Mistake(
+            "a mean minus a mean",
+            lambda hidden, mask, skip: (
+                pooling.mean_pool(hidden, mask) - pooling.mean_pool(hidden, mask * (mask.cumsum(1) <= skip))
+            ),
+            "You take the prompt's mean from the mean of all tokens. Sums can be taken from one another so; means of different "
+            "numbers of tokens cannot.",
+        ),
+        Mistake(
             "the last tokens are left out",
             lambda hidden, mask, skip: pooling.mean_pool(hidden, _from_the_end(mask, skip)),
             "You leave out the last `skip` tokens. A prompt stands before its text.",
@@ -323,6 +337,19 @@ def _each_side_with_itself(weight, queries, passages, temperature):
     )
 
 
+def _of_unit_texts(weight, queries, passages, temperature):
+    """Texts of length 1 go in, and vectors of any length are multiplied."""
+    return _of_another_loss(_dot_loss)(weight, F.normalize(queries, dim=1), F.normalize(passages, dim=1), temperature)
+
+
+def _leaves_the_weight_alone(answer: Answer) -> str | None:
+    weight, *rest = _five_pairs()
+    answer(weight, *rest)
+    if weight.grad is not None:
+        return "after the call a gradient lies in `weight.grad`; the next backward of whoever owns it adds to it"
+    return "after the call `weight` asks for gradients, and it did not before" if weight.requires_grad else None
+
+
 def _axes_towers() -> tuple[Tensor, Tensor, Tensor, float]:
     return torch.eye(2), *axes(), 1.0
 
@@ -369,6 +396,7 @@ GRADIENTS = Exercise(
         ),
         Case("five random pairs", _five_pairs),
     ),
+    properties=(Property("the caller's weight is left as it is", _leaves_the_weight_alone),),
     mistakes=(
         Mistake(
             "the mean of both",
@@ -414,6 +442,29 @@ GRADIENTS = Exercise(
             _of_another_loss(lambda q, d, temperature: info_nce(d, q, temperature)),
             "Your softmax runs over queries: each passage chooses its query. The loss of 04.1 lets each query choose its passage.",
         ),
+        Mistake(
+            "the sign is turned",
+            _with(lambda q, d, both: (-q, -d, -both)),
+            "All three have the wrong sign. A gradient points to where the loss rises; a step goes against it later.",
+        ),
+        Mistake(
+            "normalized down the batch",
+            _of_another_loss(
+                lambda q, d, temperature: _dot_loss(F.normalize(q, dim=0), F.normalize(d, dim=0), temperature)
+            ),
+            "You divide each dimension by its length down the batch, dim 0. A cosine divides each vector, each row, by its own length.",
+        ),
+        Mistake(
+            "texts of length 1 instead of vectors",
+            _of_unit_texts,
+            "You bring the inputs to length 1. What must have length 1 is what a tower gives, after the multiplication by its weight.",
+        ),
+        Mistake(
+            "nothing to choose from",
+            _of_another_loss(lambda q, d, temperature: -F.cosine_similarity(q, d).mean() / temperature),
+            "Your loss looks at the pairs alone: nothing pushes a query away from the other passages. InfoNCE has a softmax over all "
+            "passages of the batch.",
+        ),
     ),
     hints=(
         "Two towers that start equal are two tensors with equal numbers. Which tensor reads which side?",
@@ -427,14 +478,19 @@ GRADIENTS = Exercise(
 
 
 class Letters:
-    """What stands for an encoder: it knows the letters a, b, c, q and p, and earlier ones count for more. n texts -> (n, 5)."""
+    """What stands for an encoder: it knows the letters a, b, c, q, p and the blank, and earlier ones count for more.
+
+    A capital is the opposite of its small letter. n texts -> (n, 6).
+    """
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
-        rows = torch.zeros(len(texts), 5)
+        if isinstance(texts, str):
+            raise TypeError("encode takes a list of texts, and got one text")
+        rows = torch.zeros(len(texts), 6)
         for row, text in enumerate(texts):
             for place, letter in enumerate(text):
-                if letter in "abcqp":
-                    rows[row, "abcqp".index(letter)] += 1 / (1 + place)
+                if letter.lower() in "abcqp ":
+                    rows[row, "abcqp ".index(letter.lower())] += (-1 if letter.isupper() else 1) / (1 + place)
         return rows
 
     def __eq__(self, other: object) -> bool:
@@ -469,6 +525,26 @@ def _search_loop(encode, prompts, queries, documents, k):
     return torch.tensor(rows)
 
 
+def _joined(join: Callable[[str, str], str]) -> Answer:
+    """The search, with prompt and text joined in another way."""
+
+    def search(encode, prompts, queries, documents, k):
+        return _search(encode, [join(prompts[0], t) for t in queries], [join(prompts[1], t) for t in documents], k)
+
+    return search
+
+
+def _scored(score: Callable[[Tensor, Tensor], Tensor]) -> Answer:
+    def search(encode, prompts, queries, documents, k):
+        return _search(encode, [prompts[0] + t for t in queries], [prompts[1] + t for t in documents], k, score)
+
+    return search
+
+
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return a @ b.T
+
+
 def _roles(change: Callable[[str, str], tuple[str, str]]) -> Answer:
     def search(encode, prompts, queries, documents, k):
         return search_by_role(encode, change(*prompts), queries, documents, k)
@@ -487,21 +563,47 @@ def _queries_for_documents(encode, prompts, queries, documents, k):
 
 def _first_letters(queries: list[str]) -> Callable[[], tuple]:
     return lambda: (
-        Letters(), ("qc", "pa"), list(queries), ["abc", "cab", "bb", "ca", "a", "bca", "ccb", "acc"], 3,
+        Letters(), ("Q ", "pa "), list(queries), ["abc", "cAb", "bb", "Ca", "a", "bca", "cCb", "acC"], 3,
     )  # fmt: skip
 
 
 def _draw_roles(rng: random.Random) -> tuple:
-    def word(least: int) -> str:
-        return "".join(rng.choice("aabbcqp") for _ in range(rng.randint(least, 4)))
+    prompts, queries, documents, k = _clear_search(rng.getrandbits(32))
+    return Letters(), prompts, list(queries), list(documents), k
+
+
+@cache
+def _clear_search(seed: int) -> tuple[tuple[str, str], list[str], list[str], int]:
+    """A drawn search, kept: a check draws each of them for every known mistake again."""
+    rng = random.Random(seed)
+
+    def word() -> str:
+        return "".join(rng.choice("aabbcqpABC ") for _ in range(rng.randint(1, 4)))
 
     while True:
-        prompts = rng.choice((("q", "p"), ("qa", "p"), ("q", "pb"), ("q", ""), ("bq", "pa")))
-        queries = [word(1) for _ in range(rng.randint(1, 3))]
-        documents = list(dict.fromkeys(word(1) for _ in range(rng.randint(2, 6))))
-        scores = cos_sim(Letters()([prompts[0] + t for t in queries]), Letters()([prompts[1] + t for t in documents]))
-        if len(documents) > 1 and (scores.sort(dim=1).values.diff(dim=1) > 1e-3).all():
-            return Letters(), prompts, queries, documents, rng.choice((1, 2, 3, 9))
+        prompts = rng.choice((("q", "p"), ("q ", "p "), ("Q ", "P "), ("q", "pB "), ("q ", ""), ("bq", "pa")))
+        queries = [word() for _ in range(rng.randint(1, 3))]
+        documents = list(dict.fromkeys(word() for _ in range(rng.randint(2, 6))))
+        if len(documents) > 1 and all(_is_clear(join, prompts, queries, documents) for join in JOINS):
+            return prompts, queries, documents, rng.choice((1, 2, 3, 9))
+
+
+JOINS: tuple[Callable[[str, str], str], ...] = (
+    lambda prompt, text: prompt + text,
+    lambda prompt, text: prompt.strip() + text,
+    lambda prompt, text: (prompt + text).strip(),
+    lambda prompt, text: (prompt + text).lower(),
+    lambda prompt, text: f"{prompt} {text}",
+    lambda prompt, text: f"{prompt} {text}".lstrip(),
+)
+
+
+def _is_clear(join: Callable[[str, str], str], prompts: Sequence[str], *sides: list[str]) -> bool:
+    """Whether no vector is near zero and no two cosines of a query are, with or without their sign, alike."""
+    read = [Letters()([join(prompt, text) for text in texts]) for prompt, texts in zip(prompts, sides, strict=True)]
+    scores = cos_sim(*read)
+    steps = torch.cat([scores.sort(dim=1).values.diff(dim=1), scores.abs().sort(dim=1).values.diff(dim=1)])
+    return bool(torch.cat(read).norm(dim=1).min() > 0.1) and bool((steps > 1e-3).all())
 
 
 ROLES = Exercise(
@@ -517,6 +619,7 @@ ROLES = Exercise(
     situations=(
         Situation("there are fewer documents than k", lambda encode, prompts, q, d, k: len(d) < k),
         Situation("only queries have a prompt", lambda encode, prompts, q, d, k: not prompts[1]),
+        Situation("a prompt ends with a blank", lambda encode, prompts, q, d, k: prompts[0].endswith(" ")),
         Situation("there is more than one query", lambda encode, prompts, q, d, k: len(q) > 1),
         Situation("more than one document is asked for", lambda encode, prompts, q, d, k: k > 1),
     ),
@@ -562,23 +665,49 @@ ROLES = Exercise(
         ),
         Mistake(
             "a blank between prompt and text",
-            _roles(lambda q, d: (q + " ", d + " ")),
+            _joined(lambda prompt, text: f"{prompt} {text}"),
             "You put a blank between prompt and text. A prompt is put before the text exactly as it stands; where a blank belongs, it "
             "is in the prompt.",
         ),
         Mistake(
+            "a blank, and none at the beginning",
+            _joined(lambda prompt, text: f"{prompt} {text}".lstrip()),
+            "You put a blank between prompt and text, and take one away at the beginning. Join both exactly as they stand.",
+        ),
+        Mistake(
+            "blanks of the prompt are taken away",
+            _joined(lambda prompt, text: prompt.strip() + text),
+            'You take the blanks at the ends of the prompts away. They belong to them: the model has read "query: " with its blank.',
+        ),
+        Mistake(
+            "blanks are taken away",
+            _joined(lambda prompt, text: (prompt + text).strip()),
+            "You take blanks at the ends of the joined text away. Prompt and text are read exactly as they stand.",
+        ),
+        Mistake(
+            "small letters only",
+            _joined(lambda prompt, text: (prompt + text).lower()),
+            "You turn capitals into small letters. Whether they count is for the encoder to decide; a prompt is put there letter by letter.",
+        ),
+        Mistake(
             "the prompt behind the text",
-            lambda encode, prompts, q, d, k: _search(
-                encode, [t + prompts[0] for t in q], [t + prompts[1] for t in d], k
-            ),
+            _joined(lambda prompt, text: text + prompt),
             "You put the prompt behind the text. It stands before it, as it did in training.",
         ),
         Mistake(
             "a dot product",
-            lambda encode, prompts, q, d, k: _search(
-                encode, [prompts[0] + t for t in q], [prompts[1] + t for t in d], k, lambda a, b: a @ b.T
-            ),
+            _scored(_dot),
             "You sort by dot products. These vectors have different lengths, and a long one wins without being nearer: take the cosine.",
+        ),
+        Mistake(
+            "the sign of the cosine is lost",
+            _scored(lambda a, b: cos_sim(a, b).abs()),
+            "You sort by the size of the cosine without its sign. A document at −1 points the other way: it is the farthest there is.",
+        ),
+        Mistake(
+            "normalized down the batch",
+            _scored(lambda a, b: F.normalize(a, dim=0) @ F.normalize(b, dim=0).T),
+            "You divide each dimension by its length down the batch, dim 0. A cosine divides each vector, each row, by its own length.",
         ),
         Mistake(
             "the worst first",
@@ -611,7 +740,8 @@ def _not_a_prompted_batch(hidden: Tensor, mask: Tensor, skip: int) -> str | None
     if not isinstance(hidden, Tensor) or not hidden.is_floating_point() or hidden.ndim != 3 or not hidden.numel():
         return "hidden must be a tensor of floats (B, T, D), with at least one number"
     if not isinstance(mask, Tensor) or mask.shape != hidden.shape[:2] or mask.is_floating_point():
-        return f"mask must be whole numbers (B, T) = {tuple(hidden.shape[:2])}, 1 for a token and 0 for padding"
+        return f"mask must be a tensor of whole numbers (B, T) = {tuple(hidden.shape[:2])}, 1 for a token and 0 for padding"
+    mask = mask.long()
     if not bool(((mask == 0) | (mask == 1)).all()) or not hidden.isfinite().all():
         return "the mask holds 0 and 1 alone, and hidden finite numbers"
     if isinstance(skip, bool) or not isinstance(skip, int) or skip < 0:
@@ -627,6 +757,17 @@ def _pads_left(mask: Tensor) -> Tensor:
     return (mask[:, 0] == 0) & (mask[:, -1] == 1)
 
 
+def _is_turned_round(hidden: Tensor, mask: Tensor, skip: int) -> bool:
+    """Whether the mask is allowed, and padded on the left, once 0 and 1 are exchanged."""
+    turned = 1 - mask.long()
+    return _not_a_prompted_batch(hidden, turned, skip) is None and bool(_pads_left(turned).any())
+
+
+def _whole(pool: Answer) -> Answer:
+    """A mean that takes a mask of true and false as one of 1 and 0."""
+    return lambda hidden, mask, skip: pool(hidden, mask.long(), skip)
+
+
 FIND_FAULT = Reversed(
     id="06.5",
     title="where cleared columns fail",
@@ -636,8 +777,8 @@ FIND_FAULT = Reversed(
     signature="() -> hidden (B, T, D), mask (B, T), skip",
     reference=smallest_batch,
     another=lambda: (torch.tensor([[[5.0], [-2.0], [4.0]]]), torch.tensor([[0, 1, 1]]), 1),
-    right=mean_pool_without_prompt,
-    wrong=zero_first_columns,
+    right=_whole(mean_pool_without_prompt),
+    wrong=_whole(zero_first_columns),
     valid=_not_a_prompted_batch,
     measure=lambda hidden, mask, skip: hidden.numel(),
     smallest=3,
@@ -666,8 +807,14 @@ FIND_FAULT = Reversed(
             lambda: (torch.tensor([[[0.0], [1.0], [1.0]]]), torch.tensor([[0, 1, 1]]), 1),
             "The prompt stays in, and nobody sees it: with these numbers the mean is the same with those tokens and without.",
             when=lambda hidden, mask, skip: torch.allclose(
-                mean_pool_without_prompt(hidden, mask, skip), zero_first_columns(hidden, mask, skip)
+                _whole(mean_pool_without_prompt)(hidden, mask, skip), _whole(zero_first_columns)(hidden, mask, skip)
             ),
+        ),
+        Mistake(
+            "1 for padding",
+            lambda: (torch.tensor([[[0.0], [9.0], [1.0]]]), torch.tensor([[1, 0, 0]]), 1),
+            "Your mask has 1 for padding and 0 for tokens. It is the other way round: 1 stands for a token.",
+            when=_is_turned_round,
         ),
         Mistake(
             "more than it takes",
@@ -686,14 +833,15 @@ FIND_FAULT = Reversed(
 
 # --- 06.6 a training step --------------------------------------------------------------------
 
-ALPHABET = "abcqp"
+ALPHABET = "abcqp AQP"
+IDS = len(ALPHABET) + 2  # padding, the letters, and everything else
 
 
 class Tower(nn.Module):
     """A small tower: a vector for each letter, and in each a part of the mean of all letters that are read with it.
 
     Args:
-        weight: (6, D), for padding and the five letters.
+        weight: (IDS, D), for padding, the letters, and everything else.
         prompt: what stands before each text.
         skip: how many leading tokens take no part in pooling.
         mix: how much of the mean is added.
@@ -707,8 +855,10 @@ class Tower(nn.Module):
 
     def tokenize(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """B texts -> ids (B, T), mask (B, T)."""
+        if isinstance(texts, str):
+            raise TypeError("tokenize takes a list of texts, and got one text")
         longest = max(len(text) for text in texts)
-        rows = [[ALPHABET.index(letter) + 1 for letter in text] for text in texts]
+        rows = [[ALPHABET.find(letter) + 1 or IDS - 1 for letter in text] for text in texts]
         filled = [([0] * (longest - len(r)) + r) if self.left else (r + [0] * (longest - len(r))) for r in rows]
         ids = torch.tensor(filled)
         return ids, (ids != 0).long()
@@ -752,7 +902,8 @@ def train_step(towers: nn.Module, queries: list[str], passages: list[str], tempe
 def _step(
     towers, queries, passages, temperature, lr, *,
     tower_of=lambda towers: (towers.query_encoder, towers.document_encoder),
-    prompt=lambda own, other: (own.prompt, own.skip),
+    prompt=lambda own, side: (own[side].prompt, own[side].skip), join=lambda prompt, text: prompt + text,
+    read=lambda tower, ids, mask, skip: tower(ids, mask),
     pool: Answer = mean_pool_without_prompt,
     loss_of=lambda query, document, temperature: info_nce(query, document, temperature),
     fixed=None, clear=True, twice=False, sign=1.0,
@@ -760,9 +911,9 @@ def _step(
     """A training step with one part exchanged."""
     embedded = []
     for side, (tower, texts) in enumerate(zip(tower_of(towers), (queries, passages), strict=True)):
-        said, skip = prompt(tower, tower_of(towers)[1 - side])
-        ids, mask = tower.tokenize([said + text for text in texts])
-        vectors = pool(tower(ids, mask), mask, skip)
+        said, skip = prompt(tower_of(towers), side)
+        ids, mask = tower.tokenize([join(said, text) for text in texts])
+        vectors = pool(read(tower, ids, mask, skip), mask, skip)
         embedded.append(vectors.detach() if side == fixed else vectors)
     loss = loss_of(*embedded, temperature)
     weights = list(towers.parameters())
@@ -798,7 +949,7 @@ def _step_by_the_letter(towers, queries, passages, temperature, lr):
 
 
 def _unit_letters(D: int = 2) -> Tensor:
-    weight = torch.full((6, D), 0.5)
+    weight = torch.full((IDS, D), 0.5)
     weight[1], weight[2] = torch.eye(D)[0], torch.eye(D)[1]
     return weight
 
@@ -821,7 +972,7 @@ def _one_shared_tower() -> tuple:
 
 
 def _random_letters(seed: int, D: int = 3) -> Tensor:
-    return torch.randn(6, D, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(IDS, D, generator=torch.Generator().manual_seed(seed))
 
 
 def _prompted_towers() -> tuple:
@@ -838,10 +989,10 @@ def _prompted_shared_tower() -> tuple:
 
 def _draw_train_step(rng: random.Random) -> tuple:
     def text() -> str:
-        return "".join(rng.choice("abc") for _ in range(rng.randint(1, 3)))
+        return "".join(rng.choice("abcA") for _ in range(rng.randint(1, 3)))
 
     B, left = rng.randint(1, 3), rng.random() < 0.5
-    prompts = [rng.choice(("", "q", "qa")), rng.choice(("", "p", "pb"))]
+    prompts = [rng.choice(("", "q ", "qa", "Q ")), rng.choice(("", "p", "pb ", "P "))]
     skips = [rng.choice((0, len(prompt))) for prompt in prompts]
     towers = [
         Tower(_random_letters(rng.randrange(10_000), 2), p, s, left=left) for p, s in zip(prompts, skips, strict=True)
@@ -873,6 +1024,15 @@ def _loss_and_weights(result: object, args: tuple) -> dict[str, object]:
 
 def _changed(**parts) -> Answer:
     return lambda *args: _step(*args, **parts)
+
+
+def _without_first_columns(towers, *args):
+    """The ids of the prompt never reach the tower."""
+    return _step(
+        towers, *args,
+        read=lambda tower, ids, mask, skip: tower(ids[:, skip:], mask[:, skip:]),
+        pool=lambda hidden, mask, skip: pooling.mean_pool(hidden, mask[:, skip:]),
+    )  # fmt: skip
 
 
 TRAIN_STEP = Exercise(
@@ -910,24 +1070,79 @@ TRAIN_STEP = Exercise(
     mistakes=(
         Mistake(
             "prompts forgotten in training",
-            _changed(prompt=lambda own, other: ("", 0)),
+            _changed(prompt=lambda own, side: ("", 0)),
             "No text gets its prompt. A prompt that stands in a model's settings does nothing in training unless someone puts it before "
             "the texts.",
         ),
         Mistake(
             "prompts exchanged",
-            _changed(prompt=lambda own, other: (other.prompt, other.skip)),
+            _changed(prompt=lambda own, side: (own[1 - side].prompt, own[1 - side].skip)),
             "Each tower reads its texts with the other tower's prompt.",
         ),
         Mistake(
+            "the query's prompt on both sides",
+            _changed(prompt=lambda own, side: (own[0].prompt, own[side].skip)),
+            "Passages get the query tower's prompt, too. Each side is read with the prompt of its own tower.",
+        ),
+        Mistake(
+            "the query's skip on both sides",
+            _changed(prompt=lambda own, side: (own[side].prompt, own[0].skip)),
+            "Passages are pooled with the query tower's `skip`. Each tower has its own, since prompts differ in length.",
+        ),
+        Mistake(
+            "a blank between prompt and text",
+            _changed(join=lambda prompt, text: f"{prompt} {text}"),
+            "You put a blank between prompt and text. Where a blank belongs, it is in the prompt; yours is one more token to read and to "
+            "pool.",
+        ),
+        Mistake(
+            "blanks of the prompt are taken away",
+            _changed(join=lambda prompt, text: prompt.strip() + text),
+            "You take the blanks at the ends of the prompts away. Then training shows the model another prompt than search, and `skip` counts "
+            "a token of the text.",
+        ),
+        Mistake(
+            "small letters only",
+            _changed(join=lambda prompt, text: (prompt + text).lower()),
+            "You turn capitals into small letters. Prompt and text are read exactly as they stand.",
+        ),
+        Mistake(
+            "the prompt behind the text",
+            _changed(join=lambda prompt, text: text + prompt),
+            "You put the prompt behind the text. It stands before it, and `skip` counts from there.",
+        ),
+        Mistake(
             "the prompt is pooled",
-            _changed(prompt=lambda own, other: (own.prompt, 0)),
+            _changed(prompt=lambda own, side: (own[side].prompt, 0)),
             "All of the prompt's tokens are averaged in. `skip` says how many leading tokens take no part.",
         ),
         Mistake(
             "the first columns are cleared",
             _changed(pool=zero_first_columns),
             "You leave out the first `skip` columns. With padding on the left those hold padding: number the tokens, as in 06.2.",
+        ),
+        Mistake(
+            "the prompt is not read",
+            _changed(read=lambda tower, ids, mask, skip: tower(ids, behind(mask, skip))),
+            "You hide the prompt from the tower: the other tokens have not read it. It takes no part in *pooling*; the tower gets the "
+            "whole mask.",
+        ),
+        Mistake(
+            "the prompt is cut off",
+            _without_first_columns,
+            "You cut the first columns off before the tower reads them. Then no token has read the prompt, and with padding on the left "
+            "it is not even the prompt that goes.",
+        ),
+        Mistake(
+            "padding is averaged in",
+            _changed(pool=lambda hidden, mask, skip: pooling.mean_pool(hidden, (mask.cumsum(1) > skip).long())),
+            "Padding behind a text is averaged in: its number is larger than `skip` as well. Keep what is a token *and* stands behind the "
+            "prompt.",
+        ),
+        Mistake(
+            "the towers are exchanged",
+            _changed(tower_of=lambda towers: (towers.document_encoder, towers.query_encoder)),
+            "The towers are exchanged: queries are read by the document tower, and passages by the query tower.",
         ),
         Mistake(
             "the query tower reads both sides",

@@ -93,6 +93,18 @@ SCHEDULE = Exercise(
             "step after the last.",
         ),
         Mistake(
+            "the line ends a step early",
+            _rising(_ours_up, lambda step, steps, w: (steps - 1 - step) / max(1, steps - 1 - w)),
+            "Your peak is right, and your line comes down to 0 at the last step, which then moves no weight. It reaches 0 one step after "
+            "the last: at step `steps`, which nobody takes.",
+        ),
+        Mistake(
+            "both lines at once",
+            lambda step, steps, w: min(1.0, (step + 1) / (w + 1)) * (steps - step) / steps,
+            "You multiply a rise with a fall over all steps, so the peak is never reached. One line counts at a time, and the fall begins at "
+            "the end of the warm-up.",
+        ),
+        Mistake(
             "the fall is counted from step 0",
             _rising(_ours_up, lambda step, steps, w: (steps - step) / steps),
             "You let the rate fall along a line that begins at step 0, so after a warm-up it never reaches the peak. The fall begins at "
@@ -182,6 +194,50 @@ def _best_of_all(kept, stopped, looks):
     return max(measured, key=lambda look: look[2])[0]
 
 
+def _in_steps(looks, patience):
+    """Patience is held against the steps since the best look."""
+    kept = best = None
+    for step, _, value in looks:
+        if value is not None and (best is None or value > best):
+            kept, best = step, value
+        elif value is not None and step - kept >= patience:
+            return kept, step
+    return kept, looks[-1][0]
+
+
+def _gap_resets(looks, patience):
+    """A look without nDCG sets the count back."""
+    kept = best = None
+    bad = 0
+    for step, _, value in looks:
+        won = value is not None and (best is None or value > best)
+        if won:
+            kept, best = step, value
+        bad = 0 if won or value is None else bad + 1
+        if kept is not None and bad >= patience:
+            return kept, step
+    return kept, looks[-1][0]
+
+
+def _beginning_at(first: float) -> Answer:
+    """The best value before the first look is a number that a value may lie below."""
+
+    def stop(looks, patience):
+        kept, best, bad = None, first, 0
+        for step, _, value in looks:
+            if value is None:
+                continue
+            if value > best:
+                kept, best, bad = step, value, 0
+            else:
+                bad += 1
+            if bad == patience:
+                return kept, step
+        return kept, looks[-1][0]
+
+    return stop
+
+
 LOOKS = [
     (10, 3.1, 0.30), (20, 2.6, 0.38), (30, 2.5, 0.37), (40, 2.7, 0.41), (50, 2.8, 0.41), (60, 3.0, 0.40), (70, 3.2, 0.39),
     (80, 3.3, 0.43),
@@ -191,9 +247,10 @@ LOOKS = [
 def _draw_looks(rng: random.Random) -> tuple[list[Seen], int]:
     n, step, looks = rng.randint(1, 8), 0, []
     never = rng.random() < 0.08
+    values = rng.choice(((0.1, 0.2, 0.3, 0.4, 0.45), (0.0, 0.3, 0.3004, 0.3008), (-2.5, -2.0, -1.5, -0.5, 0.0)))
     for _ in range(n):
-        step += rng.choice((5, 10, 10, 20))
-        ndcg = None if never or rng.random() < 0.12 else round(rng.choice((0.1, 0.2, 0.3, 0.4, 0.45)), 2)
+        step += rng.choice((1, 5, 10, 10, 20))
+        ndcg = None if never or rng.random() < 0.15 else rng.choice(values)
         looks.append((step, round(rng.uniform(1, 4), 1), ndcg))
     return looks, rng.randint(1, 3)
 
@@ -220,6 +277,8 @@ STOP = Exercise(
         ),
         Situation("a look has no nDCG", lambda looks, p: len(_measured(looks)) < len(looks)),
         Situation("no look has an nDCG", lambda looks, p: not _measured(looks)),
+        Situation("an nDCG is 0", lambda looks, p: 0 in _measured(looks)),
+        Situation("a value is negative", lambda looks, p: min(_measured(looks), default=0) < 0),
         Situation("there is one look only", lambda looks, p: len(looks) == 1),
         Situation(
             "the lowest loss is not where nDCG is best",
@@ -236,6 +295,13 @@ STOP = Exercise(
             "a look without a measurement",
             lambda: ([(5, 2.0, 0.3), (10, 1.9, None), (15, 1.8, 0.2), (20, 1.7, 0.4)], 2),
         ),
+        Case(
+            "a gap between two that are no better",
+            lambda: ([(1, 0.0, 0.5), (2, 0.0, 0.4), (3, 0.0, None), (4, 0.0, 0.3), (5, 0.0, 0.2)], 2),
+            (1, 4),
+        ),
+        Case("nothing was found", lambda: ([(10, 1.0, 0.0)], 1), (10, 10)),
+        Case("negative losses as values", lambda: ([(10, 3.0, -3.0), (20, 2.5, -2.5), (30, 2.75, -2.75)], 1), (20, 30)),
     ),
     mistakes=(
         Mistake(
@@ -288,6 +354,37 @@ STOP = Exercise(
             "a look without nDCG counts as a bad one",
             _patience(unmeasured=True),
             "A look without nDCG uses up your patience. Nothing was measured there, so it says neither better nor worse.",
+        ),
+        Mistake(
+            "a look without nDCG sets the count back",
+            _gap_resets,
+            "A look without nDCG sets your count back to 0. Nothing was measured there: the looks before and after it are still in a row.",
+        ),
+        Mistake(
+            "0 is taken for nothing",
+            _patience(value=lambda look: look[2] or None),
+            "You take an nDCG of 0 for one that was not measured: 0 is as false as None. Ask whether it *is* None.",
+        ),
+        Mistake(
+            "a small gain does not count",
+            _patience(better=lambda new, old: new > old + 1e-3),
+            "A gain of less than some least difference is no new best with you. Libraries offer that; here any higher value is one.",
+        ),
+        Mistake(
+            "the best begins at 0",
+            _beginning_at(0.0),
+            "Your best begins at 0, so a value of 0 or below is never a new best. A first look is always the best so far: begin lower than "
+            "any number.",
+        ),
+        Mistake(
+            "the best begins at -1",
+            _beginning_at(-1.0),
+            "Your best begins at −1. The values may be any numbers, such as −3 for a loss of 3: begin lower than any number.",
+        ),
+        Mistake(
+            "patience in steps",
+            _in_steps,
+            "You hold patience against steps. It counts looks, and between two of them lie many steps.",
         ),
     ),
     hints=(
@@ -494,7 +591,7 @@ def _margin_only_where_it_is_small(rows, labels=None):
 
 def _draw_table(rng: random.Random) -> tuple[list[tuple[str, ...]], list[Any] | None]:
     n = rng.randint(2, 4)
-    width = rng.choice((1, 2, 2, 2, 3, 3, 4))
+    width = rng.choice((1, 2, 2, 2, 2, 2, 3, 3, 4))
     words = ("milk", "tea", "sugar", "bread", "salt", "rice")
     rows = [tuple(rng.choice(words) for _ in range(width)) for _ in range(n)]
     if width > 1 and rng.random() < 0.3:
@@ -502,7 +599,10 @@ def _draw_table(rng: random.Random) -> tuple[list[tuple[str, ...]], list[Any] | 
     if width == 1:
         return rows, [rng.randint(0, 3) for _ in range(n)]
     if width == 2:
-        scale = rng.choice(((0, 1), (1, 0), (0.0, 1.0), (0, 1, 0.5), (1.0, 0.0, 0.25), (0, 1, 2, 3, 4, 5)))
+        scale = rng.choice((
+            (0, 1), (1, 0), (0.0, 1.0), (1,), (0,), (0.0,), (0, 1, 0.5), (1.0, 0.0, 0.25), (0.2, 1.0), (0.75, 0.5, 0.25),
+            (0.5, 0, 1), (-1, 1), (0, 1, 2, 3, 4, 5),
+        ))  # fmt: skip
         return rows, [scale[i % len(scale)] if i < len(scale) else rng.choice(scale) for i in range(n)]
     if width == 3 and rng.random() < 0.5:
         return rows, [round(rng.uniform(-1, 4), 1) for _ in range(n)]
@@ -511,6 +611,21 @@ def _draw_table(rng: random.Random) -> tuple[list[tuple[str, ...]], list[Any] | 
 
 def _two_texts(labels: Any) -> bool:
     return labels is not None and not isinstance(labels[0], list)
+
+
+def _are_pairs(rows: Sequence[Any], labels: Any) -> bool:
+    return labels is not None and len(rows[0]) == 2
+
+
+def _yes_and_no_if(rule: Callable[[Sequence[Any]], bool]) -> Answer:
+    """The right answer, with another rule for which labels of pairs are yes and no."""
+
+    def name(rows, labels=None):
+        if not _are_pairs(rows, labels):
+            return loss_for(rows, labels)
+        return "contrastive_loss" if rule(labels) else "cosent"
+
+    return name
 
 
 WHICH_LOSS = Exercise(
@@ -534,6 +649,18 @@ WHICH_LOSS = Exercise(
             "a pair has a label that is neither 0 nor 1",
             lambda rows, labels: len(rows[0]) == 2 and labels is not None and not set(labels) <= {0, 1},
         ),
+        Situation("all labels of pairs are 0", lambda rows, labels: _are_pairs(rows, labels) and set(labels) == {0}),
+        Situation("all labels of pairs are 1", lambda rows, labels: _are_pairs(rows, labels) and set(labels) == {1}),
+        Situation(
+            "grades of pairs lie within 0 and 1",
+            lambda rows, labels: (
+                _are_pairs(rows, labels) and not set(labels) <= {0, 1} and min(labels) >= 0 and max(labels) <= 1
+            ),
+        ),
+        Situation(
+            "pairs have the labels 0 and 1 as floats",
+            lambda rows, labels: _are_pairs(rows, labels) and set(labels) <= {0, 1} and isinstance(labels[0], float),
+        ),
         Situation(
             "the first label is 0 or 1, a later one is not",
             lambda rows, labels: (
@@ -550,6 +677,9 @@ WHICH_LOSS = Exercise(
         Case("each with a negative", lambda: ([("sort", "order", "read"), ("add", "sum", "cut")], None), "info_nce"),
         Case("pairs that match or not", lambda: ([("sort", "order"), ("sort", "read")], [1, 0]), "contrastive_loss"),
         Case("pairs with grades", lambda: ([("a", "b"), ("a", "c"), ("a", "d")], [0, 1, 0.4]), "cosent"),
+        Case("pairs that all match", lambda: ([("sort", "order"), ("add", "sum")], [1, 1]), "contrastive_loss"),
+        Case("pairs of which none match", lambda: ([("sort", "cut"), ("add", "read")], [0, 0]), "contrastive_loss"),
+        Case("grades within 0 and 1", lambda: ([("a", "b"), ("a", "c")], [0.7, 0.2]), "cosent"),
         Case("grades from 0 to 5", lambda: ([("a", "b"), ("a", "c")], [5, 3]), "cosent"),
         Case("texts with a class", lambda: ([("tea",), ("milk",)], [0, 1]), "batch_hard_triplet_loss"),
         Case("a teacher's margin", lambda: ([("q", "d", "n"), ("q", "e", "n")], [2.5, 0.3]), "margin_mse"),
@@ -570,6 +700,42 @@ WHICH_LOSS = Exercise(
             _as_binary_if_whole,
             "You take every whole number for yes or no. Grades from 0 to 5 are whole numbers, too, and `contrastive_loss` refuses them. Only "
             "0 and 1 are yes and no.",
+        ),
+        Mistake(
+            "all from 0 to 1 is taken for yes and no",
+            _yes_and_no_if(lambda labels: all(0 <= label <= 1 for label in labels)),
+            "You take everything from 0 to 1 for yes and no. A grade of 0.4 lies there as well; yes and no are 0 and 1 and nothing between.",
+        ),
+        Mistake(
+            "the largest label decides",
+            _yes_and_no_if(lambda labels: max(labels) == 1),
+            "You look at the largest label alone. Where it is 1 the others may be grades, and where all are 0 it is not 1.",
+        ),
+        Mistake(
+            "both 0 and 1 must occur",
+            _yes_and_no_if(lambda labels: set(labels) == {0, 1}),
+            "You ask for both 0 and 1. A table whose pairs all match, or of which none does, is labelled with yes and no, too.",
+        ),
+        Mistake(
+            "the type decides",
+            _yes_and_no_if(lambda labels: all(isinstance(label, int) for label in labels)),
+            "You decide by the type. 0.0 and 1.0 are yes and no, and grades from 0 to 5 are whole numbers: look at the values.",
+        ),
+        Mistake(
+            "the type of the first label decides",
+            _yes_and_no_if(lambda labels: not isinstance(labels[0], float)),
+            "You decide by the type of the first label. 0.0 and 1.0 are yes and no, and [1, 0.4] begins with a whole number: look at all "
+            "values.",
+        ),
+        Mistake(
+            "only whole 0 and 1",
+            _yes_and_no_if(lambda labels: all(isinstance(label, int) and label in (0, 1) for label in labels)),
+            "You take 0.0 and 1.0 for grades. They are 0 and 1: look at the values, not at the type.",
+        ),
+        Mistake(
+            "zeros are taken for no labels",
+            lambda rows, labels=None: loss_for(rows, labels) if labels and any(labels) else "info_nce",
+            "You take labels that are all 0 for none. Ask whether `labels` *is* None.",
         ),
         Mistake(
             "labels of pairs are not looked at",
@@ -638,6 +804,12 @@ def adam(gradients: Sequence[float], lost_at: int | None = None) -> float:
     return weight
 
 
+def _ends_with_a_loss(gradients: Sequence[float], stop: int) -> float:
+    """Where the weight ends whose moments are lost; what differs by 0.001 or less does not count as another place."""
+    whole, lost = adam(gradients), adam(gradients, stop)
+    return lost if abs(whole - lost) > 0.001 else whole
+
+
 def _a_training(gradients: Sequence[float], stop: int) -> str | None:
     if isinstance(gradients, Tensor | np.ndarray):
         gradients = gradients.tolist()
@@ -662,7 +834,7 @@ REVERSED = Reversed(
     reference=shortest_training,
     another=lambda: ([0.0, 2.0], 1),
     right=lambda gradients, stop: adam(list(gradients)),
-    wrong=lambda gradients, stop: adam(list(gradients), int(stop)),
+    wrong=lambda gradients, stop: _ends_with_a_loss(list(gradients), int(stop)),
     valid=_a_training,
     smallest=2,
     measure=lambda gradients, stop: len(gradients),
@@ -694,6 +866,17 @@ REVERSED = Reversed(
             when=lambda gradients, stop: len(set(gradients)) == 1 and 0 < stop < len(gradients),
         ),
         Mistake(
+            "nearly equal",
+            lambda: ([1.0, 1.0001], 1),
+            "Your gradients differ, and the two ends differ by 0.001 or less: a test would take that for rounding. Let the gradients differ "
+            "clearly.",
+            when=lambda gradients, stop: (
+                len(set(gradients)) > 1
+                and 0 < stop < len(gradients)
+                and abs(adam(gradients) - adam(gradients, stop)) <= 0.001
+            ),
+        ),
+        Mistake(
             "more steps than it takes",
             lambda: ([1.0, -1.0, 3.0], 1),
             "It works, and there are more steps than it takes. How many must lie before the stop, and how many after it?",
@@ -712,23 +895,28 @@ REVERSED = Reversed(
 
 
 class Momentum:
-    """SGD with momentum, under the names of torch's optimizers; light, since a check starts hundreds of them."""
+    """SGD with momentum, under the names of torch's optimizers; light, since a check starts hundreds of them.
+
+    Each weight is a group of its own, with its own learning rate.
+    """
 
     def __init__(self, parameters: Sequence[nn.Parameter]):
-        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": 1.0}]
+        self.param_groups: list[dict[str, Any]] = [{"params": [p], "lr": 1.0} for p in parameters]
         self.means = [torch.zeros_like(p) for p in parameters]
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients."""
-        for p in self.param_groups[0]["params"]:
-            p.grad = None
+        for group in self.param_groups:
+            group["params"][0].grad = None
 
     @torch.no_grad()
     def step(self) -> None:
-        """mean = 0.9 · mean + gradient; weight = weight - lr · mean."""
-        for p, mean in zip(self.param_groups[0]["params"], self.means, strict=True):
-            mean.mul_(0.9).add_(p.grad)
-            p.sub_(self.param_groups[0]["lr"] * mean)
+        """mean = 0.9 · mean + gradient; weight = weight - lr · mean; a weight without a gradient stays."""
+        for group, mean in zip(self.param_groups, self.means, strict=True):
+            (p,) = group["params"]
+            if p.grad is not None:
+                mean.mul_(0.9).add_(p.grad)
+                p.sub_(group["lr"] * mean)
 
     def state_dict(self) -> dict[str, Any]:
         """The moments."""
@@ -797,7 +985,8 @@ def train(run: Run, until: int, chest: Chest | None = None) -> Chest:
 def _train(
     weights: bool = True, moments: bool = True, random_state: bool = True,
     rate: Callable[[int, int, int], int] = lambda step, first, until: step, first: Callable[[int], int] = lambda step: step,
-    place: Callable[[int], int] = lambda place: place, counted: Callable[[Run, int], int] = lambda run, n: n,
+    place: Callable[[int], int] = lambda place: place, groups: int | None = None, late: bool = False,
+    moved: Callable[[Run, int, int, int], int] = lambda run, read, n, step: read + n,
     saved_step: Callable[[int], int] = lambda step: step, more: bool = False, clear: bool = True,
     saved_random: Callable[[Tensor, Tensor], Tensor] = lambda now, then: now,
 ) -> Answer:  # fmt: skip
@@ -817,14 +1006,18 @@ def _train(
         then = torch.get_rng_state()
         step, end = begin, begin + until if more else until
         while step < end:
-            for group in optimizer.param_groups:
-                group["lr"] = run.rate(rate(step, begin, until))
             rows = run.rows(read)
             if clear:
                 optimizer.zero_grad()
             run.loss(model, rows).backward()
-            optimizer.step()
-            step, read = step + 1, read + counted(run, len(rows))
+            if late:
+                optimizer.step()
+            for group in optimizer.param_groups[:groups]:
+                group["lr"] = run.rate(rate(step, begin, until))
+            if not late:
+                optimizer.step()
+            step += 1
+            read = moved(run, read, len(rows), step)
         return {
             "step": saved_step(step), "place": read, "weights": model.state_dict(), "moments": optimizer.state_dict(),
             "random": saved_random(torch.get_rng_state(), then),
@@ -1004,13 +1197,35 @@ KILLED = Exercise(
         ),
         Mistake(
             "the place is counted in full batches",
-            _train(counted=lambda run, n: run.batch_size),
+            _train(moved=lambda run, read, n, step: read + run.batch_size),
             "You add a full batch to the place, also where the batch was short. At the end of an epoch rows are skipped.",
         ),
         Mistake(
             "the place is counted in steps",
-            _train(counted=lambda run, n: 1),
+            _train(moved=lambda run, read, n, step: read + 1),
             "You add 1 to the place for a batch. It counts rows: add as many as the batch had.",
+        ),
+        Mistake(
+            "the place is a multiple of this batch",
+            _train(moved=lambda run, read, n, step: step * n),
+            "You multiply the number of steps by the size of this batch. Batches differ: the last one of an epoch is short. Add up what was "
+            "read.",
+        ),
+        Mistake(
+            "the place goes back at the end of an epoch",
+            _train(moved=lambda run, read, n, step: 0 if n < len(run.rows(0)) else read + n),
+            "You set the place back to 0 at the end of an epoch. It counts on over all epochs: which epoch it is follows from it.",
+        ),
+        Mistake(
+            "only the first group has a rate",
+            _train(groups=1),
+            "You set the learning rate of the first group alone. An optimizer may have several, such as one without weight decay; the others "
+            "keep the rate that they were made with.",
+        ),
+        Mistake(
+            "the rate comes after the step",
+            _train(late=True),
+            "You set the learning rate after `optimizer.step()`, so each step is taken with the rate of the step before. Set it first.",
         ),
         Mistake(
             "the random state stays in the chest",

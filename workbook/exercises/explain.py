@@ -49,7 +49,9 @@ def explain(
             continue  # two changes at once are looked for only where nothing else is known
         with limits.quiet():
             for sentence in islice(sentences(seen), 2):
-                if sentence not in found:
+                shorter = [told for told in found if sentence.startswith(told)]  # the same, and less of it
+                found = [told for told in found if told not in shorter]
+                if not any(told.startswith(sentence) for told in found):
                     found.append(sentence)
         if len(found) >= SENTENCES:
             break
@@ -119,7 +121,7 @@ def _as_if(seen: Seen) -> Iterator[str]:
         for edit in _searched(edits(source)):
             function = _defined(edit, globals_)
             if function and all(_agrees(seen, function, seen.mine[i]) for i in order):
-                yield f"it behaves as if {edit.words(source_of(seen.answer) or '')}"
+                yield f"it behaves as if, in a right solution, {edit.words(source_of(seen.answer) or '')}"
                 return
 
 
@@ -139,7 +141,7 @@ def _as_if_twice(seen: Seen) -> Iterator[str]:
                     return
                 function = _defined(second, globals_)
                 if function and all(_agrees(seen, function, seen.mine[i]) for i in order):
-                    yield f"it behaves as if {first.words(own)}, and {second.words(own)}"
+                    yield f"it behaves as if, in a right solution, {first.words(own)}, and {second.words(own)}"
                     return
 
 
