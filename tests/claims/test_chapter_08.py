@@ -144,7 +144,6 @@ def test_right_answers_are_counted():
     truth = {"q1": {"a": 3}, "q2": {"c": 0}}
     two = Mined({"q1": {"a": 0.9, "b": 0.8}, "q2": {"c": 0.7, "d": 0.6}}, {}, {})
     assert false_share(two, truth) == 0.25
-    assert false_share(two, None) is None
     assert false_by_rank(two.negatives, truth, 1, 1) == 0.5
     assert false_by_rank(two.negatives, truth, 2, 2) == 0
 

@@ -271,6 +271,7 @@ AGAIN, ONCE = "mined anew in each round", "mined once"
 def in_rounds(seed: int, budget: str, anew: bool) -> Measurements:
     """Three rounds on `planted`: quality before and after each, the losses and lengths of gradients, right answers mined."""
     docs, dev, truth = world("planted", budget)
+    assert truth is not None
     encoder, mined = warmed("planted", seed, budget), None
     rows, history, false = [quality(encoder, dev)[1::2]], [], []
     for number in range(NUM_ROUNDS):
@@ -279,7 +280,7 @@ def in_rounds(seed: int, budget: str, anew: bool) -> Measurements:
             miner = Remembering(base_of("planted", seed, budget)) if number == 0 else encoder.eval()
             mined = mine_hard_negatives(
                 docs.queries, docs.corpus, docs.qrels, miner, relative_margin=MARGIN, num_negatives=1, too_few="pad"
-            )  # type: ignore[arg-type]
+            )
         history.append(
             train(
                 encoder,
@@ -391,7 +392,7 @@ def measure_window(budget: str, seeds: tuple[int, ...]) -> Measurements:
     by_rank: dict[str, list[float]] = {f"{first} to {last}": [] for first, last in BANDS}
     for seed in seeds:
         own = Remembering(base_of("planted", seed, budget))
-        ranked = candidates(docs.queries, docs.corpus, docs.qrels, own, k=100).run()  # type: ignore[arg-type]
+        ranked = candidates(docs.queries, docs.corpus, docs.qrels, own, k=100).run()
         for first, last in BANDS:
             by_rank[f"{first} to {last}"].append(round(false_by_rank(ranked, truth, first, last), 4))
     return _of_arms(results) | {

@@ -185,7 +185,7 @@ def _ranked(collection: str, source: str, seed: int, budget: str) -> Source:
     """Who ranks: the encoder itself, or a run."""
     train, _, truth = world(collection, budget)
     if source == OWN:
-        return Remembering(base_of(collection, seed, budget))  # type: ignore[return-value]
+        return Remembering(base_of(collection, seed, budget))
     if source == KEYWORDS:
         return candidates(train.queries, train.corpus, train.qrels, BM25(), k=100).run()
     if source == RANDOM:
@@ -206,7 +206,7 @@ def mined(collection: str, arm: Arm, seed: int, budget: str) -> Mined:
     if arm.source == LANGUAGE_MODEL:
         written = written_negatives(queries, train.corpus, train.qrels)
         others = mined(collection, arm._replace(source=RANDOM), seed, budget)  # where the model wrote nothing usable
-        return replace(written, negatives=others.negatives | written.negatives, positives=others.positives)
+        return replace(written, negatives={**others.negatives, **written.negatives}, positives=others.positives)
     if arm.source == CROSS_ENCODER:
         own = _ranked(collection, OWN, seed, budget)
         return read_negatives(queries, train, own, load_cross_encoder(), arm.num_negatives)
@@ -246,10 +246,8 @@ def write(budget: str = "record") -> Mined:
     return written_negatives(queries, train.corpus, train.qrels, Recorded(WRITTEN, model))
 
 
-def false_share(mined: Mined, truth: Qrels | None) -> float | None:
-    """The share of negatives that are right answers; None where nobody knows."""
-    if truth is None:
-        return None
+def false_share(mined: Mined, truth: Qrels) -> float:
+    """The share of negatives that are right answers."""
     pairs = [(query, p) for query, found in mined.negatives.items() for p in found]
     return sum(truth[query].get(p, 0) > 0 for query, p in pairs) / max(1, len(pairs))
 
@@ -300,9 +298,9 @@ def result(collection: str, arm: Arm, budget: str, seeds: tuple[int, ...], steps
     lr = lr or tuned_lr(collection, arm, steps, budget)
     rows = np.array([trained(collection, arm, steps, lr, seed, budget)[1::2] for seed in seeds])
     truth = world(collection, budget).truth
-    known = truth is not None and arm.source != NONE
-    shares = [false_share(mined(collection, arm, seed, budget), truth) for seed in seeds] if known else None
-    return Result(rows, shares, lr, steps)  # type: ignore[arg-type]
+    if truth is None or arm.source == NONE:
+        return Result(rows, None, lr, steps)
+    return Result(rows, [false_share(mined(collection, arm, seed, budget), truth) for seed in seeds], lr, steps)
 
 
 if __name__ == "__main__":

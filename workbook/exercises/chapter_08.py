@@ -810,7 +810,7 @@ def _rounds_by_the_letter(
         found = {}
         with torch.no_grad():
             for query, text in queries.items():
-                score = {p: float(F.cosine_similarity(*encoder([text, corpus[p]]), dim=0)) for p in corpus}
+                score = {p: float(torch.cosine_similarity(*encoder([text, corpus[p]]).split(1))) for p in corpus}
                 lowest = min(score[p] for p in qrels[query])
                 may = {p for p in corpus if p not in qrels[query] and score[p] + margin <= lowest}
                 best = sorted(may, key=lambda p: score[p], reverse=True)[:num_negatives]

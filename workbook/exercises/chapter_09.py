@@ -616,10 +616,16 @@ def _by_arrays(sizes, judged):
     return rate, max(0.0, rate - 1.96 * error), min(1.0, rate + 1.96 * error)
 
 
+def _shares(sizes: Sequence[int]) -> list[float]:
+    return [size / sum(sizes) for size in sizes]
+
+
+def _numbers(drawn: Sequence[float]) -> list[float]:
+    return [value for value in drawn if not math.isnan(value)]
+
+
 def _rate(
-    weights: Callable[[Sequence[int], Sequence[Sequence[bool]]], Sequence[float]] = lambda sizes, judged: [
-        size / sum(sizes) for size in sizes
-    ],
+    weights: Callable[[Sequence[int], Sequence[Sequence[bool]]], Sequence[float]] = lambda sizes, judged: _shares(sizes),
     careful: Callable[[int, int], float] = lambda k, n: (k + 1) / (n + 2),
     power: int = 2,
     error: Callable[[float], float] = lambda variance: 1.96 * math.sqrt(variance),
@@ -871,7 +877,7 @@ def filter_intervals(kept: Mapping[str, Tensor], possible: Tensor, false: Tensor
 
 def _by_sums(kept, possible, false, draws):
     """From counts of each query, (Q, 2), summed over the drawn ones."""
-    report = {}
+    report: dict[str, dict[str, tuple[float, ...]]] = {}
     for name, keep in kept.items():
         removed = possible & ~keep
         parts = {"precision": (removed & false, removed), "recall": (removed & false, possible & false),
@@ -891,13 +897,13 @@ def _reported(
     value: Callable[[float, Sequence[float]], float] = lambda whole, drawn: whole,
     ends: Callable[[float, Sequence[float]], Any] = lambda whole, drawn: np.quantile(drawn, (0.025, 0.975)),
     rows_of: Callable[[Tensor], Tensor] = lambda rows: rows,
-    missing: Callable[[Sequence[float]], list[float]] = lambda drawn: [x for x in drawn if not math.isnan(x)],
+    missing: Callable[[Sequence[float]], list[float]] = _numbers,
     drawn_from: Callable[[Tensor, Tensor], Tensor] = lambda x, rows: x[rows],
 ) -> Answer:
     """The report, with one part exchanged."""
 
     def report(kept, possible, false, draws):
-        found = {}
+        found: dict[str, dict[str, tuple[float, ...]]] = {}
         for name, keep in kept.items():
             whole = count(keep, possible, false)
             drawn = [count(*(drawn_from(x, rows_of(rows)) for x in (keep, possible, false))) for rows in draws]

@@ -19,7 +19,7 @@ def solution(id: str) -> str:
     Returns:
         the code, with the comment that names the exercise.
     """
-    for path in SOURCES.glob(f"{id.split('.')[0]}_*.py"):
+    for path in SOURCES.rglob(f"{id.split('.')[0]}_*.py"):
         cell = re.search(
             rf"^# Exercise {re.escape(id)} .*?(?=^# %%|\Z)", path.read_text("utf-8"), re.DOTALL | re.MULTILINE
         )

@@ -228,11 +228,17 @@ def wrong_bar(margin: float) -> "Figure":
                 hovertemplate=name + ": %{y:.3f}<extra></extra>",
             )
         )  # fmt: skip
-    for name, y, anchor, shift in (
+    for name, end, anchor, shift in (
         ("p · (1 − margin)", -0.8 * (1 - margin), "right", 16), ("p − |p| · margin", -0.8 * (1 + margin), "left", -16),
     ):  # fmt: skip
         fig.add_annotation(
-            x=-0.8, y=y, text=name, xanchor=anchor, xshift=8 if anchor == "left" else -8, yshift=shift, showarrow=False
+            x=-0.8,
+            y=end,
+            text=name,
+            xanchor=anchor,
+            xshift=8 if anchor == "left" else -8,
+            yshift=shift,
+            showarrow=False,
         )
     fig.update_xaxes(range=[-1.3, 1.05])
     fig.update_yaxes(range=[-1.4, 1.05])
