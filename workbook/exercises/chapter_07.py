@@ -1225,7 +1225,7 @@ KILLED = Exercise(
         Mistake(
             "the rate comes after the step",
             _train(late=True),
-            "You set the learning rate after `optimizer.step()`, so each step is taken with the rate of the step before. Set it first.",
+            "You set the learning rate once the step is taken, so each step is taken with the rate of the step before. Set it first.",
         ),
         Mistake(
             "the random state stays in the chest",
