@@ -616,7 +616,7 @@ def _by_arrays(sizes, judged):
     return rate, max(0.0, rate - 1.96 * error), min(1.0, rate + 1.96 * error)
 
 
-def _shares(sizes: Sequence[int]) -> list[float]:
+def _shares(sizes: Sequence[int], judged: Sequence[Sequence[bool]]) -> list[float]:
     return [size / sum(sizes) for size in sizes]
 
 
@@ -625,7 +625,7 @@ def _numbers(drawn: Sequence[float]) -> list[float]:
 
 
 def _rate(
-    weights: Callable[[Sequence[int], Sequence[Sequence[bool]]], Sequence[float]] = lambda sizes, judged: _shares(sizes),
+    weights: Callable[[Sequence[int], Sequence[Sequence[bool]]], Sequence[float]] = _shares,
     careful: Callable[[int, int], float] = lambda k, n: (k + 1) / (n + 2),
     power: int = 2,
     error: Callable[[float], float] = lambda variance: 1.96 * math.sqrt(variance),
