@@ -111,6 +111,7 @@ class TextEncoder(nn.Module):
 
     @max_length.setter
     def max_length(self, tokens: int) -> None:
+        """Cut texts to another number of tokens from now on."""
         self.tokenizer.enable_truncation(tokens, direction=self.truncation_side)
 
     @property
