@@ -9,7 +9,7 @@ from workbook.exercises.engine import Finding, examine
 from workbook.exercises.exercise import Answer, Exercise
 from workbook.exercises.running import SECONDS
 from workbook.exercises.show import Block, say
-from workbook.exercises.solution import solution
+from workbook.exercises.solution import is_in_preparation, solution
 
 _HINTS_SHOWN: dict[str, int] = {}  # per kernel, so that a fresh run shows the same again
 
@@ -89,7 +89,7 @@ def progress() -> None:
     saved, message = store.read()
     records = saved.get("exercises", {})
     lines: list[str] = []
-    for number in catalogue.chapters():
+    for number in (number for number in catalogue.chapters() if not is_in_preparation(number)):
         exercises = EXERCISES.chapter(number)  # type: ignore[attr-defined]
         done = sum(bool(records.get(id, {}).get("solved")) for id in exercises)
         lines.append(f"Chapter {number}: {done} of {len(exercises)} done")

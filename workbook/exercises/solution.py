@@ -8,7 +8,13 @@ import textwrap
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parents[2] / "notebooks" / "source"
+NEXT = SOURCES / "next"  # chapters that are not built yet
 MARKS = ("### BEGIN SOLUTION", "### END SOLUTION")
+
+
+def is_in_preparation(chapter: str) -> bool:
+    """Whether a chapter has exercises and no notebook yet, so that no learner meets them."""
+    return any(NEXT.glob(f"{chapter}_*.py"))
 
 
 def solution(id: str) -> str:
