@@ -21,6 +21,7 @@ from workbook.base.make import quick_attention
 from workbook.bm25 import BM25
 from workbook.claims.chapter_02 import difference
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
+from workbook.claims.hard_negatives import Remembering, has_cross_encoder
 from workbook.cross_encoder import CrossEncoder
 from workbook.data import Collection
 from workbook.data.planted import planted
@@ -122,22 +123,6 @@ WORLDS = {"notebook": (300, 40), "record": (2_000, 2_000)}  # passages, queries
 RARE = 0.01
 
 
-class _Remembering:
-    """An encoder that reads the same text once."""
-
-    def __init__(self, encoder: TextEncoder):
-        self.encoder = encoder
-        self.known: dict[str, np.ndarray] = {}
-
-    def encode_query(self, texts: Sequence[str]) -> np.ndarray:
-        new = [text for text in dict.fromkeys(texts) if text not in self.known]
-        if new:
-            self.known.update(zip(new, self.encoder.encode(new), strict=True))
-        return np.stack([self.known[text] for text in texts])
-
-    encode_document = encode_query
-
-
 def by_rank_and_margin(found: Candidates, truth: dict[str, dict[str, int]]) -> dict[str, np.ndarray]:
     """Of each query, counts of (right answers, candidates): "rank" (Q, 5, 2) and "margin" (Q, 5, 2)."""
     right, possible = hidden(found, truth), first(found, RANKS[-1][1])
@@ -169,7 +154,7 @@ def measure_shares(budget: str, seeds: tuple[int, ...]) -> Measurements:
     size = SIZES[budget]
     counts: dict[tuple[str, str], list[dict[str, np.ndarray]]] = {}
     for seed in seeds:
-        reader = _Remembering(new_encoder(size, seed))
+        reader = Remembering(new_encoder(size, seed))
         for labels, unlabelled in LABELLED.items():
             docs, truth = world("train", passages, queries, seed, unlabelled)
             for miner, source in (("encoder", reader), ("BM25", BM25())):
@@ -398,10 +383,7 @@ def judged(split: str, budget: str) -> Judged:
 
 def cross_encoder() -> CrossEncoder | None:
     """The one that comes with the workbook, or None as long as none does: then its filter is left out."""
-    try:
-        return load_cross_encoder()
-    except FileNotFoundError:
-        return None
+    return load_cross_encoder() if has_cross_encoder() else None
 
 
 def by_guide(found: Candidates, docs: Collection, size: Size) -> tuple[Tensor, Tensor]:

@@ -9,7 +9,7 @@ negatives are right answers that nobody has marked.
 
 import copy
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
@@ -145,19 +145,25 @@ def warmed(collection: str, seed: int, budget: str) -> TextEncoder:
 
 
 class Remembering:
-    """An encoder that encodes the same texts once."""
+    """An encoder that reads the same text once on each side."""
 
     def __init__(self, encoder: TextEncoder):
-        self._query: Callable[[tuple[str, ...]], np.ndarray] = cache(encoder.encode_query)
-        self._document: Callable[[tuple[str, ...]], np.ndarray] = cache(encoder.encode_document)
+        self._read = {"query": encoder.encode_query, "document": encoder.encode_document}
+        self._known: dict[tuple[str, str], np.ndarray] = {}
 
     def encode_query(self, texts: Sequence[str]) -> np.ndarray:
         """n texts -> (n, D)."""
-        return self._query(tuple(texts))
+        return self._remembered("query", texts)
 
     def encode_document(self, texts: Sequence[str]) -> np.ndarray:
         """n texts -> (n, D)."""
-        return self._document(tuple(texts))
+        return self._remembered("document", texts)
+
+    def _remembered(self, side: str, texts: Sequence[str]) -> np.ndarray:
+        new = [text for text in dict.fromkeys(texts) if (side, text) not in self._known]
+        if new:
+            self._known |= {(side, text): vector for text, vector in zip(new, self._read[side](new), strict=True)}
+        return np.stack([self._known[side, text] for text in texts])
 
 
 class Arm(NamedTuple):

@@ -10,6 +10,7 @@ Taught in 09.
 """
 
 import html
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -85,7 +86,7 @@ def spot_check(
         return truth.get(query_id, {}).get(passage_id, 0) > 0
 
     drawn = [(h, place) for h, of_stratum in enumerate(stratified_sample(places, num, seed)) for place in of_stratum]
-    drawn.sort(key=lambda each: (each[1][0] * 7_919 + each[1][1]) % 1_009)  # an order that does not tell the rank
+    random.Random(seed).shuffle(drawn)  # so that the order does not tell the rank
     every = [bool(right(place)) for of_stratum in places for place in of_stratum]
     chosen = [
         ToJudge(h, queries[found.query_ids[q]], corpus[found.passage_ids[rows[q][k]]], right((q, k)))
