@@ -74,7 +74,10 @@ def test_shares_can_fall_either_way(settings, verdict):
 
 def doses(mined, *at):
     costs = {name_of(dose): cost for dose, cost in zip(DOSES[1:], at, strict=True)} | {MINED: mined}
-    return {"minus clean": costs, "minus none": costs, "share of right answers, as mined": 0.3}
+    early = {"steps": 20, "minus clean": {name_of(1.0): TIED}}
+    return {
+        "minus clean": costs, "minus none": costs, "share of right answers, as mined": 0.3, "steps": 60, "early": early,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

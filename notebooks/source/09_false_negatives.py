@@ -589,6 +589,7 @@ print("typed rightly, it keeps", int(right.sum()))
 
 # %%
 from datasets import Dataset
+from IPython.utils.capture import capture_output
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.util import mine_hard_negatives as theirs
 from transformers.utils import logging
@@ -597,6 +598,7 @@ from workbook.encoder.shipped import FOLDER
 from workbook.mining import mine_hard_negatives, training_tuples
 
 logging.set_verbosity_error(), logging.disable_progress_bar()
+encoder.max_length = 256  # cut at 64 tokens, near-duplicates are equal, and who wins a tie is chance
 few = train.sample(40, num_passages=150)
 options = {"relative_margin": 0.05, "num_negatives": 2, "range_max": 30}
 ours = training_tuples(
@@ -607,10 +609,11 @@ ours = training_tuples(
 peer = SentenceTransformer(
     str(FOLDER / "start"), device="cpu", local_files_only=True, model_kwargs={"dtype": torch.float32}
 )
-peer.max_seq_length = 64
+peer.max_seq_length = encoder.max_length
 pairs = few.pairs("sample")
 table = Dataset.from_dict({"query": [q for q, _ in pairs], "positive": [p for _, p in pairs]})
-mined = theirs(table, peer, corpus=list(few.corpus.values()), output_format="n-tuple", verbose=False, **options)
+with capture_output():  # its progress bars
+    mined = theirs(table, peer, corpus=list(few.corpus.values()), output_format="n-tuple", verbose=False, **options)
 print("the same rows:", [tuple(row.values()) for row in mined] == ours)
 
 # %% [markdown]
