@@ -180,14 +180,21 @@ def test_written_negatives_fill_up_with_random_ones(monkeypatch):
     )
 
 
-def test_an_arm_is_tuned_on_one_half_and_decided_on_the_other(monkeypatch):
-    def trained(collection, arm, steps, lr, seed, budget):
-        return np.tile([0.9 if lr == 3e-4 else 0.1, 0.3], 10)
+def test_an_arm_is_tuned_on_dev_queries_and_decided_on_test_queries(monkeypatch):
+    def quality(encoder, docs):
+        return np.full(4, 0.9 if docs is dev and encoder == 6e-4 else 0.1 if docs is dev else 0.3)
 
-    monkeypatch.setattr(hard_negatives, "trained", trained)
-    found = hard_negatives.result("pydocs", Arm("pairs alone"), "record", (0, 1), steps=3)
-    assert (found.lr, found.steps, found.false) == (3e-4, 3, None)
+    dev = world("pydocs", "notebook").dev
+    monkeypatch.setattr(
+        hard_negatives, "SIZES", {"notebook": hard_negatives.SIZES["notebook"]._replace(lrs=(3e-4, 6e-4))}
+    )
+    monkeypatch.setattr(hard_negatives, "warmed", lambda *args: [])
+    monkeypatch.setattr(hard_negatives, "train", lambda encoder, tuples, steps, lr, *args: encoder.append(lr))
+    monkeypatch.setattr(hard_negatives, "quality", lambda encoder, docs: quality(encoder[0], docs))
+    found = hard_negatives.result("pydocs", Arm("pairs alone", num_queries=3), "notebook", (0, 1), steps=3)
+    assert (found.lr, found.steps, found.false) == (6e-4, 3, None)
     assert (found.rows == 0.3).all()
+    assert not set(dev.queries) & set(world("pydocs", "notebook").test.queries)
 
 
 def test_rounds_begin_at_the_same_place_and_differ_in_mining():

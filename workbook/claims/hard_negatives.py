@@ -1,8 +1,9 @@
 """The experiment behind claims 19 to 22, 67 and 68: one encoder, many ways of choosing the wrong answers it learns from.
 
 All arms of a seed start from the same weights: `ENCODER`, after some steps on pairs alone. Negatives come from a corpus
-without the answers to dev and test queries. In `planted` the truth about every pair is known, so it is counted how many
-negatives are right answers that nobody has marked.
+without the answers to dev and test queries. In `planted` the truth about every pair is known; its training labels are told
+to name one answer for each query, as labels of large collections do. So it is counted how many negatives are right answers
+that nobody has marked. Dev queries choose, test queries decide.
 
     python -m workbook.claims.hard_negatives        SmolLM2 writes the negatives of claim 21, once; about five minutes
 """
@@ -39,12 +40,13 @@ from workbook.train.loop import History
 from workbook.training_data import generate_negatives
 from workbook.zoo import files_of_wheel
 
-ENCODER = "base"  # all arms start from it
+ENCODER = "base/start"  # all arms start from it
 WRITTEN = Path(__file__).parents[2] / "datasets/smollm2/negatives.jsonl"
 WRITER, WRITTEN_QUERIES, MAX_TOKENS = "SmolLM2-135M-Instruct", 96, 64  # of an answer: about as long as a passage
 TUNING_SEED = 100
 NONE, RANDOM, KEYWORDS, OWN = "pairs alone", "random", "BM25", "own"
 CLEAN, CROSS_ENCODER, LANGUAGE_MODEL = "own, no right answers", "cross-encoder", "written"
+MARGIN = 0.05  # of a filter: so much below the positive, as a share of its score
 READ = 20  # candidates of a query that a cross-encoder reads
 
 
@@ -58,13 +60,12 @@ class Size(NamedTuple):
     max_length: int
     queries: int
     passages: int
-    dev_queries: int
-    dev_passages: int
+    searched: tuple[int, int]  # dev or test queries, and the passages among which they search
 
 
 SIZES = {
-    "notebook": Size(2, 2, 8, (1e-4,), 24, 24, 120, 20, 60),
-    "record": Size(24, 14, 32, (1e-4, 3e-4), 64, 1_200, 3_000, 400, 1_000),
+    "notebook": Size(2, 2, 8, (1e-4,), 24, 24, 120, (20, 60)),
+    "record": Size(12, 60, 32, (3e-4, 6e-4), 64, 1_200, 6_000, (400, 1_000)),
 }
 
 
@@ -73,20 +74,22 @@ class World(NamedTuple):
 
     train: Collection
     dev: Collection
+    test: Collection
     truth: Qrels | None
 
 
 @cache
 def world(collection: str, budget: str) -> World:
-    """Train queries with the passages around them; dev queries with theirs."""
-    size = SIZES[budget]
-    dev = load(collection).split("dev").sample(size.dev_queries, size.dev_passages)
-    if collection != "planted":
-        return World(without_held_out(load(collection)).sample(size.queries, size.passages), dev, None)
-    made = planted(size.passages)
-    train = without_held_out(made.collection()).sample(size.queries)
-    truth = made.qrels("train", complete=True)
-    return World(train, dev, {query: truth[query] for query in train.queries})
+    """Train queries with the passages around them; dev and test queries with theirs."""
+    size, truth = SIZES[budget], None
+    if collection == "planted":
+        made = planted(size.passages, unlabelled=1.0, label_noise=0.0)
+        docs, truth = made.collection(), made.qrels("train", complete=True)
+    else:
+        docs = load(collection)
+    train = without_held_out(docs).sample(size.queries, size.passages)
+    dev, test = (docs.split(split).sample(*size.searched) for split in ("dev", "test"))
+    return World(train, dev, test, truth and {query: truth[query] for query in train.queries})
 
 
 def without_held_out(docs: Collection) -> Collection:
@@ -189,7 +192,7 @@ class Arm(NamedTuple):
 @cache
 def _ranked(collection: str, source: str, seed: int, budget: str) -> Source:
     """Who ranks: the encoder itself, or a run."""
-    train, _, truth = world(collection, budget)
+    train, _, _, truth = world(collection, budget)
     if source == OWN:
         return Remembering(base_of(collection, seed, budget))
     if source == KEYWORDS:
@@ -266,11 +269,11 @@ def false_by_rank(ranked: Run, truth: Qrels, first: int, last: int) -> float:
 
 @cache
 def trained(collection: str, arm: Arm, steps: int, lr: float, seed: int, budget: str) -> np.ndarray:
-    """nDCG@10 of each dev query after training with an arm's negatives: (Q,)."""
-    dev = world(collection, budget).dev
+    """nDCG@10 of each query after training with an arm's negatives: (Q,). Of dev queries with TUNING_SEED, else of test queries."""
+    at = world(collection, budget)
     encoder = warmed(collection, seed, budget)
     train(encoder, tuples_of(collection, arm, seed, budget), steps, lr, seed, budget)
-    return quality(encoder, dev)
+    return quality(encoder, at.dev if seed == TUNING_SEED else at.test)
 
 
 def tuples_of(collection: str, arm: Arm, seed: int, budget: str) -> list[tuple[str, ...]]:
@@ -283,14 +286,14 @@ def tuples_of(collection: str, arm: Arm, seed: int, budget: str) -> list[tuple[s
 
 
 def tuned_lr(collection: str, arm: Arm, steps: int, budget: str) -> float:
-    """The better learning rate on the tuning half of the dev queries, with a seed of its own."""
+    """The better learning rate on dev queries, with a seed of its own."""
     lrs = SIZES[budget].lrs
-    tries = {lr: trained(collection, arm, steps, lr, TUNING_SEED, budget)[::2].mean() for lr in lrs}
+    tries = {lr: trained(collection, arm, steps, lr, TUNING_SEED, budget).mean() for lr in lrs}
     return max(tries, key=lambda lr: tries[lr])
 
 
 class Result(NamedTuple):
-    """What an arm gave: nDCG@10 of the deciding half (seeds, queries), and the share of right answers by seed."""
+    """What an arm gave: nDCG@10 of the test queries (seeds, queries), and the share of right answers by seed."""
 
     rows: np.ndarray
     false: list[float] | None
@@ -302,7 +305,7 @@ def result(collection: str, arm: Arm, budget: str, seeds: tuple[int, ...], steps
     """An arm at its own best learning rate, or at `lr` where that is given; `steps` are the budget's, if 0."""
     steps = steps or SIZES[budget].steps
     lr = lr or tuned_lr(collection, arm, steps, budget)
-    rows = np.array([trained(collection, arm, steps, lr, seed, budget)[1::2] for seed in seeds])
+    rows = np.array([trained(collection, arm, steps, lr, seed, budget) for seed in seeds])
     truth = world(collection, budget).truth
     if truth is None or arm.source == NONE:
         return Result(rows, None, lr, steps)
