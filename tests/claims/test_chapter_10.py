@@ -1,0 +1,183 @@
+import numpy as np
+import pytest
+
+from workbook.claims import chapter_10
+from workbook.claims.chapter_10 import (
+    CLAIMS,
+    CONTINUED,
+    ICT,
+    MLM,
+    NONE,
+    PAIR_OBJECTIVES,
+    RETROMAE,
+    SCRATCH,
+    SPANS,
+    STARTS,
+    TITLES,
+    TUNING_SEED,
+    Setting,
+    documents,
+    drawn_labels,
+    labels,
+    pays_up_to,
+    pretrained,
+    ranks,
+    searched,
+    texts,
+    tuned,
+    unlabelled_pairs,
+)
+
+PAIRS, STARTED = CLAIMS
+UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
+
+
+def pairs_found(scratch, continued, alone=DOWN):
+    of = {SCRATCH: scratch, CONTINUED: continued}
+    return {"labels": [32, 4_096]} | {
+        start: {
+            "gain": {name: {"32": row, "4096": TIED} for name, row in zip(PAIR_OBJECTIVES, of[start], strict=True)},
+            "without labels": {name: [0.3, 0.4] for name in (NONE, *PAIR_OBJECTIVES)},
+            "without labels, minus all labels": dict.fromkeys(PAIR_OBJECTIVES, alone),
+        }
+        for start in STARTS
+    }
+
+
+@pytest.mark.parametrize(
+    ("scratch", "continued", "alone", "verdict"),
+    [
+        ((UP, UP, UP), (UP, UP, UP), DOWN, "holds"),
+        ((UP, UP, UP), (UP, UP, UP), UP, "depends"),  # as good as labels: not weak
+        ((UP, UP, UP), (TIED, TIED, TIED), DOWN, "depends"),
+        ((TIED, TIED, UP), (DOWN, DOWN, DOWN), DOWN, "depends"),
+        ((TIED, DOWN, TIED), (TIED, DOWN, TIED), DOWN, "misleading"),
+    ],
+)
+def test_pairs_without_labels_can_fall_either_way(scratch, continued, alone, verdict):
+    found = PAIRS.decide(pairs_found(scratch, continued, alone))
+    assert found.verdict == verdict
+    assert len(found.intervals) == 6
+    assert "would have been seen" in found.because
+
+
+def starts_found(scratch, continued):
+    return {"labels": [32, 4_096], "published": {"MS MARCO, MRR@10": [0.346, 0.382]}} | {
+        start: {
+            "RetroMAE minus MLM": row,
+            "chosen": {name: {"lr": 1e-3, "pooling": "mean"} for name in (MLM, RETROMAE)},
+            "gain": {name: {"32": TIED, "4096": TIED} for name in (MLM, RETROMAE)},
+        }
+        for start, row in ((SCRATCH, scratch), (CONTINUED, continued))
+    }
+
+
+@pytest.mark.parametrize(
+    ("scratch", "continued", "verdict"),
+    [
+        (UP, UP, "holds"),
+        (UP, DOWN, "depends"),
+        (TIED, UP, "depends"),
+        (TIED, TIED, "holds at scale only"),
+        (DOWN, TIED, "holds at scale only"),
+        (DOWN, DOWN, "misleading"),
+    ],
+)
+def test_retromae_can_fall_either_way(scratch, continued, verdict):
+    found = STARTED.decide(starts_found(scratch, continued))
+    assert found.verdict == verdict
+    assert "0.346 and 0.382" in found.because
+
+
+@pytest.mark.parametrize(
+    ("lows", "last"),
+    [((0.1, 0.1, -0.1), 256), ((-0.1, -0.1, -0.1), 0), ((-0.1, 0.1, -0.1), 256), ((0.1, 0.1, 0.1), 4_096)],
+)
+def test_a_start_pays_as_long_as_an_interval_lies_above_zero(lows, last):
+    gain = {count: [low + 0.1, low, low + 0.2] for count, low in zip(("32", "256", "4096"), lows, strict=True)}
+    assert pays_up_to(gain) == last
+
+
+# --- the experiment --------------------------------------------------------------------------
+
+
+def test_more_labels_of_a_seed_hold_the_fewer_and_seeds_differ():
+    few, many = (drawn_labels(count, 3, "notebook") for count in (8, 16))
+    assert many[:8] == few
+    assert drawn_labels(8, 4, "notebook") != few
+    assert set(few) <= set(labels("notebook"))
+
+
+def test_all_objectives_read_the_same_texts_and_none_of_them_a_test_query():
+    read = " ".join(texts("notebook"))
+    for title, body in documents("notebook"):
+        assert title in read
+        assert body in read
+    for query, passage in [*unlabelled_pairs(ICT, 0, "notebook"), *unlabelled_pairs(TITLES, 0, "notebook")]:
+        assert query in read
+        assert passage.split()[0] in read
+    assert unlabelled_pairs(SPANS, 0, "notebook")
+    asked = {query for split in ("dev", "test") for query in searched(split, "notebook").queries.values()}
+    assert asked
+    assert not asked & {title for title, _ in documents("record")}
+
+
+def test_dev_and_test_queries_have_nothing_in_common():
+    assert not set(searched("dev", "notebook").queries) & set(searched("test", "notebook").queries)
+
+
+def test_dev_queries_choose_setting_and_test_queries_decide(monkeypatch):
+    seen = []
+
+    def quality(objective, start, setting, count, seed, budget):
+        seen.append(seed)
+        return np.full(3, 0.9 if setting == Setting(3e-4, "cls") else 0.1)
+
+    monkeypatch.setattr(chapter_10, "fine_tuned", quality)
+    assert tuned(RETROMAE, SCRATCH, ("mean", "cls"), "notebook") == Setting(3e-4, "cls")
+    assert set(seen) == {TUNING_SEED}
+    rows, chosen = chapter_10.curves((NONE, MLM), SCRATCH, ("mean", "cls"), "notebook", (0, 1))
+    assert chosen[MLM].pooling == "cls"
+    assert rows[MLM][8].shape == (2, 3)
+
+
+@pytest.mark.parametrize("objective", [MLM, RETROMAE, TITLES])
+def test_reading_moves_a_copy_of_the_start(objective):
+    before, after = (pretrained(name, CONTINUED, 3e-4, 0, "notebook") for name in (NONE, objective))
+    moved = [
+        bool((a != b).any()) for a, b in zip(before.backbone.parameters(), after.backbone.parameters(), strict=True)
+    ]
+    assert any(moved)
+    assert before.backbone is not after.backbone
+
+
+def test_from_scratch_seeds_differ_and_the_shipped_start_does_not():
+    def first(start, seed):
+        return next(iter(pretrained(NONE, start, 3e-4, seed, "notebook").backbone.parameters()))
+
+    assert (first(SCRATCH, 0) != first(SCRATCH, 1)).any()
+    assert (first(CONTINUED, 0) == first(CONTINUED, 1)).all()
+
+
+def test_a_rank_is_that_of_the_best_answer():
+    class Letters:
+        def encode_query(self, found):
+            return np.array([[1.0, 0.0]] * len(found))
+
+        def encode_document(self, found):
+            return np.array([[0.0, 1.0] if text == "far" else [1.0, 0.1] if text == "near" else [1.0, 0.0] for text in found])
+
+    docs = searched("test", "notebook")
+    small = type(docs)(
+        name="three", corpus={"a": "far", "b": "near", "c": "same"}, queries={"q": "x", "r": "y"},
+        qrels={"q": {"a": 1, "b": 1}, "r": {"c": 2}}, splits={}, licence="", fingerprint="",
+    )  # fmt: skip
+    assert ranks(Letters(), small) == [2, 1]
+
+
+def test_a_leak_is_measured_on_the_queries_that_leaked_and_on_the_others():
+    found = chapter_10.measure_leak("notebook", (0,))
+    n = len(searched("test", "notebook").queries)
+    assert len(found["leaked"]) == len(found["ranks"]["clean"]) == len(found["ranks"]["leaked"]) == n
+    assert found["pages"] == sum(found["leaked"]) == n // 2
+    assert min(found["ranks"]["leaked"]) >= 1
