@@ -165,7 +165,9 @@ def test_a_rank_is_that_of_the_best_answer():
             return np.array([[1.0, 0.0]] * len(found))
 
         def encode_document(self, found):
-            return np.array([[0.0, 1.0] if text == "far" else [1.0, 0.1] if text == "near" else [1.0, 0.0] for text in found])
+            return np.array(
+                [[0.0, 1.0] if text == "far" else [1.0, 0.1] if text == "near" else [1.0, 0.0] for text in found]
+            )
 
     docs = searched("test", "notebook")
     small = type(docs)(

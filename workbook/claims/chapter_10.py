@@ -118,7 +118,9 @@ def new_encoder(start: str, seed: int, budget: str, pooling: str = "mean") -> Te
     return TextEncoder(encoder.tokenizer, backbone, POOLINGS[pooling], max_length=SIZES[budget].max_length)
 
 
-def contrast(encoder: TextEncoder, pairs: Sequence[tuple[str, str]], steps: int, lr: float, seed: int, budget: str) -> None:
+def contrast(
+    encoder: TextEncoder, pairs: Sequence[tuple[str, str]], steps: int, lr: float, seed: int, budget: str
+) -> None:
     """Steps of InfoNCE at temperature 0.05."""
     size = SIZES[budget]
     with quick_attention() if budget == "record" else nullcontext():
@@ -241,7 +243,10 @@ def measure_pairs(budget: str, seeds: tuple[int, ...]) -> Measurements:
         rows, chosen = curves((NONE, *PAIR_OBJECTIVES), start, ("mean",), budget, seeds)
         alone = {
             name: np.array(
-                [quality(pretrained(name, start, chosen[name].lr, seed, budget), searched("test", budget)) for seed in seeds]
+                [
+                    quality(pretrained(name, start, chosen[name].lr, seed, budget), searched("test", budget))
+                    for seed in seeds
+                ]
             )
             for name in (NONE, *PAIR_OBJECTIVES)
         }
@@ -311,9 +316,12 @@ def decide_pairs(m: Measurements) -> Verdict:
     parts = []
     for start in STARTS:
         told = ", ".join(
-            f"{name} {_said(rows[start, name])} (pays up to {pays_up_to(m[start]['gain'][name]):,})" for name in PAIR_OBJECTIVES
+            f"{name} {_said(rows[start, name])} (pays up to {pays_up_to(m[start]['gain'][name]):,})"
+            for name in PAIR_OBJECTIVES
         )
-        without = ", ".join(f"{name} {np.mean(m[start]['without labels'][name]):.3f}" for name in (NONE, *PAIR_OBJECTIVES))
+        without = ", ".join(
+            f"{name} {np.mean(m[start]['without labels'][name]):.3f}" for name in (NONE, *PAIR_OBJECTIVES)
+        )
         parts.append(f"{start}: {told}; without a label {without}")
     because = (
         f"nDCG@10, gain over no pre-training after fine-tuning on {fewest} labels. {'. '.join(parts)}. A difference of "
@@ -371,7 +379,9 @@ def decide_retromae(m: Measurements) -> Verdict:
         f"nDCG@10, RetroMAE minus MLM, mean over {', '.join(f'{n:,}' for n in m['labels'])} labels: {'; '.join(parts)}; a difference "
         f"of {_visible(list(rows.values())):.3f} would have been seen. Published, MLM and RetroMAE on billions of words: {published}"
     )
-    return Verdict(verdict, because, tuple(Interval(f"{start}: RetroMAE minus MLM", *row) for start, row in rows.items()))
+    return Verdict(
+        verdict, because, tuple(Interval(f"{start}: RetroMAE minus MLM", *row) for start, row in rows.items())
+    )
 
 
 _RECORD: Any = SIZES["record"]

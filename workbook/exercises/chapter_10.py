@@ -77,9 +77,9 @@ ONE_TEXT = torch.tensor([[CLS, 11, MASK, MASK, 25, 15]]), torch.tensor([[-100, -
 def _uniform(rng: random.Random, *shape: int) -> Tensor:
     """Numbers from 0 on and below 1, none near a share that decides."""
     count = torch.Size(shape).numel()
-    return torch.tensor([rng.choice((0.02, 0.1, 0.26, 0.4, 0.57, 0.7, 0.83, 0.87, 0.96)) for _ in range(count)]).reshape(
-        shape
-    )
+    return torch.tensor(
+        [rng.choice((0.02, 0.1, 0.26, 0.4, 0.57, 0.7, 0.83, 0.87, 0.96)) for _ in range(count)]
+    ).reshape(shape)
 
 
 def _draw_hidden(rng: random.Random) -> tuple:
@@ -113,7 +113,10 @@ HIDE = Exercise(
     draw=_draw_hidden,
     situations=(
         Situation("there is padding", lambda ids, mask, *rest: bool((mask == 0).any())),
-        Situation("a special token is there", lambda ids, mask, special, *rest: bool(torch.isin(ids, torch.tensor(special)).any())),
+        Situation(
+            "a special token is there",
+            lambda ids, mask, special, *rest: bool(torch.isin(ids, torch.tensor(special)).any()),
+        ),
         Situation("no token is chosen", lambda *args: not bool(_chosen(*args).any())),
         Situation("the rate is 1", lambda ids, mask, special, rate, *rest: rate == 1),
         Situation("a chosen token stays as it is", lambda *args: bool((_chosen(*args) & (args[6] >= 0.9)).any())),
@@ -302,8 +305,13 @@ CLOZE = Exercise(
     loops=True,
     situations=(
         Situation("a passage is a single sentence", lambda passages, *rest: any(len(s) == 1 for s in passages)),
-        Situation("a sentence stands twice in its passage", lambda passages, *rest: any(len(s) > len(set(s)) for s in passages)),
-        Situation("a sentence stays in its passage", lambda p, chosen, drawn, removal: any(x >= removal for x in drawn)),
+        Situation(
+            "a sentence stands twice in its passage",
+            lambda passages, *rest: any(len(s) > len(set(s)) for s in passages),
+        ),
+        Situation(
+            "a sentence stays in its passage", lambda p, chosen, drawn, removal: any(x >= removal for x in drawn)
+        ),
         Situation("a sentence is taken out", lambda p, chosen, drawn, removal: any(x < removal for x in drawn)),
         Situation("there is more than one passage", lambda passages, *rest: len(passages) > 1),
         Situation("the first sentence is chosen", lambda passages, chosen, *rest: 0 in chosen),
@@ -314,7 +322,9 @@ CLOZE = Exercise(
             _three_passages,
             [("Mud is warm.", "Frogs sleep. Winter is long."), ("A pond froze.", "A pond froze. Toads wait.")],
         ),
-        Case("a sentence that stands twice", lambda: ([["Toads wait.", "A pond froze.", "Toads wait."]], [2], [0.1], 0.9)),
+        Case(
+            "a sentence that stands twice", lambda: ([["Toads wait.", "A pond froze.", "Toads wait."]], [2], [0.1], 0.9)
+        ),
         Case("it stays in the middle", lambda: ([["Toads wait.", "A pond froze.", "Frogs sleep."]], [1], [0.95], 0.9)),
         Case("no passage at all", lambda: ([], [], [], 0.9), []),
     ),
@@ -407,7 +417,9 @@ def _start(L: int, n: int, place: float) -> int:
     return int(place * (L - n + 1))
 
 
-def _spans(words, shares, places, *, length=_length, start=_start, between=" ", cut=lambda words, a, n: words[a : a + n]):
+def _spans(
+    words, shares, places, *, length=_length, start=_start, between=" ", cut=lambda words, a, n: words[a : a + n]
+):
     """Spans with one part exchanged."""
     found = []
     for share, place in zip(shares, places, strict=True):
@@ -469,7 +481,9 @@ SPANS = Exercise(
         Situation("a share is less than a word", lambda words, shares, places: min(shares) * len(words) < 1),
         Situation("a span is longer than a word", lambda words, shares, places: max(shares) * len(words) >= 2),
         Situation("a span ends with the text", lambda words, shares, places: max(places) > 0.9),
-        Situation("both spans begin at the same share of the text", lambda words, shares, places: places[0] == places[1]),
+        Situation(
+            "both spans begin at the same share of the text", lambda words, shares, places: places[0] == places[1]
+        ),
         Situation("both spans have the same share", lambda words, shares, places: shares[0] == shares[1]),
     ),
     cases=(
@@ -635,7 +649,9 @@ DECODING = Exercise(
         Situation("there is more than one text", lambda mask, *rest: len(mask) > 1),
         Situation("nothing is hidden", lambda mask, rate, drawn: rate == 0),
         Situation("everything is hidden", lambda mask, rate, drawn: rate == 1),
-        Situation("rows of one text have different draws", lambda mask, rate, drawn: bool((drawn != drawn[:, :1]).any())),
+        Situation(
+            "rows of one text have different draws", lambda mask, rate, drawn: bool((drawn != drawn[:, :1]).any())
+        ),
     ),
     cases=(
         Case("[CLS] heart attack symptoms", lambda: (torch.ones(1, 4, dtype=torch.long), 0.5, FOUR.clone()), FOUR_SEEN),
@@ -747,7 +763,11 @@ def _not_a_batch(mask: Any, rate: Any, drawn: Any) -> str | None:
         return f"rate is a share, from 0 to 1, got {rate!r}"
     if not bool(((drawn >= 0) & (drawn < 1)).all()):
         return "the draws lie from 0 on and below 1"
-    if not bool(((mask == 0) | (mask == 1)).all()) or bool((mask[:, 0] == 0).any()) or bool((mask.long().diff(dim=1) > 0).any()):
+    if (
+        not bool(((mask == 0) | (mask == 1)).all())
+        or bool((mask[:, 0] == 0).any())
+        or bool((mask.long().diff(dim=1) > 0).any())
+    ):
         return "the mask holds 0 and 1 alone, each text begins with [CLS], and padding stands on the right"
     return None
 
@@ -1079,7 +1099,11 @@ STEP = Exercise(
         ),
         Mistake(
             "padding is rebuilt",
-            _changed(asked=lambda ids, mask, special, labels: torch.where(_is_token(ids, torch.ones_like(mask), special), ids, IGNORED)),
+            _changed(
+                asked=lambda ids, mask, special, labels: torch.where(
+                    _is_token(ids, torch.ones_like(mask), special), ids, IGNORED
+                )
+            ),
             "The decoder is asked for what stands in the padding. It is no part of the text.",
         ),
         Mistake(

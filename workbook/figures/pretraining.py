@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 HIDDEN, SEEN, VECTOR, NOT_ASKED = "#EDEDED", COLORS[5], COLORS[0], "#C9C9C9"
-KINDS = [[0, HIDDEN], [0.24, HIDDEN], [0.25, SEEN], [0.49, SEEN], [0.5, VECTOR], [0.74, VECTOR], [0.75, NOT_ASKED], [1, NOT_ASKED]]
+KINDS = [
+    [0, HIDDEN],
+    [0.24, HIDDEN],
+    [0.25, SEEN],
+    [0.49, SEEN],
+    [0.5, VECTOR],
+    [0.74, VECTOR],
+    [0.75, NOT_ASKED],
+    [1, NOT_ASKED],
+]
 LARGEST_WITH_WORDS = 24  # tokens
 
 
@@ -35,7 +44,11 @@ def _kinds(seen: np.ndarray) -> np.ndarray:
 
 
 def two_masks(
-    tokens: Sequence[str], encoder_drawn: Sequence[float], decoder_drawn: Sequence[Sequence[float]], encoder_rate: float, rate: float
+    tokens: Sequence[str],
+    encoder_drawn: Sequence[float],
+    decoder_drawn: Sequence[Sequence[float]],
+    encoder_rate: float,
+    rate: float,
 ) -> "Figure":
     """The central object: what RetroMAE hides from its encoder, and from each position of its decoder, with the numbers that decide.
 
@@ -81,13 +94,24 @@ def two_masks(
             )
         )  # fmt: skip
     fig.add_annotation(
-        x=0, y=-0.16, xref="paper", yref="paper", xanchor="left", showarrow=False, text=_broken(asked), align="left", font={"size": 13}
+        x=0,
+        y=-0.16,
+        xref="paper",
+        yref="paper",
+        xanchor="left",
+        showarrow=False,
+        text=_broken(asked),
+        align="left",
+        font={"size": 13},
     )
     return fig
 
 
 def _encoder_text(drawn: Sequence[float], hidden: Sequence[bool]) -> list[str]:
-    return ["always" if i == 0 else f"{n:.2f}<br>hidden" if gone else f"{n:.2f}" for i, (n, gone) in enumerate(zip(drawn, hidden, strict=True))]
+    return [
+        "always" if i == 0 else f"{n:.2f}<br>hidden" if gone else f"{n:.2f}"
+        for i, (n, gone) in enumerate(zip(drawn, hidden, strict=True))
+    ]
 
 
 def _decoder_text(drawn: np.ndarray) -> list[list[str]]:
@@ -159,7 +183,7 @@ def what_it_carries(
         yaxis={
             "domain": [0.6, 1], "tickvals": list(range(T)), "ticktext": names, "showgrid": False, "zeroline": False, "range": [T - 0.5, -0.5],
         },
-        xaxis2={"anchor": "y2", "title": "share hidden from the decoder", **{"tickvals": list(rebuilt)}, "range": [-0.05, 1.05]},
+        xaxis2={"anchor": "y2", "title": "share hidden from the decoder", "tickvals": list(rebuilt), "range": [-0.05, 1.05]},
         yaxis2={"domain": [0, 0.24], "range": [0, round(top, 2)], "title": "nats a token", "anchor": "x2"},
     )  # fmt: skip
     fig.add_trace(
@@ -172,7 +196,10 @@ def what_it_carries(
         (0.40, "own vector", now.own_words),
         (0.36, "a stranger's", now.stranger_words),
     ):
-        told = [f"<b>{word}</b>" if name != "the text" and word == true else word for word, true in zip(words, tokens, strict=True)]
+        told = [
+            f"<b>{word}</b>" if name != "the text" and word == true else word
+            for word, true in zip(words, tokens, strict=True)
+        ]
         line = " ".join(told[1:]) if T <= LARGEST_WITH_WORDS else " ".join(told[1:LARGEST_WITH_WORDS]) + " …"
         fig.add_annotation(
             x=0, y=y, xref="paper", yref="paper", xanchor="left", showarrow=False, text=line, font={"size": 13}
@@ -190,7 +217,14 @@ def what_it_carries(
             )
         )  # fmt: skip
     fig.add_shape(
-        type="line", x0=rate, x1=rate, y0=0, y1=top, xref="x2", yref="y2", line={"color": INK, "dash": "dot", "width": 2}
+        type="line",
+        x0=rate,
+        x1=rate,
+        y0=0,
+        y1=top,
+        xref="x2",
+        yref="y2",
+        line={"color": INK, "dash": "dot", "width": 2},
     )
     fig.add_annotation(
         x=1, y=0.29, xref="paper", yref="paper", xanchor="right", showarrow=False, font={"size": 13},
@@ -199,7 +233,9 @@ def what_it_carries(
     return fig
 
 
-def learning_curve(quality: Mapping[str, Mapping[str, Sequence[float]]], metric: str, title: str, bm25: float | None = None) -> "Figure":
+def learning_curve(
+    quality: Mapping[str, Mapping[str, Sequence[float]]], metric: str, title: str, bm25: float | None = None
+) -> "Figure":
     """Quality over the number of labelled pairs, a line for each start, with whiskers from the lowest seed to the highest.
 
     Args:
@@ -224,7 +260,14 @@ def learning_curve(quality: Mapping[str, Mapping[str, Sequence[float]]], metric:
     if bm25 is not None:
         fig.add_hline(y=round(bm25, 4), line={"color": COLORS[1], "dash": "dash", "width": 2})
         fig.add_annotation(
-            x=0, y=bm25, xref="paper", xanchor="left", yanchor="bottom", showarrow=False, text=f"BM25 {bm25:.3f}", font={"size": 12}
+            x=0,
+            y=bm25,
+            xref="paper",
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+            text=f"BM25 {bm25:.3f}",
+            font={"size": 12},
         )
     return fig
 
@@ -267,13 +310,20 @@ def two_clouds(clean: Sequence[int], leaked: Sequence[int], is_leaked: Sequence[
         )  # fmt: skip
     fig.add_trace(
         go.Scatter(
-            x=[1, deepest], y=[1, deepest], mode="lines", line={"color": INK, "width": 1}, showlegend=False, hoverinfo="skip"
+            x=[1, deepest],
+            y=[1, deepest],
+            mode="lines",
+            line={"color": INK, "width": 1},
+            showlegend=False,
+            hoverinfo="skip",
         )
     )
     return fig
 
 
-def beside_published(published: Mapping[str, Sequence[float]], ours: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> "Figure":
+def beside_published(
+    published: Mapping[str, Sequence[float]], ours: Mapping[str, tuple[Sequence[float], Sequence[float]]]
+) -> "Figure":
     """MLM and RetroMAE as starts: published figures as they stand, and ours with the ends of our seeds.
 
     Args:
@@ -282,7 +332,9 @@ def beside_published(published: Mapping[str, Sequence[float]], ours: Mapping[str
     """
     import plotly.graph_objects as go
 
-    rows = {f"{name} (published)": ([a], [b]) for name, (a, b) in published.items()} | {f"{name} (here)": pair for name, pair in ours.items()}
+    rows = {f"{name} (published)": ([a], [b]) for name, (a, b) in published.items()} | {
+        f"{name} (here)": pair for name, pair in ours.items()
+    }
     fig = figure(
         alt=f"{len(rows)} rows: {', '.join(rows)}. In each two marks on an axis from 0, joined by a line: a circle for the model that was fine-tuned "
         "from masked language modelling, a diamond for the one from RetroMAE. Ours have whiskers from the lowest to the highest seed.",

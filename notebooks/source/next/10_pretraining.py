@@ -65,6 +65,7 @@ def ndcg(encoder):  # one value for each dev query
 # %% [markdown]
 # It now reads the new passages. Of each, 15 % of the tokens are hidden, and it guesses them. This is **masked language modelling** (MLM; Devlin et al. 2019). No label is used.
 
+
 # %%
 def guess_words(encoder, steps=40, seed=0):
     adapted = copy.deepcopy(encoder)
@@ -249,9 +250,7 @@ def decoding_mask(mask, rate, drawn):  # (B, T), float, (B, T, T) -> (B, T, T) b
 decoding_mask = check("10.4", decoding_mask)
 
 # %%
-loop = [
-    [j == 0 or (i != j and for_decoder[i][j] >= 0.5) for j in range(4)] for i in range(4)
-]
+loop = [[j == 0 or (i != j and for_decoder[i][j] >= 0.5) for j in range(4)] for i in range(4)]
 vectorized = decoding_mask(torch.ones(1, 4), 0.5, torch.tensor([for_decoder]))[0]
 print("they agree:", vectorized.tolist() == loop)
 
@@ -380,6 +379,7 @@ print("a text's own vector helps its decoder, half hidden:", gap[0.5] > 0)
 #
 # Two arms, two seeds, from fresh weights. One gets 96 labelled pairs. The other reads the texts first, by inverse cloze, and gets the same labels, the same steps, the same order. BM25 and a guess stand beside them.
 
+
 # %%
 def fresh(seed):
     torch.manual_seed(seed)
@@ -431,8 +431,11 @@ explore(
 # %% [markdown]
 # **At which number of labels does each start stop paying?** The last number of labels at which the interval of its gain lies above 0, and the gain without any label at all:
 
+
 # %%
-from workbook.claims.chapter_10 import pays_up_to
+def pays_up_to(gain):
+    return max((int(count) for count, (_, low, _) in gain.items() if low > 0), default=0)
+
 
 for begin in curves:
     for name, gain in pairs_record[begin]["gain"].items():
@@ -452,14 +455,20 @@ explore(
     begin=["from scratch", "continued"],
 )
 for begin in ("from scratch", "continued"):
-    print(f"{begin:<13} RetroMAE minus MLM {{:+.3f}} [{{:+.3f}}, {{:+.3f}}]".format(*retro_record[begin]["RetroMAE minus MLM"]))
+    print(
+        f"{begin:<13} RetroMAE minus MLM {{:+.3f}} [{{:+.3f}}, {{:+.3f}}]".format(
+            *retro_record[begin]["RetroMAE minus MLM"]
+        )
+    )
 
 # %% [markdown]
 # The authors report, for models that had read far more, 0.346 MRR@10 on MS MARCO from BERT and 0.382 from RetroMAE, and on BEIR 0.371 and 0.452 nDCG@10. Theirs as published, beside ours with the fewest labels:
 
 # %%
 ours = {
-    f"{begin}, nDCG@10": tuple(next(iter(retro_record[begin]["ndcg@10"][name].values())) for name in ("MLM", "RetroMAE"))
+    f"{begin}, nDCG@10": tuple(
+        next(iter(retro_record[begin]["ndcg@10"][name].values())) for name in ("MLM", "RetroMAE")
+    )
     for begin in ("from scratch", "continued")
 }
 show(pretraining.beside_published(retro_record["published"], ours))
@@ -475,7 +484,9 @@ show(pretraining.beside_published(retro_record["published"], ours))
 
 # %%
 for begin in ("from scratch", "continued"):
-    print(f"{begin:<13} [CLS] minus mean {{:+.3f}} [{{:+.3f}}, {{:+.3f}}]".format(*retro_record[begin]["cls minus mean"]))
+    print(
+        f"{begin:<13} [CLS] minus mean {{:+.3f}} [{{:+.3f}}, {{:+.3f}}]".format(*retro_record[begin]["cls minus mean"])
+    )
 
 # %% [markdown]
 # «N: one sentence: does fine-tuning with the pooling of pre-training pay here, from which start»
@@ -493,7 +504,9 @@ found = {"nothing": before, "words": after} | {name: ndcg(encoder) for name, enc
 
 # %% tags=["nbval-ignore-output"]
 intervals = {name: bootstrap_ci(values)[1:] for name, values in found.items()}
-show(results.bars({name: values.mean() for name, values in found.items()}, "nDCG@10", intervals, title="in which order"))
+show(
+    results.bars({name: values.mean() for name, values in found.items()}, "nDCG@10", intervals, title="in which order")
+)
 raw, tuned = after.mean() - before.mean(), (found["words, then pairs"] - found["pairs"]).mean()
 print(f"what guessing words did: {raw:+.3f} by the raw mean vector, {tuned:+.3f} after the same pairs")
 
