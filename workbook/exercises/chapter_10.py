@@ -84,10 +84,13 @@ def _uniform(rng: random.Random, *shape: int) -> Tensor:
 
 def _draw_hidden(rng: random.Random) -> tuple:
     B, T = rng.randint(1, 3), rng.randint(1, 6)
+    mask = draws.mask(rng, B, T)
     ids = torch.tensor([[rng.choice((CLS, SEP, *range(11, 20), *range(11, 20))) for _ in range(T)] for _ in range(B)])
     others = torch.tensor([[rng.randint(20, 40) for _ in range(T)] for _ in range(B)])
+    ids = ids * mask if rng.random() < 0.5 else ids  # padding holds 0, or anything
+    others = others if rng.random() < 0.9 else 0 * others
     rate = rng.choice((0.0, 0.15, 0.5, 0.5, 1.0))
-    return ids, draws.mask(rng, B, T), [CLS, SEP], rate, MASK, _uniform(rng, B, T), _uniform(rng, B, T), others
+    return ids, mask, [CLS, SEP], rate, MASK, _uniform(rng, B, T), _uniform(rng, B, T), others
 
 
 def _chosen(ids, mask, special, rate, mask_id, u, v, others):
@@ -994,9 +997,10 @@ def _drawn_model(seed: int, old: float | None = None) -> Guesser:
 
 def _draw_step(rng: random.Random) -> tuple:
     B, T = rng.randint(1, 3), rng.randint(2, 5)
-    ids = torch.tensor([[CLS] + [rng.choice((SEP, 5, 6, 7, 8, 5, 6, 7)) for _ in range(T - 1)] for _ in range(B)])
+    words = (0, 1) if rng.random() < 0.2 else (1, 5, 6, 7, 8)
+    ids = torch.tensor([[CLS] + [rng.choice((SEP, *words, *words)) for _ in range(T - 1)] for _ in range(B)])
     mask = _right_padded(rng, B, T)
-    ids[0, 1], mask[0, 1] = 8, 1  # at least one token is asked for
+    ids[0, 1], mask[0, 1] = words[0], 1  # at least one token is asked for
     others = torch.tensor([[rng.randint(5, 8) for _ in range(T)] for _ in range(B)])
     rates = rng.choice((0.3, 0.15, 0.0, 0.5)), rng.choice((0.5, 0.7))
     drawn = (_uniform(rng, B, T), _uniform(rng, B, T), others, _uniform(rng, B, T, T))

@@ -39,7 +39,7 @@ predict("10.p1")
 # %% [markdown]
 # ## A failure first
 #
-# `planted` is a generated collection of towns, plants, devices. Passages that answer held-out queries are kept away from training. The encoder averages its token vectors, and has never seen this collection.
+# `planted` is a generated collection of towns, plants, devices. Passages that answer held-out queries are kept away from training. The encoder is a transformer with random weights that averages its token vectors. Equal words give equal vectors, so even that finds something.
 
 # %%
 from workbook import data
@@ -63,25 +63,31 @@ def ndcg(encoder):  # one value for each dev query
 
 
 # %% [markdown]
-# It now reads the new passages. Of each, 15 % of the tokens are hidden, and it guesses them. This is **masked language modelling** (MLM; Devlin et al. 2019). No label is used.
+# Now it reads the passages. Of each, 15 % of the tokens are hidden, and it guesses them. This is **masked language modelling** (MLM; Devlin et al. 2019). No label is used.
 
 
 # %%
+start = load("base/start")  # its tokenizer, and later its weights
+
+
+def fresh(seed):
+    torch.manual_seed(seed)
+    return TextEncoder(start.tokenizer, TransformerEncoder(**start.backbone.config), max_length=32)
+
+
 def guess_words(encoder, steps=40, seed=0):
     adapted = copy.deepcopy(encoder)
     history = pretrain(MaskedLanguageModel(adapted, seed=seed), texts, steps, 32, lr=1e-3, seed=seed)
     return adapted, history
 
 
-start = load("base/start")
-start.max_length = 32
-adapted, history = guess_words(start)
-before, after = ndcg(start), ndcg(adapted)
+adapted, history = guess_words(fresh(0))
+before, after = ndcg(fresh(0)), ndcg(adapted)
 print("it guesses better at the end:", history[-1]["loss"] < history[0]["loss"])
 print("and finds less by its mean vector:", bool(after.mean() < before.mean()))
 
 # %% [markdown]
-# So it does harm? People who stop here conclude that, and the comparison is void. Guessing asks each *token* to know its neighbours. Nobody asked the *mean* of the vectors to say what the text is about. A model after MLM is a start. What it is worth shows after the same fine-tuning, never by its raw mean vector. Both models come back below.
+# So it does harm? People who stop here conclude that, and the comparison is void. Guessing asks each *token* to know its neighbours. Nobody asked the *mean* of the vectors to say what the text is about. A model after MLM is a start. What it is worth shows after the same fine-tuning, never by its raw mean vector.
 #
 # ## The idea
 #
@@ -121,7 +127,7 @@ explore(
 )
 
 # %% [markdown]
-# At one half *heart* may look at h and *attack*; *attack* at h and *symptoms*; *symptoms* at h, *heart* and *attack*. Nobody sees itself, so everybody can be asked.
+# The line below the grid says who sees whom. Nobody sees itself.
 
 # %%
 predict("10.p3")
@@ -314,7 +320,7 @@ pretrain_step = check("10.6", pretrain_step)
 # %% [markdown]
 # ## See it: what must the vector carry?
 #
-# **How much of a text comes back from one vector?** `RetroMAE` of the package does what you built, with real layers. Let it read for a minute's part. Then a text is rebuilt twice: from its own vector, and from that of another text. As more is hidden from the decoder, does the gap between the two grow or shrink? Commit to an answer before you move the slider.
+# **How much of a text comes back from one vector?** `RetroMAE` of the package does what you built, with real layers. Let it read for a minute's part. Then a text is rebuilt twice: from its own vector, and from that of another text. As more is hidden from the decoder, does the gap between the two grow or shrink? Commit to an answer first.
 
 # %%
 reader = load("base/start")
@@ -373,7 +379,7 @@ print(f"The gap goes from {gap[0.0]:+.2f} with nothing hidden to {gap[1.0]:+.2f}
 print("a text's own vector helps its decoder, half hidden:", gap[0.5] > 0)
 
 # %% [markdown]
-# Misreading to avoid: a stranger's vector does not only say nothing, it misleads. The gap is more than the vector knows.
+# Do not misread it: a stranger's vector misleads, so the gap is more than the vector knows.
 #
 # ## Train it
 #
@@ -381,11 +387,6 @@ print("a text's own vector helps its decoder, half hidden:", gap[0.5] > 0)
 
 
 # %%
-def fresh(seed):
-    torch.manual_seed(seed)
-    return TextEncoder(start.tokenizer, TransformerEncoder(**start.backbone.config), max_length=32)
-
-
 def contrast(encoder, pairs, steps, lr=1e-3, seed=0):
     fit(encoder, pairs, steps=steps, batch_size=32, lr=lr, seed=seed, temperature=0.05)
     return encoder
@@ -491,13 +492,13 @@ for begin in ("from scratch", "continued"):
 # %% [markdown]
 # «N: one sentence: does fine-tuning with the pooling of pre-training pay here, from which start»
 #
-# **Denoising after the pairs.** The same two trainings, in both orders, from the encoder of the beginning. Here are also the two models that were compared too soon:
+# **Denoising after the pairs.** The same two trainings, in both orders, from the same random weights. With them, the two models that were compared too soon:
 
 # %%
 labelled = docs.pairs("train")
 orders = {
-    "pairs": contrast(copy.deepcopy(start), labelled, 24, lr=3e-4),
-    "words, then pairs": contrast(copy.deepcopy(adapted), labelled, 24, lr=3e-4),
+    "pairs": contrast(fresh(0), labelled, 24),
+    "words, then pairs": contrast(copy.deepcopy(adapted), labelled, 24),
 }
 orders["pairs, then words"] = guess_words(orders["pairs"])[0]
 found = {"nothing": before, "words": after} | {name: ndcg(encoder) for name, encoder in orders.items()}
@@ -572,7 +573,7 @@ settle(27, budget="record")
 #
 # **Training gets worse after a tenth of the steps. Why?** Look at how sources are drawn. Where one holds 93 % of the data, nearly every batch is its own, and all others are forgotten (sentence-transformers, issue 2815). Draw a source of n texts with a probability that grows as n to a power below 1, such as one half; watch two dev sets; stop by the second.
 #
-# **My encoder is good already. Is it worth it?** Ask the learning curve, on your own labels. The less a start knows, the more reading buys it.
+# **My encoder is good already. Is it worth it?** Ask the learning curve, on your own labels.
 #
 # ## Quiz
 
