@@ -386,6 +386,12 @@ CLOZE = Exercise(
             "The pair is turned round: the sentence is the query and comes first.",
         ),
         Mistake(
+            "a gap is left",
+            _clozing(left=lambda sentences, place: ["" if i == place else s for i, s in enumerate(sentences)]),
+            "An empty sentence stands where the chosen one was, so two blanks follow one another, or a text begins with one. What is taken "
+            "out leaves no place.",
+        ),
+        Mistake(
             "joined without a blank",
             _clozing(join=""),
             "The sentences of the passage run into one another: join them with a blank.",
