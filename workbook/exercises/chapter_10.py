@@ -89,6 +89,7 @@ def _draw_hidden(rng: random.Random) -> tuple:
     others = torch.tensor([[rng.randint(20, 40) for _ in range(T)] for _ in range(B)])
     ids = ids * mask if rng.random() < 0.5 else ids  # padding holds 0, or anything
     others = others if rng.random() < 0.9 else 0 * others
+    ids = ids if rng.random() < 0.9 else 0 * ids  # 0 is an id like any other
     rate = rng.choice((0.0, 0.15, 0.5, 0.5, 1.0))
     return ids, mask, [CLS, SEP], rate, MASK, _uniform(rng, B, T), _uniform(rng, B, T), others
 
