@@ -355,20 +355,16 @@ def _of_number(number: int) -> Arm:
 def measure_number(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """nDCG@10 on `planted` by the number of negatives, at equal steps; and one negative for as many texts as seven take.
 
-    They score 5 % below the positive at most. Seven and fifteen are also taken with no right answer among them.
+    They score 5 % below the positive at most.
     """
     steps = NUMBER_STEPS[budget]
     results = {str(M): result("planted", _of_number(M), budget, seeds, steps, LR) for M in HOW_MANY}
     as_many = result("planted", _of_number(1), budget, seeds, steps * (2 + 7) // (2 + 1), LR)
-    clean = {M: result("planted", Arm(CLEAN, M), budget, seeds, steps, LR).rows for M in (7, 15)}
     compared = {"15 minus 7": ("15", "7"), "7 minus 1": ("7", "1"), "1 minus 0": ("1", "0")}
     return _of_arms(results) | {
         "texts in a step": {str(M): SIZES[budget].batch_size * (2 + M) for M in HOW_MANY},
         "differences": {name: difference(results[a].rows, results[b].rows) for name, (a, b) in compared.items()}
-        | {
-            "7 minus 1, equal texts": difference(results["7"].rows, as_many.rows),
-            "15 minus 7, no right answers": difference(clean[15], clean[7]),
-        },
+        | {"7 minus 1, equal texts": difference(results["7"].rows, as_many.rows)},
     }
 
 
