@@ -494,7 +494,7 @@ from workbook.metrics import bootstrap_ci, evaluate
 from workbook.similarity import dense_search
 from workbook.train import fit
 
-dev = docs.split("dev").sample(150, num_passages=500)  # here labels are complete
+dev = planted(6000, seed=1).collection().split("dev").sample(300, num_passages=800)  # another world, all answers labelled
 
 
 def ndcg(run):
@@ -504,7 +504,7 @@ def ndcg(run):
 def trained(rows, seed):
     model = load("base/start")
     model.max_length = 64
-    fit(model, rows, steps=16, batch_size=32, lr=3e-4, seed=seed, temperature=0.05)
+    fit(model, rows, steps=16, batch_size=32, lr=1e-3, seed=seed, temperature=0.05)
     return ndcg(dense_search(model, dev.corpus, dev.queries, k=10))
 
 
@@ -523,7 +523,7 @@ ahead = quality["wrong passages"] - quality["hidden answers"]
 print("wrong passages teach more, both seeds:", "holds" if (ahead.mean(axis=1) > 0).all() else "does not hold")
 
 # %% [markdown]
-# That is poison undiluted. How much harm does a realistic dose do? The record of claim 24 has the doses between, five seeds:
+# That is poison undiluted. How much harm does a realistic dose do? The record of claim 24 has the doses between: sixty steps, five seeds, test queries.
 
 # %%
 doses = read_record(24).measurements
@@ -534,9 +534,16 @@ show(false_negatives.dose_response(of_dose, "nDCG@10", doses["ndcg@10"]["no hard
 # %% tags=["nbval-ignore-output"]
 for name, (gain, low, high) in doses["minus clean"].items():
     print(f"{name:<34} minus all wrong {gain:+.3f} [{low:+.3f}, {high:+.3f}]")
+soon = doses["early"]
+gain, low, high = soon["minus clean"]["100% of the negatives are right"]
+print(f"{soon['steps']} steps: all right          minus all wrong {gain:+.3f} [{low:+.3f}, {high:+.3f}]")
 
 # %% [markdown]
-# The last lines are the other mistake that labels make: a positive that is wrong. RocketQA saw undenoised hard negatives fall below in-batch ones (MRR@10 26.03 against 32.39). Is that so here?
+# A quarter or a half does no harm that can be seen. All of them do, after sixty steps; after twenty that is not yet to be seen. A likely reason why it takes so many: the other 31 queries of the batch choose among that passage as well, and for them it is a plain wrong answer.
+#
+# The last two doses are the other mistake that labels make, a positive that is wrong. Three in ten of those cost about as much as negatives that are all right.
+#
+# RocketQA saw undenoised hard negatives fall below in-batch ones (MRR@10 26.03 against 32.39). Is that so here?
 
 # %%
 for against, rows in (("all wrong", doses["minus clean"]), ("no hard negative", doses["minus none"])):
@@ -598,7 +605,7 @@ from workbook.encoder.shipped import FOLDER
 from workbook.mining import mine_hard_negatives, training_tuples
 
 logging.set_verbosity_error(), logging.disable_progress_bar()
-encoder.max_length = 256  # cut at 64 tokens, near-duplicates are equal, and who wins a tie is chance
+encoder.max_length = 192  # cut at 64 tokens, near-duplicates are equal, and who wins a tie is chance
 few = train.sample(40, num_passages=150)
 options = {"relative_margin": 0.05, "num_negatives": 2, "range_max": 30}
 ours = training_tuples(
@@ -660,7 +667,7 @@ quiz("09")
 # - 0.95 is a number for one model's scores. Crowded cosines turn it into another filter.
 # - Judgements of strata are weighed by their sizes; zero finds in six is not zero.
 # - A guide takes suspects out of the softmax; it also speaks of queries and passages among themselves.
-# - A hidden answer as a hard negative teaches less than a wrong passage.
+# - A hidden answer as a hard negative teaches less than a wrong passage. A few of them were borne without a visible loss; all of them were not.
 #
 # **New terms:** false negative · candidate · threshold · absolute, relative, positive-aware margin · price (share of true negatives lost) · slope · guide · stratum · spot check.
 #
