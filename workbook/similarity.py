@@ -37,7 +37,7 @@ def normalize(x: Tensor) -> Tensor:
     return (full / length.clamp(min=1e-12)).to(x.dtype)
 
 
-def truncate(x: Tensor, dim: int) -> Tensor:
+def truncate(x: Tensor, dim: int, layer_norm: bool = False) -> Tensor:
     """Keep the first dimensions of each vector, scaled to length 1 again. What is zero there stays zero.
 
         truncate(x, dim) = normalize(x[..., :dim])
@@ -47,6 +47,8 @@ def truncate(x: Tensor, dim: int) -> Tensor:
     Args:
         x: (..., D), of any length.
         dim: from 1 to D.
+        layer_norm: shift and scale each whole vector to mean 0 and variance 1 before the cut, for models that were
+            trained so, such as nomic-embed-text-v1.5. The scale is lost again at length 1; the shift stays.
     Returns:
         (..., dim), in the dtype of x.
     Raises:
@@ -56,7 +58,8 @@ def truncate(x: Tensor, dim: int) -> Tensor:
     """
     if not 1 <= dim <= x.shape[-1]:
         raise ValueError(f"dim must be from 1 to D = {x.shape[-1]}, got {dim}")
-    return normalize(x[..., :dim])
+    whole = torch.nn.functional.layer_norm(x, x.shape[-1:]) if layer_norm else x
+    return normalize(whole[..., :dim])
 
 
 def dot_score(a: Tensor, b: Tensor) -> Tensor:

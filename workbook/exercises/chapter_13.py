@@ -19,33 +19,41 @@ from workbook.train import vectors as teacher_vectors
 # --- 13.1 the cut ----------------------------------------------------------------------------
 
 
-def truncate(x: Tensor, size: int) -> Tensor:
-    """The first numbers of each vector, at length 1 again: (..., D), int -> (..., size)."""
-    return similarity.truncate(x, size)
+def truncate(x: Tensor, size: int, layer_norm: bool) -> Tensor:
+    """The first numbers of each vector, at length 1 again: (..., D), int, bool -> (..., size)."""
+    return similarity.truncate(x, size, layer_norm)
 
 
-def _cut_and_divided(x, size):
-    kept = x[..., :size]
+def _layer_norm(x: Tensor, layer_norm: bool = True) -> Tensor:
+    return F.layer_norm(x, x.shape[-1:]) if layer_norm else x
+
+
+def _cut_and_divided(x, size, layer_norm):
+    kept = (x - layer_norm * x.mean(dim=-1, keepdim=True))[..., :size]
     length = kept.square().sum(dim=-1, keepdim=True)
     return torch.where(length > 0, kept * torch.where(length > 0, length, torch.ones_like(length)).rsqrt(), 0.0 * kept)
 
 
-def _draw_vectors(rng: random.Random) -> tuple[Tensor, int]:
-    D = rng.randint(1, 5)
+def _draw_vectors(rng: random.Random) -> tuple[Tensor, int, bool]:
+    layer_norm, D = rng.random() < 0.4, rng.randint(2, 5)
     shape = rng.choice(((D,), (rng.randint(1, 4), D), (2, rng.randint(1, 3), D)))
     x, size = draws.vectors(rng, *shape, zeros=0.1), rng.randint(1, D)
     rows = x.view(-1, D)
-    if size < D and rng.random() < 0.2:
+    if size < D and not layer_norm and rng.random() < 0.3:
         rows[rng.randrange(len(rows)), :size] = 0.0  # all that it holds lies behind the cut
-    return x, size
+    if layer_norm:  # what is nearly its own mean is nearly nothing afterwards, and noise decides
+        for row in rows:
+            if row.any() and torch.linalg.vector_norm((row - row.mean())[:size]) < 0.1:
+                row += torch.eye(D)[0] * 2
+    return x, size, layer_norm
 
 
-def _two_whole() -> tuple[Tensor, int]:
-    return torch.tensor([[3.0, 4.0, 12.0], [0.6, 0.8, 5.0]]), 2
+def _two_whole() -> tuple[Tensor, int, bool]:
+    return torch.tensor([[3.0, 4.0, 12.0], [0.6, 0.8, 5.0]]), 2, False
 
 
 def _has_length_one(answer: Answer) -> str | None:
-    lengths = torch.linalg.vector_norm(answer(torch.tensor([[1.0, 2.0, 3.0], [0.1, 0.0, 9.0]]), 2), dim=-1)
+    lengths = torch.linalg.vector_norm(answer(torch.tensor([[1.0, 2.0, 3.0], [0.1, 0.0, 9.0]]), 2, False), dim=-1)
     return None if torch.allclose(lengths, torch.ones(2), atol=1e-5) else f"the lengths are {lengths.tolist()}"
 
 
@@ -53,87 +61,114 @@ def _length_of(x: Tensor) -> Tensor:
     return torch.linalg.vector_norm(x, dim=-1, keepdim=True).clamp(min=1e-12)
 
 
+def _of_whole(last: Callable[[Tensor, int], Tensor]) -> Answer:
+    """The layer norm is right, and what comes after it is `last`."""
+    return lambda x, size, layer_norm: last(_layer_norm(x, layer_norm), size)
+
+
 CUT = Exercise(
     id="13.1",
     title="a cut at length 1",
     difficulty="easy",
-    minutes=6,
+    minutes=8,
     section="Build it: the cut",
-    signature="(..., D), int -> (..., size)",
+    signature="(..., D), int, bool -> (..., size)",
     reference=truncate,
     another=_cut_and_divided,
     gradient=True,
     draw=_draw_vectors,
     situations=(
-        Situation("a vector is zero, or what is kept of it", lambda x, size: draws.some_zero(x[..., :size])),
-        Situation("there is one vector only", lambda x, size: x.ndim == 1),
-        Situation("there are two axes in front", lambda x, size: x.ndim == 3),
-        Situation("nothing is cut off", lambda x, size: size == x.shape[-1]),
-        Situation("one number is left", lambda x, size: size == 1),
+        Situation("a vector is zero, or what is kept of it", lambda x, size, ln: draws.some_zero(x[..., :size])),
+        Situation("there is one vector only", lambda x, size, ln: x.ndim == 1),
+        Situation("there are two axes in front", lambda x, size, ln: x.ndim == 3),
+        Situation("nothing is cut off", lambda x, size, ln: size == x.shape[-1]),
+        Situation("one number is left", lambda x, size, ln: size == 1),
+        Situation("layer norm is asked for", lambda x, size, ln: ln),
+        Situation("no layer norm is asked for", lambda x, size, ln: not ln),
     ),
     cases=(
         Case("two vectors, cut to two", _two_whole, torch.tensor([[0.6, 0.8], [0.6, 0.8]])),
-        Case("all its length lies behind the cut", lambda: (torch.tensor([[0.0, 0.0, 2.0], [0.0, 2.0, 1.0]]), 2)),
-        Case("one vector", lambda: (torch.tensor([2.0, -1.0, 4.0, 0.5]), 3)),
-        Case("a batch of two texts with two vectors each", lambda: (torch.arange(1.0, 13.0).view(2, 2, 3), 2)),
-        Case("nothing is cut off", lambda: (torch.tensor([[3.0, 4.0]]), 2), torch.tensor([[0.6, 0.8]])),
+        Case("all its length lies behind the cut", lambda: (torch.tensor([[0.0, 0.0, 2.0], [0.0, 2.0, 1.0]]), 2, False)),
+        Case("one vector", lambda: (torch.tensor([2.0, -1.0, 4.0, 0.5]), 3, False)),
+        Case("two texts with two vectors each", lambda: (torch.arange(1.0, 13.0).view(2, 2, 3), 2, False)),
+        Case("nothing is cut off", lambda: (torch.tensor([[3.0, 4.0]]), 2, False), torch.tensor([[0.6, 0.8]])),
+        Case("layer norm first", lambda: (torch.tensor([[9.0, 1.0, 2.0, 0.0]]), 2, True), torch.tensor([[0.948683, -0.316228]])),
+        Case("layer norm, two axes in front", lambda: (torch.tensor([[[5.0, 1.0, 0.0], [1.0, 5.0, 3.0]]]), 2, True)),
     ),
     properties=(Property("each vector has length 1", _has_length_one),),
     mistakes=(
         Mistake(
             "not normalized again",
-            lambda x, size: normalize(x)[..., :size],
+            _of_whole(lambda x, size: normalize(x)[..., :size]),
             "You normalize and then cut. What is left is shorter than 1, and shorter for one vector than for another; a dot product of such "
             "vectors counts length along with direction.",
         ),
         Mistake(
             "cut and left as it is",
-            lambda x, size: x[..., :size],
+            _of_whole(lambda x, size: x[..., :size]),
             "You cut, and leave the length as it comes. A search by dot products would then prefer what is long to what is near. Scale each "
             "vector to length 1.",
         ),
         Mistake(
+            "no layer norm",
+            lambda x, size, layer_norm: normalize(x[..., :size]),
+            "`layer_norm` never counts. A model that was trained with it gives other vectors without it: the cut is the same, and the "
+            "numbers before it are not.",
+        ),
+        Mistake(
+            "layer norm after the cut",
+            lambda x, size, layer_norm: normalize(_layer_norm(x[..., :size], layer_norm)),
+            "You take the layer norm of what is left. The mean of the first numbers is another than that of all: the model was trained with "
+            "the whole vector's, so layer norm comes before the cut.",
+        ),
+        Mistake(
+            "layer norm always",
+            lambda x, size, layer_norm: normalize(_layer_norm(x)[..., :size]),
+            "You take the layer norm where none is asked for. Most models are trained without; their vectors are then other ones.",
+        ),
+        Mistake(
             "the last numbers",
-            lambda x, size: normalize(x[..., -size:]),
+            _of_whole(lambda x, size: normalize(x[..., -size:])),
             "You keep the last numbers of each vector. The first ones are wanted: in a model that was trained for it they hold what "
             "matters most.",
         ),
         Mistake(
             "the largest numbers",
-            lambda x, size: normalize(x.gather(-1, x.abs().topk(size, dim=-1).indices.sort(dim=-1).values)),
+            _of_whole(lambda x, size: normalize(x.gather(-1, x.abs().topk(size, dim=-1).indices.sort(dim=-1).values))),
             "You keep each vector's largest numbers. Then the places of two vectors no longer mean the same, and cannot be compared.",
         ),
         Mistake(
             "texts are cut, not dimensions",
-            lambda x, size: normalize(x[:size]),
+            _of_whole(lambda x, size: normalize(x[:size])),
             "You cut the first axis: texts are missing, and each vector has all its numbers. Cut the last axis.",
         ),
         Mistake(
             "over all vectors together",
-            lambda x, size: x[..., :size] / torch.linalg.vector_norm(x[..., :size]).clamp(min=1e-12),
+            _of_whole(lambda x, size: x[..., :size] / torch.linalg.vector_norm(x[..., :size]).clamp(min=1e-12)),
             "You divide all vectors by one number, the length of all of them together. Each vector has its own length: take it along the "
             "last axis.",
         ),
         Mistake(
             "squared length",
-            lambda x, size: x[..., :size] / _length_of(x[..., :size]) ** 2,
+            _of_whole(lambda x, size: x[..., :size] / _length_of(x[..., :size]) ** 2),
             "You divide by the squared length. Take the root.",
         ),
         Mistake(
             "the sum instead of the length",
-            lambda x, size: x[..., :size] / x[..., :size].abs().sum(dim=-1, keepdim=True).clamp(min=1e-12),
+            _of_whole(lambda x, size: x[..., :size] / x[..., :size].abs().sum(dim=-1, keepdim=True).clamp(min=1e-12)),
             "You divide by the sum of the absolute values. The length is the root of the sum of squares.",
         ),
         Mistake(
             "NaN where nothing is left",
-            lambda x, size: x[..., :size] / torch.linalg.vector_norm(x[..., :size], dim=-1, keepdim=True),
+            _of_whole(lambda x, size: x[..., :size] / torch.linalg.vector_norm(x[..., :size], dim=-1, keepdim=True)),
             "Where all that is kept is zero, you divide zero by zero: NaN, which spreads into every score. Such a vector stays zero.",
         ),
     ),
     hints=(
-        "Two steps, and their order decides.",
-        "Slice the last axis first. Three dots stand for all axes before it.",
-        "Then divide each vector by its own length, kept above zero; `normalize` of chapter 02 did that.",
+        "Three steps, the first of which is sometimes left out; their order decides.",
+        "Layer norm, where it is asked for, needs the whole vector. Then slice the last axis; three dots stand for all axes before it.",
+        "At the end divide each vector by its own length, kept above zero; `normalize` of chapter 02 did that. Layer norm is in "
+        "torch.nn.functional.",
     ),
 )
 

@@ -3,7 +3,9 @@
 import torch
 
 
-def truncate(x, size):
+def truncate(x, size, layer_norm):
+    if layer_norm:
+        x = (x - x.mean(dim=-1, keepdim=True)) / torch.sqrt(x.var(dim=-1, keepdim=True, unbiased=False) + 1e-5)
     kept = x[..., :size]
     squares = (kept * kept).sum(dim=-1, keepdim=True)
     zero = squares == 0
