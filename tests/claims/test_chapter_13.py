@@ -25,9 +25,9 @@ from workbook.claims.chapter_13 import (
     quality,
     recall,
     through,
+    trained,
     turn_at_random,
     turn_by_pca,
-    trained,
     vectors_of,
     work_of,
     world,
@@ -68,7 +68,10 @@ def test_the_cut_can_fall_either_way(planted, pydocs, verdict):
     [(UP, TIED, "holds"), (TIED, WIDE, "depends"), (UP, DOWN, "depends"), (DOWN, DOWN, "misleading")],
 )
 def test_the_price_can_fall_either_way(planted, pydocs, verdict):
-    rows = {name: {"at full size": {"75": TIED, "1200": row}} for name, row in zip(COLLECTIONS, (planted, pydocs))}
+    rows = {
+        name: {"at full size": {"75": TIED, "1200": row}}
+        for name, row in zip(COLLECTIONS, (planted, pydocs), strict=True)
+    }
     result = PRICE.decide({"collections": rows, "most pairs": 1_200})
     assert result.verdict == verdict
     assert "with 75 pairs" in result.because

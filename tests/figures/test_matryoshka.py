@@ -16,7 +16,8 @@ TITLES = {f"p{i}": f"passage {i}" for i in range(5)}
 
 
 @pytest.mark.parametrize(
-    ("state", "products"), zip(STATES, (["0.820", "0.940"], ["0.440", "0.160"], ["0.965", "0.992"]), strict=True)
+    ("state", "products"),
+    [(STATES[0], ["0.820", "0.940"]), (STATES[1], ["0.440", "0.160"]), (STATES[2], ["0.965", "0.992"])],
 )
 def test_cells_show_the_products_of_the_text(state, products):
     fig = figures.cells(THREE, 2, state)

@@ -283,9 +283,7 @@ def measure_price(budget: str, seeds: tuple[int, ...]) -> Measurements:
                 rows[name, num_pairs] = np.array(of_seeds)
         most, whole = max(SIZES[budget].pairs), DIMS.index(WHOLE)
         result[collection] = {
-            METRIC: {
-                name: {str(n): _by_size(rows[name, n]) for n in SIZES[budget].pairs} for name in (PLAIN, NESTED)
-            },
+            METRIC: {name: {str(n): _by_size(rows[name, n]) for n in SIZES[budget].pairs} for name in (PLAIN, NESTED)},
             "at full size": {
                 str(n): difference(rows[NESTED, n][:, whole], rows[PLAIN, n][:, whole]) for n in SIZES[budget].pairs
             },
@@ -375,7 +373,8 @@ def measure_funnel(budget: str, seeds: tuple[int, ...]) -> Measurements:
         recalls: dict[str, list[float]] = {}
         for seed in seeds:
             plain, nested = (
-                trained(collection, dims, chosen_lr(collection, dims, budget), seed, budget) for dims in ((WHOLE,), DIMS)
+                trained(collection, dims, chosen_lr(collection, dims, budget), seed, budget)
+                for dims in ((WHOLE,), DIMS)
             )
             query, passage = vectors_of(nested, test)
             other_query, other_passage = vectors_of(plain, test)

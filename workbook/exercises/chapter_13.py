@@ -88,11 +88,17 @@ CUT = Exercise(
     ),
     cases=(
         Case("two vectors, cut to two", _two_whole, torch.tensor([[0.6, 0.8], [0.6, 0.8]])),
-        Case("all its length lies behind the cut", lambda: (torch.tensor([[0.0, 0.0, 2.0], [0.0, 2.0, 1.0]]), 2, False)),
+        Case(
+            "all its length lies behind the cut", lambda: (torch.tensor([[0.0, 0.0, 2.0], [0.0, 2.0, 1.0]]), 2, False)
+        ),
         Case("one vector", lambda: (torch.tensor([2.0, -1.0, 4.0, 0.5]), 3, False)),
         Case("two texts with two vectors each", lambda: (torch.arange(1.0, 13.0).view(2, 2, 3), 2, False)),
         Case("nothing is cut off", lambda: (torch.tensor([[3.0, 4.0]]), 2, False), torch.tensor([[0.6, 0.8]])),
-        Case("layer norm first", lambda: (torch.tensor([[9.0, 1.0, 2.0, 0.0]]), 2, True), torch.tensor([[0.948683, -0.316228]])),
+        Case(
+            "layer norm first",
+            lambda: (torch.tensor([[9.0, 1.0, 2.0, 0.0]]), 2, True),
+            torch.tensor([[0.948683, -0.316228]]),
+        ),
         Case("layer norm, two axes in front", lambda: (torch.tensor([[[5.0, 1.0, 0.0], [1.0, 5.0, 3.0]]]), 2, True)),
     ),
     properties=(Property("each vector has length 1", _has_length_one),),
@@ -401,24 +407,33 @@ NESTED = Exercise(
             "three pairs, weights 1 and 0.5",
             lambda: (
                 torch.tensor([[2.0, 1.0, 0.5], [-1.0, 2.0, 1.0], [0.5, 0.5, 3.0]]),
-                torch.tensor([[1.0, 0.5, 1.0], [1.0, 1.0, -2.0], [-0.5, 0.5, 1.0]]), [3, 2], [1.0, 0.5], 0.2,
+                torch.tensor([[1.0, 0.5, 1.0], [1.0, 1.0, -2.0], [-0.5, 0.5, 1.0]]),
+                [3, 2],
+                [1.0, 0.5],
+                0.2,
             ),
         ),
         Case(
             "the whole vector is not among the sizes",
             lambda: (
-                torch.tensor([[1.0, 2.0, 3.0], [2.0, -1.0, 1.0]]), torch.tensor([[1.0, 1.0, -1.0], [1.0, -3.0, 0.5]]), [2],
-                [2.0], 0.5,
+                torch.tensor([[1.0, 2.0, 3.0], [2.0, -1.0, 1.0]]),
+                torch.tensor([[1.0, 1.0, -1.0], [1.0, -3.0, 0.5]]),
+                [2],
+                [2.0],
+                0.5,
             ),
         ),
         Case(
             "long and short vectors, three sizes",
             lambda: (
                 torch.tensor([[5.0, 1.0, 0.5, 1.0], [-0.5, 0.2, 1.0, 4.0]]),
-                torch.tensor([[0.5, 0.5, 1.0, -1.0], [-3.0, 1.0, 7.0, 2.0]]), [4, 1, 2], [1.0, 2.0, 0.5], 0.5,
+                torch.tensor([[0.5, 0.5, 1.0, -1.0], [-3.0, 1.0, 7.0, 2.0]]),
+                [4, 1, 2],
+                [1.0, 2.0, 0.5],
+                0.5,
             ),
         ),
-    ),  # fmt: skip
+    ),
     mistakes=(
         Mistake(
             "not normalized again",
@@ -877,11 +892,16 @@ FUNNEL = Exercise(
                 torch.tensor([1.0, 0.5, -0.5, 2.0]),
                 torch.tensor(
                     [
-                        [1.0, 0.4, -1.0, -3.0], [4.0, 3.0, -2.0, 5.0], [-1.0, 0.1, 0.3, 2.0], [0.2, 0.1, -0.3, 0.4],
-                        [1.0, -0.6, 0.7, 2.0], [0.5, 2.0, -0.5, 1.0],
+                        [1.0, 0.4, -1.0, -3.0],
+                        [4.0, 3.0, -2.0, 5.0],
+                        [-1.0, 0.1, 0.3, 2.0],
+                        [0.2, 0.1, -0.3, 0.4],
+                        [1.0, -0.6, 0.7, 2.0],
+                        [0.5, 2.0, -0.5, 1.0],
                     ]
                 ),
-                [2, 3, 4], [4, 3, 2],
+                [2, 3, 4],
+                [4, 3, 2],
             ),
         ),
         Case(
@@ -892,10 +912,12 @@ FUNNEL = Exercise(
             "long passages",
             lambda: (
                 torch.tensor([1.0, 0.2, 0.3]),
-                torch.tensor([[9.0, 8.0, 1.0], [0.5, 0.1, 0.2], [7.0, -7.0, 3.0], [1.0, 0.1, 2.0]]), [2, 3], [2, 2],
+                torch.tensor([[9.0, 8.0, 1.0], [0.5, 0.1, 0.2], [7.0, -7.0, 3.0], [1.0, 0.1, 2.0]]),
+                [2, 3],
+                [2, 2],
             ),
         ),
-    ),  # fmt: skip
+    ),
     mistakes=(
         Mistake(
             "not normalized again",
@@ -966,7 +988,11 @@ FUNNEL = Exercise(
         Mistake(
             "only new dimensions are counted",
             lambda query, corpus, sizes, kept: _funnel(
-                query, corpus, sizes, kept, cost=lambda i, read, size, many, D: read * (size - (sizes[i - 1] if i else 0))
+                query,
+                corpus,
+                sizes,
+                kept,
+                cost=lambda i, read, size, many, D: read * (size - (sizes[i - 1] if i else 0)),
             ),
             "You count only the numbers that a stage adds. That would do if the products of the stage before were kept and were not "
             "normalized; the contract counts each stage's whole beginning.",

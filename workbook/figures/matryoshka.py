@@ -275,7 +275,12 @@ def the_knife(
         fig.add_annotation(
             x=begin, y=0.365, xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False, text=f"{what}: {text}",
         )  # fmt: skip
-        axis = {"domain": [begin, begin + 0.46], "anchor": f"y{i + 3}", "range": [0, float(f"{1.1 * most:.3g}")], "nticks": 5}
+        axis = {
+            "domain": [begin, begin + 0.46],
+            "anchor": f"y{i + 3}",
+            "range": [0, float(f"{1.1 * most:.3g}")],
+            "nticks": 5,
+        }
         fig.update_layout({f"xaxis{i + 3}": axis})
         below = {"domain": [0.31, 0.36], "anchor": f"x{i + 3}", "showticklabels": False, "type": "category"}
         fig.update_layout({f"yaxis{i + 3}": below})
@@ -346,7 +351,11 @@ def funnels(
     import plotly.graph_objects as go
 
     names = sorted(work, key=lambda name: work[name])
-    marks = {"exact": ("square", INK, 13), "first stage alone": ("triangle-up", VERMILLION, 13), chosen: ("star", GREEN, 18)}
+    marks = {
+        "exact": ("square", INK, 13),
+        "first stage alone": ("triangle-up", VERMILLION, 13),
+        chosen: ("star", GREEN, 18),
+    }
     fig = figure(
         alt=f"Two clouds of {len(names)} points over the same logarithmic axis: multiply-adds as a share of exact search, from "
         f"{min(work.values()):.3f} to 1. Above, the share of the exact ten that was found; below, {metric}, on an axis that does not begin at "

@@ -520,7 +520,9 @@ raw, again = (
     peer.encode(["a short text"], truncate_dim=32, normalize_embeddings=n, show_progress_bar=False)[0]
     for n in (False, True)
 )
-print("length 1 without being asked:", bool(np.linalg.norm(raw) > 0.999), "· asked:", bool(np.linalg.norm(again) > 0.999))
+print(
+    "length 1 without being asked:", bool(np.linalg.norm(raw) > 0.999), "· asked:", bool(np.linalg.norm(again) > 0.999)
+)
 print("then equal to ours:", np.allclose(again, start.encode(["a short text"], truncate_dim=32)[0], atol=1e-4))
 
 # %% [markdown]
@@ -558,7 +560,9 @@ for d in SIZES[2:]:
     run = {name: {p: -float(i) for i, p in enumerate(bits[10 * n : 10 * n + 10])} for n, name in enumerate(dev.queries)}
     one_bit = evaluate(dev.qrels, run, ("ndcg@10",))["ndcg@10"]
     full = quality["Matryoshka"][d][0].mean()
-    print(f"{d:>3} numbers: {4 * d:>5} bytes {full:.3f} · one bit each, rescored: {vector_bytes(d, 'ubinary'):>2} bytes {one_bit:.3f}")
+    print(
+        f"{d:>3} numbers: {4 * d:>5} bytes {full:.3f} · one bit each: {vector_bytes(d, 'ubinary'):>2} bytes {one_bit:.3f}"
+    )
 
 # %% [markdown]
 # **May I cut a model that does not name sizes?** You may cut anything; nothing warns. Look on the card for sizes (`zoo` keeps them as `matryoshka_dims`), else turn by PCA and measure beside a plain cut. A size between two trained ones works as well: it holds the smaller one.

@@ -16,7 +16,7 @@ def truncate(x, size, layer_norm):
 def weight_of_dimensions(sizes, weights, D):
     result = torch.zeros(D)
     for dimension in range(D):
-        for size, weight in zip(sizes, weights):
+        for size, weight in zip(sizes, weights, strict=True):
             if dimension < size:
                 result[dimension] += weight
     return result
@@ -24,7 +24,7 @@ def weight_of_dimensions(sizes, weights, D):
 
 def matryoshka_info_nce(query, positive, sizes, weights, temperature):
     total = 0.0
-    for size, weight in zip(sizes, weights):
+    for size, weight in zip(sizes, weights, strict=True):
         q = query[:, :size] / query[:, :size].norm(dim=1, keepdim=True)
         d = positive[:, :size] / positive[:, :size].norm(dim=1, keepdim=True)
         logits = q @ d.T / temperature
@@ -46,7 +46,7 @@ def principal_directions(vectors, size):
 def funnel(query, corpus, sizes, kept):
     rows = torch.arange(len(corpus))
     count = 0
-    for size, keep in zip(sizes, kept):
+    for size, keep in zip(sizes, kept, strict=True):
         count += size * len(rows)
         cosines = torch.cosine_similarity(corpus[rows][:, :size], query[:size].unsqueeze(0), dim=1)
         order = torch.argsort(cosines, descending=True)
