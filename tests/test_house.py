@@ -44,6 +44,7 @@ SAVED = {
         "first_retriever",
         "hard_negatives",
         "in_batch",
+        "matryoshka",
         "measuring",
         "pooling",
         "results",
@@ -57,7 +58,9 @@ SAVED = {
     "workbook.figures.search": ["side_by_side"],
     "workbook.frontend": ["stopwatch"],
     "workbook.geometry": ["alignment"],
-    "workbook.losses": ["info_nce"],
+    "workbook.index.quantize": ["binary_search", "quantize_embeddings", "vector_bytes"],
+    "workbook.index.rescore": ["funnel_cost", "funnel_search"],
+    "workbook.losses": ["info_nce", "matryoshka_loss"],
     "workbook.metrics": ["bootstrap_ci", "evaluate", "grades", "paired_permutation_test", "ranked_ids", "spearman"],
     "workbook.mining": [
         "candidates",

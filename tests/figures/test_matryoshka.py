@@ -54,6 +54,14 @@ def test_lines_by_size_have_looks_of_their_own():
     assert list(fig.layout.xaxis.tickvals) == [8, 16]
 
 
+def test_a_way_keeps_its_look_whatever_stands_beside_it():
+    few = figures.by_size({"plain, PCA": {8: [0.1]}, "plain": {8: [0.1]}}, "nDCG@10")
+    every = figures.by_size({name: {8: [0.1]} for name in figures.LOOKS}, "nDCG@10")
+    looks = {t.name: (t.line.color, t.line.dash, t.marker.symbol) for t in every.data}
+    assert {t.name: (t.line.color, t.line.dash, t.marker.symbol) for t in few.data}.items() <= looks.items()
+    assert all(len(set(column)) == len(looks) for column in zip(*looks.values(), strict=True))
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_one_cut_moves_all_views(size):
     fig = figures.the_knife(QUALITY, SHARES, CUTS, TITLES, size)

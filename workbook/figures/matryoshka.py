@@ -15,16 +15,24 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 GREEN, VERMILLION, BLUE = COLORS[2], COLORS[3], COLORS[0]
-LOOKS = (  # colour, dash and symbol of a way to make vectors ready for the cut, in the order in which they are given
-    (VERMILLION, "dash", "triangle-up"), (BLUE, "solid", "circle"), (GREEN, "dot", "square"), (COLORS[4], "dashdot", "diamond"),
-    (GREY, "longdash", "x"),
-)  # fmt: skip
+LOOKS = {  # way to make vectors ready for the cut -> colour, dash and symbol
+    "plain": (VERMILLION, "dash", "triangle-up"),
+    "Matryoshka": (BLUE, "solid", "circle"),
+    "plain, PCA": (GREEN, "dot", "square"),
+    "plain, turned at random": (GREY, "longdash", "x"),
+    "trained for that size alone": (COLORS[4], "dashdot", "diamond"),
+}
 STATES = ("whole", "cut", "cut, at length 1 again")
 
 
 def _cut(x: Sequence[float], size: int, state: str) -> np.ndarray:
     kept = np.asarray(x, dtype=float)[: len(x) if state == STATES[0] else size]
     return kept / np.linalg.norm(kept) if state == STATES[2] else kept
+
+
+def _look(name: str, number: int) -> tuple[str, str, str]:
+    """A way keeps its look whatever stands beside it; others take the next one."""
+    return LOOKS.get(name, list(LOOKS.values())[number % len(LOOKS)])
 
 
 def cells(vectors: Mapping[str, Sequence[float]], size: int, state: str) -> "Figure":
@@ -131,7 +139,8 @@ def gradient_by_dimension(
         margin={"l": 75, "r": 20, "t": 60, "b": 60},
         legend={"orientation": "h", "y": 1.01, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     )
-    for (name, values), (color, dash, _) in zip(lengths.items(), LOOKS, strict=False):
+    for i, (name, values) in enumerate(lengths.items()):
+        color, dash, _ = _look(name, i)
         shares = np.asarray(values, dtype=float) / max(float(np.mean(values)), 1e-12)
         fig.add_trace(
             go.Scatter(x=place, y=shares.round(3).tolist(), mode="lines", name=name, line={"color": color, "dash": dash, "width": 2})
@@ -173,7 +182,8 @@ def by_size(values: Mapping[str, Mapping[Any, Sequence[float]]], metric: str, ti
         xaxis={"type": "log", "title": "numbers kept", **ticks_at(sizes)},
         yaxis={"title": metric, "rangemode": "tozero"},
     )
-    for (name, each), (color, dash, symbol) in zip(values.items(), LOOKS, strict=False):
+    for i, (name, each) in enumerate(values.items()):
+        color, dash, symbol = _look(name, i)
         seeds = {int(size): np.asarray(v, dtype=float) for size, v in each.items()}
         fig.add_trace(
             go.Scatter(
@@ -241,7 +251,8 @@ def the_knife(
         margin={"l": 65, "r": 20, "t": 50, "b": 30},
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 1, "xanchor": "right"},
     )
-    for (name, each), (color, dash, symbol) in zip(quality.items(), LOOKS, strict=False):
+    for number, (name, each) in enumerate(quality.items()):
+        color, dash, symbol = _look(name, number)
         fig.add_trace(
             go.Scatter(
                 x=sizes, y=[round(float(each[d]), 4) for d in sizes], mode="lines+markers", name=name,
