@@ -527,7 +527,7 @@ def _scores(q: Any, a: Any, b: Any, size: Any, again: bool) -> tuple[float, floa
     query, *passages = (np.asarray(x, dtype=float) / np.linalg.norm(np.asarray(x, dtype=float)) for x in (q, a, b))
     found = []
     for passage in passages:
-        lengths = np.linalg.norm(query[: int(size)]) * np.linalg.norm(passage[: int(size)])
+        lengths = float(np.linalg.norm(query[: int(size)]) * np.linalg.norm(passage[: int(size)]))
         dot = float(query[: int(size)] @ passage[: int(size)])
         found.append(dot / max(lengths, 1e-12) if again else dot)
     return found[0], found[1]

@@ -279,6 +279,8 @@ rows, work = funnel(before[0][0], before[1], [16, 64, 256], [160, 40, 10])
 print(f"{work:,} multiply-adds of {before[1].numel():,}: {work / before[1].numel():.3f}")
 
 # %% [markdown]
+# Over 800 passages the two later stages weigh more than over 4,000, and much less over a million.
+#
 # ## Train it
 #
 # Two losses, two seeds, equal steps from the same weights; `matryoshka_loss` of the package is your loss, for any loss. The plain arm is also turned by PCA of training passages before the cut.
