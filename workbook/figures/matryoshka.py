@@ -130,7 +130,7 @@ def gradient_by_dimension(
     place = [j + 1 for j in range(D)]
     fig = figure(
         alt=f"Two tracks over dimensions 1 to {D} on a logarithmic axis, with ticks at the sizes {', '.join(map(str, dims))}. Above, a line "
-        f"for each loss ({', '.join(lengths)}): the gradient that a dimension receives, beside the mean over all dimensions, which is 1. "
+        f"for each loss ({', '.join(lengths)}), on a logarithmic axis: the gradient of a dimension beside the mean over all, which is 1. "
         "Below, a staircase: the weights of the losses that see a dimension, added up.",
         notice="Compare the steps below with the line of the nested loss above. They need not have the same height: losses of short vectors "
         "are larger, and gradients of several losses may point the same way or against one another.",
@@ -141,7 +141,7 @@ def gradient_by_dimension(
     )
     for i, (name, values) in enumerate(lengths.items()):
         color, dash, _ = _look(name, i)
-        shares = np.asarray(values, dtype=float) / max(float(np.mean(values)), 1e-12)
+        shares = np.maximum(np.asarray(values, dtype=float) / max(float(np.mean(values)), 1e-12), 1e-3)
         fig.add_trace(
             go.Scatter(x=place, y=shares.round(3).tolist(), mode="lines", name=name, line={"color": color, "dash": dash, "width": 2})
         )  # fmt: skip
@@ -153,7 +153,7 @@ def gradient_by_dimension(
     )  # fmt: skip
     fig.update_layout(
         xaxis={"type": "log", "title": "dimension", "anchor": "y2", **ticks_at([1, *dims])},
-        yaxis={"domain": [0.42, 1], "title": "gradient / mean", "rangemode": "tozero"},
+        yaxis={"domain": [0.42, 1], "title": "gradient / mean", "type": "log", **ticks_at([0.1, 1, 10])},
         yaxis2={"domain": [0, 0.32], "title": "sum of weights", "rangemode": "tozero"},
     )
     return fig
