@@ -147,7 +147,7 @@ def turn_by_pca(encoder: TextEncoder, collection: str, budget: str) -> Tensor:
 
 
 @cache
-def chosen_lr(collection: str, dims: Dims, budget: str, num_pairs: int = 0) -> float:
+def chosen_lr(collection: str, dims: Dims, budget: str) -> float:
     """The learning rate under which dev queries find most: the mean over the sizes that the loss trains."""
     size = SIZES[budget]
     if len(size.lrs) == 1:
@@ -155,7 +155,7 @@ def chosen_lr(collection: str, dims: Dims, budget: str, num_pairs: int = 0) -> f
     dev = world(collection, budget).dev
 
     def on_dev(lr: float) -> float:
-        query, passage = vectors_of(trained(collection, dims, lr, TUNING_SEED, budget, num_pairs), dev)
+        query, passage = vectors_of(trained(collection, dims, lr, TUNING_SEED, budget), dev)
         return float(at_sizes(query, passage, dev, dims).mean())
 
     return max(size.lrs, key=on_dev)
@@ -275,7 +275,7 @@ def measure_price(budget: str, seeds: tuple[int, ...]) -> Measurements:
         test, rows, seconds = world(collection, budget).test, {}, {}
         for name, dims in ((PLAIN, (WHOLE,)), (NESTED, DIMS)):
             for num_pairs in SIZES[budget].pairs:
-                lr, of_seeds = chosen_lr(collection, dims, budget, num_pairs), []
+                lr = chosen_lr(collection, dims, budget)  # with all pairs
                 begin = time.process_time()
                 encoders = [trained(collection, dims, lr, seed, budget, num_pairs) for seed in seeds]
                 seconds[name, num_pairs] = time.process_time() - begin

@@ -373,7 +373,7 @@ for collection, each in cut_record.items():
 # %% [markdown]
 # «N: two sentences that read claim 35 off: where the plain cut breaks, who is ahead of whom at 8 and 32, and what PCA leaves of the loss's merit»
 #
-# PCA is fitted to the collection that is searched; Matryoshka to the pairs. A narrow collection, such as `planted`, spans few directions, and a PCA of *its* passages finds them. On texts of another kind that turn is worth less.
+# PCA was fitted to training passages of the same collection, Matryoshka to the pairs. A narrow collection, such as `planted`, spans few directions, and a PCA of *its* passages finds them. Whether that turn serves texts of another kind is the open task.
 #
 # **What does it cost at full size, and do more dimensions need more data?** (Claim 36, equal steps.)
 
@@ -594,7 +594,7 @@ quiz("13")
 # - A loss of cosines does not care which dimension holds what. Nested losses do: six reach the first eight dimensions, one the last half.
 # - List the whole size, or nobody trains the end.
 # - Half a plain vector is nearly as good as all of it; an eighth is not.
-# - PCA of the passages turns any model's vectors so that a cut costs less. Hold every trained size against it.
+# - PCA of the passages turns any model's vectors so that a deep cut costs less. Hold every trained size against it.
 # - A funnel reads all passages with few numbers and few with all: 16, 64, 256 numbers at 4,000 passages, a twelfth of the work.
 # - Recall of the exact ten is agreement; nDCG is service.
 #
