@@ -757,6 +757,12 @@ PCA = Exercise(
             "Turn the vectors.",
         ),
         Mistake(
+            "axes by variance",
+            _axes(lambda x: x.var(dim=0).argsort(descending=True)),
+            "You choose the axes that vary most. The variance takes the mean off, and axes are not directions: the one along which there is "
+            "most may lie between them. Turn the vectors.",
+        ),
+        Mistake(
             "the first axes",
             _axes(lambda x: torch.arange(x.shape[1])),
             "These are the first axes as they stand: the plain cut. Nothing was learned from the vectors.",
@@ -830,6 +836,11 @@ def _funnel_by_hand(query, corpus, sizes, kept):
         x = corpus[left, :size] / corpus[left, :size].norm(dim=1, keepdim=True)
         left = left[(x @ q).argsort(descending=True)[:many]]
     return left.tolist(), work
+
+
+def _in_order(query, corpus, sizes, kept):
+    rows, work = _funnel(query, corpus, sizes, kept)
+    return sorted(rows), work
 
 
 def _exchanged(**parts: Any) -> Answer:
@@ -953,6 +964,11 @@ FUNNEL = Exercise(
             _exchanged(reranks=False),
             "Your later stages shorten the first stage's list without a look at more dimensions. The order is then that of the shortest "
             "vectors.",
+        ),
+        Mistake(
+            "in the order of the corpus",
+            _in_order,
+            "The right rows, sorted by their number. The best one stands first.",
         ),
         Mistake(
             "scores are added up",
