@@ -17,7 +17,7 @@
 #
 # **You will be able to** say how many of your mined negatives are right, choose a filter by what it finds and what it costs, put a guide into the loss, and get an honest rate from thirty judgements of your own.
 #
-# **You need** chapters 03 (intervals) and 05 (in-batch negatives), and the question of 08. **It takes** about {minutes} minutes, about 60 seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
+# **You need** chapters 03 (intervals) and 05 (in-batch negatives), and the question of 08. **It takes** about {minutes} minutes, about 80 seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
 
 # %%
 import math
