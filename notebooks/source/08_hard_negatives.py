@@ -366,7 +366,7 @@ print(f"Ranks 1 to 15: {100 * windows[1].right:.1f} % right answers; 31 to 45: {
 print(f"One passage of the first window pushes {windows[1].push / windows[31].push:,.0f} times as hard.")
 
 # %% [markdown]
-# Both fall together. A strong push is not a good push, and a safe one may be none. Which counts for more, the last bar says: here the first fifteen ranks, one in eighteen of them a right answer, teach more than ranks 6 to 20 or 11 to 25, by about .01. Further down nothing parts them any more. Skipping ranks is a rule for lists with more right answers on top; count yours.
+# Both fall together. A strong push is not a good push, and a safe one may be none. Which counts for more, the last bar says: here the first fifteen ranks, one in eighteen of them a right answer, teach more than ranks 6 to 20 or 11 to 25, by about .01. Further down nothing parts them any more.
 #
 # ## Train it
 #
@@ -449,7 +449,7 @@ for name in ("BM25", "own", "cross-encoder"):
         print(f"right answers among the negatives, {name}: {100 * np.mean(false[name]):.1f} %")
 
 # %% [markdown]
-# What so small a model writes taught nothing that can be seen; what the encoder found by itself did, with only 96 queries to learn from and over a quarter of its finds right. How many queries there are, and how long one trains, decide with the miner.
+# What so small a model writes taught nothing that can be seen; what the encoder found by itself did, with only 96 queries to learn from and over a quarter of its finds right.
 #
 # **How many?** The encoder's own first 0 to 15 that lie 5 % below the positive, equal steps; and below, the share of right answers among them (claim 67):
 
@@ -481,7 +481,7 @@ for what, (gain, low, high) in ranks["differences"].items():
     print(f"{what:<56} {gain:+.3f} [{low:+.3f}, {high:+.3f}] nDCG@10")
 
 # %% [markdown]
-# The last two lines take the first ranks and filter: by a margin below the positive, and by the truth itself, which no one has outside of `planted`. Neither parts from the first window beyond the interval. To draw from fifteen ranks is a filter, too: .06 of what it takes is right, against .10 of the first ones below the margin, and .29 of the very first.
+# The last two lines take the first ranks and filter: by a margin below the positive, and by the truth itself, which no one has outside of `planted`. Neither parts from the first window beyond the interval. To draw from fifteen ranks filters, too: .06 of what it takes is right, of the very first .29.
 #
 # **Rounds.** Three, each mined anew with the model as it is, 5 % below the positive (claim 22). What will the loss do when the list is renewed?
 
@@ -502,7 +502,7 @@ print("mined anew minus the first list all through: {:+.3f} [{:+.3f}, {:+.3f}]".
 print("right answers among the mined, by round:", *again["right answers among the negatives"])
 
 # %% [markdown]
-# Each round helps, less and less. Yet mining anew was not what helped: as many steps with the first list came out level. In sixty steps this encoder does not change so much that its first list grows stale. And the better it gets, the more of what it mines is right.
+# Each round helps, less and less. Yet mining anew was not what helped: as many steps with the first list came out level. And the better it gets, the more of what it mines is right.
 #
 # Do not compare losses of two rounds: the second list is made of what the first round left hard. Quality is measured by the same search each time.
 #
@@ -542,7 +542,7 @@ print(
 )
 
 # %% [markdown]
-# Both hills have moved to one place: every text is near every other. This is **collapse**. Where the negative *is* the positive, nothing can be learned, and where it is an answer of the same kind, the cheapest way to lose little on both is to make them alike. Nothing else in this loss asks for any distance. The easy negatives of a batch do: they keep the space apart while the hard ones work in it.
+# Both hills have moved to one place: every text is near every other. This is **collapse**. Where the negative *is* the positive, nothing can be learned, and where it is an answer of the same kind, the cheapest way to lose little on both is to make them alike. The easy negatives of a batch keep the space apart.
 #
 # **And one false negative, exactly.** Own passage at .80, an unmarked answer at .84, thirty more at .20:
 
@@ -553,7 +553,7 @@ explore(
 )
 
 # %% [markdown]
-# Left out, the query rests: its own passage has nearly all the weight. Counted, the diamond weighs .690, and the step leads away from a right answer. What speaks against panic: most rows have no such passage, and their gradients point the right way. How much harm a given share does is chapter 09's dose-response curve.
+# Left out, the query rests: its own passage has nearly all the weight. Counted, the diamond weighs .690, and the step leads away from a right answer. How much harm a given share does is chapter 09's curve.
 #
 # ## In the libraries
 #
