@@ -15,11 +15,36 @@ from workbook.similarity import (
     euclidean_sim,
     normalize,
     top_k,
+    truncate,
 )
 from workbook.support.precision import at_least_float32
 
 A = torch.tensor([[3.0, 4.0], [1.0, 0.0]])
 B = torch.tensor([[3.0, 4.0], [0.0, 2.0], [-1.0, 0.0]])
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_what_is_cut_has_length_one_and_zero_stays_zero(layer_norm):
+    x = torch.tensor([[3.0, 4.0, 12.0], [0.0, 0.0, 0.0], [0.0, 0.0, 2.0]], dtype=torch.float64)
+    whole = x - x.mean(dim=1, keepdim=True) if layer_norm else x
+    torch.testing.assert_close(truncate(x, 2, layer_norm), normalize(whole[:, :2]), atol=1e-6, rtol=0)
+    assert truncate(x[0], 3).norm() == pytest.approx(1)
+    assert truncate(x.half(), 2).dtype == torch.float16
+    assert not truncate(x, 2)[1:].any()
+
+
+def test_a_whole_vector_cut_after_it_was_normalized_ranks_otherwise():
+    q, a, b = (torch.tensor(x) for x in ([0.5, 0.1, 0.7, 0.5], [0.8, 0.4, 0.4, 0.2], [0.3, 0.1, 0.9, 0.3]))
+    assert torch.allclose(torch.stack([q @ a, q @ b]), torch.tensor([0.82, 0.94]))
+    assert torch.allclose(torch.stack([q[:2] @ a[:2], q[:2] @ b[:2]]), torch.tensor([0.44, 0.16]))
+    cut = [truncate(q, 2) @ truncate(x, 2) for x in (a, b)]
+    assert torch.allclose(torch.stack(cut), torch.tensor([0.9648, 0.9923]), atol=1e-4)
+
+
+@pytest.mark.parametrize("dim", [0, 3])
+def test_a_cut_is_within_the_vector(dim):
+    with pytest.raises(ValueError, match="from 1 to D = 2"):
+        truncate(A, dim)
 
 
 def test_by_hand():

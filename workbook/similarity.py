@@ -3,7 +3,7 @@
 Letters: Q queries, N passages, D dimensions, K results. A normalized vector has the dtype of the vector;
 scores are float32 or more, whatever the vectors are stored in.
 
-Taught in 02 (similarity) and 03 (search).
+Taught in 02 (similarity), 03 (search) and 13 (truncate).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -35,6 +35,31 @@ def normalize(x: Tensor) -> Tensor:
     full = at_least_float32(x)
     length: Tensor = torch.linalg.vector_norm(full, dim=-1, keepdim=True)
     return (full / length.clamp(min=1e-12)).to(x.dtype)
+
+
+def truncate(x: Tensor, dim: int, layer_norm: bool = False) -> Tensor:
+    """Keep the first dimensions of each vector, scaled to length 1 again. What is zero there stays zero.
+
+        truncate(x, dim) = normalize(x[..., :dim])
+
+    Cut first: how much length lies in the first dimensions differs from vector to vector.
+
+    Args:
+        x: (..., D), of any length.
+        dim: from 1 to D.
+        layer_norm: shift and scale each whole vector to mean 0 and variance 1 before the cut, for models that were
+            trained so, such as nomic-embed-text-v1.5. The scale is lost again at length 1; the shift stays.
+    Returns:
+        (..., dim), in the dtype of x.
+    Raises:
+        ValueError: dim is below 1 or above D.
+
+    Equal to sentence-transformers `truncate_embeddings`, normalized afterwards.
+    """
+    if not 1 <= dim <= x.shape[-1]:
+        raise ValueError(f"dim must be from 1 to D = {x.shape[-1]}, got {dim}")
+    whole = torch.nn.functional.layer_norm(x, x.shape[-1:]) if layer_norm else x
+    return normalize(whole[..., :dim])
 
 
 def dot_score(a: Tensor, b: Tensor) -> Tensor:

@@ -377,6 +377,7 @@ show(
         "nDCG@10",
         {arm: (min(seeds), max(seeds)) for arm, seeds in arms.items()},
         title="transformers, equal time",
+        whiskers="the lowest and the highest of five seeds",
     ),
 )
 

@@ -17,7 +17,7 @@
 #
 # **You will be able to** say how many of your mined negatives are right, choose a filter by what it finds and what it costs, put a guide into the loss, and get an honest rate from thirty judgements of your own.
 #
-# **You need** chapters 03 (intervals) and 05 (in-batch negatives), and the question of 08. **It takes** about {minutes} minutes, about 60 seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
+# **You need** chapters 03 (intervals) and 05 (in-batch negatives), and the question of 08. **It takes** about {minutes} minutes, about 80 seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
 
 # %%
 import math
@@ -80,15 +80,20 @@ print(
     "at ranks 11 to 20 fewer than a tenth of that:", "holds" if share(11, 20) < 0.1 * share(1, 1) else "does not hold"
 )
 
+
 # %% tags=["nbval-ignore-output"]
-place = int(false[:, 0].nonzero()[0])
+def kind_of_first(i):
+    return world.truth(found.query_ids[i], found.passage_ids[int(found.rows[i, 0])]).kind
+
+
+place = next(i for i in false[:, 0].nonzero().flatten().tolist() if kind_of_first(i) == "states")
 query, passage = found.query_ids[place], found.passage_ids[int(found.rows[place, 0])]
 print(
     f"query:    {train.queries[query]}\nnegative: {train.corpus[passage]}\ntruth:    {world.truth(query, passage).reason}"
 )
 
 # %% [markdown]
-# Such a candidate is a **false negative**. The hardest negatives, which teach the most, are the ones most often false.
+# Things of `planted` have a long name and short ones: Glasir Pleder is also Glaspled and Glasi-Pledi. Such a candidate is a **false negative**. The hardest negatives, which teach the most, are the ones most often false.
 #
 # ## The idea
 #
@@ -101,7 +106,7 @@ print(
 # | **relative margin** | $s > p - \lvert p \rvert \cdot m$ | $m = 0.05$: "at most 95 % of the positive" |
 # | **cross-encoder** | as above, with scores of a model that reads both texts together (chapter 15) | the same |
 # | **language model** | it answers "yes, that is an answer" | the prompt |
-# | **guide** | a second encoder finds it nearer than the positive | inside the loss |
+# | **guide** | as above, with scores of a second encoder; or inside the loss, where it goes if the guide finds it nearer than the positive | the same; none |
 #
 # NV-Retriever made the relative margin known, with 95 %. The two margins are called *positive-aware*.
 
@@ -240,7 +245,7 @@ best = max(at_a_tenth, key=at_a_tenth.get)
 print("at a tenth lost, most is found by the", best)
 
 # %% [markdown]
-# The literature has it the other way: positive-aware margins are published as better. So suspect the experiment first. What would make a margin better? It subtracts p. That helps if the wrong candidates of a query score high where its positive does. Call the **slope** how much they rise when p rises by 1. The variance of $s - p$ is smaller than that of $s$ exactly when the slope is above one half:
+# The literature has it the other way: positive-aware margins are published as better, by what a model then learns. Here they find less. So suspect the experiment first. What would make a margin better? It subtracts p. That helps if the wrong candidates of a query score high where its positive does. Call the **slope** how much they rise when p rises by 1. The variance of $s - p$ is smaller than that of $s$ exactly when the slope is above one half:
 #
 # $$\operatorname{var}(s - p) = \operatorname{var}(s) + \operatorname{var}(p)\,(1 - 2 \cdot \text{slope})$$
 
@@ -266,9 +271,9 @@ for name, value in slopes.items():
     print(f"{name}: the slope is below one half:", "holds" if value < 0.5 else "does not hold")
 
 # %% [markdown]
-# On real documentation, too. A positive's score is one noisy reading: some answers share words with their query, some do not. Here that says little about the others, and a margin brings its noise in. The rule is not "thresholds are better" but **measure the slope**: a model whose scores all lie high for some queries and low for others has a steep one, and there margins win.
+# On real documentation, too. A positive's score is one noisy reading: some answers share words with their query, some do not. Here that says little about the others, and a margin brings its noise in. The rule is not "thresholds are better" but **measure the slope**: a model whose scores all lie high for some queries and low for others has a steep one, and there a margin is worth a try. The bar between the two is s − slope · p, the *fitted line* in a figure below. A margin has a second weakness here: at a low price it turns negative, and lets pass what scores above the positive.
 #
-# Nor is one number good everywhere. A relative margin depends on where zero lies. Squeeze all cosines into [floor, 1], as a low temperature in training does (chapter 05): the order stays, and 0.95 becomes another filter.
+# Nor is one number good everywhere. A relative margin depends on where zero lies. Squeeze all cosines towards 1, so that 0 comes to lie at a floor: the order stays, and 0.95 becomes another filter.
 
 # %% tags=["nbval-ignore-output"]
 for floor in (0, 0.3, 0.6, 0.8):
@@ -279,19 +284,20 @@ for floor in (0, 0.3, 0.6, 0.8):
     print(f"cosines from {floor}: {report['lost']:.2f} lost, {few:.2f} of the queries keep fewer than 3 of 20")
 
 # %% [markdown]
-# And a small corpus, which is said to leave nothing at 0.95?
+# And a small corpus? Some say that 0.95 leaves nothing there.
 
 # %% tags=["nbval-ignore-output"]
 q, d = (torch.tensor(encoder.encode(list(texts.values()))) for texts in (train.queries, docs.corpus))
 cosines = q @ d.T
 own = torch.tensor([list(docs.corpus).index(next(iter(train.qrels[id]))) for id in train.queries])
 p = cosines.gather(1, own[:, None])
+cosines = cosines.scatter(1, own[:, None], -1)  # the positive is no candidate
 for size in (100, 500, 2000):
     scores = cosines[:, :size].topk(20).values
     print(f"{size:>5} passages: {(scores <= 0.95 * p).float().mean():.2f} of the first 20 survive")
 
 # %% [markdown]
-# It leaves more, and must: with the positives as they are, the first 20 of a part score nowhere higher than the first 20 of the whole. What kills all is crowding, and both are cured alike: set the number where the *price* is right for your scores.
+# It leaves more, and must: with the positives as they are, the first 20 of a part score nowhere higher than the first 20 of the whole. What leaves nothing is crowding. So set the number where the *price* is right for your scores.
 
 # %% [markdown]
 # ## Build it: a filter report with intervals
@@ -359,7 +365,7 @@ for name, row in report.items():
     print(f"{name:<17}", *(f"{measure} {v:.2f} [{low:.2f}, {high:.2f}]" for measure, (v, low, high) in row.items()))
 
 # %% [markdown]
-# In real life the truth is not at hand to set the price; a few hundred judged candidates do (below). The record of claim 25 sets all filters on dev queries. It asks the cross-encoder as well, once one comes with the workbook:
+# In real life the truth is not at hand to set the price; judged candidates are, and thirty of them you will judge below. The record of claim 25 sets all filters on dev queries. It asks the cross-encoder as well, once one comes with the workbook:
 
 # %%
 from workbook.claims import read_record
@@ -425,7 +431,7 @@ from workbook.exercises.judging import judge_negatives, spot_check
 judge_negatives(found, train.queries, docs.corpus, truth, num=30)
 
 # %% [markdown]
-# What would a reader find who makes no mistake, in forty such samples?
+# What would a reader find who makes no mistake, in forty such samples? Of intervals for 95 %, two may miss; four are allowed, since forty is few.
 
 # %%
 inside = plain = 0
@@ -468,7 +474,7 @@ def guided_loss(query, positive, guide_query, guide_positive, temperature):
 guided_loss = check("09.3", guided_loss)
 
 # %% [markdown]
-# Note the last kind: passages among one another count, by default, though many believe that they do not.
+# Note the last kind: passages among one another count as well. In the library, below, that is the default.
 #
 # ## Train it
 #
@@ -480,11 +486,11 @@ predict("09.p3")
 # %%
 answers = {q: [p for p in truth[q] if p not in train.qrels[q]] for q in train.queries}
 mistaken = {q: next(p for p in ids if p not in truth[q]) for q, ids in found.run().items()}
-asked = [q for q in train.queries if answers[q]]
+with_hidden = [q for q in train.queries if answers[q]]
 
 
 def tuples(negative):
-    return [(train.queries[q], docs.corpus[next(iter(train.qrels[q]))], docs.corpus[negative[q]]) for q in asked]
+    return [(train.queries[q], docs.corpus[next(iter(train.qrels[q]))], docs.corpus[negative[q]]) for q in with_hidden]
 
 
 arms = {"wrong passages": tuples(mistaken), "hidden answers": tuples({q: ids[0] for q, ids in answers.items() if ids})}
@@ -494,7 +500,9 @@ from workbook.metrics import bootstrap_ci, evaluate
 from workbook.similarity import dense_search
 from workbook.train import fit
 
-dev = docs.split("dev").sample(150, num_passages=500)  # here labels are complete
+dev = (
+    planted(6000, seed=1).collection().split("dev").sample(300, num_passages=800)
+)  # another world, all answers labelled
 
 
 def ndcg(run):
@@ -504,7 +512,7 @@ def ndcg(run):
 def trained(rows, seed):
     model = load("base/start")
     model.max_length = 64
-    fit(model, rows, steps=16, batch_size=32, lr=3e-4, seed=seed, temperature=0.05)
+    fit(model, rows, steps=16, batch_size=32, lr=1e-3, seed=seed, temperature=0.05)
     return ndcg(dense_search(model, dev.corpus, dev.queries, k=10))
 
 
@@ -523,7 +531,7 @@ ahead = quality["wrong passages"] - quality["hidden answers"]
 print("wrong passages teach more, both seeds:", "holds" if (ahead.mean(axis=1) > 0).all() else "does not hold")
 
 # %% [markdown]
-# That is poison undiluted. How much harm does a realistic dose do? The record of claim 24 has the doses between, five seeds:
+# That is poison undiluted. How much harm does a realistic dose do? The record of claim 24 has the doses between: sixty steps, five seeds, test queries.
 
 # %%
 doses = read_record(24).measurements
@@ -534,9 +542,16 @@ show(false_negatives.dose_response(of_dose, "nDCG@10", doses["ndcg@10"]["no hard
 # %% tags=["nbval-ignore-output"]
 for name, (gain, low, high) in doses["minus clean"].items():
     print(f"{name:<34} minus all wrong {gain:+.3f} [{low:+.3f}, {high:+.3f}]")
+soon = doses["early"]
+gain, low, high = soon["minus clean"]["100% of the negatives are right"]
+print(f"{soon['steps']} steps: all right          minus all wrong {gain:+.3f} [{low:+.3f}, {high:+.3f}]")
 
 # %% [markdown]
-# The last lines are the other mistake that labels make: a positive that is wrong. RocketQA saw undenoised hard negatives fall below in-batch ones (MRR@10 26.03 against 32.39). Is that so here?
+# A quarter or a half does no harm that can be seen. All of them do, after sixty steps; after twenty that is not yet to be seen. A likely reason why it takes so many: the other 31 queries of the batch choose among that passage as well, and for them it is a plain wrong answer.
+#
+# The last two doses are the other mistake that labels make, a positive that is wrong. Three in ten of those cost about as much as negatives that are all right.
+#
+# RocketQA saw undenoised hard negatives fall below in-batch ones (MRR@10 26.03, against 32.39 in-batch and 33.32 with other devices' passages). Is that so here?
 
 # %%
 for against, rows in (("all wrong", doses["minus clean"]), ("no hard negative", doses["minus none"])):
@@ -554,6 +569,7 @@ show(
         "nDCG@10",
         {arm: (min(seeds), max(seeds)) for arm, seeds in filters["ndcg@10"].items()},
         title="one hard negative, behind each filter",
+        whiskers="the lowest and the highest of five seeds",
     ),
 )
 
@@ -564,8 +580,6 @@ print("better than no filter, beyond the interval:", ", ".join(regained) or "non
 print(f"a gain of {widest:.3f} would have been seen everywhere")
 
 # %% [markdown]
-# Whiskers reach from the lowest seed to the highest; the intervals are over queries and seeds.
-#
 # ## Break it
 #
 # 0.95 times the positive again, for every score that there is. No positive's cosine is negative here. But a cross-encoder's scores are logits, around zero. Shift ours so that they are too; the order does not change:
@@ -598,7 +612,7 @@ from workbook.encoder.shipped import FOLDER
 from workbook.mining import mine_hard_negatives, training_tuples
 
 logging.set_verbosity_error(), logging.disable_progress_bar()
-encoder.max_length = 256  # cut at 64 tokens, near-duplicates are equal, and who wins a tie is chance
+encoder.max_length = 192  # cut at 64 tokens, near-duplicates are equal, and who wins a tie is chance
 few = train.sample(40, num_passages=150)
 options = {"relative_margin": 0.05, "num_negatives": 2, "range_max": 30}
 ours = training_tuples(
@@ -641,9 +655,9 @@ settle(25, budget="record")
 # %% [markdown]
 # ## Questions people ask
 #
-# **Margins and thresholds: which, and why do I get too few negatives?** Plot your scores as in the sieve. If wrong candidates rise with the positive by more than half, take a margin, else a threshold. Too few are left where all cosines crowd high: 0.95 of 0.85 is 0.81, and everything is above. Do not copy a number; set it where the price is right, and search deeper.
+# **Margins and thresholds: which, and why do I get too few negatives?** Plot your scores as in the sieve. If wrong candidates rise with the positive by more than half as much, try a margin, else a threshold; then compare both at one price. Too few are left where all cosines crowd high: 0.95 of 0.85 is 0.81, and everything is above. Do not copy a number; set it where the price is right, and search deeper.
 #
-# **My own hard negatives are far worse than published ones.** Look at thirty, spread over the ranks. If a tenth of the first ranks is right, filter or skip ranks (08). Remove *all* known positives of a query, under every id that holds their text. Mix in another miner's: its mistakes are others.
+# **My own hard negatives are far worse than published ones.** Look at thirty, spread over the ranks. If you take the first rank, and three in ten of it are right, filter: in 08 that paid. Where one in twenty is right, nothing here parted filtered from unfiltered. Remove *all* known positives of a query, under every id that holds their text. Mix in another miner's: its mistakes are others.
 #
 # ## Quiz
 
@@ -655,12 +669,12 @@ quiz("09")
 #
 # - Of mined negatives the first ranks are often right: the better the miner, the more.
 # - A filter is judged by precision and recall, and by the share of true negatives it loses. Compare filters at the same price.
-# - A margin beats a threshold where the slope of the wrong candidates over their positive exceeds one half. Here it does not.
+# - A margin can beat a threshold only where the slope of the wrong candidates over their positive exceeds one half. Here it does not.
 # - p · (1 − m) lies above a negative positive. The positive itself is never filtered.
 # - 0.95 is a number for one model's scores. Crowded cosines turn it into another filter.
 # - Judgements of strata are weighed by their sizes; zero finds in six is not zero.
 # - A guide takes suspects out of the softmax; it also speaks of queries and passages among themselves.
-# - A hidden answer as a hard negative teaches less than a wrong passage.
+# - A hidden answer as a hard negative teaches less than a wrong passage. A few of them were borne without a visible loss; all of them were not.
 #
 # **New terms:** false negative · candidate · threshold · absolute, relative, positive-aware margin · price (share of true negatives lost) · slope · guide · stratum · spot check.
 #

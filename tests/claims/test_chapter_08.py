@@ -77,6 +77,15 @@ def test_readers_and_writers_can_fall_either_way(read, written, verdict):
     assert found.verdict == verdict
 
 
+@pytest.mark.parametrize(("written", "verdict"), [(UP, "depends"), (TIED, "misleading")])
+def test_without_a_cross_encoder_the_written_ones_decide_and_nothing_holds(written, verdict):
+    there = dict.fromkeys(ALSO, TIED) | {"written minus pairs alone": written}
+    false = {"BM25": [0.05], "own": [0.09]}
+    found = READERS.decide({"differences": there, "queries": 96, "right answers among the negatives": false})
+    assert found.verdict == verdict
+    assert "not tried" in found.because
+
+
 @pytest.mark.parametrize(
     ("gains", "anew", "verdict"),
     [

@@ -17,7 +17,7 @@ from workbook.index.quantize import (
     scalar_search,
     vector_bytes,
 )
-from workbook.index.rescore import funnel_search, rescore
+from workbook.index.rescore import funnel_cost, funnel_search, rescore
 
 
 def vectors(N, D=16, seed=0):
@@ -165,6 +165,29 @@ def test_a_wide_funnel_is_exact_and_a_narrow_one_is_not():
 def test_prefixes_are_normalized_again():
     x = np.array([[0.1, 0.0, 1.0], [0.9, 0.3, 0.0]])  # by cosine the first is nearer to q in two dimensions
     assert funnel_search(np.array([[1.0, 0.0, 0.0]]), x, 1, [2])[1].tolist() == [[0]]
+
+
+@pytest.mark.parametrize(
+    ("N", "k", "dims", "multiplier"), [(400, 5, [4, 8, 16], 3), (30, 5, [2, 16], 80), (9, 1, [16], 4)]
+)
+def test_the_work_of_a_funnel_is_what_its_stages_read(monkeypatch, N, k, dims, multiplier):
+    from workbook.index import rescore as module
+
+    read = []
+    first, later = module.exhaustive, module.rescore
+
+    def exhaustive(queries, rows, *rest):
+        read.append(rows * queries.shape[1])
+        return first(queries, rows, *rest)
+
+    def rescore(queries, ids, *rest):
+        read.append(int((ids >= 0).sum()) * queries.shape[1])
+        return later(queries, ids, *rest)
+
+    monkeypatch.setattr(module, "exhaustive", exhaustive)
+    monkeypatch.setattr(module, "rescore", rescore)
+    funnel_search(vectors(1), vectors(N), k, dims, multiplier)
+    assert funnel_cost(N, k, dims, multiplier) == sum(read)
 
 
 def test_a_funnel_over_few_passages_and_tensors():

@@ -18,6 +18,15 @@ def test_equal_to_sentence_transformers(name):
     assert torch.allclose(getattr(similarity, name)(a, b), getattr(util, name)(a, b), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("dim", [1, 5, 17])
+def test_a_cut_is_sentence_transformers_normalized_afterwards(dim):
+    from sentence_transformers.util import truncate_embeddings
+
+    x = torch.randn(9, 17, generator=torch.Generator().manual_seed(0)).double()
+    expected = torch.nn.functional.normalize(truncate_embeddings(x, dim), dim=-1)
+    assert torch.allclose(similarity.truncate(x, dim), expected, rtol=0, atol=1e-12)
+
+
 def test_top_k_equal_to_a_faiss_flat_index():
     import faiss
 

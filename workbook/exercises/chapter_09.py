@@ -76,7 +76,7 @@ def _draw_query(rng: random.Random) -> tuple[Tensor, Tensor, float]:
     low = rng.choice((-0.9, -0.9, 0.05, 0.05))
     values = rng.sample([round(low + 0.05 * i, 2) for i in range(round((0.95 - low) / 0.05))], K)
     values = [v + 0.013 for v in values]  # no score lies on a bar
-    positives = rng.sample(range(K), min(K, rng.choice((1, 1, 2))))
+    positives = rng.sample(range(K), min(K, rng.choice((1, 1, 2, 3))))
     return torch.tensor(values), torch.tensor([i in positives for i in range(K)]), rng.choice((0.0, 0.05, 0.1, 0.3))
 
 
@@ -111,6 +111,7 @@ ROW = Exercise(
         Case("a margin of 0", _query([0.7, 0.6, 0.8, 0.5], [0], 0.0), [0, 1, 3]),
         Case("positives alone", _query([0.3, 0.2], [0, 1], 0.05), [0, 1]),
         Case("in no order", _query([0.2, 0.6, 0.9, 0.4, 0.95, 0.1], [2], 0.3), [2, 1, 3, 0, 5]),
+        Case("three positives", _query([0.9, 0.3, 0.6, 0.5, 0.2], [0, 1, 2], 0.1), [0, 1, 2, 4]),
         Case("two positives below 0", _query([-0.2, -0.5, -0.51, -0.6, -0.3], [1, 0], 0.1), [0, 1, 3]),
     ),
     mistakes=(
@@ -443,6 +444,9 @@ def _two_pairs() -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
 _SECOND = math.log(math.exp(1.0) + 2 * math.exp(math.sqrt(3)) + 1.0) - 1.0
 
 
+_TWICE = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+
+
 def _draw_guided(rng: random.Random) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
     B, D, G = rng.randint(1, 4), rng.randint(2, 3), rng.randint(2, 4)
 
@@ -491,6 +495,7 @@ GUIDED = Exercise(
     cases=(
         Case("two pairs", _two_pairs, _SECOND / 2),
         Case("one pair", lambda: (_unit(0), _unit(40), _unit(5), _unit(80), 0.1), 0.0),
+        Case("the same passage twice", lambda: (torch.eye(2), _TWICE, torch.eye(2), _TWICE, 0.5)),
         Case(
             "three pairs, a guide that sees otherwise",
             lambda: (_unit(0, 80, 200), _unit(30, 100, 150), _unit(0, 100, 250), _unit(20, 170, 260), 0.5),
@@ -960,7 +965,7 @@ BY_HAND = {
 
 
 def _draw_report(rng: random.Random) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor]:
-    Q, K, R = rng.randint(1, 4), rng.randint(1, 4), rng.randint(1, 6)
+    Q, K, R = rng.randint(1, 4), rng.randint(1, 4), rng.choice((rng.randint(1, 6), 50))
 
     def drawn(share: float) -> Tensor:
         return torch.tensor([[rng.random() < share for _ in range(K)] for _ in range(Q)])

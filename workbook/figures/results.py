@@ -21,6 +21,7 @@ def bars(
     chance: float | None = None,
     bm25: float | None = None,
     title: str = "",
+    whiskers: str = "intervals",
 ) -> "Figure":
     """Horizontal bars from 0, the first on top, each with its number and interval; vertical lines for what to beat.
 
@@ -31,6 +32,7 @@ def bars(
         chance: what a guess reaches.
         bm25: what keyword search reaches.
         title: what is compared.
+        whiskers: what `intervals` are, in words.
     Raises:
         ValueError: an interval belongs to no value, or does not hold it.
     """
@@ -45,9 +47,9 @@ def bars(
     top = max([high for _, high in ends.values()] + list(lines.values())) or 1.0
     marked = f" Vertical lines: {', '.join(f'{name} at {at:.3f}' for name, at in lines.items())}." if lines else ""
     fig = figure(
-        alt=f"Horizontal bars of {metric} from 0, from top to bottom: {', '.join(values)}. Whiskers are intervals.{marked}",
-        notice="Where whiskers overlap, this drawing does not settle the order of the bars. Compare each bar with the lines before you "
-        "compare the bars with one another.",
+        alt=f"Horizontal bars of {metric} from 0, from top to bottom: {', '.join(values)}. Whiskers are {whiskers}.{marked}",
+        notice="Where whiskers overlap, this drawing does not settle the order of the bars."
+        + (" Compare each bar with the lines before you compare the bars with one another." if lines else ""),
         title=title,
         xaxis_title=metric,
         height=150 + ROW * len(values),

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from workbook.index.vectors import answer, as_vectors, exhaustive
-from workbook.similarity import first_k, normalize
+from workbook.similarity import first_k, normalize, truncate
 from workbook.support.checks import check_positive
 
 
@@ -46,6 +46,26 @@ def rescore(query_embeddings: Any, candidates: Any, vectors_of: Callable[[Any], 
         scores[row, real] = x @ query
     best, order = first_k(scores, k)
     return answer(best, ids.gather(1, order), k, "inner_product", query_embeddings)
+
+
+def funnel_cost(num_passages: int, k: int, matryoshka_dims: Sequence[int], rescore_multiplier: int = 4) -> int:
+    """How many multiply-adds `funnel_search` spends on the products of one query; search with all D takes N · D.
+
+        N · dim_0 + sum_i  min(N, k · rescore_multiplier^(n - i)) · dim_i,   i = 1 … n - 1
+
+    Args:
+        num_passages: N.
+        k, matryoshka_dims, rescore_multiplier: as there.
+    Returns:
+        the number of multiply-adds; the normalizing of what is cut, which can be done beforehand, is not counted.
+    """
+    read = [num_passages, *_kept(k, len(matryoshka_dims), rescore_multiplier)[:-1]]  # by each stage
+    return sum(min(num_passages, rows) * size for rows, size in zip(read, matryoshka_dims, strict=True))
+
+
+def _kept(k: int, stages: int, rescore_multiplier: int) -> list[int]:
+    """How many candidates each stage hands on."""
+    return [k * rescore_multiplier**left for left in reversed(range(stages))]
 
 
 def funnel_search(
@@ -83,15 +103,14 @@ def funnel_search(
         raise ValueError(f"corpus must be (N, D) with D = {D}, got {tuple(corpus.shape)}")
 
     def prefix(rows: Any, size: int) -> Tensor:
-        """The first dimensions, normalized again: a cut vector is shorter than 1, and not all by as much."""
-        return normalize(as_vectors(corpus[rows][:, :size], size, "corpus").cpu())
+        return normalize(as_vectors(corpus[rows][:, :size], size, "corpus").cpu())  # the rest is not read
 
-    kept = [k * rescore_multiplier**stage for stage in reversed(range(len(dims)))]
+    kept = _kept(k, len(dims), rescore_multiplier)
 
     def prepare(block: Tensor) -> Callable[[Any], Tensor]:
         return lambda rows: block @ prefix(rows, dims[0]).T
 
-    scores, ids = exhaustive(normalize(queries[:, : dims[0]]), len(corpus), kept[0], prepare)
+    scores, ids = exhaustive(truncate(queries, dims[0]), len(corpus), kept[0], prepare)
     for size, most in zip(dims[1:], kept[1:], strict=True):
-        scores, ids = rescore(normalize(queries[:, :size]), ids, partial(prefix, size=size), most)
+        scores, ids = rescore(truncate(queries, size), ids, partial(prefix, size=size), most)
     return answer(scores, ids, k, "inner_product", query_embeddings)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from workbook.similarity import normalize
+from workbook.similarity import truncate
 from workbook.support.precision import at_least_float32
 
 Loss = Callable[..., Tensor]
@@ -20,10 +20,11 @@ def matryoshka_loss(
 ) -> Loss:
     """Make of a loss one that sums it over truncated embeddings.
 
-        loss'(x, …) = sum_k  weight_k · loss(normalize(x[..., :dim_k]), …)
+        loss'(x, …) = sum_k  weight_k · loss(truncate(x, dim_k), …)
 
-    Nothing else tells the model to put what matters first: in a vector trained without it, information is
-    spread evenly, and a half of the vector is worth half. Truncated vectors are normalized again.
+    Nothing else tells the model to put what matters first: a loss of cosines stays the same when all vectors are
+    turned, so which dimension holds what is left to chance. Truncated vectors are normalized again. A dimension is
+    reached by the loss of each size above it, the first ones by all.
 
     Args:
         loss: any loss on embeddings.
@@ -57,5 +58,5 @@ def _sum_over_sizes(
     if max(dims) > D:
         raise ValueError(f"matryoshka_dims must be at most D = {D}, the size of the embeddings, got {dims}")
     full = [at_least_float32(x) for x in embeddings]
-    losses = [w * loss(*(normalize(x[..., :d]) for x in full), **others) for d, w in zip(dims, weights, strict=True)]
+    losses = [w * loss(*(truncate(x, d) for x in full), **others) for d, w in zip(dims, weights, strict=True)]
     return functools.reduce(Tensor.add, losses)
