@@ -119,13 +119,18 @@ def open_notebook(view, address: str, name: str) -> None:
     view.wait_for_function("() => window.jupyterapp && window.jupyterapp.shell.currentWidget", timeout=300_000)
 
 
-def run_all(view, timeout: float) -> None:
-    """Run every cell, and wait until the last one has run."""
+def wait_until_idle(view) -> None:
+    """Wait until the kernel has nothing to do, as a person does who reads an answer before typing again."""
     view.wait_for_function(
         "() => { const s = window.jupyterapp.shell.currentWidget?.sessionContext?.session;"
         " return s && s.kernel && s.kernel.status === 'idle'; }",
         timeout=600_000,
     )
+
+
+def run_all(view, timeout: float) -> None:
+    """Run every cell, and wait until the last one has run."""
+    wait_until_idle(view)
     view.evaluate(
         "() => { window.finished = false; window.jupyterapp.commands.execute('notebook:run-all-cells')"
         ".then(() => { window.finished = true; }); }"
