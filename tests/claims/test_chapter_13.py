@@ -140,7 +140,7 @@ def test_quality_and_recall_by_hand():
 
 def test_arms_start_from_the_same_weights_and_differ_at_the_sizes_they_train(monkeypatch):
     losses = []
-    monkeypatch.setattr(chapter_13, "fit", lambda encoder, pairs, loss, **options: losses.append((loss, len(pairs))))
+    monkeypatch.setattr(chapter_13, "train", lambda encoder, pairs, loss, **options: losses.append((loss, len(pairs))))
     chapter_13.trained.cache_clear()
     whole, all_sizes, few = (
         trained("planted", dims, 6e-4, 0, "notebook", n) for dims, n in (((WHOLE,), 0), (DIMS, 0), ((8,), 5))

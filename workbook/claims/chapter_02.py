@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
+from workbook.claims.measuring import METRIC, difference
 from workbook.data import Collection, load
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, train_tokenizer
-from workbook.metrics import bootstrap_ci, evaluate
+from workbook.metrics import evaluate
 from workbook.pooling import AttentionPool, cls_pool, last_token_pool, mean_pool, weighted_mean_pool
 from workbook.similarity import cos_sim, dense_search, dot_score, euclidean_sim, normalize
 from workbook.train import fit
@@ -35,7 +36,6 @@ POOLINGS: dict[str, Callable[[], Callable[[Tensor, Tensor], Tensor]]] = {
     "weighted_mean": lambda: weighted_mean_pool,
     "attention": lambda: AttentionPool(HIDDEN_SIZE),
 }
-METRIC = "ndcg@10"
 
 
 @cache
@@ -102,18 +102,6 @@ def quality(pooling: str, causal: bool, seed: int, budget: str) -> dict[str, flo
 def by_seed(poolings: tuple[str, ...], causal: bool, budget: str, seeds: tuple[int, ...]) -> dict[str, np.ndarray]:
     """nDCG@10 by pooling, each an array (seeds, queries)."""
     return {name: np.array([list(quality(name, causal, seed, budget).values()) for seed in seeds]) for name in poolings}
-
-
-def difference(a: np.ndarray, b: np.ndarray) -> list[float]:
-    """Mean of a - b with its interval. Queries are resampled; each query's value is its mean over the seeds,
-    and the spread between seeds widens the interval by its standard error.
-    """
-    mean, low, high = bootstrap_ci((a - b).mean(axis=0))
-    between = (a - b).mean(axis=1)
-    if len(between) > 1:
-        error = 1.96 * between.std(ddof=1) / np.sqrt(len(between))
-        low, high = mean - np.hypot(mean - low, error), mean + np.hypot(high - mean, error)
-    return [round(float(x), 4) for x in (mean, low, high)]
 
 
 def by_length(values: np.ndarray, budget: str) -> list[float]:

@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from workbook.claims.chapter_02 import METRIC, difference, small_docs
+from workbook.claims.chapter_02 import small_docs
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
+from workbook.claims.measuring import difference, of_run
 from workbook.data import load
 from workbook.encoder import StaticEncoder, TextEncoder, train_tokenizer
 from workbook.geometry import alignment, uniformity
 from workbook.losses import info_nce
-from workbook.metrics import evaluate
 from workbook.similarity import dense_search
 from workbook.train import fit
 
@@ -91,7 +91,7 @@ def measure_temperature(budget: str, seeds: tuple[int, ...]) -> Measurements:
             for seed in seeds:
                 encoder = trained(temperature, batch_size, steps, seed)
                 run = dense_search(encoder, docs.corpus, docs.queries, k=10)
-                rows.append(list(evaluate(docs.qrels, run, (METRIC,), per_query=True)[METRIC].values()))
+                rows.append(of_run(run, docs))
             per_query[temperature] = np.array(rows)  # (seeds, queries)
             curve.setdefault(str(batch_size), {})[str(temperature)] = (
                 per_query[temperature].mean(axis=1).round(4).tolist()

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbook.claims.chapter_02 import METRIC, difference, small_docs
+from workbook.claims.chapter_02 import small_docs
 from workbook.claims.chapter_04 import tokenizer
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
+from workbook.claims.measuring import METRIC, difference, of_run
 from workbook.claims.whole_batch import measure_devices, measure_gradcache
 from workbook.data import Collection, load
 from workbook.encoder import StaticEncoder, TextEncoder
@@ -89,7 +90,7 @@ def quality(
     loss = accumulated(mini_batch_size) if mini_batch_size else info_nce
     fit(encoder, load("pydocs").pairs("train"), loss, steps, batch_size, lr, seed, temperature)
     run = dense_search(encoder, docs.corpus, docs.queries, k=10)
-    return np.array(list(evaluate(docs.qrels, run, (METRIC,), per_query=True)[METRIC].values()))
+    return of_run(run, docs)
 
 
 def tuned(

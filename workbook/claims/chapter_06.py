@@ -5,8 +5,7 @@ queries. The other half decides. Transformers start from `base/start`, which has
 """
 
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -14,16 +13,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from workbook.base.make import quick_attention
-from workbook.claims.chapter_02 import difference
+from workbook.claims import measuring
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
+from workbook.claims.measuring import difference, signed, visible
 from workbook.data import Collection, load
 from workbook.encoder import Dense, DualEncoder, StaticEncoder, TextEncoder
 from workbook.encoder import load as load_encoder
 from workbook.metrics import evaluate
 from workbook.similarity import dense_search
 from workbook.support.types import Encoder
-from workbook.train import fit
 
 METRICS = ("ndcg@10", "recall@10")
 TUNING_SEED = 100
@@ -79,10 +77,9 @@ def per_query(encoder: Encoder, docs: Collection) -> np.ndarray:
 
 def train(encoder: nn.Module, kind: str, collection: str, size: Size, lr: float, seed: int, steps: int) -> None:
     """Steps of InfoNCE at temperature 0.05; a transformer in bfloat16."""
-    dtype = torch.bfloat16 if kind == "transformer" else None
-    with quick_attention() if dtype else nullcontext():
-        pairs = load(collection).pairs("train")[:PAIRS]
-        fit(encoder, pairs, steps=steps, batch_size=size.batch_size, lr=lr, seed=seed, temperature=0.05, dtype=dtype)
+    pairs = load(collection).pairs("train")[:PAIRS]
+    quick = kind == "transformer"
+    measuring.train(encoder, pairs, quick=quick, steps=steps, batch_size=size.batch_size, lr=lr, seed=seed)
 
 
 # --- claim 16 --------------------------------------------------------------------------------
@@ -159,12 +156,10 @@ def seconds_a_step(kind: str, arm: str, collection: str, budget: str) -> float:
     ends: list[float] = []
     size = SIZES[kind, budget]
     towers = new_towers(kind, arm, 0, size.max_length)
-    dtype = torch.bfloat16 if kind == "transformer" else None
-    with quick_attention() if dtype else nullcontext():
-        fit(
-            towers, load(collection).pairs("train")[:PAIRS], steps=13, batch_size=size.batch_size, lr=size.lrs[0],
-            temperature=0.05, dtype=dtype, on_step=lambda _: ends.append(time.process_time()),
-        )  # fmt: skip
+    measuring.train(
+        towers, load(collection).pairs("train")[:PAIRS], quick=kind == "transformer", steps=13, batch_size=size.batch_size,
+        lr=size.lrs[0], on_step=lambda _: ends.append(time.process_time()),
+    )  # fmt: skip
     return float(np.median(np.diff(ends)))
 
 
@@ -210,12 +205,11 @@ def decide_towers(m: Measurements) -> Verdict:
     wins = [name for name, (_, low, _) in intervals.items() if low > 0]
     losses = [name for name, (_, _, high) in intervals.items() if high < 0]
     verdict = "depends" if not wins else "holds" if 2 * len(wins) <= len(intervals) else "misleading"
-    visible = max((high - low) / 2 for _, low, high in intervals.values())
     because = (
         f"two towers from one start beat one shared tower in {len(wins)} of {len(intervals)} settings"
         f"{f' ({_several(wins)})' if wins else ''} and lose in {len(losses)}{f' ({_several(losses)})' if losses else ''}; "
         f"nDCG@10 shared and apart: {_several([_two(name, s) for name, s in m['settings'].items()])}; a difference of "
-        f"{visible:.3f} would have been seen"
+        f"{visible(intervals.values()):.3f} would have been seen"
     )
     return Verdict(verdict, because, tuple(Interval(name, *each) for name, each in intervals.items()))
 
@@ -324,15 +318,11 @@ def decide_prompts(m: Measurements) -> Verdict:
     above = [low > 0 for _, low, _ in worth.values()]
     verdict = "holds" if all(above) else "depends" if any(above) else "misleading"
     because = "nDCG@10. " + "; ".join(
-        f"{name}: " + ", ".join(f"{what} {value:+.3f} [{low:+.3f}, {high:+.3f}]" for what, (value, low, high) in rows)
+        f"{name}: " + ", ".join(f"{what} {signed(row)}" for what, row in rows)
         for name, rows in ((n, [(w, c["differences"][w]) for w in ASKED]) for n, c in m["collections"].items())
     )
-    because += f"; a difference of {_visible(worth.values()):.3f} would have been seen"
+    because += f"; a difference of {visible(worth.values()):.3f} would have been seen"
     return Verdict(verdict, because, tuple(Interval(f"{n}: {w}", *each) for (n, w), each in worth.items()))
-
-
-def _visible(intervals: Iterable[Sequence[float]]) -> float:
-    return max((high - low) / 2 for _, low, high in intervals)
 
 
 POOLINGS = {
@@ -362,7 +352,7 @@ def decide_pooling(m: Measurements) -> Verdict:
         alone = c["differences"]["left out at search alone"][0]
         parts.append(f"{name} {value:+.3f} [{low:+.3f}, {high:+.3f}], at search alone {alone:+.3f}")
     because = f"nDCG@10 by leaving the prompt's tokens out of pooling: {'; '.join(parts)}; a difference of "
-    because += f"{_visible(found.values()):.3f} would have been seen"
+    because += f"{visible(found.values()):.3f} would have been seen"
     return Verdict(verdict, because, tuple(Interval(name, *each) for name, each in found.items()))
 
 

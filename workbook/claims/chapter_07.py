@@ -10,15 +10,16 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from workbook.claims.chapter_02 import METRIC, difference, small_docs
+from workbook.claims.chapter_02 import small_docs
 from workbook.claims.chapter_05 import new_encoder
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
+from workbook.claims.measuring import METRIC, difference, of_run
 from workbook.claims.stopped_run import measure_resume
 from workbook.data import Collection, load
 from workbook.encoder import TextEncoder
 from workbook.encoder import load as load_encoder
 from workbook.losses import info_nce
-from workbook.metrics import evaluate, spearman
+from workbook.metrics import spearman
 from workbook.similarity import dense_search
 from workbook.train import fit
 
@@ -48,7 +49,7 @@ def look(encoder: TextEncoder, docs: Collection, temperatures: Sequence[float]) 
     query, positive = (torch.from_numpy(encoder.encode([pair[side] for pair in pairs])) for side in (0, 1))
     losses = {t: float(info_nce(query, positive, temperature=t)) for t in temperatures}
     run = dense_search(encoder, docs.corpus, docs.queries, k=10)
-    return Look(losses, np.array(list(evaluate(docs.qrels, run, (METRIC,), per_query=True)[METRIC].values())))
+    return Look(losses, of_run(run, docs))
 
 
 def checkpoints(

@@ -5,13 +5,12 @@ compared have the same tuning; dev queries choose, test queries decide.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
 
 from workbook.bm25 import BM25
-from workbook.claims.chapter_02 import difference
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.hard_negatives import (
     CLEAN,
@@ -32,17 +31,16 @@ from workbook.claims.hard_negatives import (
     false_share,
     has_cross_encoder,
     new_encoder,
-    quality,
     result,
     train,
     warmed,
     world,
 )
+from workbook.claims.measuring import METRIC, difference, per_query, signed, visible
 from workbook.data import Collection
 from workbook.encoder import TextEncoder
 from workbook.mining import candidates, mine_hard_negatives, training_tuples
 
-METRIC = "ndcg@10"
 COLLECTIONS = ("planted", "pydocs")
 LR = 3e-4  # where arms differ in nothing that would want another
 SMALL = 0.01  # nDCG@10: what is no gain worth its price
@@ -50,12 +48,8 @@ SMALL = 0.01  # nDCG@10: what is no gain worth its price
 Row = tuple[float, float, float]
 
 
-def _visible(intervals: Iterable[Sequence[float]]) -> float:
-    return max((high - low) / 2 for _, low, high in intervals)
-
-
 def _said(name: str, row: Sequence[float]) -> str:
-    return f"{name} {row[0]:+.3f} [{row[1]:+.3f}, {row[2]:+.3f}]"
+    return f"{name} {signed(row)}"
 
 
 def _of_arms(results: Mapping[str, Result]) -> Measurements:
@@ -213,7 +207,7 @@ def decide_miners(m: Measurements) -> Verdict:
     shares = ", ".join(f"{name} {np.mean(false[name]):.3f}" for name in (RANDOM, KEYWORDS, OWN))
     because = (
         f"nDCG@10. {'; '.join(parts)}; right answers among the negatives of planted: {shares}; a difference of "
-        f"{_visible(rows.values()):.3f} would have been seen"
+        f"{visible(rows.values()):.3f} would have been seen"
     )
     return Verdict(verdict, because, tuple(Interval(f"{n}: {w}", *each) for (n, w), each in rows.items()))
 
@@ -259,7 +253,7 @@ def decide_readers(m: Measurements) -> Verdict:
     because = (
         f"nDCG@10 on planted, one negative for each of {m['queries']} queries: "
         f"{', '.join(_said(what, row) for what, row in m['differences'].items())}; right answers among the negatives: {shares}; a "
-        f"difference of {_visible(rows.values()):.3f} would have been seen. One small language model says nothing about others{missing}"
+        f"difference of {visible(rows.values()):.3f} would have been seen. One small language model says nothing about others{missing}"
     )
     return Verdict(verdict, because, tuple(Interval(what, *row) for what, row in rows.items()))
 
@@ -276,7 +270,7 @@ def in_rounds(seed: int, budget: str, anew: bool) -> Measurements:
     docs, _, test, truth = world("planted", budget)
     assert truth is not None
     encoder, mined = warmed("planted", seed, budget), None
-    rows, history, false = [quality(encoder, test)], [], []
+    rows, history, false = [per_query(encoder, test)], [], []
     for number in range(NUM_ROUNDS):
         if mined is None or anew:
             # in round 1 the encoder is that of all arms, whose passages are encoded once
@@ -294,7 +288,7 @@ def in_rounds(seed: int, budget: str, anew: bool) -> Measurements:
                 budget,
             )
         )
-        rows.append(quality(encoder, test))
+        rows.append(per_query(encoder, test))
         false.append(false_share(mined, truth))
     return {"rows": np.array(rows), "history": history, "false": false}
 
@@ -327,7 +321,7 @@ def decide_rounds(m: Measurements) -> Verdict:
     parts = ", ".join(_said(f"round {n}", gain) for n, gain in enumerate(gains, start=1))
     because = (
         f"nDCG@10 gained on planted: {parts}; three rounds mined anew minus as many steps with the first round's negatives "
-        f"{anew[0]:+.3f} [{anew[1]:+.3f}, {anew[2]:+.3f}]; a difference of {_visible([*gains, anew]):.3f} would have been seen"
+        f"{signed(anew)}; a difference of {visible([*gains, anew]):.3f} would have been seen"
     )
     names = [f"round {n}" for n in range(1, NUM_ROUNDS + 1)]
     return Verdict(

@@ -7,7 +7,7 @@ queries, thresholds are set on them, and test queries decide.
 
 import json
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,27 +17,23 @@ import torch
 from torch import Tensor
 
 from workbook.base import load_cross_encoder
-from workbook.base.make import quick_attention
 from workbook.bm25 import BM25
-from workbook.claims.chapter_02 import difference
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.hard_negatives import Remembering, has_cross_encoder
+from workbook.claims.measuring import METRIC, difference, per_query, signed, train, visible
 from workbook.cross_encoder import CrossEncoder
 from workbook.data import Collection
 from workbook.data.planted import planted
 from workbook.encoder import TextEncoder, load
 from workbook.llm import Recorded
 from workbook.losses import gist_loss, info_nce
-from workbook.metrics import evaluate
 from workbook.mining import Candidates, candidates, score_with_cross_encoder
-from workbook.similarity import cos_sim, dense_search
-from workbook.train import fit
+from workbook.similarity import cos_sim
 from workbook.training_data import judge_prompt, parse_judgement
 
 ENCODER = "base/start"  # searches for candidates, and is trained
 GUIDE = "base"  # judges them: it has seen pairs
 TUNING_SEED = 100
-METRIC = "ndcg@10"
 ANSWERS = Path(__file__).resolve().parents[2] / "datasets/smollm2/answers.jsonl"
 
 
@@ -204,11 +200,9 @@ Tuple = tuple[str, ...]  # query, positive, negative
 Loss = Callable[..., Tensor]
 
 
-def per_query(encoder: TextEncoder, split: str, size: Size) -> np.ndarray:
+def on(split: str, encoder: TextEncoder, size: Size) -> np.ndarray:
     """nDCG@10 of each query of dev or test, against all true answers: (Q,)."""
-    docs = measured(split, size)
-    run = dense_search(encoder, docs.corpus, docs.queries, k=10)
-    return np.array(list(evaluate(docs.qrels, run, (METRIC,), per_query=True)[METRIC].values()))
+    return per_query(encoder, measured(split, size))
 
 
 @cache
@@ -222,19 +216,19 @@ def trained(
 ) -> TextEncoder:
     """ENCODER after some steps on these tuples."""
     encoder = new_encoder(size, seed)
-    with quick_attention():
-        fit(
-            encoder, rows, loss, steps=size.steps, batch_size=size.batch_size, lr=lr, seed=seed, temperature=0.05,
-            dtype=torch.bfloat16, **options,
-        )  # fmt: skip
+    train(
+        encoder, rows, quick=True, loss=loss, steps=size.steps, batch_size=size.batch_size, lr=lr, seed=seed, **options
+    )  # fmt: skip
     return encoder
 
 
-def tuned(size: Size, seeds: tuple[int, ...], train: Callable[[float, int], TextEncoder]) -> tuple[float, np.ndarray]:
+def tuned(
+    size: Size, seeds: tuple[int, ...], trained_at: Callable[[float, int], TextEncoder]
+) -> tuple[float, np.ndarray]:
     """The better learning rate on dev queries, and with it nDCG@10 of the test queries: (seeds, Q)."""
-    tries = {lr: per_query(train(lr, TUNING_SEED), "dev", size).mean() for lr in size.lrs}
+    tries = {lr: on("dev", trained_at(lr, TUNING_SEED), size).mean() for lr in size.lrs}
     lr = max(tries, key=lambda lr: tries[lr])
-    return lr, np.array([per_query(train(lr, seed), "test", size) for seed in seeds])
+    return lr, np.array([on("test", trained_at(lr, seed), size) for seed in seeds])
 
 
 # --- claim 24 --------------------------------------------------------------------------------
@@ -309,14 +303,14 @@ def measure_doses(budget: str, seeds: tuple[int, ...]) -> Measurements:
         lrs[name], rows[name] = tuned(size, seeds, lambda lr, seed, t=tuples: trained(size, t(seed), lr, seed))  # type: ignore[misc]
     early = size._replace(steps=max(1, size.steps // EARLY))
     soon = {
-        name: np.array([per_query(trained(early, arms[name](seed), lrs[name], seed), "test", size) for seed in seeds])
+        name: np.array([on("test", trained(early, arms[name](seed), lrs[name], seed), size) for seed in seeds])
         for name in (NONE, name_of(0.0), name_of(0.5), name_of(1.0), MINED)
     }
     clean = rows[name_of(0.0)]
     return {
         "queries": len(found.query_ids),
         "share of right answers, as mined": round(float((hidden(found, truth) & hardest).sum() / hardest.sum()), 4),
-        "untrained": round(float(per_query(new_encoder(size, 0), "test", size).mean()), 4),
+        "untrained": round(float(on("test", new_encoder(size, 0), size).mean()), 4),
         "lr": lrs,
         METRIC: {name: values.mean(axis=1).round(4).tolist() for name, values in rows.items()},
         "minus clean": {name: difference(values, clean) for name, values in rows.items() if values is not clean},
@@ -340,24 +334,14 @@ def decide_doses(m: Measurements) -> Verdict:
     verdict = "holds" if below[1.0] and as_it_comes[2] < 0 else "depends" if any(below.values()) else "misleading"
     because = (
         f"{METRIC} against negatives that are all wrong: "
-        + ", ".join(f"{name_of(d)} {v:+.3f} [{low:+.3f}, {high:+.3f}]" for d, (v, low, high) in costs.items())
-        + f"; as mined, where {m['share of right answers, as mined']:.0%} are, {_signed(as_it_comes)}; against no hard negative: "
-        + ", ".join(f"{name} {_signed(m['minus none'][name])}" for name in (MINED, name_of(1.0)))
+        + ", ".join(f"{name_of(d)} {signed(cost)}" for d, cost in costs.items())
+        + f"; as mined, where {m['share of right answers, as mined']:.0%} are, {signed(as_it_comes)}; against no hard negative: "
+        + ", ".join(f"{name} {signed(m['minus none'][name])}" for name in (MINED, name_of(1.0)))
         + f"; a difference of {visible([*costs.values(), as_it_comes]):.3f} would have been seen; after {soon['steps']} steps "
-        + f"instead of {m['steps']}, all right minus all wrong {_signed(soon['minus clean'][name_of(1.0)])}"
+        + f"instead of {m['steps']}, all right minus all wrong {signed(soon['minus clean'][name_of(1.0)])}"
     )
     named = {name_of(d): c for d, c in costs.items()} | {MINED: as_it_comes}
     return Verdict(verdict, because, tuple(Interval(name, *c) for name, c in named.items()))
-
-
-def _signed(difference: Sequence[float]) -> str:
-    value, low, high = difference
-    return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def visible(intervals: Iterable[Sequence[float]]) -> float:
-    """Half the widest interval: a smaller difference would not have been seen."""
-    return max((high - low) / 2 for _, low, high in intervals)
 
 
 # --- claim 25 --------------------------------------------------------------------------------
@@ -530,8 +514,8 @@ def measure_filters(budget: str, seeds: tuple[int, ...]) -> Measurements:
     loss, vectors = guided(budget, rows[UNFILTERED])
     arms[GUIDED] = lambda lr, seed: trained(size, rows[UNFILTERED], lr, seed, loss, labels=vectors)
     lrs, quality = {}, {}
-    for name, train in arms.items():
-        lrs[name], quality[name] = tuned(size, seeds, train)
+    for name, trained_at in arms.items():
+        lrs[name], quality[name] = tuned(size, seeds, trained_at)
     hardest = first(at.found, 1)
     return {
         "candidates": int(at.found.possible.sum()),
@@ -572,7 +556,7 @@ def decide_filters(m: Measurements) -> Verdict:
     because = (
         f"set to lose {LOST:.0%} of the true negatives on dev queries: {'; '.join(told)}; {model['model']} says yes to "
         f"{model['of them right']} of {model['right answers among them']} right answers; {METRIC} against no filter: "
-        + ", ".join(f"{name} {_signed(gain)}" for name, gain in gains.items())
+        + ", ".join(f"{name} {signed(gain)}" for name, gain in gains.items())
         + f"; a difference of {visible(gains.values()):.3f} would have been seen"
     )
     return Verdict(verdict, because, tuple(Interval(name, *gain) for name, gain in gains.items()))

@@ -18,8 +18,8 @@ import torch
 
 from workbook.base.make import quick_attention
 from workbook.bm25 import BM25
-from workbook.claims.chapter_02 import METRIC, difference
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
+from workbook.claims.measuring import METRIC, difference, per_query, signed, train, visible
 from workbook.data import Collection, load
 from workbook.encoder import TextEncoder, TransformerEncoder
 from workbook.encoder import load as load_encoder
@@ -34,7 +34,6 @@ from workbook.pretraining import (
     title_body_pairs,
 )
 from workbook.similarity import dense_search
-from workbook.train import fit
 
 ENCODER = "base/start"  # what the continued arms go on from; it has never seen a pair
 SCRATCH, CONTINUED = "from scratch", "continued"
@@ -123,15 +122,7 @@ def contrast(
 ) -> None:
     """Steps of InfoNCE at temperature 0.05."""
     size = SIZES[budget]
-    with quick_attention() if budget == "record" else nullcontext():
-        fit(
-            encoder, pairs, steps=steps, batch_size=size.batch_size, lr=lr, seed=seed, temperature=0.05,
-            dtype=_dtype(budget), show=False,
-        )  # fmt: skip
-
-
-def _dtype(budget: str) -> torch.dtype | None:
-    return torch.bfloat16 if budget == "record" else None
+    train(encoder, pairs, quick=budget == "record", steps=steps, batch_size=size.batch_size, lr=lr, seed=seed)
 
 
 @cache
@@ -143,9 +134,8 @@ def pretrained(objective: str, start: str, lr: float, seed: int, budget: str) ->
     elif objective != NONE:
         model = MaskedLanguageModel(encoder, seed=seed) if objective == MLM else RetroMAE(encoder, seed=seed)
         with quick_attention() if budget == "record" else nullcontext():
-            pretrain(
-                model, texts(budget), size.pre_steps, size.batch_size, _dtype(budget), lr=lr, seed=seed, show=False
-            )
+            dtype = torch.bfloat16 if budget == "record" else None
+            pretrain(model, texts(budget), size.pre_steps, size.batch_size, dtype, lr=lr, seed=seed, show=False)
     return encoder.eval()
 
 
@@ -154,12 +144,6 @@ def unlabelled_pairs(objective: str, seed: int, budget: str) -> list[tuple[str, 
     if objective == TITLES:
         return title_body_pairs(documents(budget))
     return inverse_cloze_pairs(texts(budget), seed) if objective == ICT else span_pairs(texts(budget), seed)
-
-
-def quality(encoder: TextEncoder, docs: Collection) -> np.ndarray:
-    """nDCG@10 of each query: (Q,)."""
-    run = dense_search(encoder, docs.corpus, docs.queries, k=10)
-    return np.array(list(evaluate(docs.qrels, run, (METRIC,), per_query=True)[METRIC].values()))
 
 
 class Setting(NamedTuple):
@@ -175,7 +159,7 @@ def fine_tuned(objective: str, start: str, setting: Setting, count: int, seed: i
     encoder = copy.deepcopy(pretrained(objective, start, setting.lr, seed, budget))
     encoder.pooling = POOLINGS[setting.pooling]
     contrast(encoder, drawn_labels(count, seed, budget), SIZES[budget].steps, setting.lr, seed, budget)
-    return quality(encoder.eval(), searched("dev" if seed == TUNING_SEED else "test", budget))
+    return per_query(encoder.eval(), searched("dev" if seed == TUNING_SEED else "test", budget))
 
 
 def tuned(objective: str, start: str, poolings: Sequence[str], budget: str) -> Setting:
@@ -224,14 +208,6 @@ def pays_up_to(gain: Mapping[str, Sequence[float]]) -> int:
     return max((int(count) for count, (_, low, _) in gain.items() if low > 0), default=0)
 
 
-def _visible(rows: Sequence[Sequence[float]]) -> float:
-    return max((high - low) / 2 for _, low, high in rows)
-
-
-def _said(row: Sequence[float]) -> str:
-    return f"{row[0]:+.3f} [{row[1]:+.3f}, {row[2]:+.3f}]"
-
-
 # --- claim 26 --------------------------------------------------------------------------------
 
 
@@ -244,7 +220,7 @@ def measure_pairs(budget: str, seeds: tuple[int, ...]) -> Measurements:
         alone = {
             name: np.array(
                 [
-                    quality(pretrained(name, start, chosen[name].lr, seed, budget), searched("test", budget))
+                    per_query(pretrained(name, start, chosen[name].lr, seed, budget), searched("test", budget))
                     for seed in seeds
                 ]
             )
@@ -283,7 +259,7 @@ def measure_leak(budget: str, seeds: tuple[int, ...]) -> Measurements:
         for seed in seeds:
             encoder = new_encoder(CONTINUED, seed, budget)
             contrast(encoder, pairs, size.pre_steps, size.lrs[0], seed, budget)
-            of_seeds.append(quality(encoder.eval(), test))
+            of_seeds.append(per_query(encoder.eval(), test))
             places.setdefault(name, ranks(encoder, test))  # of the first seed
         rows[name] = np.array(of_seeds)
     return {
@@ -316,7 +292,7 @@ def decide_pairs(m: Measurements) -> Verdict:
     parts = []
     for start in STARTS:
         told = ", ".join(
-            f"{name} {_said(rows[start, name])} (pays up to {pays_up_to(m[start]['gain'][name]):,})"
+            f"{name} {signed(rows[start, name])} (pays up to {pays_up_to(m[start]['gain'][name]):,})"
             for name in PAIR_OBJECTIVES
         )
         without = ", ".join(
@@ -325,7 +301,7 @@ def decide_pairs(m: Measurements) -> Verdict:
         parts.append(f"{start}: {told}; without a label {without}")
     because = (
         f"nDCG@10, gain over no pre-training after fine-tuning on {fewest} labels. {'. '.join(parts)}. A difference of "
-        f"{_visible(list(rows.values())):.3f} would have been seen"
+        f"{visible(list(rows.values())):.3f} would have been seen"
     )
     return Verdict(verdict, because, tuple(Interval(f"{start}: {name}", *row) for (start, name), row in rows.items()))
 
@@ -371,13 +347,13 @@ def decide_retromae(m: Measurements) -> Verdict:
     for start in STARTS:
         chosen = {name: m[start]["chosen"][name]["pooling"] for name in (MLM, RETROMAE)}
         parts.append(
-            f"{start} {_said(rows[start])} (pooling {chosen[RETROMAE]} and {chosen[MLM]}; RetroMAE over no pre-training with the "
-            f"fewest labels {_said(m[start]['gain'][RETROMAE][str(m['labels'][FEWEST])])}, MLM {_said(m[start]['gain'][MLM][str(m['labels'][FEWEST])])})"
+            f"{start} {signed(rows[start])} (pooling {chosen[RETROMAE]} and {chosen[MLM]}; RetroMAE over no pre-training with the "
+            f"fewest labels {signed(m[start]['gain'][RETROMAE][str(m['labels'][FEWEST])])}, MLM {signed(m[start]['gain'][MLM][str(m['labels'][FEWEST])])})"
         )
     published = "; ".join(f"{name} {a:.3f} and {b:.3f}" for name, (a, b) in m["published"].items())
     because = (
         f"nDCG@10, RetroMAE minus MLM, mean over {', '.join(f'{n:,}' for n in m['labels'])} labels: {'; '.join(parts)}; a difference "
-        f"of {_visible(list(rows.values())):.3f} would have been seen. Published, MLM and RetroMAE on billions of words: {published}"
+        f"of {visible(list(rows.values())):.3f} would have been seen. Published, MLM and RetroMAE on billions of words: {published}"
     )
     return Verdict(
         verdict, because, tuple(Interval(f"{start}: RetroMAE minus MLM", *row) for start, row in rows.items())

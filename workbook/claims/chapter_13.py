@@ -8,9 +8,7 @@ random order. An arm that is turned at random shows what an encoder without such
 """
 
 import random
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from functools import cache
 from typing import NamedTuple
 
@@ -18,19 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbook.base.make import quick_attention
-from workbook.claims.chapter_02 import METRIC, difference
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.hard_negatives import without_held_out
+from workbook.claims.measuring import METRIC, difference, of_run, signed, train, visible
 from workbook.data import Collection, load
 from workbook.data.planted import planted
 from workbook.encoder import TextEncoder
 from workbook.encoder import load as load_encoder
 from workbook.index.rescore import funnel_cost, funnel_search
 from workbook.losses import info_nce, matryoshka_loss
-from workbook.metrics import evaluate
 from workbook.similarity import top_k, truncate
-from workbook.train import fit, principal_directions
+from workbook.train import principal_directions
 
 ENCODER = "base/start"  # all arms start from it
 COLLECTIONS = ("planted", "pydocs")
@@ -98,11 +94,9 @@ def trained(collection: str, dims: Dims, lr: float, seed: int, budget: str, num_
     pairs = world(collection, budget).train.pairs("sample")
     pairs = random.Random(0).sample(pairs, min(num_pairs or len(pairs), len(pairs)))
     loss = info_nce if dims == (WHOLE,) else matryoshka_loss(info_nce, dims)
-    with quick_attention() if budget == "record" else nullcontext():
-        fit(
-            encoder, pairs, loss=loss, steps=size.steps, batch_size=size.batch_size, lr=lr, seed=seed, temperature=0.05,
-            dtype=torch.bfloat16 if budget == "record" else None, show=False,
-        )  # fmt: skip
+    train(
+        encoder, pairs, quick=budget == "record", loss=loss, steps=size.steps, batch_size=size.batch_size, lr=lr, seed=seed
+    )  # fmt: skip
     return encoder.eval()
 
 
@@ -119,7 +113,7 @@ def quality(ids: np.ndarray, docs: Collection) -> np.ndarray:
         query: {passages[row]: float(K - rank) for rank, row in enumerate(found) if row >= 0}
         for query, found in zip(docs.queries, ids, strict=True)
     }
-    return np.array(list(evaluate(docs.qrels, run, (METRIC,), per_query=True)[METRIC].values()))
+    return of_run(run, docs)
 
 
 def found(query: Tensor, passage: Tensor, dim: int) -> np.ndarray:
@@ -191,12 +185,8 @@ def _by_size(rows: np.ndarray) -> dict[str, list[float]]:
     return {str(d): means[:, i].round(4).tolist() for i, d in enumerate(DIMS) if not np.isnan(means[:, i]).any()}
 
 
-def _visible(intervals: Sequence[Sequence[float]]) -> float:
-    return max((high - low) / 2 for _, low, high in intervals)
-
-
 def _said(name: str, row: Sequence[float]) -> str:
-    return f"{name} {row[0]:+.3f} [{row[1]:+.3f}, {row[2]:+.3f}]"
+    return f"{name} {signed(row)}"
 
 
 # --- claim 35 --------------------------------------------------------------------------------
@@ -253,7 +243,7 @@ def decide_cut(m: Measurements) -> Verdict:
     ]
     because = (
         f"share of its nDCG@10 that a vector keeps at {SMALL} of {WHOLE} dimensions. {'; '.join(parts)}; a difference of "
-        f"{_visible([each[1:] for each in intervals]):.3f} would have been seen"
+        f"{visible([each[1:] for each in intervals]):.3f} would have been seen"
     )
     return Verdict(verdict, because, tuple(intervals))
 
@@ -269,19 +259,17 @@ LITTLE = 0.01  # nDCG@10
 
 
 def measure_price(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """Both losses at every size, by how many pairs there are; equal steps. And the time that a training took."""
+    """Both losses at every size, by how many pairs there are; equal steps."""
     result: Measurements = {}
     for collection in COLLECTIONS:
-        test, rows, seconds = world(collection, budget).test, {}, {}
+        test, rows = world(collection, budget).test, {}
         for name, dims in ((PLAIN, (WHOLE,)), (NESTED, DIMS)):
             for num_pairs in SIZES[budget].pairs:
                 lr = chosen_lr(collection, dims, budget)  # with all pairs
-                begin = time.process_time()
                 encoders = [trained(collection, dims, lr, seed, budget, num_pairs) for seed in seeds]
-                seconds[name, num_pairs] = time.process_time() - begin
                 of_seeds = [at_sizes(*vectors_of(encoder, test), test) for encoder in encoders]
                 rows[name, num_pairs] = np.array(of_seeds)
-        most, whole = max(SIZES[budget].pairs), DIMS.index(WHOLE)
+        whole = DIMS.index(WHOLE)
         result[collection] = {
             METRIC: {name: {str(n): _by_size(rows[name, n]) for n in SIZES[budget].pairs} for name in (PLAIN, NESTED)},
             "at full size": {
@@ -291,7 +279,6 @@ def measure_price(budget: str, seeds: tuple[int, ...]) -> Measurements:
                 str(n): difference(rows[NESTED, n][:, whole], rows[NESTED, n][:, DIMS.index(SMALL)])
                 for n in SIZES[budget].pairs
             },
-            "times as long": round(seconds[NESTED, most] / max(seconds[PLAIN, most], 1e-9), 2),
         }
     return {"collections": result, "most pairs": max(SIZES[budget].pairs), "steps": SIZES[budget].steps}
 
@@ -303,14 +290,14 @@ def decide_price(m: Measurements) -> Verdict:
     little, much = [low > -LITTLE for _, low, _ in rows.values()], [high < -LITTLE for _, _, high in rows.values()]
     verdict = "holds" if all(little) else "misleading" if all(much) else "depends"
     fewer = "; ".join(
-        f"{name} with {n} pairs {row[0]:+.3f} [{row[1]:+.3f}, {row[2]:+.3f}]"
+        f"{name} with {n} pairs {signed(row)}"
         for name, each in m["collections"].items()
         for n, row in each["at full size"].items()
         if n != most
     )
     because = (
         f"nDCG@10 of all {WHOLE} dimensions, Matryoshka minus plain, {most} pairs: "
-        f"{', '.join(_said(name, row) for name, row in rows.items())}; {fewer}; a difference of {_visible(list(rows.values())):.3f} would "
+        f"{', '.join(_said(name, row) for name, row in rows.items())}; {fewer}; a difference of {visible(list(rows.values())):.3f} would "
         "have been seen"
     )
     return Verdict(verdict, because, tuple(Interval(f"{name}: at full size", *row) for name, row in rows.items()))
@@ -422,7 +409,7 @@ def decide_funnel(m: Measurements) -> Verdict:
         )
         intervals.append(Interval(f"{name}: funnel minus exact", *row))
     verdict = "holds" if all(fulfilled) else "depends" if any(fulfilled) else "misleading"
-    because = f"{'; '.join(parts)}; a difference of {_visible([i[1:] for i in intervals]):.3f} would have been seen"
+    because = f"{'; '.join(parts)}; a difference of {visible([i[1:] for i in intervals]):.3f} would have been seen"
     return Verdict(verdict, because, tuple(intervals))
 
 

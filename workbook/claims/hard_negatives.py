@@ -11,31 +11,26 @@ that nobody has marked. Dev queries choose, test queries decide.
 import copy
 import random
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from workbook.base import load_cross_encoder
-from workbook.base.make import quick_attention
 from workbook.bm25 import BM25
-from workbook.claims.chapter_02 import METRIC
+from workbook.claims import measuring
+from workbook.claims.measuring import per_query
 from workbook.data import Collection, load
 from workbook.data.planted import planted
 from workbook.encoder import TextEncoder
 from workbook.encoder import load as load_encoder
 from workbook.encoder.shipped import FOLDER
 from workbook.llm import LocalModel, Recorded
-from workbook.metrics import evaluate
 from workbook.mining import Mined, candidates, mine_hard_negatives, score_with_cross_encoder, training_tuples
 from workbook.mining.candidates import Source
-from workbook.similarity import dense_search
 from workbook.support.types import Corpus, Qrels, Queries, Reranker, Run
-from workbook.train import fit
 from workbook.train.loop import History
 from workbook.training_data import generate_negatives
 from workbook.zoo import files_of_wheel
@@ -117,18 +112,10 @@ def train(
     budget: str,
     **options: Any,
 ) -> History:
-    """Steps of InfoNCE at temperature 0.05, in bfloat16."""
-    with quick_attention() if budget == "record" else nullcontext():
-        return fit(
-            encoder, tuples, steps=steps, batch_size=SIZES[budget].batch_size, lr=lr, seed=seed, temperature=0.05,
-            dtype=torch.bfloat16 if budget == "record" else None, show=False, **options,
-        )  # fmt: skip
-
-
-def quality(encoder: TextEncoder, docs: Collection) -> np.ndarray:
-    """nDCG@10 of each query: (Q,)."""
-    run = dense_search(encoder, docs.corpus, docs.queries, k=10)
-    return np.array(list(evaluate(docs.qrels, run, (METRIC,), per_query=True)[METRIC].values()))
+    """Steps of InfoNCE at temperature 0.05, in bfloat16 for a record."""
+    return measuring.train(
+        encoder, tuples, quick=budget == "record", steps=steps, batch_size=SIZES[budget].batch_size, lr=lr, seed=seed, **options
+    )  # fmt: skip
 
 
 @cache
@@ -273,7 +260,7 @@ def trained(collection: str, arm: Arm, steps: int, lr: float, seed: int, budget:
     at = world(collection, budget)
     encoder = warmed(collection, seed, budget)
     train(encoder, tuples_of(collection, arm, seed, budget), steps, lr, seed, budget)
-    return quality(encoder, at.dev if seed == TUNING_SEED else at.test)
+    return per_query(encoder, at.dev if seed == TUNING_SEED else at.test)
 
 
 def tuples_of(collection: str, arm: Arm, seed: int, budget: str) -> list[tuple[str, ...]]:
