@@ -356,6 +356,11 @@ CLOZE = Exercise(
             "You take out every sentence that reads like the chosen one. Only the chosen place goes; what stands there twice stays once.",
         ),
         Mistake(
+            "only what stands before is kept",
+            _clozing(left=lambda sentences, place: sentences[:place]),
+            "You keep the sentences before the chosen one and lose those behind it. The text around a sentence stands on both sides.",
+        ),
+        Mistake(
             "a single sentence gives a pair",
             _clozing(least=1),
             "A passage of a single sentence gives a pair with you, with itself or with nothing as its passage. It has no text around it: "
@@ -459,6 +464,13 @@ def _adjacent(words, shares, places):
     return " ".join(words[start : start + a]), " ".join(words[start + a : start + a + b])
 
 
+def _letters(words, shares, places):
+    text = " ".join(words)
+    lengths = [_length(len(text), share) for share in shares]
+    starts = [_start(len(text), n, place) for n, place in zip(lengths, places, strict=True)]
+    return tuple(text[a : a + n] for a, n in zip(starts, lengths, strict=True))
+
+
 TEN = tuple("abcdefghij")
 
 
@@ -549,6 +561,11 @@ SPANS = Exercise(
             "one word too many",
             _spanning(cut=lambda words, a, n: words[a : a + n + 1]),
             "Your spans have a word too many: one of n words that begins at a ends before a + n.",
+        ),
+        Mistake(
+            "letters instead of words",
+            _letters,
+            "Your spans are cut out of the text letter by letter. Lengths and places count words; join them afterwards.",
         ),
         Mistake(
             "joined without blanks",
