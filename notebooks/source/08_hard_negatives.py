@@ -72,7 +72,7 @@ naive = [(queries[q], corpus[p], corpus[next(iter(found[q]))]) for q, judged in 
 # %%
 def train(rows, seed=0, steps=12, encoder=start, **options):
     trained = copy.deepcopy(encoder)
-    settings = {"batch_size": 32, "lr": 1e-3, "temperature": 0.05} | options
+    settings = {"batch_size": 24, "lr": 1e-3, "temperature": 0.05} | options
     history = fit(trained, rows, steps=steps, seed=seed, **settings)
     return trained, history
 
