@@ -11,7 +11,7 @@ def test_seeds_that_differ_widen_the_interval():
     value, low, high = difference(a, b)
     assert value == 0.15
     assert 0 <= low < value < high <= 0.3
-    apart = difference(a + [[0.1], [-0.1]], b)
+    apart = difference(a + np.array([[0.1], [-0.1]]), b)
     assert apart[0] == value
     # two seeds 0.2 apart: a standard error of 0.1
     assert apart[2] - value == pytest.approx(np.hypot(high - value, 1.96 * 0.1), abs=1e-3)
