@@ -2,6 +2,7 @@
 
 import ast
 import linecache
+import math
 from dataclasses import replace
 
 import pytest
@@ -64,6 +65,54 @@ def test_relations(result, words):
 
 def test_an_argument_that_never_counts():
     assert "`mask` never changes your result" in said(POOL, "def pool(hidden, mask):\n    return hidden.mean(dim=1)\n")
+
+
+@pytest.mark.parametrize(
+    ("id", "code", "words"),
+    [
+        (
+            "02.1",
+            "def mean_pool(hidden, mask):\n"
+            "    kept = mask[0].bool()\n"
+            "    return hidden[:, kept].sum(dim=1) / max(int(kept.sum()), 1)\n",
+            "every row of `mask` were its first row",
+        ),
+        (
+            "00.2",
+            "def cosine(a, b):\n"
+            "    a, b = a - a.mean(), b - b.mean()\n"
+            "    return (a @ b) / (a.norm() * b.norm()).clamp(min=1e-12)\n",
+            "as if the mean of each vector of `a` and `b` were subtracted first: centered",
+        ),
+        (
+            "03.3",
+            "def ndcg_at_k(ranked, judged, k):\n"
+            "    gains = [min(judged.get(p, 0), 1) for p in ranked[:k]]\n"
+            "    best = sorted((min(g, 1) for g in judged.values()), reverse=True)[:k]\n"
+            "    dcg, ideal = (sum(g / math.log2(r + 2) for r, g in enumerate(found)) for found in (gains, best))\n"
+            "    return dcg / ideal if ideal else 0.0\n",
+            "every grade above 0 in `judged` counted 1: binary",
+        ),
+        ("02.6", "def cos_sim(a, b):\n    return torch.cosine_similarity(a[:, None], b[None], dim=-1).softmax(-1)\n", "gone through a softmax in each row"),
+        ("02.5", "def normalize(x):\n    return torch.nn.functional.normalize(x)\n", "calls it raises IndexError: Dimension out of range"),
+        (
+            "01.6",
+            "def multiply_adds(tokens, hidden_size, num_layers):\n"
+            "    T, D, L = tokens, hidden_size, num_layers ** 3\n"
+            "    return {'projections': 4 * T * D * D * L, 'attention': 2 * T * T * D * L, 'feed_forward': 8 * T * D * D * L}\n",
+            "the square of num_layers times what is expected",
+        ),
+    ],
+)  # fmt: skip
+def test_right_results_for_other_arguments_and_right_results_that_were_changed(id, code, words):
+    exercise = replace(EXERCISES[id], mistakes=())
+    assert words in "\n".join(examine(exercise, written(code, math=math)).said)
+
+
+def test_nothing_is_said_of_other_arguments_where_the_results_tell_nothing():
+    """NaN is what 0 divided by 0 gives for many arguments, and a constant for all."""
+    for result in ("hidden.sum(dim=1) * float('nan')", "hidden.sum(dim=1) * 0"):
+        assert "as if every row" not in said(POOL, f"def pool(hidden, mask):\n    return {result}\n")
 
 
 def test_the_line_in_which_one_change_makes_it_right():

@@ -75,6 +75,20 @@ def _cut(word, vocabulary, longest=True, marked=True, give_up=True):
     return pieces
 
 
+def _from_the_end(word, vocabulary):
+    """The longest piece that ends the word, then the longest that ends what is left of it."""
+    pieces: list[str] = []
+    end = len(word)
+    while end:
+        starts = (start for start in range(end) if ("##" if start else "") + word[start:end] in vocabulary)
+        start = next(starts, None)
+        if start is None:
+            return ["[UNK]"]
+        pieces.insert(0, ("##" if start else "") + word[start:end])
+        end = start
+    return pieces
+
+
 def _word(rng: random.Random) -> tuple[str, set[str]]:
     """A word of a few letters and pieces of it: some begin a word, some continue one, some do both."""
     word = "".join(rng.choice("aabbB") for _ in range(rng.randint(0, 8)))
@@ -153,6 +167,12 @@ WORDPIECE = Exercise(
             _turning_back,
             "You find a cut where WordPiece finds none: when the rest is unknown, yours tries another piece. WordPiece never takes a piece "
             "back. It reads once from left to right, and a dead end makes the word unknown.",
+        ),
+        Mistake(
+            "cut from the end",
+            _from_the_end,
+            "You cut from the end of the word to its beginning. WordPiece reads from left to right: the first piece is the longest that "
+            "begins the word, whatever is left for the last one.",
         ),
     ),
     hints=(
@@ -524,6 +544,14 @@ HEADS = Exercise(
             lambda x, num_heads: x.reshape(*x.shape[:2], num_heads, -1),
             "This is (B, T, H, S). The last two axes go into the matrix product, so the heads of one token would attend to each other.",
         ),
+        Mistake(
+            "slices that overlap",
+            lambda x, num_heads: torch.stack(
+                [x[..., h : h + x.shape[-1] // num_heads] for h in range(num_heads)], dim=1
+            ),
+            "Head h begins at dimension h in yours, so the slices overlap and the last dimensions belong to no head. Each slice is S "
+            "wide: head h begins at h * S.",
+        ),
     ),
     hints=(
         "Which axis is cut into pieces, and which axes must stand last for a matrix product over tokens?",
@@ -604,6 +632,14 @@ COST = Exercise(
                 | {"feed_forward": num_layers * 4 * tokens * hidden_size**2}
             ),
             "The feed-forward widens D to 4 D and narrows it back: two products. You counted one.",
+        ),
+        Mistake(
+            "divided by the layers",
+            lambda tokens, hidden_size, num_layers: {
+                part: count // num_layers for part, count in cost.multiply_adds(tokens, hidden_size, 1).items()
+            },
+            "You divide by the number of layers. Each layer computes all of this once more, so more layers cost more: multiply by their "
+            "number.",
         ),
     ),
     hints=(

@@ -424,6 +424,12 @@ NORMALIZE = Exercise(
             "direction changes. Here only the length changes: subtract nothing, and divide by the length.",
         ),
         Mistake(
+            "standardized",
+            lambda x: (x - x.mean(dim=-1, keepdim=True)) / x.std(dim=-1, keepdim=True).clamp(min=1e-12),
+            "You subtract the mean and divide by the standard deviation. That turns the vector and leaves a length near the root of D. "
+            "Here only the length changes: subtract nothing, and divide by the length.",
+        ),
+        Mistake(
             "divided by the squared length",
             lambda x: x / (x * x).sum(dim=-1, keepdim=True).clamp(min=1e-12),
             "You divide by the squared length. The root is missing.",
@@ -515,8 +521,14 @@ COSINE = Exercise(
         ),
         Mistake(
             "normalized along the batch",
-            lambda a, b: (a / a.norm(dim=0, keepdim=True)) @ (b / b.norm(dim=0, keepdim=True)).T,
+            lambda a, b: torch.nn.functional.normalize(a, dim=0) @ torch.nn.functional.normalize(b, dim=0).T,
             "You took the norm along dimension 0, over texts. Each text needs its own length: dimension 1, the D values.",
+        ),
+        Mistake(
+            "the result is normalized",
+            lambda a, b: similarity.normalize(a @ b.T),
+            "You normalize after the product: each row of the result gets length 1. Normalize the vectors before the product, each "
+            "query and each passage.",
         ),
         Mistake(
             "angle instead of cosine",

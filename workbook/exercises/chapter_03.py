@@ -510,6 +510,14 @@ BM25_WEIGHT = Exercise(
             "You have exchanged b and 1 - b: the length counts a quarter where it should count three quarters.",
         ),
         Mistake(
+            "N and n exchanged",
+            lambda c, length, mean, N, n: (
+                math.log(1 + abs(n - N + 0.5) / (N + 0.5)) * c / (c + 1.2 * (0.25 + 0.75 * length / mean))
+            ),
+            "The number of passages and the number with the word are exchanged in your idf, so frequent words weigh most. The rarer "
+            "a word is, the more it says.",
+        ),
+        Mistake(
             "the idf of plain TF-IDF",
             lambda c, length, mean, N, n: math.log(N / n) * c / (c + 1.2 * (0.25 + 0.75 * length / mean)),
             "Your idf is log(N / n), that of plain TF-IDF. BM25 sets the passages without the word against those with it.",

@@ -159,6 +159,12 @@ INFO_NCE = Exercise(
             "is pushed away.",
         ),
         Mistake(
+            "the library's loss for labelled pairs",
+            lambda q, d, t: (1 - cos_sim(q, d).diagonal()).mean() / t,
+            "This is a cosine embedding loss: it pulls the two texts of each pair together, and there is no choice among passages. "
+            "Without other passages in it nothing is pushed away.",
+        ),
+        Mistake(
             "scaled as in attention",
             lambda q, d, t: _log_softmax_of_own(cos_sim(q, d) / q.shape[1] ** 0.5),
             "You divide by the root of D, as attention does (chapter 01). There it tames dot products that grow with D. Cosines do "
@@ -285,6 +291,14 @@ def symmetric(query: Tensor, positive: Tensor, temperature: float) -> Tensor:
     )
 
 
+def _with_the_own_side(query, positive, temperature):
+    def one_way(x, y):
+        own = cos_sim(x, x).masked_fill(torch.eye(len(x), dtype=torch.bool), -torch.inf)
+        return F.cross_entropy(torch.cat([cos_sim(x, y), own], dim=1) / temperature, torch.arange(len(x)))
+
+    return (one_way(query, positive) + one_way(positive, query)) / 2
+
+
 SYMMETRIC = Exercise(
     id="04.3",
     title="the symmetric loss",
@@ -324,6 +338,18 @@ SYMMETRIC = Exercise(
             lambda q, d, t: losses.info_nce(q, d, temperature=t, directions=("query_to_doc", "doc_to_query")),
             "You put both directions into one softmax. That is the joint form, a part of GTE's loss. Here each direction has a "
             "softmax of its own.",
+        ),
+        Mistake(
+            "the matrix averaged with its transpose",
+            lambda q, d, t: F.cross_entropy((cos_sim(q, d) + cos_sim(d, q)) / (2 * t), torch.arange(len(q))),
+            "You average the matrix of cosines with its transpose and take one loss. The two directions have a softmax of their own, "
+            "along the rows and down the columns: take two losses and average those.",
+        ),
+        Mistake(
+            "more terms than asked for",
+            _with_the_own_side,
+            "You set queries against queries, and passages against passages, into the softmax as well. GTE's loss does so. Here a "
+            "query chooses among passages only, and a passage among queries only.",
         ),
     ),
     hints=(

@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from workbook.exercises import compare
+from workbook.exercises.other_calls import other_arguments
 from workbook.exercises.probes import batch_mates, length_counts, normalized_inputs, situation, unused
 from workbook.exercises.seen import Seen, close, numbers_in
 
@@ -47,6 +48,22 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+WHOLE_CHANGES: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = (
+    ("with each row brought to length 1: the result is normalized, and not what goes into it", lambda x: _unit(x)),
+    ("with each column brought to length 1", lambda x: _unit(x.T).T),
+    ("gone through a softmax in each row", lambda x: _softmax(x, -1)),
+    ("gone through a softmax in each column", lambda x: _softmax(x, 0)),
+    ("with the mean of each row taken off", lambda x: x - x.mean(-1, keepdims=True)),
+    ("with the largest of each row taken off", lambda x: x - x.max(-1, keepdims=True)),
+    ("with each row divided by its sum", lambda x: x / x.sum(-1, keepdims=True)),
+    ("with each row divided by its largest value", lambda x: x / x.max(-1, keepdims=True)),
+    ("added up along each row", lambda x: x.cumsum(-1)),
+    ("with the diagonal set to 0", lambda x: x * (1 - np.eye(*x.shape[-2:]))),
+    ("with the part above the diagonal set to 0", np.tril),
+    ("averaged with its transpose", lambda x: (x + x.T) / 2),
+)
+
+
 def relations(seen: Seen) -> Iterator[str]:
     """Everything that can be said, the most telling first."""
     for find in (
@@ -55,13 +72,16 @@ def relations(seen: Seen) -> Iterator[str]:
         _row_factor,
         _offset,
         _change,
+        _whole_change,
         normalized_inputs,
+        other_arguments,
         _places,
         _keys,
         _shape,
         batch_mates,
         length_counts,
         situation,
+        _raised,
         _finite,
         _direction,
         _part,
@@ -89,6 +109,29 @@ def _change(seen: Seen) -> str | None:
             if changes and all(close(yours, change(expected)) for _, yours, expected in seen.numeric):
                 return f"in every call your result is {name}"
     return None
+
+
+def _whole_change(seen: Seen) -> str | None:
+    """What was done to the right result, row by row or as a whole."""
+    if not seen.all_numeric or not _varied([expected for _, _, expected in seen.numeric]):
+        return None
+    for words, change in WHOLE_CHANGES:
+        with np.errstate(all="ignore"):
+            try:
+                moved = [change(expected) for _, _, expected in seen.numeric]
+            except (ValueError, IndexError, TypeError):
+                continue
+            pairs = [(new, yours, expected) for new, (_, yours, expected) in zip(moved, seen.numeric, strict=True)]
+            if all(new.shape == yours.shape and close(yours, new) for new, yours, _ in pairs) and any(
+                not close(new, expected) for new, _, expected in pairs
+            ):
+                return f"in every call your result is what is expected, {words}"
+    return None
+
+
+def _softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    grown = np.exp(x - x.max(axis, keepdims=True))
+    return grown / grown.sum(axis, keepdims=True)
 
 
 def _ratios(seen: Seen) -> list[float] | None:
@@ -152,6 +195,10 @@ def _equal_to_a_letter(seen: Seen, told: list[float], times: str, over: str | No
                 return times.format(name)
             if over and close(mine, 1 / values):
                 return over.format(name)
+            if over and close(mine, values**2):
+                return times.format(f"the square of {name}")
+            if over and close(mine, 1 / values**2):
+                return over.format(f"the square of {name}")
             if over and close(mine, np.sqrt(values)):
                 return times.format(f"the root of {name}")
             if over and close(mine, 1 / np.sqrt(values)):
@@ -322,6 +369,16 @@ def _shape(seen: Seen) -> str | None:
         except (ValueError, IndexError, np.exceptions.AxisError):
             continue
     return None
+
+
+def _raised(seen: Seen) -> str | None:
+    """The errors of an answer that raises in some calls, where the reference does not."""
+    errors = [a.error for a, b in zip(seen.mine, seen.right, strict=True) if a.error is not None and b.error is None]
+    if not errors or len({type(error) for error in errors}) > 1:
+        return None
+    told = f"in {len(errors)} of {len(seen.mine)} calls it raises {type(errors[0]).__name__}: {compare.first_line(errors[0])}"
+    others = [wrong for wrong, call in zip(seen.wrong, seen.mine, strict=True) if call.error is None]
+    return f"{told}; in all others it is right" if others and not any(others) else told
 
 
 def _finite(seen: Seen) -> str | None:
