@@ -371,7 +371,7 @@ for collection, each in cut_record.items():
     )
 
 # %% [markdown]
-# «N: two sentences that read claim 35 off: where the plain cut breaks, who is ahead of whom at 8 and 32, and what PCA leaves of the loss's merit»
+# The plain cut bends rather than breaks: 32 of 256 numbers keep 62 % of the quality on `planted` and 72 % on the documentation, 8 keep a tenth and a seventh. Matryoshka is ahead of it by .21 and .03 at 32, by .28 and .10 at 8. Take PCA beside it, which trained nothing, and little is left: level from 16 numbers up, and at 8 ahead on `planted` alone, by .06. On `planted` even a *random* turn beats the plain cut. What this encoder has in front is general, and `planted` asks for something narrow.
 #
 # PCA was fitted to training passages of the same collection, Matryoshka to the pairs. A narrow collection, such as `planted`, spans few directions, and a PCA of *its* passages finds them. Whether that turn serves texts of another kind is the open task.
 #
@@ -411,7 +411,7 @@ for what, (gain, low, high) in searched["differences"].items():
     print(f"{what:<32} {gain:+.3f} [{low:+.3f}, {high:+.3f}] nDCG@10")
 
 # %% [markdown]
-# The last lines run the same funnel over plain vectors, and over plain vectors turned by PCA: a turn is a funnel's friend, for in the last stage nothing of it is lost. «N: one sentence that reads them off»
+# The last lines run the same funnel over plain vectors, and over plain vectors turned by PCA: a turn is a funnel's friend, for in the last stage nothing of it is lost. Here all three lose about .01. On `planted` the same kind of funnel costs plain vectors .16, turned ones .02, and Matryoshka ones nothing that was seen. The claim asked for a loss of less than .01, with its interval, and got that on neither.
 #
 # ## See it: the knife
 #
