@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 08 · Which wrong answers teach the most?
 #
-# So far wrong answers came by chance: the other passages of the batch. A passage about tax law teaches a query about frogs very little. Near misses teach more, and one must go and look for them. Near misses are also where right answers hide that nobody has marked.
+# So far wrong answers came by chance: the other passages of the batch. A passage about tax law teaches a query about frogs very little. One can go and look for others instead. Which ones are worth it, and what may one find there that one did not look for?
 #
 # **You will be able to** say how hard a wrong answer pushes, mine negatives without mining answers, choose how many and from which ranks, say what a step costs, and run rounds of mine, filter, train.
 #
@@ -83,18 +83,21 @@ def ndcg(encoder):  # one value for each dev query
 
 
 # %%
-answers = np.mean([next(iter(ranked)) in truth[q] for q, ranked in found.items()])
+first = {q: next(iter(ranked)) for q, ranked in found.items()}
+answers = np.mean([p in truth[q] for q, p in first.items()])
+marked = np.mean([p in labels[q] for q, p in first.items()])
 before, alone, fooled = ndcg(start), ndcg(train(pairs)[0]), ndcg(train(naive)[0])
 print("more than half of these “wrong” answers are right:", bool(answers > 0.5))
+print("most of those are the very answer that is marked:", bool(marked > answers / 2))
 print("twelve steps on pairs alone help:", bool(alone.mean() > before.mean()))
 print("the first of the list as a negative beside them: less is found:", bool(fooled.mean() < alone.mean()))
 
 # %% [markdown]
-# A good retriever has the answer on top. Whoever trains against the top without asking what it is trains against answers. No error came.
+# The marked answers were not taken out, and of the others nobody knows. Whoever trains against a list without asking what is on it trains against answers. No error came.
 #
 # ## The idea
 #
-# A **hard negative** is a wrong passage that the model finds near. What finds it is the **miner**: BM25, the model itself, a cross-encoder, or a language model that writes one. Those are added to the batch, M for each of its B queries. Each wrong passage pushes with its weight in the softmax:
+# A **hard negative** is a wrong passage that the model finds near. What finds it is the **miner**: BM25, the model itself, a cross-encoder, or a language model that writes one. M negatives for each of the B queries join the batch. Each wrong passage pushes with its weight in the softmax (vectors of length 1):
 #
 # $$p_j = \frac{e^{\cos(q, d_j) / \tau}}{\sum_k e^{\cos(q, d_k) / \tau}}, \qquad \frac{\partial\,\text{loss}}{\partial q} = \frac{1}{\tau} \Big(\sum_j p_j\, d_j - d_{\text{own}}\Big)$$
 #
@@ -191,7 +194,7 @@ negatives_of = check("08.2", negatives_of)
 #
 # **The other way round.** A colleague cuts the window out first, `found[skip : skip + num_negatives]`, and takes the known answers out of it afterwards. Find the smallest list that shows the difference.
 #
-# **Contract.** Return `found, known, skip, num_negatives`: a list of different ids, best first; a list of ids that are known to answer; a whole number from 0 on and one from 1 on. On these, taking out first and cutting afterwards must give another list than the colleague's way. Size counts the ids in `found`; the smallest possible is asked for.
+# **Contract.** Return `found, known, skip, num_negatives`: a list of different ids (strings), best first; a list of ids that are known to answer; a whole number from 0 on and one from 1 on. On these, taking out first and cutting afterwards must give another list than the colleague's way. Size counts the ids in `found`; the smallest possible is asked for.
 
 
 # %%
@@ -255,10 +258,10 @@ for name, by_rank in shares.items():
 
 # %%
 for name, by_rank in shares.items():
-    print(f"{name}: rank 1 holds more right answers than ranks 11 to 20:", by_rank[0] > 5 * np.mean(by_rank[10:20]))
+    print(f"{name}: rank 1 holds over five times as many as ranks 11 to 20:", by_rank[0] > 5 * np.mean(by_rank[10:20]))
 
 # %% [markdown]
-# The hardest candidates are the most dangerous ones, and a better retriever is worse off. RocketQA's authors looked at the first unmarked passages of 100 questions of MS MARCO: about 70 % answered (Qu et al. 2021).
+# The hardest candidates are the most dangerous ones. RocketQA's authors looked at the first unmarked passages of 100 questions of MS MARCO: about 70 % answered (Qu et al. 2021).
 #
 # ## Build it: what a step costs
 
@@ -266,7 +269,7 @@ for name, by_rank in shares.items():
 predict("08.p3")
 
 # %% [markdown]
-# **Contract.** A batch has `num_pairs` rows, 1 or more; a row has a query, a positive and `num_negatives` negatives, 0 or more. All passages of the batch stand in every query's softmax. Return a tuple: how many texts a step encodes; among how many passages each query chooses, its own included; and how many times as many texts that is as without negatives, a float.
+# **Contract.** A batch has `num_pairs` rows, 1 or more; a row has a query, a positive and `num_negatives` negatives, 0 or more. All passages of the batch stand in every query's softmax. Return a tuple: how many texts a step encodes; among how many passages each query chooses, its own included; and the ratio of these texts to those of a batch without negatives, a float.
 
 
 # %%
@@ -366,18 +369,18 @@ print(f"Ranks 1 to 15: {100 * windows[1].right:.1f} % right answers; 31 to 45: {
 print(f"One passage of the first window pushes {windows[1].push / windows[31].push:,.0f} times as hard.")
 
 # %% [markdown]
-# Both fall together. A strong push is not a good push, and a safe one may be none. Which counts for more, the last bar says: here the first fifteen ranks, one in eighteen of them a right answer, teach more than ranks 6 to 20 or 11 to 25, by about .01. Further down nothing parts them any more.
+# Both fall together. A strong push is not a good push, and a safe one may be none. Which counts for more, the last bar says: here the first fifteen ranks, about one in seventeen of them a right answer, teach more than ranks 6 to 20 or 11 to 25, by about .01.
 #
 # ## Train it
 #
-# Four arms, two seeds, equal steps: pairs alone, with BM25's first negative, with the encoder's own first, and with its first that scores 5 % below the known answer. `mine_hard_negatives` of the package does what you built, for all queries at once. BM25 and a guess stand beside them.
+# Four arms, two seeds, equal steps: pairs alone, with BM25's first negative, with the encoder's own first, and with its first that scores 5 % below: at most 0.95 times the cosine of the known answer (yours subtracts a margin). `mine_hard_negatives` of the package mines for all queries at once. BM25 and a guess stand beside them.
 
 # %%
 from workbook.mining import mine_hard_negatives, training_tuples
 
 
 def rows(source, **options):
-    mined = mine_hard_negatives(queries, corpus, labels, source, num_negatives=1, too_few="pad", **options)
+    mined = mine_hard_negatives(queries, corpus, labels, source, num_negatives=1, too_few="pad", **options)  # pad: at random
     false = np.mean([p in truth[q] for q, ids in mined.negatives.items() for p in ids])
     return training_tuples(mined, queries, corpus), false
 
@@ -415,7 +418,7 @@ print("its own first makes it worse than pairs alone, both seeds:", ahead("pairs
 print("5 % below beats its own first, both seeds:", ahead("its own, 5 % below", "its own first"))
 
 # %% [markdown]
-# Both miners hand over right answers, and the model is trained against them. One filter on the same list, and the loss is gone. Is there a gain, too? Two seeds and twelve steps settle little. Sixty steps, five seeds, each arm at its own best learning rate, on `planted` and on the documentation of your Python (claim 20):
+# Both miners hand over right answers, and the model is trained against them. One filter on the same list, and it teaches more. Is there a gain over pairs alone? Two seeds and twelve steps settle little. Sixty steps, five seeds, each arm at the better of two learning rates, on `planted` and on the documentation of your Python (claim 20):
 
 # %%
 for collection, found_there in read_record(20).measurements["collections"].items():
@@ -435,9 +438,9 @@ show(
 )
 
 # %% [markdown]
-# Where an interval holds 0, no difference was seen. With its own learning rate no unfiltered miner is worse than pairs alone any more, and none is better. Only the encoder's own, 5 % below the positive, beat pairs alone on both. Published tables disagree. In DPR one BM25 negative beside the batch took the top-20 accuracy from 70.8 to 77.3 (Karpukhin et al. 2020). NV-Retriever's authors find BM25's *worse* than random ones, 0.500 against 0.525, and a strong model's own best, 0.581, once filtered. RocketQA lost with unfiltered hard negatives, 26.0 against 32.4, and won once they were filtered, 36.4 (MRR@10). So ask two things of a miner: does it find what *this* model confuses, and how many of its finds are answers?
+# With its own learning rate no unfiltered miner is worse than pairs alone any more, and none is better. Even without a single right answer in it, the encoder's own list gained nothing that could be seen: these arms bear false negatives. Only the encoder's own, 5 % below the positive, beat pairs alone on both, on the documentation by a hair. Published tables disagree. In DPR one BM25 negative beside the batch took the top-20 accuracy from 70.8 to 77.3 (Karpukhin et al. 2020). NV-Retriever's authors find BM25's *worse* than random ones, 0.500 against 0.525, and a strong model's own best, 0.581, once filtered. RocketQA lost with unfiltered hard negatives, 26.0 against 32.4, and won once they were filtered, 36.4 (MRR@10). So ask two things of a miner: does it find what *this* model confuses, and how many of its finds are answers?
 #
-# **Two more miners**, black boxes for now. A **cross-encoder** reads query and passage together; chapter 15 opens it. It picks the hardest of the encoder's first 20 that it places below the positive. A **language model** *writes* a passage that is near and does not answer; chapter 12 opens that. Here it is SmolLM2, the smallest of its family, with all it got wrong (claim 21):
+# **Two more miners**, black boxes for now. A **cross-encoder** reads query and passage together; chapter 15 opens it, and none has been tried here yet. A **language model** *writes* a passage that is near and does not answer; chapter 12 opens that. Here it is SmolLM2, the smallest of its family, its mistakes left in (claim 21):
 
 # %%
 read = read_record(21).measurements
@@ -449,7 +452,7 @@ for name in ("BM25", "own", "cross-encoder"):
         print(f"right answers among the negatives, {name}: {100 * np.mean(false[name]):.1f} %")
 
 # %% [markdown]
-# What so small a model writes taught nothing that can be seen; what the encoder found by itself did, with only 96 queries to learn from and over a quarter of its finds right.
+# What so small a model writes taught nothing that can be seen. What the encoder found did, although over a quarter of it is right. Here are 96 queries and 24 steps; in claim 20 pairs alone have taught more.
 #
 # **How many?** The encoder's own first 0 to 15 that lie 5 % below the positive, equal steps; and below, the share of right answers among them (claim 67):
 
@@ -465,7 +468,7 @@ for what, (gain, low, high) in number["differences"].items():
     print(f"{what:<24} {gain:+.3f} [{low:+.3f}, {high:+.3f}] nDCG@10")
 
 # %% [markdown]
-# At equal steps fifteen read nearly six times the texts of one, and add nothing to seven. The last line pays one negative as many texts as seven: then one is as good. Nomic report no gain above 7 (Nussbaum et al. 2024).
+# At equal steps fifteen read nearly six times the texts of one, and add nothing to seven. In the last line one negative gets to read as many texts as seven: then it is as good. Nomic report no gain above 7 (Nussbaum et al. 2024).
 #
 # **From which ranks?** Two negatives, drawn from fifteen ranks (claim 68):
 
@@ -481,9 +484,9 @@ for what, (gain, low, high) in ranks["differences"].items():
     print(f"{what:<56} {gain:+.3f} [{low:+.3f}, {high:+.3f}] nDCG@10")
 
 # %% [markdown]
-# The last two lines take the first ranks and filter: by a margin below the positive, and by the truth itself, which no one has outside of `planted`. Neither parts from the first window beyond the interval. To draw from fifteen ranks filters, too: .06 of what it takes is right, of the very first .29.
+# The last two lines take the first ranks and filter: by a margin below the positive, and by the truth itself, which no one has outside of `planted`. Neither parts from the first window beyond the interval. To draw from fifteen ranks filters, too: .06 of what it takes is right, and of the very first more than a quarter.
 #
-# **Rounds.** Three, each mined anew with the model as it is, 5 % below the positive (claim 22). What will the loss do when the list is renewed?
+# **Rounds.** Three, each mined anew with the model as it is, 5 % below the positive (claim 22).
 
 # %%
 again = read_record(22).measurements
@@ -504,7 +507,7 @@ print("right answers among the mined, by round:", *again["right answers among th
 # %% [markdown]
 # Each round helps, less and less. Yet mining anew was not what helped: as many steps with the first list came out level. And the better it gets, the more of what it mines is right.
 #
-# Do not compare losses of two rounds: the second list is made of what the first round left hard. Quality is measured by the same search each time.
+# And the loss? It begins the second round a little higher and the third lower, within what single steps scatter. Do not compare losses of two rounds: each has a list of its own.
 #
 # ## Break it
 #
@@ -542,7 +545,7 @@ print(
 )
 
 # %% [markdown]
-# Both hills have moved to one place: every text is near every other. This is **collapse**. Where the negative *is* the positive, nothing can be learned, and where it is an answer of the same kind, the cheapest way to lose little on both is to make them alike. The easy negatives of a batch keep the space apart.
+# Both hills have moved to one place: every text is near every other. This is **collapse**. Where the negative *is* the positive, nothing can be learned, and where it is an answer of the same kind, the cheapest way to lose little on both is to make them alike. With a batch around them the space stayed apart.
 #
 # **And one false negative, exactly.** Own passage at .80, an unmarked answer at .84, thirty more at .20:
 
@@ -553,11 +556,11 @@ explore(
 )
 
 # %% [markdown]
-# Left out, the query rests: its own passage has nearly all the weight. Counted, the diamond weighs .690, and the step leads away from a right answer. How much harm a given share does is chapter 09's curve.
+# Left out, the query rests: its own passage has nearly all the weight. Counted, the diamond weighs .690, and the step leads away from a right answer. Chapter 09 draws the harm.
 #
 # ## In the libraries
 #
-# sentence-transformers mines with `mine_hard_negatives`. The same tuples come out, if both are asked for the same:
+# sentence-transformers mines with `mine_hard_negatives`. Asked for the same, both give the same tuples:
 
 # %%
 from datasets import Dataset
@@ -592,7 +595,7 @@ print("equal tuples:", sorted(tuple(row.values()) for row in theirs) == sorted(o
 # %% [markdown]
 # Three things to know of theirs. Its `cross_encoder` is ignored unless a margin or a bound is set. It can return the query's own text, if that stands in the corpus. And it knows only the pairs you hand over: answers that stand in no row are candidates.
 #
-# **Do the negatives reach the loss?** They have been read and dropped in published code. One line tells:
+# **Do the negatives reach the loss?** Published code has dropped them. One line tells:
 
 # %%
 from workbook.losses import info_nce
@@ -603,6 +606,8 @@ print("the loss is higher with them than without:", bool(with_them > without))
 
 # %% [markdown]
 # ## Claims settled here
+#
+# Random ones soon teach nothing (claim 19).
 
 # %%
 from workbook.claims import settle
@@ -623,11 +628,11 @@ settle(68, budget="record")
 #
 # **How many hard negatives? What is `train_group_size`?** FlagEmbedding's `train_group_size` is 1 + M: the positive and its negatives. The curve of claim 67 is above; recipes take 1 (DPR, BGE), 7 (E5, Nomic) or up to 15 (GTE). Begin with one to three, and spend what is left of the time on steps or batch.
 #
-# **Which ranks, and which miner?** Count false negatives on a sample by rank (chapter 09 has the tool), and begin behind the ranks where they crowd; or take the first ones below a margin. Mine with the model that you train, let BM25's join.
+# **Which ranks, and which miner?** Count false negatives on a sample by rank (chapter 09 has the tool), and read them. Here a margin below the known answer gained a little, skipping ranks nothing, and a first list did as well as lists mined anew. Elsewhere: measure these three.
 #
 # **With 64 negatives a step is thirty times slower. Why?** 66 texts in a row instead of 2: 33 times. Nothing is wrong.
 #
-# **My own negatives are far worse than the published ones.** Are all known answers of a query taken out, not only the pair's own? Are BM25's still there? Is there a filter? In that order. They were the answer where Recall@5 was 64 instead of 76.
+# **My own negatives are far worse than the published ones.** Are all known answers of a query taken out, not only the pair's own? Are BM25's still there? Is there a filter? In that order.
 #
 # ## Quiz
 
@@ -642,8 +647,8 @@ quiz("08")
 # - Known answers go by query, not by pair, and by text, not by id.
 # - Unmarked answers crowd on the first ranks of a good retriever.
 # - A step encodes B · (2 + M) texts, and gives each query B · (1 + M) choices.
-# - Rounds: mine with the model as it is. Losses of two lists cannot be compared.
-# - Keep the easy negatives of the batch: the hardest alone can collapse the space.
+# - Rounds helped here, and mining anew in each did not. Losses of two lists cannot be compared.
+# - Keep the easy negatives of the batch: the hardest alone collapsed it.
 #
 # **New terms:** hard negative · miner · mining · window · false negative · round.
 #

@@ -48,7 +48,11 @@ def _they_share_what_the_own_leaves(answer: Answer) -> str | None:
     own, wrong, temperature = 0.5, torch.tensor([0.3, 0.6, -0.2]), 0.1
     total = float(answer(own, wrong, temperature).sum())
     left = 1 - float((_with_own(own, wrong) / temperature).softmax(dim=0)[0])
-    return None if abs(total - left) < 1e-4 else f"together they should weigh {left:.4f}, and weigh {total:.4f}"
+    return (
+        None
+        if abs(total - left) < 1e-4
+        else f"for own = 0.5, wrong = [0.3, 0.6, -0.2] and temperature = 0.1 they should weigh {left:.4f} together; yours weigh {total:.4f}"
+    )
 
 
 PUSH = Exercise(
@@ -192,9 +196,26 @@ def _window_first(query, found, corpus, judged, skip, num_negatives):
     return _without(query, _window(list(found), skip, num_negatives), corpus, judged)
 
 
+def _alike(same: Callable[[str, str], bool]) -> Answer:
+    """The window with another idea of when two texts are the same."""
+
+    def answer(query, found, corpus, judged, skip, num_negatives):
+        forbidden = [corpus[p] for p, grade in judged.items() if grade > 0] + [query]
+        return _window([p for p in found if not any(same(corpus[p], text) for text in forbidden)], skip, num_negatives)
+
+    return answer
+
+
+def _each_text_once(query, found, corpus, judged, skip, num_negatives):
+    first = {corpus[p]: p for p in reversed(found)}
+    return _window([p for p in _without(query, found, corpus, judged) if first[corpus[p]] == p], skip, num_negatives)
+
+
 POND = {
     "p1": "Frogs sleep in mud.", "p2": "Frogs sleep in mud.", "p3": "In mud, all winter.", "p4": "where do frogs sleep",
     "p5": "Toads sleep in holes.", "p6": "Frogs eat flies.", "p7": "Newts hide under stones.", "p8": "A pond froze.",
+    "p9": "FROGS sleep in mud.", "p10": " Frogs sleep in mud.", "p11": "Frogs sleep in mud. In winter.",
+    "p12": "A pond froze.", "p13": "where do frogs sleep", "p14": "Where do frogs sleep",
 }  # fmt: skip
 
 
@@ -207,11 +228,11 @@ def _pond(
 def _draw_negatives(rng: random.Random) -> tuple[str, list[str], dict[str, str], dict[str, int], int, int]:
     names = list(POND)
     judged = {rng.choice(("p1", "p2")): rng.randint(1, 3)}
-    for passage, chance in (("p3", 0.6), ("p5", 0.3), ("p6", 0.2)):
-        if rng.random() < chance:
+    for passage, chance in (("p3", 0.6), ("p5", 0.3), ("p6", 0.2), ("p2", 0.2)):
+        if rng.random() < chance and passage not in judged:
             judged[passage] = rng.choice((0, 0, 2)) if passage != "p3" else rng.choice((1, 2))
     judged = dict(rng.sample(sorted(judged.items()), len(judged)))
-    found = rng.sample(names, 0 if rng.random() < 0.1 else rng.randint(3, len(names)))
+    found = rng.sample(names, 0 if rng.random() < 0.1 else rng.randint(3, 9))
     return "where do frogs sleep", found, dict(POND), judged, rng.choice((0, 0, 1, 2)), rng.randint(1, 4)
 
 
@@ -232,7 +253,23 @@ NEGATIVES = Exercise(
     loops=True,
     situations=(
         Situation("nothing was found", lambda query, found, *rest: not found),
-        Situation("the query itself stands in the corpus and was found", lambda query, found, *rest: "p4" in found),
+        Situation(
+            "the query itself stands in the corpus and was found",
+            lambda query, found, *rest: bool({"p4", "p13"} & set(found)),
+        ),
+        Situation("the query stands in the corpus twice", lambda query, found, *rest: {"p4", "p13"} <= set(found)),
+        Situation(
+            "a text that differs from an answer or the query in capitals or a space was found",
+            lambda query, found, *rest: bool({"p9", "p10", "p14"} & set(found)),
+        ),
+        Situation("a text that holds an answer and more was found", lambda query, found, *rest: "p11" in found),
+        Situation(
+            "two equal texts were found that do not answer", lambda query, found, *rest: {"p8", "p12"} <= set(found)
+        ),
+        Situation(
+            "a copy of an answer was judged with grade 0",
+            lambda query, found, corpus, judged, *rest: 0 in (judged.get("p1"), judged.get("p2")),
+        ),
         Situation(
             "two passages are known to answer", lambda query, found, corpus, judged, *rest: len(_positives(judged)) > 1
         ),
@@ -254,6 +291,9 @@ NEGATIVES = Exercise(
         Case("the first is skipped", _pond("p1 p5 p6 p7 p8", 1, 2, p1=3), ["p6", "p7"]),
         Case("judged, and no answer", _pond("p1 p5 p6 p7", 0, 2, p1=2, p5=0), ["p5", "p6"]),
         Case("too few", _pond("p1 p6", 0, 3, p1=3), ["p6"]),
+        Case("letter by letter", _pond("p9 p1 p10 p11", 0, 4, p1=3), ["p9", "p10", "p11"]),
+        Case("equal texts that do not answer", _pond("p8 p12 p1 p13 p4 p14", 0, 3, p1=3), ["p8", "p12", "p14"]),
+        Case("grade 0 on a copy of an answer", _pond("p2 p5", 0, 2, p1=3, p2=0), ["p5"]),
     ),
     mistakes=(
         Mistake(
@@ -285,6 +325,30 @@ NEGATIVES = Exercise(
             _window_first,
             "You cut the window out first and take the known answers out of it afterwards. Then the known answers use up ranks, and some "
             "queries get fewer negatives than others, or none. First take out, then count.",
+        ),
+        Mistake(
+            "capitals and spaces are ignored",
+            _alike(lambda text, other: " ".join(text.lower().split()) == " ".join(other.lower().split())),
+            "You compare texts without their capitals or spaces. The contract compares letter by letter: what differs in one stays in.",
+        ),
+        Mistake(
+            "what holds an answer is taken out",
+            _alike(lambda text, other: other in text),
+            "You take out every text in which an answer or the query stands as a part. Only an equal text is taken out.",
+        ),
+        Mistake(
+            "equal wrong texts are taken once",
+            _each_text_once,
+            "Two wrong passages with one text become one with you. Only copies of an answer and of the query are taken out; the rest of "
+            "`found` stays as it is.",
+        ),
+        Mistake(
+            "grade 0 overrules the text",
+            lambda query, found, corpus, judged, skip, M: _window(
+                [p for p in found if judged.get(p) == 0 or p in _without(query, found, corpus, judged)], skip, M
+            ),
+            "A passage with grade 0 stays in, also where its text equals that of an answer. The text answers, whatever somebody said of "
+            "its copy.",
         ),
         Mistake(
             "nothing is skipped",
@@ -543,7 +607,12 @@ def _a_list(found: Any, known: Any, skip: Any, num_negatives: Any) -> str | None
     if len(set(found)) < len(found):
         return "an id stands in found once at most"
     for name, number, least in (("skip", skip, 0), ("num_negatives", num_negatives, 1)):
-        if compare.kind(number) != "number" or isinstance(number, bool) or int(number) != number or number < least:
+        if (
+            compare.kind(number) != "number"
+            or isinstance(number, bool | float)
+            or int(number) != number
+            or number < least
+        ):
             return f"{name} is a whole number from {least} on, got {number!r}"
     return None
 
@@ -763,26 +832,30 @@ def _all_known(judged: Grades) -> list[str]:
 def _rounds(
     encoder, queries, corpus, qrels, others, rounds, num_negatives, margin, temperature, lr, *,
     known=_all_known, lowest=min, filtered=True, joined=True, replaced=False, once=False, in_loss=True, own_only=False,
-    clear=True, sign=1.0, cosine=cos_sim,
+    clear=True, sign=1.0, cosine=cos_sim, others_filtered=True, positive=lambda judged, score: next(iter(judged)),
 ):  # fmt: skip
     """The rounds, with one part exchanged."""
     history: list[dict[str, list[str]]] = []
     for _ in range(rounds):
         with torch.no_grad():
             scores = cosine(encoder(list(queries.values())), encoder(list(corpus.values())))
-        negatives = {}
+        negatives, positives = {}, []
         for query, row in zip(queries, scores.tolist(), strict=True):
             score = dict(zip(corpus, row, strict=True))
+            positives.append(positive(qrels[query], score))
             bar = lowest(score[p] for p in qrels[query]) - margin
             possible = [p for p in sorted(score, key=lambda p: -score[p]) if p not in known(qrels[query])]
             if filtered:
                 possible = [p for p in possible if score[p] <= bar]
             mined = [] if replaced and others[query] else possible[:num_negatives]
-            more = [p for p in others[query] if p in possible and p not in mined] if joined else []
+            more = (
+                [p for p in others[query] if (p in possible or not others_filtered) and p not in mined]
+                if joined
+                else []
+            )
             negatives[query] = mined + more
         if once and history:
             negatives = history[0]
-        positives = [next(iter(qrels[query])) for query in queries]
         mined = [p for found in negatives.values() for p in found] if in_loss else []
         logits = cosine(encoder(list(queries.values())), encoder([corpus[p] for p in positives + mined])) / temperature
         if own_only:
@@ -919,6 +992,10 @@ def _first_known(judged: Grades) -> list[str]:
     return list(judged)[:1]
 
 
+def _best_scored(judged: Grades, score: Mapping[str, float]) -> str:
+    return max(judged, key=lambda p: score[p])
+
+
 def _mean(scores: Any) -> float:
     values = list(scores)
     return sum(values) / len(values)
@@ -993,6 +1070,29 @@ ROUNDS = Exercise(
             _exchanged(lowest=max),
             "Your bar hangs on the best of the known answers. Of several, the one with the lowest cosine counts: whatever scores like it "
             "may be an answer too.",
+        ),
+        Mistake(
+            "the bar hangs on the first known answer",
+            _exchanged(lowest=lambda scores: next(iter(scores))),
+            "Your bar hangs on the first known answer, the one that you train on. Of several the one with the lowest cosine counts: what "
+            "scores like it may be an answer too.",
+        ),
+        Mistake(
+            "the other miner's are not filtered",
+            _exchanged(others_filtered=False),
+            "What the other miner found joins unseen: known answers and what stands above the bar with it. Its passages go through the "
+            "same filter as the encoder's own.",
+        ),
+        Mistake(
+            "the known answer that scores best is the positive",
+            _exchanged(positive=_best_scored),
+            "You take the known answer with the highest cosine for the positive. The first of `qrels` is asked for, whatever the encoder "
+            "thinks of it.",
+        ),
+        Mistake(
+            "the known answer with the highest grade is the positive",
+            _exchanged(positive=lambda judged, score: max(judged, key=judged.get)),
+            "You take the known answer with the highest grade for the positive. The first of `qrels` is asked for.",
         ),
         Mistake(
             "the bar hangs on the mean",

@@ -297,8 +297,8 @@ def rounds(
         alt=f"Three tracks over the {ends[-1]} steps of {len(losses)} rounds, with a vertical line where a round ends and negatives are "
         "mined anew. From top to bottom: the training loss of each step, the length of its gradient before clipping, and "
         f"{metric} before the first round and after each, with whiskers from the lowest seed to the highest.",
-        notice="Look at the loss on both sides of a vertical line: the same model, before and after the list was renewed. Then look at "
-        "quality there. A loss over a harder list is no worse model.",
+        notice="Look at the loss on both sides of a vertical line: the same model on two lists. It may jump either way, and quality does not "
+        "follow it: each list asks something else.",
         title=f"{len(losses)} rounds of mine, filter, train",
         height=600,
         showlegend=False,
