@@ -57,8 +57,8 @@ class Outcome:
 
 
 def answers(part: str) -> list[Answer]:
-    """The answers of the open half, of the sealed one, or the new ones of all chapters."""
-    paths = sorted(FOLDER.glob("new_*.toml")) if part == "new" else [FOLDER / f"{part}.toml"]
+    """The open answers and those that were sealed once, the sealed ones, or the new ones of all chapters."""
+    paths = sorted(FOLDER.glob("new_*.toml")) if part == "new" else sorted(FOLDER.glob(f"{part}*.toml"))
     read = [a for path in paths for a in tomllib.loads(path.read_text("utf-8"))["answer"]]
     return [
         Answer(a["exercise"], a["right"], a["cause"], a["code"], tuple(a.get("told", ())), tuple(a.get("lines", ())))

@@ -75,6 +75,21 @@ def _cut(word, vocabulary, longest=True, marked=True, give_up=True):
     return pieces
 
 
+def _grown(word, vocabulary):
+    """A piece grows only while every shorter beginning of it is known, too."""
+    pieces: list[str] = []
+    start = 0
+    while start < len(word):
+        prefix, end = "##" if start else "", start
+        while end < len(word) and prefix + word[start : end + 1] in vocabulary:
+            end += 1
+        if end == start:
+            return ["[UNK]"]
+        pieces.append(prefix + word[start:end])
+        start = end
+    return pieces
+
+
 def _from_the_end(word, vocabulary):
     """The longest piece that ends the word, then the longest that ends what is left of it."""
     pieces: list[str] = []
@@ -167,6 +182,21 @@ WORDPIECE = Exercise(
             _turning_back,
             "You find a cut where WordPiece finds none: when the rest is unknown, yours tries another piece. WordPiece never takes a piece "
             "back. It reads once from left to right, and a dead end makes the word unknown.",
+        ),
+        Mistake(
+            "grown letter by letter",
+            _grown,
+            "You lengthen a piece letter by letter and stop at the first beginning that the vocabulary does not know. A longer one may "
+            "be known all the same: try the longest first and shorten it.",
+        ),
+        Mistake(
+            "the marks of the vocabulary are dropped",
+            lambda word, vocabulary: [
+                piece if piece == "[UNK]" or not n else f"##{piece}"
+                for n, piece in enumerate(_cut(word, {piece.replace("##", "") for piece in vocabulary}, marked=False))
+            ],
+            "You take ## off the pieces of the vocabulary, so a piece that begins words counts inside a word, and the other way round. "
+            "“able” and “##able” are two pieces: look up the one that the place asks for.",
         ),
         Mistake(
             "cut from the end",

@@ -834,6 +834,14 @@ ENCODE = Exercise(
             "You give each token vector length 1 before pooling, so that all tokens count alike. Only the pooled vector is normalized.",
         ),
         Mistake(
+            "token vectors normalized, and not the pooled one",
+            lambda ids, backbone, pool, size: _in_batches(
+                ids, backbone, lambda h, m: pool(similarity.normalize(h), m), size, back=torch.argsort
+            ),
+            "You normalize the token vectors before pooling, and not what comes out of it. A mean of vectors of length 1 is shorter "
+            "than 1: normalize the pooled vector, after pooling.",
+        ),
+        Mistake(
             "the last, smaller batch is lost",
             _without_the_last_batch,
             "Texts that do not fill a whole batch get no vector. The last batch may be smaller than the others.",

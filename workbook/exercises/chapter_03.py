@@ -204,6 +204,20 @@ MRR = Exercise(
             "You stop at the first judged passage. A grade of 0 means that somebody looked, and it is wrong.",
         ),
         Mistake(
+            "the best grade instead of the first find",
+            lambda ranked, judged, k: (
+                _rr(
+                    ranked,
+                    {p: int(g == max(judged.get(q, 0) for q in ranked[:k])) for p, g in judged.items() if g > 0},
+                    k,
+                )
+                if ranked[:k]
+                else 0.0
+            ),
+            "You look for the passage with the highest grade. Any grade above 0 is relevant, and the first relevant passage counts, "
+            "whatever better one comes later.",
+        ),
+        Mistake(
             "multiplied by the grade",
             lambda ranked, judged, k: next(
                 (judged[p] / i for i, p in enumerate(ranked[:k], 1) if judged.get(p, 0) > 0), 0.0
@@ -392,6 +406,18 @@ AP = Exercise(
                 _num_relevant(judged),
             ),
             "You add the precision at every rank. Only at the ranks of relevant passages is it added.",
+        ),
+        Mistake(
+            "counted too late",
+            lambda ranked, judged: _safe(
+                sum(
+                    sum(judged.get(p, 0) > 0 for p in ranked[: r - 1]) / r
+                    for r in range(1, len(ranked) + 1)
+                    if judged.get(ranked[r - 1], 0) > 0
+                ),
+                _num_relevant(judged),
+            ),
+            "You add the precision before you count the passage that was just found, so each is one find too few. The find itself counts.",
         ),
         Mistake(
             "grades as gain",
@@ -600,6 +626,15 @@ INTERVAL = Exercise(
                 float(x) for x in np.quantile(np.asarray(values)[draws].mean(axis=1), [0.05, 0.95])
             ),
             "You cut off 5 % on each side: that is a 90 % interval. For 95 %, cut off 2.5 % on each side.",
+        ),
+        Mistake(
+            "two of the means, and nothing between them",
+            lambda values, draws: (
+                (means := np.sort(np.asarray(values)[draws].mean(axis=1)))[int(0.025 * len(means))].item(),
+                means[min(int(0.975 * len(means)), len(means) - 1)].item(),
+            ),
+            "You pick two of the sorted means by a row number. With few draws 2.5 % falls between two of them: `np.quantile` "
+            "interpolates, and that is asked for.",
         ),
         Mistake(
             "mean over the wrong axis",
@@ -821,6 +856,14 @@ COMPARE = Exercise(
             lambda qrels, first, second, *rest: any(run.get(query) == {} for query in qrels for run in (first, second)),
         ),
         Situation("there is one query", lambda qrels, *rest: len(qrels) == 1),
+        Situation(
+            "a run returns fewer than k passages for a query, and fewer than are relevant",
+            lambda qrels, first, second, k, *rest: any(
+                0 < len(run.get(query, {})) < min(k, _num_relevant(judged))
+                for query, judged in qrels.items()
+                for run in (first, second)
+            ),
+        ),
         Situation(
             "a query has no relevant passage",
             lambda qrels, *rest: any(_num_relevant(judged) == 0 for judged in qrels.values()),

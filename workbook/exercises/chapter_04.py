@@ -715,6 +715,29 @@ def _loss_after(table, optimizer, *batch):
         return symmetric(mean_pool(table[q], qm), mean_pool(table[d], dm), temperature).item()
 
 
+def _two_steps(table, optimizer, query_ids, query_mask, passage_ids, passage_mask, temperature):
+    values = []
+    for turned in (False, True):
+        query, positive = mean_pool(table[query_ids], query_mask), mean_pool(table[passage_ids], passage_mask)
+        loss = info_nce(positive, query, temperature) if turned else info_nce(query, positive, temperature)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        values.append(loss.item())
+    return sum(values) / 2
+
+
+def _ids_masked(table, optimizer, query_ids, query_mask, passage_ids, passage_mask, temperature):
+    def embed(ids, mask):
+        return table[ids * mask].sum(dim=1) / mask.sum(dim=1, keepdim=True)
+
+    loss = symmetric(embed(query_ids, query_mask), embed(passage_ids, passage_mask), temperature)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
 def _a_step(table: Tensor, old: Tensor | None, *batch, lr: float = 0.5, weight_decay: float = 0.0) -> tuple:
     """A table with an optimizer of its own, and the gradient that the step before has left in it."""
     table = table.clone().requires_grad_()
@@ -836,6 +859,26 @@ STEP = Exercise(
             "only the pull",
             _step_with(loss=lambda q, d, temperature: (1 - cos_sim(q, d).diagonal()).mean()),
             "Your loss only pulls, as at the beginning of the chapter. Nothing in it keeps the texts apart.",
+        ),
+        Mistake(
+            "a step for each direction",
+            _two_steps,
+            "You take two steps, one for each direction: the second loss is that of a table that has moved already. Add the two "
+            "directions up to one loss, go backward once and step once.",
+        ),
+        Mistake(
+            "the rows of the table are normalized first",
+            lambda table, optimizer, *batch: _step_with(pool=lambda h, m: mean_pool(normalize(h), m))(
+                table, optimizer, *batch
+            ),
+            "You bring each row of the table to length 1 before its text takes the mean, so that all tokens count alike. A text is "
+            "the mean of the rows as they are.",
+        ),
+        Mistake(
+            "padding adds row 0",
+            _ids_masked,
+            "You multiply the ids by the mask, so padding becomes id 0, and row 0 of the table is added for each place of padding. "
+            "The mask belongs to the vectors: multiply those.",
         ),
         Mistake(
             "the loss after the step",

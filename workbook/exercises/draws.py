@@ -185,6 +185,13 @@ RANKINGS = (
         lambda ranked, judged, *rest: sum(judged.get(p, 0) > 0 for p in _first(ranked, rest)) > 1,
     ),
     Situation(
+        "the ranking is shorter than k, and than the number of relevant passages",
+        lambda ranked, judged, *rest: len(ranked) < min(*rest, sum(g > 0 for g in judged.values())) if rest else False,
+    ),
+    Situation(
+        "relevant passages have different grades", lambda ranked, judged, *rest: len({*judged.values()} - {0}) > 1
+    ),
+    Situation(
         "the first passage is not relevant",
         lambda ranked, judged, *rest: bool(ranked) and judged.get(ranked[0], 0) == 0,
     ),

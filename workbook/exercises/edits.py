@@ -107,8 +107,10 @@ class _Tree:
     def _told(self, node: ast.AST, stands: ast.AST) -> ast.AST:
         """What to show of a change: a number or a name is told with what stands around it."""
         parent = self.places[id(node)][0]
+        if isinstance(parent, ast.UnaryOp):  # the 1 of [-1]
+            node, parent, stands = parent, self.places[id(parent)][0], parent
         around = isinstance(parent, ast.keyword | ast.BinOp | ast.Compare | ast.Subscript | ast.Call)
-        return parent if isinstance(node, ast.Constant | ast.Name) and around else stands
+        return parent if isinstance(node, ast.Constant | ast.Name | ast.UnaryOp) and around else stands
 
     def _put(self, place_of: ast.AST, node: ast.AST) -> None:
         parent, field, index = self.places[id(place_of)]

@@ -28,10 +28,19 @@ def names(answer: Any, exercise: Exercise, args: tuple) -> list[str]:
 
 def call_only(answer: Any, exercise: Exercise, call: Call) -> list[str]:
     """The name of the case and its arguments."""
-    told = [f"{name} = {_short(arg)}" for name, arg in zip(names(answer, exercise, call.args), call.args, strict=True)]
-    if len(told) > 5:
-        told = [*told[:4], f"and {len(told) - 4} more arguments"]
-    return [call.case.name, *(f"  {line}" for line in told)]
+    told = [
+        (arg, f"{name} = {_short(arg)}")
+        for name, arg in zip(names(answer, exercise, call.args), call.args, strict=True)
+    ]
+    if len(told) > 5:  # numbers share a line: without them nobody can redo the example by hand
+        numbers = [line for arg, line in told if isinstance(arg, int | float)]
+        others = [line for arg, line in told if not isinstance(arg, int | float)]
+        left_out = [f"and {len(others) - 4} more arguments"] if len(others) > 4 else []
+        return [
+            call.case.name,
+            *(f"  {line}" for line in (*others[:4], *left_out, *([", ".join(numbers)] if numbers else []))),
+        ]
+    return [call.case.name, *(f"  {line}" for _, line in told)]
 
 
 def beside(answer: Any, exercise: Exercise, call: Call, right: Call) -> list[str]:

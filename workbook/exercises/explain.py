@@ -15,7 +15,7 @@ from typing import Any
 from workbook.exercises import compare, limits, running
 from workbook.exercises.edits import Edit, edits
 from workbook.exercises.exercise import Answer, Call, Case, Exercise
-from workbook.exercises.milestones import milestone
+from workbook.exercises.milestones import milestone, other_value
 from workbook.exercises.relations import bounds, relations
 from workbook.exercises.seen import Seen
 from workbook.exercises.sources import solutions_of, source_of
@@ -44,9 +44,11 @@ def explain(
     found: list[str] = []
     if not any(seen.wrong):
         return ()  # the results are right: a gradient is lost, or an input changed, and the headline says so
-    for sentences in (_static, _repair, relations, broken, _as_if, _as_if_twice, milestone, bounds):
+    for sentences in (_static, _repair, other_value, relations, broken, _as_if, _as_if_twice, milestone, bounds):
         if sentences is _as_if_twice and found:
             continue  # two changes at once are looked for only where nothing else is known
+        if sentences is other_value and any(" in line " in told for told in found):
+            continue  # a place is known already
         with limits.quiet():
             for sentence in islice(sentences(seen), 2):
                 shorter = [told for told in found if sentence.startswith(told)]  # the same, and less of it

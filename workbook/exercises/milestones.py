@@ -1,31 +1,91 @@
-"""Named values of a solution that the learner's code has too: what is right so far."""
+"""Named values of a solution that the learner's code has too: what is right so far, and which one is not."""
 
 import ast
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
-from workbook.exercises import compare, limits
-from workbook.exercises.exercise import Answer
+from workbook.exercises import compare, limits, running
+from workbook.exercises.exercise import Answer, Case
 from workbook.exercises.seen import Seen, numbers_in
-from workbook.exercises.sources import solutions_of
+from workbook.exercises.sources import solutions_of, source_of
 
+THEIRS = "__theirs__"  # the name under which a solution's value stands in the learner's code
+CALLS = 8
 Locals = dict[str, tuple[Any, int]]  # name -> its value and the line that gave it
+
+
+def other_value(seen: Seen) -> Iterator[str]:
+    """A named value of the learner's that makes the function right, once that of a solution stands in its place."""
+    source = source_of(seen.answer)
+    if source is None:
+        return
+    calls = [i for i, wrong in enumerate(seen.wrong) if wrong][:CALLS] + [
+        i for i, wrong in enumerate(seen.wrong) if not wrong
+    ][:CALLS]
+    tree = ast.parse(source)
+    function = tree.body[0]
+    assert isinstance(function, ast.FunctionDef)
+    steps = [node for node in function.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
+    globals_ = getattr(inspect.unwrap(seen.answer), "__globals__", {})
+    for text, names in solutions_of(seen.exercise, seen.answer):
+        right = _values_of(text, names, seen, calls)
+        for step in steps:
+            own, step.value = step.value, ast.Name(THEIRS, ast.Load())
+            code = compile(ast.fix_missing_locations(tree), "<another value>", "exec")
+            step.value = own
+            for name in right[0] if right else ():
+                values = [found.get(name, (None, 0))[0] for found in right]
+                if _is_a_step(seen, calls, values) and _mends(seen, calls, code, function.name, globals_, values):
+                    yield f"with another value of `{ast.unparse(step)}` in line {step.lineno} your function is right: look at it, and at what goes into it"
+                    return
+
+
+def _values_of(text: str, names: dict[str, Any], seen: Seen, calls: list[int]) -> list[Locals]:
+    """The named values of a solution, call by call."""
+    names = dict(names)
+    try:
+        exec(compile(text, "<solution>", "exec"), names)
+    except Exception:
+        return []
+    theirs = names[next(n.name for n in ast.parse(text).body if isinstance(n, ast.FunctionDef))]
+    return [_locals(theirs, seen.mine[i].args) for i in calls]
+
+
+def _is_a_step(seen: Seen, calls: list[int], values: list[Any]) -> bool:
+    """Whether these are numbers, and not the whole result."""
+    same = [
+        compare.same_values(value, seen.right[i].result, seen.exercise.tolerance)
+        for i, value in zip(calls, values, strict=True)
+    ]
+    return any(numbers_in(value) is not None for value in values) and not all(same)
+
+
+def _mends(
+    seen: Seen, calls: list[int], code: CodeType, name: str, globals_: dict[str, Any], values: list[Any]
+) -> bool:
+    """Whether the learner's function is right in these calls, with these values in one place."""
+    for i, value in zip(calls, values, strict=True):
+        names = {**globals_, THEIRS: compare.snapshot(value)}
+        exec(code, names)
+        call = running.call(seen.exercise, names[name], _same_arguments(seen.mine[i].args), running.Clock(0.5))
+        if not running.same_call(seen.exercise, call, seen.right[i], compare.same_values):
+            return False
+    return True
+
+
+def _same_arguments(args: tuple) -> Case:
+    return Case("", lambda: tuple(compare.snapshot(arg) for arg in args))
 
 
 def milestone(seen: Seen) -> Iterator[str]:
     """The last named value of the solution that the answer has, too, in every call."""
     calls = [i for i, wrong in enumerate(seen.wrong) if wrong][:6]
     for source, globals_ in solutions_of(seen.exercise, seen.answer):
-        names = dict(globals_)
-        try:
-            exec(compile(source, "<solution>", "exec"), names)
-        except Exception:
-            continue
-        theirs = names[next(n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef))]
-        pairs = [(_locals(theirs, seen.mine[i].args), _locals(seen.answer, seen.mine[i].args)) for i in calls]
+        theirs = _values_of(source, globals_, seen, calls)
+        pairs = [(a, _locals(seen.answer, seen.mine[i].args)) for a, i in zip(theirs, calls, strict=False)]
         if not pairs or any(not a or not b for a, b in pairs):
             continue
         met = [name for name in pairs[0][1] if _is_milestone(name, pairs, seen)]

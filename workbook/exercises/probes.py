@@ -172,23 +172,19 @@ def situation(seen: Seen) -> str | None:
         for n, a in enumerate(names)
         for b in names[n + 1 :]
     }
-    for group, enough in ((holds, 0.5), (both, 0.9)):  # two at once are met by chance more often
+    for group, enough, ahead in ((holds, 0.5, 0.1), (both, 0.95, 0.04)):  # two at once are met by chance more often
         for name, flags in group.items():
             inside, right = sum(flags), sum(not w for w in wrong)
             if sum(wrong) < 2 or any(w and not f for w, f in zip(wrong, flags, strict=True)) or right < 3:
                 continue
             precision = sum(wrong) / inside
-            if inside < len(wrong) and precision >= enough and (best is None or precision > best[0] + 0.1):
-                best = (
-                    precision,
-                    (
-                        f"it is wrong only where {name} ({sum(wrong)} of {inside} such calls); "
-                        f"it is right in all {len(wrong) - inside} others"
-                    ),
+            if inside < len(wrong) and precision >= enough and (best is None or precision > best[0] + ahead):
+                words = (
+                    f"it is wrong only where {name} ({sum(wrong)} of {inside} such calls); "
+                    f"it is right in all {len(wrong) - inside} others"
                 )
-        if best:
-            return best[1]
-    return None
+                best = (precision, words)
+    return best[1] if best else None
 
 
 def _holds(rule: Callable[..., bool], args: tuple) -> bool:

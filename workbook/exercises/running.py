@@ -195,7 +195,7 @@ def _gradient_in(
         if not wanted.isfinite().all():
             continue
         if not found.isfinite().all():
-            return f"the gradient to {called[i]} is not finite: somewhere you divide by zero, or take the logarithm or the root of zero"
+            return f"the gradient to {called[i]} is not finite: somewhere you divide by zero, take the logarithm or the root of zero, or let exp overflow"
         if wanted.abs().max() > 1e-5 and not found.any():
             return (
                 f"the values are right, but no gradient flows back to {called[i]}, so nothing is learned there: {KEEP}"
