@@ -105,10 +105,18 @@ def test_a_reader_searches_with_both_systems(view):
     words, dense = (results.locator("td").nth(i).locator("p").count() for i in (0, 1))
     assert words >= 1
     assert dense == 4
-    wait_until_idle(view)  # until then the kernel's echo of the last query may be put in place of the next one
-    box.fill("zzzz")
-    view.get_by_role("button", name="Search").click()
-    results.filter(has_text="no passage holds any of these words").wait_for(timeout=200_000)
+    nothing = results.filter(has_text="no passage holds any of these words")
+    for _ in range(
+        20
+    ):  # the kernel's echo of the last query may be put in place of the next one: then it is typed again
+        wait_until_idle(view)
+        box.fill("zzzz")
+        view.get_by_role("button", name="Search").click()
+        view.wait_for_timeout(2_000)
+        wait_until_idle(view)
+        if nothing.is_visible():
+            break
+    assert nothing.is_visible()
 
 
 def test_a_wrong_answer_is_helped_below(view):
@@ -178,3 +186,11 @@ def test_without_a_kernel_the_stored_figure_is_left_and_no_error(view):
     errors = view.get_by_text("Error displaying widget")
     assert not any(errors.nth(i).is_visible() for i in range(errors.count()))
     assert view.locator(".workbook-stored details").first.is_visible()
+
+
+def test_the_stored_picture_is_dark_on_a_dark_page(view):
+    view.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', { theme: 'JupyterLab Dark' })")
+    view.wait_for_function("() => document.body.dataset.jpThemeLight === 'false'", timeout=60_000)
+    filters = view.evaluate("() => [...document.querySelectorAll('.plot-img')].map(e => getComputedStyle(e).filter)")
+    assert filters
+    assert all("invert(0.93)" in turned for turned in filters)
