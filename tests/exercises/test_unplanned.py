@@ -5,9 +5,9 @@ import pytest
 from tests.exercises import unplanned
 from workbook.exercises import EXERCISES
 
-# A ratchet. All of them, on 28 November 2026: open 97.9 %, sealed 91.2 %, nothing accepted, nothing right rejected. The
-# goal is 95 % in the sealed half too.
-TOLD = {"open": 0.97, "sealed": 0.85, "new": 0.85}
+# A ratchet; every third answer is a small sample. All of them, on 30 November 2026, before anyone had read what the sealed
+# ones are told: sealed 96.4 %, nothing accepted, nothing right rejected. The goal is 95 %.
+TOLD = {"open": 0.97, "sealed": 0.92, "new": 0.85}
 ACCEPTED = {"open": 0, "sealed": 0, "new": 0}
 
 

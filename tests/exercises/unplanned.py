@@ -1,13 +1,13 @@
 """What `check` says to answers that nobody planned for.
 
-    python -m tests.exercises.unplanned            the figures: the open half, the sealed one, the new
+    python -m tests.exercises.unplanned            the figures: the open answers, the sealed ones, the new
     python -m tests.exercises.unplanned 02.1       each answer to one exercise that may be read, and what it is told
-    python -m tests.exercises.unplanned --missed   those of the open half that are not told their cause
+    python -m tests.exercises.unplanned --missed   the open ones that are not told their cause
 
-The answers lie in `unplanned/open.toml` and `unplanned/sealed.toml`. Each wrong one carries the label of its
+The answers lie in `unplanned`, those that may be read in `open.toml` and `opened.toml`. Each wrong one carries the label of its
 cause, regular expressions that name it, and the lines in which it stands; what `check` prints must match one of
-the expressions, or send the reader to one of the lines. Of the sealed half only the
-figures are shown: it is not to be read while the checks are tuned.
+the expressions, or send the reader to one of the lines. Of the sealed ones only the
+figures are shown: they are not to be read while the checks are tuned.
 """
 
 import linecache

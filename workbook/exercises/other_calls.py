@@ -112,7 +112,10 @@ def other_arguments(seen: Seen) -> str | None:
     if seen.exercise.may_change or len(order) < len(seen.mine) / 2 or sum(seen.wrong[i] for i in order) < 3:
         return None  # what is NaN tells no way from another
     for words, change in _changes(seen):
-        if all(_same(seen, change, i) for i in order):
+        if all(_same(seen, change, i, seen.mine[i]) for i in order) and not all(
+            _same(seen, change, i, seen.right[i])
+            for i in order  # a change that changes nothing explains nothing
+        ):
             return f"it behaves as if {words}"
     return None
 
@@ -156,12 +159,11 @@ def _exchanging(i: int, j: int) -> Callable[[tuple], tuple]:
     return lambda args: tuple(args[order.get(n, n)] for n in range(len(args)))
 
 
-def _same(seen: Seen, change: Callable[[tuple], tuple], index: int) -> bool:
-    """Whether the reference gives, with other arguments, what the answer gave with its own."""
-    mine = seen.mine[index]
+def _same(seen: Seen, change: Callable[[tuple], tuple], index: int, wanted: Call) -> bool:
+    """Whether the reference does, with other arguments, what was done in this call."""
     try:
-        args = change(tuple(compare.snapshot(arg) for arg in mine.args))
+        args = change(tuple(compare.snapshot(arg) for arg in seen.mine[index].args))
     except Exception:
         return False
     theirs = running.call(seen.exercise, seen.exercise.reference, Case("", lambda: args), running.Clock(0.5))
-    return running.same_call(seen.exercise, theirs, mine, compare.same_values)
+    return running.same_call(seen.exercise, theirs, wanted, compare.same_values)

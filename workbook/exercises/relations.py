@@ -376,6 +376,10 @@ def _raised(seen: Seen) -> str | None:
     errors = [a.error for a, b in zip(seen.mine, seen.right, strict=True) if a.error is not None and b.error is None]
     if not errors or len({type(error) for error in errors}) > 1:
         return None
+    if isinstance(errors[0], compare.NotAResult):  # the check's own word for a result of another form
+        return (
+            f"in {len(errors)} of {len(seen.mine)} calls your result has another form: {compare.first_line(errors[0])}"
+        )
     lines = {compare.first_line(error) for error in errors}
     what = f": {lines.pop()}" if len(lines) == 1 else ""  # the key of a KeyError differs from call to call
     told = f"in {len(errors)} of {len(seen.mine)} calls it raises {type(errors[0]).__name__}{what}"
