@@ -188,6 +188,13 @@ def weight_of_dimensions(sizes: Sequence[int], weights: Sequence[float], D: int)
     return torch.stack([weight * (place < size).float() for size, weight in zip(sizes, weights, strict=True)]).sum(0)
 
 
+def _overwritten(sizes, weights, D):
+    found = torch.zeros(D)
+    for size, weight in zip(sizes, weights, strict=True):
+        found[:size] = weight
+    return found
+
+
 def _weights_in_a_loop(sizes, weights, D):
     return torch.tensor([float(sum(w for s, w in zip(sizes, weights, strict=True) if s > j)) for j in range(D)])
 
@@ -251,6 +258,18 @@ REACH = Exercise(
             "a size sees one dimension too many",
             _seen(lambda s, j, sizes: s >= j),
             "You let a size of d see d + 1 dimensions. Dimensions are counted from 0: a size of 1 sees number 0 and no other.",
+        ),
+        Mistake(
+            "the last size overwrites",
+            _overwritten,
+            "You set the weights of the first dimensions where you should add to them: each size overwrites what the one before has put "
+            "there. Losses that see the same dimension add up.",
+        ),
+        Mistake(
+            "begun anew at each size",
+            lambda sizes, weights, D: _weights_in_a_loop(sizes[-1:], weights[-1:], D),
+            "Only the last size counts: what the others have added is lost, as when the zeros are made anew inside the loop. Make them once, "
+            "before it.",
         ),
         Mistake(
             "blocks instead of beginnings",
@@ -442,6 +461,12 @@ NESTED = Exercise(
             "lowered by moving length into the first numbers. Normalize after each cut.",
         ),
         Mistake(
+            "each size cuts what the one before has left",
+            _nested(part=lambda x, size, sizes: x[:, : min(sizes[: list(sizes).index(size) + 1])]),
+            "You cut and put the result back under the same name, so the next size gets what the last one has left. Each size is cut from "
+            "the whole vector.",
+        ),
+        Mistake(
             "dot products",
             _nested(score=lambda a, b: a @ b.T),
             "You take dot products of vectors of any length. Take cosines, at each size.",
@@ -524,7 +549,8 @@ def smallest_vectors() -> tuple[list[float], list[float], list[float], int]:
 
 
 def _scores(q: Any, a: Any, b: Any, size: Any, again: bool) -> tuple[float, float]:
-    query, *passages = (np.asarray(x, dtype=float) / np.linalg.norm(np.asarray(x, dtype=float)) for x in (q, a, b))
+    query, *passages = (np.asarray(x, dtype=float) for x in (q, a, b))
+    query, *passages = (x / max(float(np.linalg.norm(x)), 1e-12) for x in (query, *passages))
     found = []
     for passage in passages:
         lengths = float(np.linalg.norm(query[: int(size)]) * np.linalg.norm(passage[: int(size)]))
@@ -541,13 +567,13 @@ def _winner(q: Any, a: Any, b: Any, size: Any, again: bool) -> str:
 def _three_vectors(q: Any, a: Any, b: Any, size: Any) -> str | None:
     for name, x in (("q", q), ("a", a), ("b", b)):
         if not isinstance(x, list | tuple | np.ndarray | Tensor) or np.ndim(x) != 1 or not len(x):
-            return f"{name} is a list of numbers"
+            return f"{name} must be a list of numbers"
         if not np.isfinite(np.asarray(x, dtype=float)).all() or not np.any(np.asarray(x, dtype=float)):
-            return f"{name} holds numbers, and one of them is not zero"
+            return f"{name} must hold numbers, and one of them must not be zero"
     if not len(q) == len(a) == len(b):
-        return "the three vectors have as many numbers as one another"
+        return "the three vectors must have as many numbers as one another"
     if compare.kind(size) != "number" or isinstance(size, bool) or int(size) != size or not 1 <= size <= len(q):
-        return f"size is a whole number from 1 to {len(q)}"
+        return f"size must be a whole number from 1 to {len(q)}"
     for again, when in ((True, "after the cut"), (False, "before the cut")):
         of_a, of_b = _scores(q, a, b, size, again)
         if abs(of_a - of_b) < 1e-6:
@@ -557,7 +583,7 @@ def _three_vectors(q: Any, a: Any, b: Any, size: Any) -> str | None:
 
 def _kept_share(x: Any, size: Any) -> float:
     whole = np.asarray(x, dtype=float)
-    return float(np.linalg.norm(whole[: int(size)]) / np.linalg.norm(whole))
+    return float(np.linalg.norm(whole[: int(size)]) / max(float(np.linalg.norm(whole)), 1e-12))
 
 
 REVERSED = Reversed(
@@ -604,6 +630,16 @@ REVERSED = Reversed(
             when=lambda q, a, b, size: (
                 _winner(q, a, b, size, True) == _winner(q, a, b, size, False)
                 and (_kept_share(a, size) > _kept_share(b, size)) == (_winner(q, a, b, size, True) == "a")
+            ),
+        ),
+        Mistake(
+            "the other one points away",
+            lambda: ([1.0, 0.2, 0.0], [-1.0, 0.0, 0.0], [1.0, 0.2, 5.0], 2),
+            "The passage that is less near has a product of 0 or below with the query, in what is kept. No length can make it win. Let it "
+            "point the query's way, too, only less so.",
+            when=lambda q, a, b, size: (
+                _winner(q, a, b, size, True) == _winner(q, a, b, size, False)
+                and min(_scores(q, a, b, size, False)) <= 0 < max(_scores(q, a, b, size, False))
             ),
         ),
         Mistake(
@@ -740,6 +776,12 @@ PCA = Exercise(
             "leave the zero where it is.",
         ),
         Mistake(
+            "columns where rows belong",
+            lambda x, size: torch.linalg.svd(x, full_matrices=False).Vh[:, :size],
+            "The directions are the *rows* of what `svd` returns last, which is V transposed; you take its columns. Take the first rows and "
+            "transpose them.",
+        ),
+        Mistake(
             "the shortest directions",
             _by_eigenvalues(choose=lambda v, size: v[:, :size]),
             "These are the directions along which there is least. `eigh` lists eigenvalues from small to large.",
@@ -870,10 +912,9 @@ def _rows_and_work(result: Any, args: tuple) -> dict[str, Any]:
     if not isinstance(result, list | tuple) or len(result) != 2:
         raise compare.NotAResult("return two things: a list of rows, and a number")
     rows, work = result
-    rows = rows.tolist() if isinstance(rows, Tensor | np.ndarray) else rows
-    if not isinstance(rows, list | tuple):
-        raise compare.NotAResult("the rows are a list of whole numbers")
-    return {"rows": [int(row) for row in rows], "multiply-adds": int(work)}
+    if not isinstance(rows, list):
+        raise compare.NotAResult(f"the rows must be a list of whole numbers, got a {type(rows).__name__}")
+    return {"rows": [int(row) for row in rows], "multiply-adds": int(work) if work == int(work) else float(work)}
 
 
 FUNNEL = Exercise(
