@@ -80,9 +80,17 @@ def _parser() -> argparse.ArgumentParser:
     claims = command("claims", _claims, "the claims board; `claims run ID` repeats one")
     claims.add_argument("action", nargs="?", choices=["list", "run"], default="list", help="list by default")
     claims.add_argument("ids", nargs="*", type=int, metavar="ID", help="which claims to run, such as 10")
-    claims.add_argument(
+    large = claims.add_mutually_exclusive_group()
+    large.add_argument(
         "--record", action="store_true", help="the large experiment, minutes to an hour; replaces the record"
     )
+    large.add_argument(
+        "--append", action="store_true", help="the large experiment; what it finds here is put beside the record"
+    )
+    claims.add_argument(
+        "--html", nargs="?", type=Path, const=Path("claims.html"), metavar="FILE",
+        help="the board as a page of its own, claims.html by default",
+    )  # fmt: skip
     claims.add_argument("--seed", type=int, default=0, help="of the small experiment, 0 by default")
     add_commands(command)
     test = ("lab", "test")
@@ -196,8 +204,15 @@ def _reset(options: argparse.Namespace) -> int:
 
 def _claims(options: argparse.Namespace) -> int:
     from workbook import claims
-    from workbook.claims.record import write_record
 
+    if options.action == "list" and options.html:
+        from workbook.claims.page import page
+        from workbook.support.files import write_atomically
+
+        options.html.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(options.html, page(claims.CLAIMS.values()))
+        print(f"written to {options.html}; open it in a browser")
+        return 0
     if options.action == "list":
         print(claims.board())
         return 0
@@ -206,13 +221,34 @@ def _claims(options: argparse.Namespace) -> int:
         print(f"workbook: name claims out of {', '.join(map(str, claims.CLAIMS))}", file=sys.stderr)
         return 2
     for id in options.ids:
-        if options.record:
-            result = claims.run_record(claims.CLAIMS[id])
-            write_record(result)
-            print(f"claim {id}: {result.verdict}\n{result.because}\n{result.seconds:.0f} s", flush=True)
-        else:
-            claims.settle(id, seed=options.seed)
+        if options.append and claims.read_record(id) is None:
+            print(f"workbook: claim {id} has no record to append to; make one with --record", file=sys.stderr)
+            return 2
+        _run_claim(id, options)
     return 0
+
+
+def _run_claim(id: int, options: argparse.Namespace) -> None:
+    """One experiment, and whether it meets the committed record."""
+    from workbook import claims
+    from workbook.claims.record import append_record, write_record
+    from workbook.claims.repeated import Repeated, compared
+
+    claim, committed = claims.CLAIMS[id], claims.read_record(id)
+    if options.record or options.append:
+        result = claims.run_record(claim)
+        verdict = claim.decide(result.measurements)
+        print(f"claim {id}: {result.verdict}\n{result.because}\n{result.seconds:.0f} s", flush=True)
+    else:
+        verdict = claims.settle(id, seed=options.seed)
+    if committed:
+        print(
+            "\n".join(compared(verdict, committed.verdict, claim.decide(committed.measurements).intervals)), flush=True
+        )
+    if options.record:
+        write_record(result)
+    elif options.append and committed:
+        append_record(committed, Repeated.now(verdict, result.seeds))
 
 
 def _notebooks(options: argparse.Namespace) -> int:

@@ -3,11 +3,12 @@
 import datetime
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from workbook.claims.claim import Claim, Measurements
+from workbook.claims.repeated import Repeated
 from workbook.support import machine
 from workbook.support.files import write_json
 
@@ -31,6 +32,7 @@ class Record:
     command: str
     hardware: dict[str, Any]
     versions: dict[str, str]
+    repeated: tuple[Repeated, ...] = ()  # what other machines found
 
 
 def run_record(claim: Claim, seeds: tuple[int, ...] = SEEDS) -> Record:
@@ -64,6 +66,11 @@ def write_record(result: Record) -> Path:
     return record_path(result.claim)
 
 
+def append_record(committed: Record, repeated: Repeated) -> Path:
+    """Put what this machine found beside a committed record, which stays as it is."""
+    return write_record(replace(committed, repeated=(*committed.repeated, repeated)))
+
+
 def read_record(id: int) -> Record | None:
     """Read the committed record of a claim; None where there is none yet.
 
@@ -75,7 +82,8 @@ def read_record(id: int) -> Record | None:
         return None
     try:
         fields = json.loads(path.read_text("utf-8"))
-        return Record(**{**fields, "seeds": tuple(fields["seeds"])})
+        repeated = tuple(Repeated.read(each) for each in fields.get("repeated", ()))
+        return Record(**{**fields, "seeds": tuple(fields["seeds"]), "repeated": repeated})
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{path.name} is not a record of a claim ({error}); restore it with git, or run: python -m workbook claims run {id} --record"
