@@ -92,3 +92,18 @@ def test_has_exercises_figures_a_quiz_and_claims(path):
     assert len(re.findall(r"\bexplore\(", text)) >= 2
     assert f'quiz("{path.name[:2]}")' in text
     assert "settle(" in text
+
+
+def test_what_is_written_on_a_cell_is_written_by_the_heat_map(path):
+    """A dark page turns the ink of annotations light, and that of a heat map's own text it leaves alone."""
+    for cell in cells(path, "code"):
+        for output in cell["outputs"]:
+            fig = output.get("data", {}).get("application/vnd.plotly.v1+json", {})
+            for grid in (trace for trace in fig.get("data", []) if trace["type"] == "heatmap"):
+                rows, columns = len(grid["z"]), len(grid["z"][0])
+                axes = grid.get("xaxis", "x"), grid.get("yaxis", "y")
+                for note in fig["layout"].get("annotations", []):
+                    on_it = (note.get("xref", "x"), note.get("yref", "y")) == axes
+                    place = [at for at in (note.get("x"), note.get("y")) if isinstance(at, int | float)]
+                    inside = len(place) == 2 and -0.5 <= place[0] < columns - 0.5 and -0.5 <= place[1] < rows - 0.5
+                    assert not (on_it and inside), f"{note['text']!r} is an annotation on a cell"

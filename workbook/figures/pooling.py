@@ -88,12 +88,12 @@ def weight_grid(hidden: Tensor, weights: dict[str, Sequence[float]], padding: Se
             xgap=2,
             ygap=2,
             showscale=False,
+            texttemplate="%{z:.2f}",
+            textfont={"size": 14},
             hovertemplate="%{y}: %{z}<extra></extra>",
         )
     )
     for row in range(len(names)):
-        for t in range(T):
-            fig.add_annotation(x=t, y=row, text=f"{float(grid[row, t]):.2f}", showarrow=False)
         fig.add_annotation(
             x=1, xref="paper", y=row, text=f"→ {_numbers(pooled[row])}", xanchor="left", xshift=6, showarrow=False
         )

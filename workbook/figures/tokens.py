@@ -91,10 +91,8 @@ def attention_square(tokens: Sequence[str], scores: Tensor, allowed: Tensor, tit
         for row, may in zip(scores.tolist(), allowed.tolist(), strict=True)
     ]
     shares = [[f"{w:.3f}".rstrip("0").rstrip(".") for w in row] for row in weights.tolist()]
-    shown = np.where(allowed.numpy(), scores.numpy(), np.nan).round(3).tolist()
-    shown = [
-        [None if value != value else value for value in row] for row in shown
-    ]  # a cell without a score stays white
+    white = -0.1  # below all that is drawn: a forbidden cell is white on every page
+    shown = np.where(allowed.numpy(), scores.double().numpy().clip(min=0), white).round(3).tolist()
     fig = figure(
         alt=f"Two squares of {T} by {T} cells side by side, each cell with its number. Rows are the tokens that look, columns the "
         "tokens that are looked at: left the scores, a forbidden one written as minus infinity on white, right the weights "
@@ -116,8 +114,8 @@ def attention_square(tokens: Sequence[str], scores: Tensor, allowed: Tensor, tit
                 textfont={"size": 14},
                 xaxis=f"x{axis}",
                 yaxis=f"y{axis}",
-                colorscale=[[0, "#EAF3F8"], [1, "#7FB8D9"]],
-                zmin=0,
+                colorscale=[[0, "#FFFFFF"], [0.04, "#FFFFFF"], [0.04, "#EAF3F8"], [1, "#7FB8D9"]],
+                zmin=white,
                 zmax=top,
                 xgap=2,
                 ygap=2,
