@@ -20,7 +20,7 @@ _INK, _LINES = "var(--jp-content-font-color1, #eee)", "var(--jp-border-color2, #
 DARK_FIGURES = f"""
 {_DARK} .main-svg {{ background: transparent !important; }}
 {_DARK} :is(.bglayer .bg, .draglayer + * .bg, .legend .bg) {{ fill: transparent !important; }}
-{_DARK} .main-svg text:not(.bartext, .heatmap-label *, .hovertext *, .updatemenu-item-text) {{ fill: {_INK} !important; }}
+{_DARK} .main-svg text:not(.bartext-inside, .heatmap-label *, .hovertext *, .updatemenu-item-text) {{ fill: {_INK} !important; }}
 {_DARK} :is(.gridlayer path, .zerolinelayer path) {{ stroke: {_LINES} !important; }}
 {_DARK} :is(.xlines-above, .ylines-above, .xerror, .yerror) {{ stroke: {_INK} !important; }}
 {_DARK} :is(.point, .legendpoints path)[style*="fill: rgb(0, 0, 0)"] {{ fill: {_INK} !important; }}
