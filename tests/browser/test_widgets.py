@@ -194,3 +194,8 @@ def test_the_stored_picture_is_dark_on_a_dark_page(view):
     filters = view.evaluate("() => [...document.querySelectorAll('.plot-img')].map(e => getComputedStyle(e).filter)")
     assert filters
     assert all("invert(0.93)" in turned for turned in filters)
+    view.evaluate(
+        "() => document.querySelectorAll('details').forEach(e => e.parentElement.classList.add('workbook-grid'))"
+    )
+    dimmed = view.evaluate("() => [...document.querySelectorAll('.plot-img')].map(e => getComputedStyle(e).filter)")
+    assert all("brightness(0.85)" in filter for filter in dimmed)

@@ -17,7 +17,7 @@ from workbook.figures.plain import bundle, spec
 from workbook.figures.stored import stored
 from workbook.figures.words import Words
 from workbook.support.frontend import in_notebook, is_live
-from workbook.support.page import page_style
+from workbook.support.page import GRID, page_style
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -101,7 +101,9 @@ def _show(fig: "Figure", words: Words, live: Any = None) -> None:
     if live is not None:
         _display(live)
     if is_live():
-        _display({"text/html": f"{page_style()}{words.folded()}", "text/plain": "What to notice"}, raw=True)
+        kind = GRID if any(trace.type == "heatmap" for trace in fig.data) else ""
+        html = f'{page_style()}<div class="{kind}">{words.folded()}</div>'
+        _display({"text/html": html, "text/plain": "What to notice"}, raw=True)
 
 
 def _display(thing: Any, raw: bool = False) -> None:

@@ -14,7 +14,9 @@ TWICE = f"""{DEAD_WIDGETS}
 
 # Figures are stored for white paper. Where JupyterLab is dark, plotly's own drawing is given dark paper and light ink; the
 # colours of the data stay, but for black. What plotly writes upon its own colours (in bars, cells, hover boxes) stays too.
-# After a reload JupyterLab shows the stored picture until the mouse is on it: light and dark are turned, hues stay.
+# After a reload JupyterLab shows the stored picture until the mouse is on it: light and dark are turned, hues stay. A grid,
+# whose bright cells mean something, is dimmed instead.
+GRID = "workbook-grid"
 _DARK = "[data-jp-theme-light=false] .js-plotly-plot"
 _INK, _LINES = "var(--jp-content-font-color1, #eee)", "var(--jp-border-color2, #555)"
 DARK_FIGURES = f"""
@@ -26,6 +28,7 @@ DARK_FIGURES = f"""
 {_DARK} :is(.point, .legendpoints path)[style*="fill: rgb(0, 0, 0)"] {{ fill: {_INK} !important; }}
 {_DARK} :is(.js-line, .legendlines path, .shapelayer path)[style*="stroke: rgb(0, 0, 0)"] {{ stroke: {_INK} !important; }}
 [data-jp-theme-light=false] .jp-RenderedPlotly .plot-img {{ filter: invert(0.93) hue-rotate(180deg); }}
+[data-jp-theme-light=false] .jp-OutputArea-child:has(~ .jp-OutputArea-child .{GRID}) .plot-img {{ filter: brightness(0.85); }}
 """
 
 # In front of a room: large letters, no code.
