@@ -90,9 +90,8 @@ class Data:
         expected = [tuple(line.values()) for line in mine_peer()]
         others = sum(a != b for a, b in zip(mine_ours(), expected, strict=True))
         # Two scores that are equal to the last digit of a float may change places, a pair in 50 tuples; all else is a mistake.
-        assert len(expected) > 10 and others <= max(2, 0.02 * len(expected)), (
-            f"{others} of {len(expected)} tuples differ"
-        )  # noqa: PT018
+        assert len(expected) > 10
+        assert others <= max(2, 0.02 * len(expected)), f"{others} of {len(expected)} tuples differ"
         what = what.format(f"{len(self.queries):,}", f"{len(self.corpus):,}")
         return row(what, "sentence-transformers", mine_ours, mine_peer, repeats, floor, note)
 

@@ -380,7 +380,7 @@ from workbook.mining import mine_hard_negatives, training_tuples
 
 
 def rows(source, **options):
-    mined = mine_hard_negatives(queries, corpus, labels, source, num_negatives=1, too_few="pad", **options)  # pad: at random
+    mined = mine_hard_negatives(queries, corpus, labels, source, num_negatives=1, too_few="pad", **options)
     false = np.mean([p in truth[q] for q, ids in mined.negatives.items() for p in ids])
     return training_tuples(mined, queries, corpus), false
 

@@ -110,7 +110,9 @@ explore(lambda state: matryoshka.cells(three, 2, state), state=matryoshka.STATES
 q, a, b = (torch.tensor(x) for x in three.values())
 for name, cut in {"whole": 4, "cut to two": 2}.items():
     print(f"{name:<12} products: a {q[:cut] @ a[:cut]:.3f}, b {q[:cut] @ b[:cut]:.3f}")
-print(f"at length 1  products: a {normalize(q[:2]) @ normalize(a[:2]):.3f}, b {normalize(q[:2]) @ normalize(b[:2]):.3f}")
+print(
+    f"at length 1  products: a {normalize(q[:2]) @ normalize(a[:2]):.3f}, b {normalize(q[:2]) @ normalize(b[:2]):.3f}"
+)
 
 # %% [markdown]
 # ## Build it: the cut
