@@ -30,8 +30,8 @@ def test_the_set_is_large_and_labelled(part):
 @pytest.mark.slow
 @pytest.mark.parametrize("part", unplanned.PARTS)
 def test_few_wrong_are_accepted_no_right_is_rejected_and_most_causes_are_told(part):
-    """Every third answer; `python -m tests.exercises.unplanned` takes them all."""
-    outcomes = [unplanned.outcome(answer) for answer in unplanned.answers(part)[::3]]
+    """Every third answer, of the many open ones every sixth; `python -m tests.exercises.unplanned` takes them all."""
+    outcomes = [unplanned.outcome(answer) for answer in unplanned.answers(part)[:: 6 if part == "open" else 3]]
     assert [o.answer.cause for o in outcomes if o.what == "rejected"] == []
     assert sum(o.what == "accepted" for o in outcomes) <= ACCEPTED[part]
     assert unplanned.share(outcomes) >= TOLD[part]
