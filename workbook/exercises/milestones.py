@@ -8,12 +8,12 @@ from types import CodeType, FrameType
 from typing import Any
 
 from workbook.exercises import compare, limits, running
-from workbook.exercises.exercise import Answer, Case
+from workbook.exercises.exercise import Answer
 from workbook.exercises.seen import Seen, numbers_in
 from workbook.exercises.sources import solutions_of, source_of
 
 THEIRS = "__theirs__"  # the name under which a solution's value stands in the learner's code
-CALLS = 8
+CALLS = 12  # looked at first; all others only where these agree
 Locals = dict[str, tuple[Any, int]]  # name -> its value and the line that gave it
 
 
@@ -22,23 +22,30 @@ def other_value(seen: Seen) -> Iterator[str]:
     source = source_of(seen.answer)
     if source is None:
         return
-    calls = [i for i, wrong in enumerate(seen.wrong) if wrong][:CALLS] + [
-        i for i, wrong in enumerate(seen.wrong) if not wrong
-    ][:CALLS]
+    order = sorted(
+        range(len(seen.mine)), key=lambda i: not seen.wrong[i]
+    )  # the wrong ones first: they rule out soonest
+    few, rest = order[:CALLS], order[CALLS:]
     tree = ast.parse(source)
     function = tree.body[0]
     assert isinstance(function, ast.FunctionDef)
     steps = [node for node in function.body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
     globals_ = getattr(inspect.unwrap(seen.answer), "__globals__", {})
+
+    def mends(code: CodeType, calls: list[int], found: list[Locals], name: str) -> bool:
+        values = [values.get(name, (None, 0))[0] for values in found]
+        return _is_a_step(seen, calls, values) and _mends(seen, calls, code, function.name, globals_, values)
+
     for text, names in solutions_of(seen.exercise, seen.answer):
-        right = _values_of(text, names, seen, calls)
+        right = _values_of(text, names, seen, few)
         for step in steps:
             own, step.value = step.value, ast.Name(THEIRS, ast.Load())
             code = compile(ast.fix_missing_locations(tree), "<another value>", "exec")
             step.value = own
             for name in right[0] if right else ():
-                values = [found.get(name, (None, 0))[0] for found in right]
-                if _is_a_step(seen, calls, values) and _mends(seen, calls, code, function.name, globals_, values):
+                if mends(code, few, right, name) and (
+                    not rest or mends(code, rest, _values_of(text, names, seen, rest), name)
+                ):
                     yield f"with another value of `{ast.unparse(step)}` in line {step.lineno} your function is right: look at it, and at what goes into it"
                     return
 
@@ -70,14 +77,10 @@ def _mends(
     for i, value in zip(calls, values, strict=True):
         names = {**globals_, THEIRS: compare.snapshot(value)}
         exec(code, names)
-        call = running.call(seen.exercise, names[name], _same_arguments(seen.mine[i].args), running.Clock(0.5))
+        call = running.again(seen.exercise, names[name], seen.mine[i].args, running.Clock(0.5))
         if not running.same_call(seen.exercise, call, seen.right[i], compare.same_values):
             return False
     return True
-
-
-def _same_arguments(args: tuple) -> Case:
-    return Case("", lambda: tuple(compare.snapshot(arg) for arg in args))
 
 
 def milestone(seen: Seen) -> Iterator[str]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from workbook.exercises import compare, running
-from workbook.exercises.exercise import Call, Case
+from workbook.exercises.exercise import Call
 from workbook.exercises.seen import Seen, names_of, numbers_in
 
 Ways = tuple[tuple[str, Callable[[Any], Any]], ...]
@@ -165,5 +165,5 @@ def _same(seen: Seen, change: Callable[[tuple], tuple], index: int, wanted: Call
         args = change(tuple(compare.snapshot(arg) for arg in seen.mine[index].args))
     except Exception:
         return False
-    theirs = running.call(seen.exercise, seen.exercise.reference, Case("", lambda: args), running.Clock(0.5))
+    theirs = running.again(seen.exercise, seen.exercise.reference, args, running.Clock(0.5))
     return running.same_call(seen.exercise, theirs, wanted, compare.same_values)

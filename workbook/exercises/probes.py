@@ -8,14 +8,13 @@ import torch
 from torch import Tensor
 
 from workbook.exercises import compare, running
-from workbook.exercises.exercise import Answer, Call, Case, Exercise
+from workbook.exercises.exercise import Answer, Call, Exercise
 from workbook.exercises.seen import Seen, close, names_of, numbers_in
 
 
 def _again(seen: Seen, args: tuple, function: Answer | None = None) -> Call:
-    case = Case("", lambda: tuple(compare.snapshot(a) for a in args))
     clock = None if function is seen.exercise.reference else seen.clock
-    return running.call(seen.exercise, function or seen.answer, case, clock)
+    return running.again(seen.exercise, function or seen.answer, args, clock)
 
 
 def unused(seen: Seen) -> str | None:
@@ -204,16 +203,11 @@ def small_case(exercise: Exercise, answer: Answer, clock: running.Clock) -> tupl
         size = sum(compare.size(arg) for arg in args) + 100 * (not _readable(args))
         if found and size >= found[-1][0]:
             continue
-        right, other, mine = (_again_plain(exercise, f, args, clock) for f in (exercise.reference, exercise.another, answer))  # fmt: skip
+        right, other, mine = (running.again(exercise, f, args, clock, "a small random call") for f in (exercise.reference, exercise.another, answer))  # fmt: skip
         agreed = running.same_call(exercise, right, other, compare.same_values)
         if agreed and not running.same_call(exercise, mine, right, compare.same_values):
             found.append((size, mine, right))
     return found[-1][1:] if found else None
-
-
-def _again_plain(exercise: Exercise, function: Answer, args: tuple, clock: running.Clock) -> Call:
-    case = Case("a small random call", lambda: tuple(compare.snapshot(a) for a in args))
-    return running.call(exercise, function, case, clock)
 
 
 def _readable(args: tuple) -> bool:

@@ -76,6 +76,11 @@ def call(exercise: Exercise, function: Answer, case: Case, clock: Clock | None) 
     return Call(case, before, result, changed=changed, printed=printed.getvalue())
 
 
+def again(exercise: Exercise, function: Answer, args: tuple, clock: Clock | None, name: str = "") -> Call:
+    """One call with copies of arguments that were there before."""
+    return call(exercise, function, Case(name, lambda: tuple(compare.snapshot(arg) for arg in args)), clock)
+
+
 def _other_tensors(before: list[Any] | None, after: Any) -> bool:
     """Whether an entry of a list gave way to another tensor, be it one with equal numbers."""
     if before is None:
