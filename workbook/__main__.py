@@ -205,7 +205,13 @@ def _reset(options: argparse.Namespace) -> int:
 def _claims(options: argparse.Namespace) -> int:
     from workbook import claims
 
-    if options.action == "list" and options.html:
+    large = options.record or options.append
+    if (options.html and options.action == "run") or (large and options.action == "list"):
+        print(
+            "workbook: --html belongs to the list of claims, --record and --append to `claims run ID`", file=sys.stderr
+        )
+        return 2
+    if options.html:
         from workbook.claims.page import page
         from workbook.support.files import write_atomically
 

@@ -4,6 +4,8 @@ import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import pytest
+
 from workbook.__main__ import main
 from workbook.claims import CLAIMS, read_record
 from workbook.claims import page as board
@@ -51,3 +53,9 @@ def test_the_command_writes_the_page(tmp_path, capsys):
     assert main(["claims", "--html", str(wanted)]) == 0
     assert wanted.read_text("utf-8").startswith("<!doctype html>")
     assert "board.html" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["run", "2", "--html"], ["--record"], ["list", "--append"]])
+def test_what_does_not_belong_together_is_refused(arguments, capsys):
+    assert main(["claims", *arguments]) == 2
+    assert "--html belongs to the list" in capsys.readouterr().err
