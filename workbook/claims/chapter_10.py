@@ -1,16 +1,19 @@
 """Claims 26 and 27: what a start is worth that has seen no label.
 
-Texts without labels are the documentation of `pydocs`, title and body. The labelled task is another one: from the first
-sentence of a docstring to its code, `pydocs-code`. Each objective reads equally many of the same texts, once from fresh
-weights and once on from `ENCODER`, and is then fine-tuned in one and the same way on 32 to 4,096 labelled pairs, drawn by
-the seed. Dev queries choose the learning rate, and in claim 27 the pooling; test queries decide. A model that guessed
-words is compared after that fine-tuning and never before.
+Texts without labels are the documentation of `pydocs`. The labelled task is a near one: from the first sentence of a
+docstring to its code, `pydocs-code`. Each objective reads equally many of the same texts, once from fresh weights and once
+on from `ENCODER`, which has read them before, and is then fine-tuned in one and the same way on 32 to 4,096 labelled pairs,
+drawn by the seed. Nothing that is searched or asked on dev or test stands in texts or labels. Dev queries choose the
+learning rate, and in claim 27 the pooling; test queries decide. A model that guessed words is compared after that
+fine-tuning and never before.
 """
 
 import copy
+import random
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +22,7 @@ import torch
 from workbook.base.make import quick_attention
 from workbook.bm25 import BM25
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
+from workbook.claims.kept import kept
 from workbook.claims.measuring import METRIC, difference, per_query, signed, train, visible
 from workbook.data import Collection, load
 from workbook.encoder import TextEncoder, TransformerEncoder
@@ -33,9 +37,11 @@ from workbook.pretraining import (
     span_pairs,
     title_body_pairs,
 )
+from workbook.pretraining.pairs import split_sentences
 from workbook.similarity import dense_search
+from workbook.training_data import decontaminate
 
-ENCODER = "base/start"  # what the continued arms go on from; it has never seen a pair
+ENCODER = "base/start"  # what the continued arms go on from: words guessed and vectors distilled, here too, and no pair
 SCRATCH, CONTINUED = "from scratch", "continued"
 STARTS = (SCRATCH, CONTINUED)
 NONE, MLM, ICT, SPANS, TITLES, RETROMAE = "none", "MLM", "ICT", "spans", "title-body", "RetroMAE"
@@ -56,18 +62,19 @@ class Size(NamedTuple):
     """How much is read, labelled and searched."""
 
     pre_steps: int  # without labels
-    steps: int  # of fine-tuning, whatever the number of labels
+    steps: int  # of fine-tuning, at least; with many labels as many as show each of them once
     batch_size: int
     max_length: int
     texts: int
+    pool: int  # of labelled pairs, from which arms draw
     labels: tuple[int, ...]
     searched: tuple[int, int]  # dev or test queries, and passages
     lrs: tuple[float, ...]  # for both stages
 
 
 SIZES = {
-    "notebook": Size(2, 2, 8, 24, 60, (8, 16), (20, 60), (3e-4,)),
-    "record": Size(80, 40, 32, 48, 12_000, (32, 256, 1_024, 4_096), (300, 700), (3e-4, 1e-3)),
+    "notebook": Size(2, 2, 8, 24, 60, 40, (8, 16), (20, 60), (3e-4,)),
+    "record": Size(80, 40, 32, 48, 6_000, 6_000, (32, 256, 1_024, 4_096), (300, 700), (3e-4, 1e-3)),
 }
 
 
@@ -76,19 +83,31 @@ SIZES = {
 
 @cache
 def documents(budget: str) -> tuple[tuple[str, str], ...]:
-    """Titles and bodies of the training split, N pairs; here they are texts, and nobody's labels."""
-    return tuple(load(TEXTS).pairs("train")[: SIZES[budget].texts])
+    """Titles and bodies of the training split, drawn once; here they are texts, and nobody's labels.
+
+    A body has two sentences at least, so that each of them gives something to every objective.
+    """
+    pairs = [(title, body) for title, body in load(TEXTS).pairs("train") if len(split_sentences(body)) > 1]
+    return clean(pairs, SIZES[budget].texts, budget)
 
 
 def texts(budget: str) -> list[str]:
-    """The same as running text."""
-    return [f"{title}.\n\n{body}" for title, body in documents(budget)]
+    """The bodies of the same, as running text."""
+    return [body for _, body in documents(budget)]
 
 
 @cache
 def labels(budget: str) -> tuple[tuple[str, str], ...]:
     """All labelled pairs from which arms draw."""
-    return tuple(load(TASK).pairs("train"))
+    return clean(load(TASK).pairs("train"), SIZES[budget].pool, budget)
+
+
+def clean(pairs: Sequence[tuple[str, str]], count: int, budget: str) -> tuple[tuple[str, str], ...]:
+    """At most so many of the pairs, drawn once; without those in which something stands that is asked or searched later."""
+    drawn = random.Random(0).sample(pairs, min(count, len(pairs)))
+    parts = [searched(split, budget) for split in ("dev", "test")]
+    evaluation = dict(enumerate(text for part in parts for of in (part.queries, part.corpus) for text in of.values()))
+    return tuple(drawn[row] for row in decontaminate(drawn, {str(i): text for i, text in evaluation.items()}).kept)
 
 
 def drawn_labels(count: int, seed: int, budget: str) -> list[tuple[str, str]]:
@@ -153,12 +172,13 @@ class Setting(NamedTuple):
     pooling: str
 
 
-@cache
+@kept
 def fine_tuned(objective: str, start: str, setting: Setting, count: int, seed: int, budget: str) -> np.ndarray:
     """nDCG@10 of each query (Q,) after fine-tuning on `count` labels: of dev queries with TUNING_SEED, else of test queries."""
     encoder = copy.deepcopy(pretrained(objective, start, setting.lr, seed, budget))
     encoder.pooling = POOLINGS[setting.pooling]
-    contrast(encoder, drawn_labels(count, seed, budget), SIZES[budget].steps, setting.lr, seed, budget)
+    steps = max(SIZES[budget].steps, count // SIZES[budget].batch_size)
+    contrast(encoder, drawn_labels(count, seed, budget), steps, setting.lr, seed, budget)
     return per_query(encoder.eval(), searched("dev" if seed == TUNING_SEED else "test", budget))
 
 
@@ -204,8 +224,9 @@ def gains(rows: Rows, name: str, over: str) -> dict[str, list[float]]:
 
 
 def pays_up_to(gain: Mapping[str, Sequence[float]]) -> int:
-    """The largest number of labels at which the interval of a gain lies above 0; 0 where there is none."""
-    return max((int(count) for count, (_, low, _) in gain.items() if low > 0), default=0)
+    """The largest number of labels up to which every interval of a gain lies above 0; 0 where the first does not."""
+    pays = takewhile(lambda count: gain[count][1] > 0, sorted(gain, key=int))
+    return max(map(int, pays), default=0)
 
 
 # --- claim 26 --------------------------------------------------------------------------------
@@ -241,8 +262,8 @@ def measure_pairs(budget: str, seeds: tuple[int, ...]) -> Measurements:
 def measure_leak(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """Pages that hold test queries and their answers stand among the texts: every second test query is on one.
 
-    Title-body goes on from `ENCODER` on as many pages as it sees in all steps, with the leak and without. Nothing is
-    fine-tuned.
+    Title-body goes on from `ENCODER` on as many pages as it sees in all steps. Where nothing leaked, as many pages of the
+    same form stand there, each with a docstring and its code that are no test query's. Nothing is fine-tuned.
     """
     size, test = SIZES[budget], searched("test", budget)
     leaked = np.arange(len(test.queries)) % 2 == 0
@@ -251,14 +272,15 @@ def measure_leak(budget: str, seeds: tuple[int, ...]) -> Measurements:
         for query, is_leaked in zip(test.queries, leaked, strict=True)
         if is_leaked
     ]
-    clean = title_body_pairs(documents(budget))[: max(size.pre_steps * size.batch_size - len(pages), size.batch_size)]
+    others = title_body_pairs(documents(budget))[: max(size.pre_steps * size.batch_size - len(pages), size.batch_size)]
+    arms = {"clean": labels(budget)[: len(pages)], "leaked": pages}
     rows: dict[str, np.ndarray] = {}
     places: dict[str, list[int]] = {}
-    for name, pairs in (("clean", clean), ("leaked", [*clean, *pages])):
+    for name, of_the_form in arms.items():
         of_seeds = []
         for seed in seeds:
             encoder = new_encoder(CONTINUED, seed, budget)
-            contrast(encoder, pairs, size.pre_steps, size.lrs[0], seed, budget)
+            contrast(encoder, [*others, *of_the_form], size.pre_steps, size.lrs[0], seed, budget)
             of_seeds.append(per_query(encoder.eval(), test))
             places.setdefault(name, ranks(encoder, test))  # of the first seed
         rows[name] = np.array(of_seeds)
@@ -267,7 +289,7 @@ def measure_leak(budget: str, seeds: tuple[int, ...]) -> Measurements:
         "clean queries gain": difference(rows["leaked"][:, ~leaked], rows["clean"][:, ~leaked]),
         "all gain": difference(rows["leaked"], rows["clean"]),
         "pages": len(pages),
-        "texts": len(clean) + len(pages),
+        "texts": len(others) + len(pages),
         "leaked": leaked.tolist(),
         "ranks": places,
     }
@@ -310,7 +332,7 @@ def decide_pairs(m: Measurements) -> Verdict:
 
 
 def measure_retromae(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """RetroMAE and MLM as starts, each with the pooling that dev queries prefer; and RetroMAE with the other one."""
+    """RetroMAE and MLM as starts, each with the pooling that dev queries prefer; and RetroMAE with either one."""
     size = SIZES[budget]
     found: Measurements = {"labels": list(size.labels)}
     count = size.labels[TUNING_LABELS]
@@ -320,7 +342,7 @@ def measure_retromae(budget: str, seeds: tuple[int, ...]) -> Measurements:
         by_pooling = {
             pooling: np.array(
                 [
-                    fine_tuned(RETROMAE, start, chosen[RETROMAE]._replace(pooling=pooling), count, seed, budget)
+                    fine_tuned(RETROMAE, start, tuned(RETROMAE, start, (pooling,), budget), count, seed, budget)
                     for seed in seeds
                 ]
             )
@@ -367,7 +389,8 @@ CLAIMS = (
         "10",
         "ICT, contrastive span prediction and title-body prediction give weak but useful signal.",
         f"documentation without labels, {_RECORD.pre_steps} steps of {_RECORD.batch_size}, from fresh weights and on from base/start, "
-        "then one fine-tuning on labelled pairs of docstring and code, five seeds, learning rates by dev queries. Useful: with "
+        f"which has read it before, then one fine-tuning on labelled pairs of docstring and code, {_RECORD.steps} steps and as many "
+        "more as show each pair once, five seeds, learning rates by dev queries. Useful: with "
         f"{_RECORD.labels[FEWEST]} labels nDCG@10 on test queries is above that without pre-training, with an interval above 0. Weak: "
         f"without any label it is below what {_RECORD.labels[MOST]:,} labels alone reach, with an interval below 0. Holds when all "
         "three objectives are useful and weak from both starts; misleading when none is useful from either; depends otherwise",

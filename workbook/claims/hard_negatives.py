@@ -21,6 +21,7 @@ import numpy as np
 from workbook.base import load_cross_encoder
 from workbook.bm25 import BM25
 from workbook.claims import measuring
+from workbook.claims.kept import kept
 from workbook.claims.measuring import per_query
 from workbook.data import Collection, load
 from workbook.data.planted import planted
@@ -254,7 +255,7 @@ def false_by_rank(ranked: Run, truth: Qrels, first: int, last: int) -> float:
     return sum(truth[query].get(p, 0) > 0 for query, p in pairs) / max(1, len(pairs))
 
 
-@cache
+@kept
 def trained(collection: str, arm: Arm, steps: int, lr: float, seed: int, budget: str) -> np.ndarray:
     """nDCG@10 of each query after training with an arm's negatives: (Q,). Of dev queries with TUNING_SEED, else of test queries."""
     at = world(collection, budget)

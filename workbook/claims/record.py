@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbook.claims.claim import Claim, Measurements
+from workbook.claims.kept import arms
 from workbook.claims.repeated import Repeated
 from workbook.support import machine
 from workbook.support.files import write_json
@@ -36,10 +37,11 @@ class Record:
 
 
 def run_record(claim: Claim, seeds: tuple[int, ...] = SEEDS) -> Record:
-    """Run a claim's experiment at the record budget. Nothing is written."""
+    """Run a claim's experiment at the record budget; one that was stopped goes on. No record is written."""
     start = time.perf_counter()
-    measurements = claim.measure("record", seeds)
-    verdict = claim.decide(measurements)
+    with arms(f"claim_{claim.id:02d}") as before:
+        measurements = claim.measure("record", seeds)
+        verdict = claim.decide(measurements)
     return Record(
         claim=claim.id,
         statement=claim.statement,
@@ -48,7 +50,7 @@ def run_record(claim: Claim, seeds: tuple[int, ...] = SEEDS) -> Record:
         because=verdict.because,
         measurements=measurements,
         seeds=seeds,
-        seconds=round(time.perf_counter() - start, 1),
+        seconds=round(time.perf_counter() - start + before.seconds, 1),
         date=datetime.date.today().isoformat(),
         command=f"python -m workbook claims run {claim.id} --record",
         **machine.describe(),
