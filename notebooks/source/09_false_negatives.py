@@ -137,7 +137,10 @@ mine = {
     "c": "Delete a file.",
 }
 own, *others = (encoder.encode([my_query]) @ encoder.encode([my_answer, *mine.values()]).T)[0].tolist()
-show(false_negatives.bar_of_one_query(dict(zip(mine, others)), own, "a", 0.05))
+explore(
+    lambda margin: false_negatives.bar_of_one_query(dict(zip(mine, others)), own, "a", margin),
+    margin=[0, 0.05, 0.1, 0.2],
+)
 
 # %% [markdown]
 # ## Build it: the row of one query

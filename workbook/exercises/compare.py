@@ -40,7 +40,7 @@ def first_difference(yours: Any, expected: Any, tolerance: float) -> Difference 
 
 def same(a: Any, b: Any, tolerance: float) -> bool:
     """Tell whether two results are the same: kind, shape, dtype and values."""
-    return first_difference(a, b, tolerance) is None
+    return not any(True for _ in _differences(a, b, tolerance, ""))
 
 
 def same_values(a: Any, b: Any, tolerance: float) -> bool:
@@ -242,6 +242,9 @@ def _close(yours: np.ndarray, expected: np.ndarray, tolerance: float) -> np.ndar
     if yours.dtype.kind in "OUSMm" or expected.dtype.kind in "OUSMm":
         return np.asarray(yours == expected)
     with np.errstate(all="ignore"):
+        equal = np.asarray(yours == expected)
+        if equal.all():  # most are, and this is much faster
+            return equal
         return np.isclose(yours, expected, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
