@@ -7,7 +7,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbook.metrics import evaluate, evaluate_ids, grades, judged_only, number_qrels, ranked_ids, spearman
+from workbook.metrics import (
+    evaluate,
+    evaluate_ids,
+    grades,
+    judged_only,
+    ndcg_by_chance,
+    number_qrels,
+    ranked_ids,
+    spearman,
+)
 from workbook.metrics import ranking as metrics
 
 JUDGED = {"a": 3, "b": 0, "c": 1, "d": 2, "e": 0, "f": 1, "g": 0}
@@ -340,3 +349,18 @@ def test_spearman_by_hand():
 def test_spearman_refuses(a, b):
     with pytest.raises(ValueError, match="N ≥ 2 numbers"):
         spearman(a, b)
+
+
+def test_chance_is_the_mean_over_random_orders():
+    passages = [f"p{i}" for i in range(12)]
+    qrels = {"one": {"p0": 1}, "three": {"p1": 2, "p4": 1, "p5": 1, "p6": 0}, "none": {"p7": 0}}
+    rng = np.random.default_rng(0)
+    runs = [{q: dict(zip(passages, rng.random(12), strict=True)) for q in qrels} for _ in range(4_000)]
+    drawn = np.mean([evaluate(qrels, run, ("ndcg@5",))["ndcg@5"] for run in runs])
+    assert ndcg_by_chance(qrels, 12, k=5) == pytest.approx(drawn, abs=0.01)
+    one_answer = sum(1 / np.log2(rank + 1) for rank in range(1, 11)) / 500
+    assert ndcg_by_chance({"q": {"a": 1}}, 500) == pytest.approx(one_answer)
+    assert ndcg_by_chance({"q": {"a": 1}}, 1) == 1
+    for empty in ({}, {"q": {"a": 1, "b": 1}}):
+        with pytest.raises(ValueError, match="as many passages"):
+            ndcg_by_chance(empty, 1)

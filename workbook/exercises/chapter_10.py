@@ -85,8 +85,9 @@ def _uniform(rng: random.Random, *shape: int) -> Tensor:
 def _draw_hidden(rng: random.Random) -> tuple:
     B, T = rng.randint(1, 3), rng.randint(1, 6)
     mask = draws.mask(rng, B, T)
-    ids = torch.tensor([[rng.choice((CLS, SEP, *range(11, 20), *range(11, 20))) for _ in range(T)] for _ in range(B)])
-    others = torch.tensor([[rng.randint(20, 40) for _ in range(T)] for _ in range(B)])
+    words = (CLS, SEP, MASK, *range(11, 20), *range(11, 20))  # [MASK] is not among `special`: a token like any other
+    ids = torch.tensor([[rng.choice(words) for _ in range(T)] for _ in range(B)])
+    others = torch.tensor([[rng.choice((CLS, SEP, *range(20, 36))) for _ in range(T)] for _ in range(B)])
     ids = ids * mask if rng.random() < 0.5 else ids  # padding holds 0, or anything
     others = others if rng.random() < 0.9 else 0 * others
     ids = ids if rng.random() < 0.9 else 0 * ids  # 0 is an id like any other
@@ -117,6 +118,13 @@ HIDE = Exercise(
     draw=_draw_hidden,
     situations=(
         Situation("there is padding", lambda ids, mask, *rest: bool((mask == 0).any())),
+        Situation("padding stands on the left", lambda ids, mask, *rest: bool((mask[:, 0] == 0).any())),
+        Situation(
+            "`others` holds a special id where it is wanted",
+            lambda *args: bool(
+                (_chosen(*args) & (args[6] >= 0.8) & (args[6] < 0.9) & torch.isin(args[7], torch.tensor(args[2]))).any()
+            ),
+        ),
         Situation(
             "a special token is there",
             lambda ids, mask, special, *rest: bool(torch.isin(ids, torch.tensor(special)).any()),
@@ -926,6 +934,11 @@ def _sum_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits[asked], labels[asked], reduction="sum")
 
 
+def _mean_of_texts(logits: Tensor, labels: Tensor) -> Tensor:
+    found = [_mean_loss(row, own) for row, own in zip(logits, labels, strict=True) if (own != IGNORED).any()]
+    return torch.stack(found).mean() if found else 0 * logits.sum()
+
+
 def _all_but_special(ids: Tensor, mask: Tensor, special: list[int], labels: Tensor) -> Tensor:
     return torch.where(_is_token(ids, mask, special), ids, IGNORED)
 
@@ -933,14 +946,14 @@ def _all_but_special(ids: Tensor, mask: Tensor, special: list[int], labels: Tens
 def _pretrain(
     model, ids, mask, special, mask_id, rates, draws, lr, *,
     read=lambda hidden, ids: hidden, pool=lambda hidden, mask: hidden[:, 0], cut=False, shown=lambda hidden, ids: ids,
-    see: Answer = _decoding, asked=_all_but_special, loss: Answer = _mean_loss, add=lambda a, b: a + b, turn=1, clear=True,
+    again=False, see: Answer = _decoding, asked=_all_but_special, loss: Answer = _mean_loss, add=lambda a, b: a + b, turn=1, clear=True,
     sign=1.0,
 ):  # fmt: skip
     """The step with one part exchanged."""
     u, v, others, drawn = draws
     hidden, labels = hide_tokens(ids, mask, special, rates[::turn][0], mask_id, u, v, others)
     encoded = model.encode(read(hidden, ids), mask)
-    sentence = pool(encoded, mask)
+    sentence = pool(model.encode(ids, mask) if again else encoded, mask)
     decoded = model.decode(
         sentence.detach() if cut else sentence, shown(hidden, ids), see(mask, rates[::turn][1], drawn)
     )
@@ -1020,26 +1033,26 @@ def _drawn_model(seed: int, old: float | None = None) -> Guesser:
 
 
 def _draw_step(rng: random.Random) -> tuple:
-    B, T = rng.randint(1, 3), rng.randint(2, 5)
+    B, T = rng.randint(1, 3), rng.randint(2, 6)
     words = (0, 1) if rng.random() < 0.2 else (1, 5, 6, 7, 8)
     ids = torch.tensor([[CLS] + [rng.choice((SEP, *words, *words)) for _ in range(T - 1)] for _ in range(B)])
     mask = _right_padded(rng, B, T)
     ids[0, 1], mask[0, 1] = words[0], 1  # at least one token is asked for
     others = torch.tensor([[rng.randint(5, 8) for _ in range(T)] for _ in range(B)])
-    rates = rng.choice((0.3, 0.15, 0.0, 0.5)), rng.choice((0.5, 0.7))
+    rates = rng.choice((0.3, 0.5, 0.75, 0.0)), rng.choice((0.5, 0.7))
     drawn = (_uniform(rng, B, T), _uniform(rng, B, T), others, _uniform(rng, B, T, T))
     model = _drawn_model(rng.randrange(10_000), rng.choice((None, 0.5)))
     return model, ids, mask, [CLS, SEP], MASK, rates, drawn, rng.choice((0.1, 0.3))
 
 
-def _two_sentences(old: float | None = None) -> Callable[[], tuple]:
+def _two_sentences(old: float | None = None, rate: float = 0.45) -> Callable[[], tuple]:
     rng = random.Random(3)
     ids = torch.tensor([[CLS, 5, 6, 7, 8, SEP], [CLS, 7, 5, SEP, 8, 6], [CLS, 8, 8, 6, 5, SEP]])
     mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 0]])
     others = torch.full((3, 6), 7)
     drawn = (_uniform(rng, 3, 6), _uniform(rng, 3, 6), others, _uniform(rng, 3, 6, 6))
     return lambda: (
-        _drawn_model(5, old), ids.clone(), mask.clone(), [CLS, SEP], MASK, (0.45, 0.6),
+        _drawn_model(5, old), ids.clone(), mask.clone(), [CLS, SEP], MASK, (rate, 0.6),
         tuple(each.clone() for each in drawn), 0.3,
     )  # fmt: skip
 
@@ -1071,6 +1084,8 @@ STEP = Exercise(
         Case("all words still zero", _no_words_yet, _zero_moved()),
         Case("three texts", _two_sentences()),
         Case("three texts, an old gradient", _two_sentences(0.5)),
+        Case("three texts, many tokens hidden", _two_sentences(rate=0.85)),
+        Case("nothing is hidden from the encoder", _two_sentences(rate=0.0)),
     ),
     mistakes=(
         Mistake(
@@ -1085,6 +1100,18 @@ STEP = Exercise(
             _changed(pool=lambda hidden, mask: hidden.mean(1)),
             "The decoder gets the mean of all positions, padding with them. It is the vector at position 0, of [CLS], that stands for the "
             "text.",
+        ),
+        Mistake(
+            "a second reading for the sentence",
+            _changed(again=True),
+            "You encode the true text once more and hand that vector to the decoder. The sentence is position 0 of what the encoder made of "
+            "the *masked* text: so the vector must hold what was hidden from it, too.",
+        ),
+        Mistake(
+            "a mean of the texts' means",
+            _changed(loss=_mean_of_texts),
+            "You take a mean for each text, and then the mean of those. A text with one hidden token counts as much as one with ten. Take one "
+            "mean over all tokens of the batch that are asked for.",
         ),
         Mistake(
             "the encoder reads the true text",

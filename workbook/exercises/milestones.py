@@ -84,18 +84,27 @@ def _mends(
 
 
 def milestone(seen: Seen) -> Iterator[str]:
-    """The last named value of the solution that the answer has, too, in every call."""
+    """The last named value of the solution that the answer has, too, in every call.
+
+    The name of a loop is none: it has another value in each round, and only the last would be compared.
+    """
+    rounds = _names_of_loops(source_of(seen.answer) or "")
     calls = [i for i, wrong in enumerate(seen.wrong) if wrong][:6]
     for source, globals_ in solutions_of(seen.exercise, seen.answer):
         theirs = _values_of(source, globals_, seen, calls)
         pairs = [(a, _locals(seen.answer, seen.mine[i].args)) for a, i in zip(theirs, calls, strict=False)]
         if not pairs or any(not a or not b for a, b in pairs):
             continue
-        met = [name for name in pairs[0][1] if _is_milestone(name, pairs, seen)]
+        met = [name for name in pairs[0][1] if name not in rounds and _is_milestone(name, pairs, seen)]
         if met:
             last = max(met, key=lambda name: pairs[0][1][name][1])
             yield f"`{last}` (line {pairs[0][1][last][1]}) has the right value: look at what is done with it"
             return
+
+
+def _names_of_loops(source: str) -> set[str]:
+    loops = [node.target for node in ast.walk(ast.parse(source)) if isinstance(node, ast.For)]
+    return {node.id for target in loops for node in ast.walk(target) if isinstance(node, ast.Name)}
 
 
 def _is_milestone(name: str, pairs: list[tuple[Locals, Locals]], seen: Seen) -> bool:

@@ -74,6 +74,31 @@ def evaluate(
     return _means(values, ideal, relevance_level)
 
 
+def ndcg_by_chance(qrels: Qrels, num_passages: int, k: int = 10) -> float:
+    """The mean nDCG@k of a search that knows nothing: all passages, in random order.
+
+        each of the k places holds a passage drawn from N, so the expected DCG is (sum of grades / N) · Σ 1 / log2(rank + 1)
+
+    Args:
+        qrels: query id -> passage id -> grade.
+        num_passages: N, how many are searched.
+        k: places that count.
+    Raises:
+        ValueError: there is no query, or a query has more relevant passages than there are.
+    """
+    if not qrels or num_passages < max(len(judged) for judged in qrels.values()):
+        raise ValueError(
+            f"expected queries, and as many passages as are judged at least, got {len(qrels)}, {num_passages}"
+        )
+    discounts = 1 / np.log2(np.arange(2, min(k, num_passages) + 2))
+    found = []
+    for judged in qrels.values():
+        gains = np.array(sorted((grade for grade in judged.values() if grade > 0), reverse=True), dtype=float)
+        ideal = float((gains[: len(discounts)] * discounts[: len(gains)]).sum())
+        found.append(gains.sum() / num_passages * discounts.sum() / ideal if ideal else 0.0)
+    return float(np.mean(found))
+
+
 def judged_only(qrels: Qrels, relevance_level: int = 1) -> dict[str, Mapping[str, int]]:
     """The judgements of those queries that have a relevant passage: no system can find one for the others."""
     return {

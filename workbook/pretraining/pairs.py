@@ -6,7 +6,7 @@ Nothing but texts is needed, and the pairs go to the same trainer and the same l
 
     inverse cloze     a sentence, and the text around it                     Lee et al. 2019
     spans             two pieces of a text, cut out at random                Izacard et al. 2022
-    title and body    what the author wrote above, and below                 Chang et al. 2020
+    title and body    what the author wrote above, and below                 Wang et al. 2022 (E5)
 
 Every maker returns `Pairs`, drawn once from a seed: a list that also says of how many texts it was made, and why
 the others gave nothing. `per_text` draws more than one from each text. Two pairs of one text in one batch would be
@@ -288,8 +288,8 @@ def title_body_pairs(items: Iterable[Pair]) -> Pairs:
     Returns:
         the pairs that are left, in their order, with counts.
 
-    Source: title and body are the most common weak pairs: Chang et al. 2020 (body first selection);
-    Wang et al. 2022 (E5); Li et al. 2023 (GTE).
+    Source: title and body are the most common weak pairs: Wang et al. 2022 (E5); Li et al. 2023 (GTE). Near to it is
+    body first selection (Chang et al. 2020), where a sentence of a page's first section takes the title's place.
     """
     pairs = Pairs()
     for title, body in items:
