@@ -4,7 +4,6 @@ All arms start from `ENCODER`, which has seen no pair, take the same number of s
 learning rates, one run each with a seed of its own, judged on dev queries. Test queries decide.
 """
 
-import copy
 import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -59,7 +58,7 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "notebook": Size(2, 8, (3e-4,), 24, (20, 60), 40, 16, 40, (8, 16), (0.0, 0.5), 30, 2),
+    "notebook": Size(2, 8, (3e-4,), 24, (20, 60), 40, 16, 40, (8, 8, 16), (0.0, 0.5), 30, 2),
     "record": Size(
         60, 32, (3e-4, 1e-3), 64, (400, 1_000), 1_600, 256, 6_000, (100, 400, 1_600), (0.0, 0.25, 0.5, 0.75), 2_000, 240
     ),
@@ -212,10 +211,10 @@ def measure_stages(budget: str, seeds: tuple[int, ...]) -> Measurements:
 def decide_stages(m: Measurements) -> Verdict:
     """Are the stages above each of the three ways of one stage, in both collections?"""
     rows = {f"{c}: {arm}": m[c]["staged minus"][arm] for c in STAGE_TASKS for arm in ONE_STAGE}
-    parts = [
-        f"{c}: {'; '.join(f'{arm} {signed(m[c]["staged minus"][arm])}' for arm in (*ONE_STAGE, STAGED_PLAIN))}"
-        for c in STAGE_TASKS
-    ]
+    parts = []
+    for c in STAGE_TASKS:
+        ahead = m[c]["staged minus"]
+        parts.append(f"{c}: " + "; ".join(f"{arm} {signed(ahead[arm])}" for arm in (*ONE_STAGE, STAGED_PLAIN)))
     because = (
         f"nDCG@10, weak pairs and then labelled ones with mined negatives, minus each other way with as many steps. "
         f"{'. '.join(parts)}. A difference of {visible(list(rows.values())):.3f} would have been seen"
@@ -245,26 +244,29 @@ def noisy(collection: str, budget: str, count: int, noise: float, lr: float, see
 
 
 def measure_noise(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """nDCG@10 by collection, pairs and noise; the rate is tuned on the clean pairs of each number."""
+    """nDCG@10 by collection, pairs and noise; the rate is tuned on the clean pairs of each number.
+
+    The middle number of pairs is as many as are right among the most pairs at the most noise; they are clean.
+    """
     size = SIZES[budget]
     found: Measurements = {"pairs": list(size.pairs), "noise": list(size.noise)}
     for collection in COLLECTIONS:
         grid: dict[tuple[int, float], np.ndarray] = {}
+        few, middle, many = size.pairs[0], size.pairs[-2], size.pairs[-1]
         for count in size.pairs:
             grid[count, 0.0], lr = tuned(partial(noisy, collection, budget, count, 0.0), seeds, budget)
-            for noise in size.noise[1:]:
+            for noise in size.noise[1:] if count in (few, many) else ():
                 grid[count, noise] = np.array([noisy(collection, budget, count, noise, lr, seed) for seed in seeds])
-        few, many = size.pairs[0], size.pairs[-1]
-        start = np.array([measured(new_encoder(budget), collection, seed, budget) for seed in seeds[:1]])
         found[collection] = {
             METRIC: {f"{count}, {noise}": means(values) for (count, noise), values in grid.items()},
-            "untrained": means(start)[0],
+            "untrained": round(float(measured(new_encoder(budget), collection, seeds[0], budget).mean()), 4),
             "many noisy minus few clean": {
                 str(noise): difference(grid[many, noise], grid[few, 0.0]) for noise in size.noise
             },
+            "many noisy minus as many right ones alone": difference(grid[many, size.noise[-1]], grid[middle, 0.0]),
             "cost of noise": {
                 str(count): {str(noise): difference(grid[count, noise], grid[count, 0.0]) for noise in size.noise[1:]}
-                for count in size.pairs
+                for count in (few, many)
             },
         }
     return found
@@ -281,10 +283,11 @@ def decide_noise(m: Measurements) -> Verdict:
     for c in COLLECTIONS:
         cost = m[c]["cost of noise"][str(many)]
         gain = m[c]["many noisy minus few clean"]
+        alone = m[c]["many noisy minus as many right ones alone"]
         parts.append(
             f"{c} {signed(rows[c])} (all clean {signed(gain['0.0'])}; the price of noise with {many:,}: "
             + ", ".join(f"{float(noise):.0%} {signed(row)}" for noise, row in cost.items())
-            + ")"
+            + f"; the noisiest minus its {m['pairs'][-2]} right ones alone {signed(alone)})"
         )
     because = (
         f"nDCG@10, {many:,} pairs of which half are wrong, minus {few:,} clean ones, in as many steps: {'; '.join(parts)}. A "
@@ -304,6 +307,7 @@ TASKS = {  # what stands before a query of each task
     CODE: "Instruct: Given a title, retrieve the code that does it\nQuery: ",
 }
 LARGEST_LOSS = 0.02  # that one model may lose against two
+TASK_STEPS = 2  # as many times the usual steps: two tasks, and an instruction whose meaning has to be learned
 
 
 class TwoTasks(NamedTuple):
@@ -382,12 +386,14 @@ def instructed_models(arm: str, budget: str, lr: float, seed: int) -> Mapping[st
     size = SIZES[budget]
     if arm != SEPARATE:
         encoder = new_encoder(budget)
-        steps_of(encoder, task_rows(arm, tuple(TASKS), budget), lr, seed, budget)
+        steps_of(encoder, task_rows(arm, tuple(TASKS), budget), lr, seed, budget, steps=TASK_STEPS * size.steps)
         return dict.fromkeys(TASKS, Remembering(encoder))
     models = {}
     for task in TASKS:
         encoder = new_encoder(budget)
-        steps_of(encoder, task_rows(arm, (task,), budget), lr, seed, budget, steps=size.steps // len(TASKS))
+        steps_of(
+            encoder, task_rows(arm, (task,), budget), lr, seed, budget, steps=TASK_STEPS * size.steps // len(TASKS)
+        )
         models[task] = Remembering(encoder)
     return models
 
@@ -645,7 +651,7 @@ def measure_sources(budget: str, seeds: tuple[int, ...]) -> Measurements:
     unequal = tuple(UNEQUAL[s] if budget == "record" else 4 * (i + 2) for i, s in enumerate(SOURCES))
     every = {ONE: (equal, 1.0), MIX: (equal, 1.0)}
     lrs = {
-        arm: max(size.lrs, key=lambda lr: _mean(of_sources(arm, *setting, budget, lr, TUNING_SEED)[0]))  # noqa: B023
+        arm: max(size.lrs, key=lambda lr: _mean(of_sources(arm, *setting, budget, lr, TUNING_SEED)[0]))
         if len(size.lrs) > 1
         else size.lrs[0]
         for arm, setting in every.items()
@@ -735,7 +741,7 @@ CLAIMS = (
         30,
         "11",
         "Instructions let one model serve several tasks.",
-        f"{_COMMON}. Titles of pydocs ask for their documentation or for their code, and both lie in one index. One model with an "
+        f"{_COMMON.replace(str(_RECORD.steps), str(TASK_STEPS * _RECORD.steps))}. Titles of pydocs ask for their documentation or for their code, and both lie in one index. One model with an "
         "instruction before each query, against one without, in as many steps. Holds when it is above with an interval above 0, and not "
         f"below two models of half the steps by more than {LARGEST_LOSS}; depends when only the first is true; misleading when it is "
         "below the one without; otherwise holds at scale only",

@@ -4,7 +4,7 @@ Taught in 03.
 """
 
 from workbook.metrics.correlation import spearman
-from workbook.metrics.leaderboard import leaderboard
+from workbook.metrics.leaderboard import leaderboard, shared_ranks
 from workbook.metrics.measures import average_precision, hit_rate, ndcg, precision, r_precision, recall, reciprocal_rank
 from workbook.metrics.ranking import evaluate, evaluate_ids, grades, judged_only, number_qrels, ranked_ids
 from workbook.metrics.significance import Interval, bootstrap_ci, paired_permutation_test
@@ -13,5 +13,5 @@ from workbook.metrics.trec import read_trec_run, write_trec_qrels, write_trec_ru
 __all__ = [
     "Interval", "average_precision", "bootstrap_ci", "evaluate", "evaluate_ids", "grades", "hit_rate", "judged_only",
     "leaderboard", "ndcg", "number_qrels", "paired_permutation_test", "precision", "r_precision", "ranked_ids",
-    "read_trec_run", "recall", "reciprocal_rank", "spearman", "write_trec_qrels", "write_trec_run",
+    "read_trec_run", "recall", "reciprocal_rank", "shared_ranks", "spearman", "write_trec_qrels", "write_trec_run",
 ]  # fmt: skip
