@@ -5,13 +5,17 @@ Each arm trains once for each seed; three more arms change the first at search o
     python -m workbook.claims.decoder_run        trains and measures all this anew; needs the extra `llm`
 """
 
+import copy
+import json
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from torch import nn
 
 from workbook.adapt import add_lora, trained_parameters
 from workbook.claims.claim import Measurements
@@ -19,7 +23,7 @@ from workbook.claims.hard_negatives import WRITER
 from workbook.claims.measuring import METRIC, difference, per_query, train
 from workbook.data import Collection, load
 from workbook.encoder import TextEncoder
-from workbook.pooling import mean_pool
+from workbook.encoder.hugging_face import load_backbone
 from workbook.recipes.decoder import LINEAR, decoder_encoder
 from workbook.support import machine
 from workbook.support.files import write_json
@@ -50,24 +54,24 @@ class Size(NamedTuple):
     seeds: tuple[int, ...] = (0, 1)
 
 
+@cache
+def _loaded(model: Path) -> nn.Module:
+    return load_backbone(model)
+
+
 def new_encoder(model: Path, size: Size, seed: int, **settings: Any) -> TextEncoder:
     """The language model with LoRA beside all linear layers."""
     settings = {"query_prompt": PROMPT, "max_length": size.max_length} | settings
-    encoder = decoder_encoder(model, **settings)
+    encoder = decoder_encoder(model, backbone=copy.deepcopy(_loaded(model)), **settings)
     add_lora(encoder, size.r, 2 * size.r, LINEAR, seed=seed)
     return encoder
 
 
 def at_search(encoder: TextEncoder, model: Path, size: Size) -> dict[str, TextEncoder]:
     """The trained encoder of WHOLE, with one thing changed that was there in training."""
-    parts: dict[str, Any] = {"backbone": encoder.backbone, "max_length": size.max_length}
-    endless = decoder_encoder(model, end=None).tokenizer
-    changed = (
-        TextEncoder(encoder.tokenizer, pooling=encoder.pooling, query_prompt="", **parts),
-        TextEncoder(endless, pooling=encoder.pooling, query_prompt=PROMPT, **parts),
-        TextEncoder(encoder.tokenizer, pooling=mean_pool, query_prompt=PROMPT, **parts),
-    )
-    return {name: each.eval() for name, each in zip(SEARCHED, changed, strict=True)}
+    same: dict[str, Any] = {"backbone": encoder.backbone, "max_length": size.max_length, "query_prompt": PROMPT}
+    changes: tuple[dict[str, Any], ...] = ({"query_prompt": ""}, {"end": None}, {"pooling": "mean"})
+    return {name: decoder_encoder(model, **{**same, **change}) for name, change in zip(SEARCHED, changes, strict=True)}
 
 
 def measure(
@@ -89,7 +93,7 @@ def measure(
                     rows.setdefault(name, []).append(per_query(changed, test))
             print(f"seed {seed}, {arm}: {rows[arm][-1].mean():.3f}", file=sys.stderr)
     values = {arm: np.array(of_seeds) for arm, of_seeds in rows.items()}
-    numbers, all_numbers = trained_parameters(new_encoder(model, size, 0))
+    numbers, all_numbers = trained_parameters(encoder)  # the same in every arm
     return {
         METRIC: {arm: each.mean(axis=1).round(4).tolist() for arm, each in values.items()},
         "minus": {
@@ -98,6 +102,12 @@ def measure(
         "trained parameters": numbers,
         "parameters": all_numbers,
     }
+
+
+def read() -> Measurements:
+    """The committed record: nDCG@10 by arm and seed, and what each arm is ahead of the first."""
+    found: Measurements = json.loads(RECORD.read_text("utf-8"))["measurements"]
+    return found
 
 
 def record(size: Size | None = None) -> Path:

@@ -10,6 +10,7 @@ rate of a family is chosen on dev queries, for all its stages together; test que
 
 import copy
 import itertools
+import json
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -193,6 +194,12 @@ def orders(collection: str, budget: str, seeds: Sequence[int]) -> Measurements:
 def measure(budget: str = "record", seeds: tuple[int, ...] = SEEDS) -> Measurements:
     """All of it: by collection the families, their leaderboard, and the orders."""
     return {c: {**families(c, budget, seeds), "orders": orders(c, budget, seeds)} for c in COLLECTIONS}
+
+
+def read() -> Measurements:
+    """The committed record: collection -> "families", "leaderboard" and "orders"."""
+    found: Measurements = json.loads(RECORD.read_text("utf-8"))["measurements"]
+    return found
 
 
 def record() -> Path:

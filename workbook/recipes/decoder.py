@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer, processors
+from torch import nn
 
 from workbook.encoder import TextEncoder
 from workbook.encoder.hugging_face import as_tokenizer, load_backbone
@@ -47,7 +48,12 @@ def with_end_token(tokenizer: Tokenizer, end: str) -> Tokenizer:
 
 
 def decoder_encoder(
-    folder: str | Path, end: str | None = "", pooling: str = "lasttoken", max_length: int = 64, **settings: Any
+    folder: str | Path,
+    end: str | None = "",
+    pooling: str = "lasttoken",
+    max_length: int = 64,
+    backbone: nn.Module | None = None,
+    **settings: Any,
 ) -> TextEncoder:
     """A causal language model, without its head, as a text encoder.
 
@@ -56,6 +62,7 @@ def decoder_encoder(
         end: the token behind each text; "" takes the one the model ends its own texts with, None puts none there.
         pooling: a name of `workbook.pooling.POOLINGS`.
         max_length: tokens of a text, prompt and end token included.
+        backbone: the model of that folder, where it has been loaded before; unpacking a GGUF file takes a while.
         settings: of `TextEncoder`, such as query_prompt.
     Returns:
         an encoder in evaluation mode.
@@ -71,4 +78,5 @@ def decoder_encoder(
     tokenizer = as_tokenizer(fast)
     if end is not None:
         tokenizer = with_end_token(tokenizer, end or fast.eos_token)
-    return TextEncoder(tokenizer, load_backbone(folder), POOLINGS[pooling], max_length=max_length, **settings).eval()
+    backbone = load_backbone(folder) if backbone is None else backbone
+    return TextEncoder(tokenizer, backbone, POOLINGS[pooling], max_length=max_length, **settings).eval()
