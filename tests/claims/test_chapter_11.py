@@ -260,10 +260,17 @@ def test_a_miniature_keeps_the_budget_and_the_backbone_that_is_there():
 
 def test_without_its_backbone_a_family_begins_at_fresh_weights():
     recipe = RECIPES["nomic"]()
-    given, fresh, again = (recipe_stages.start(recipe, 0, "notebook", fresh=x) for x in (False, True, True))
+    given, fresh, again = (recipe_stages.start(recipe, PLANTED, 0, "notebook", fresh=x) for x in (False, True, True))
     first = [next(iter(e.backbone.parameters())) for e in (given, fresh, again)]
     assert not torch.equal(first[0], first[1])
     assert torch.equal(first[1], first[2])
+
+
+def test_a_family_that_reads_another_token_is_taught_where_to_say_it():
+    mean, first = (recipe_stages.read_at(name, PLANTED, "notebook") for name in ("gte", "bge"))
+    shipped = chapter_11.load_encoder(recipe_stages.ENCODER)
+    assert all(torch.equal(a, b) for a, b in zip(mean.parameters(), shipped.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first.parameters(), shipped.parameters(), strict=True))
 
 
 @pytest.mark.slow

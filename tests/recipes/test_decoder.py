@@ -93,7 +93,7 @@ def test_the_recorded_run_trains_each_arm_and_changes_the_first_at_search(model)
         {str(i): {str(i): 1} for i in range(6)}, {},
     )  # fmt: skip
     size = Size(steps=2, batch_size=4, r=2, max_length=24, seeds=(0, 1))
-    found = measure(model, PAIRS[:20], docs, size, quick=False)
+    found = measure(model, PAIRS[:20], docs, size)
     assert set(found["ndcg@10"]) == {"untrained", *TRAINED, *SEARCHED}
     assert all(len(values) == 2 for arm, values in found["ndcg@10"].items() if arm != "untrained")
     assert set(found["minus"]) == {*TRAINED, *SEARCHED} - {WHOLE}

@@ -1,7 +1,8 @@
 """Which stage earned the score? Every family in miniature, with each of its stages taken out, and BGE's stages in all orders.
 
 One budget of steps for all: when a stage is taken out, the others share its steps. All begin at `ENCODER`, which stands for
-the backbone that a family starts from; without its backbone a family begins at fresh weights of the same shape. Weak pairs
+the backbone that a family starts from; where a family does not read the mean, it has first been taught on bare texts to say
+the same at the token that is read. Without its backbone a family begins at fresh weights of the same shape. Weak pairs
 are spans of passages, and queries of which a share names a wrong passage; labelled pairs are few and clean. The learning
 rate of a family is chosen on dev queries, for all its stages together; test queries are measured.
 
@@ -36,6 +37,7 @@ from workbook.recipes import Recipe, Sources, instructed, run_recipe, started_fr
 from workbook.recipes.families import RECIPES
 from workbook.support import machine
 from workbook.support.files import write_json
+from workbook.train import fit_vectors
 
 ENCODER = chapter_11.ENCODER
 COLLECTIONS = chapter_11.COLLECTIONS
@@ -62,11 +64,12 @@ class Size(NamedTuple):
     labelled: int
     searched: tuple[int, int]  # dev or test queries, and the passages among which they search
     world: str
+    read_steps: int  # on bare texts, where a family does not read the mean
 
 
 SIZES = {
-    "notebook": Size(4, 8, (3e-4,), 24, 16, 16, (20, 60), "notebook"),
-    "record": Size(36, 24, (3e-4, 1e-3), 48, 600, 300, (250, 500), "record"),
+    "notebook": Size(4, 8, (3e-4,), 24, 16, 16, (20, 60), "notebook", 2),
+    "record": Size(36, 24, (3e-4, 1e-3), 48, 600, 300, (250, 500), "record", 200),
 }
 
 
@@ -100,14 +103,35 @@ def removable(recipe: Recipe) -> list[str]:
     return [*(stage.name for stage in recipe.stages), *([PROMPT] if recipe.query_prompt else [])]
 
 
-def start(recipe: Recipe, seed: int, budget: str, fresh: bool = False) -> TextEncoder:
-    """`ENCODER` as the family needs it, or fresh weights of its shape."""
-    encoder = load_encoder(ENCODER)
+@cache
+def read_at(recipe_name: str, collection: str, budget: str) -> TextEncoder:
+    """`ENCODER` with the vector of a text where the family reads it: taught on bare texts to have its mean vector there.
+
+    Read at its first token, or from left to right, it would say nothing: it was made for the mean of all tokens, and no
+    family starts from a backbone that was made for another pooling. It is not to be trained on: `copy.deepcopy` it.
+    """
+    size, recipe, original = SIZES[budget], RECIPES[recipe_name](), load_encoder(ENCODER)
+    encoder = started_from(recipe, original, size.max_length)
+    if recipe.pooling != "mean":
+        docs = chapter_11.world(collection, size.world).train
+        texts = [*docs.corpus.values(), *docs.queries.values()]
+        original.max_length = size.max_length
+        with quick_attention() if budget == "record" else nullcontext():
+            fit_vectors(
+                encoder, texts, torch.from_numpy(original.encode(texts)), steps=size.read_steps, batch_size=32, lr=1e-3,
+                dtype=torch.bfloat16 if budget == "record" else None, show=False,
+            )  # fmt: skip
+    return encoder.eval()
+
+
+def start(recipe: Recipe, collection: str, seed: int, budget: str, fresh: bool = False) -> TextEncoder:
+    """Where a family begins: at `read_at`, or at fresh weights of its shape."""
+    encoder = copy.deepcopy(read_at(recipe.name, collection, budget))
     if fresh:
         assert isinstance(encoder.backbone, TransformerEncoder)
         torch.manual_seed(seed)
         encoder.backbone = TransformerEncoder(**encoder.backbone.config)
-    return started_from(recipe, encoder, SIZES[budget].max_length)
+    return encoder
 
 
 def train(recipe: Recipe, encoder: TextEncoder, collection: str, steps: int, seed: int, budget: str) -> TextEncoder:
@@ -137,7 +161,7 @@ def result(family: str, out: str, collection: str, lr: float, seed: int, budget:
     small = miniature(recipe, lr, budget)
     if out not in (FULL, PROMPT, BACKBONE):
         small = without(small, out)
-    encoder = start(small, seed, budget, fresh=out == BACKBONE)
+    encoder = start(small, collection, seed, budget, fresh=out == BACKBONE)
     return measured(train(small, encoder, collection, SIZES[budget].steps, seed, budget), collection, seed, budget)
 
 
@@ -171,14 +195,16 @@ def orders(collection: str, budget: str, seeds: Sequence[int]) -> Measurements:
     """BGE's three stages in each of the six orders: mean nDCG@10 of each seed before the first and after each stage."""
     lr = tuned_lr("bge", collection, budget)
     recipe = miniature(RECIPES["bge"](), lr, budget)
-    at_start = [float(measured(start(recipe, s, budget), collection, s, budget).mean()) for s in seeds[:1]] * len(seeds)
+    at_start = [
+        float(measured(start(recipe, collection, s, budget), collection, s, budget).mean()) for s in seeds[:1]
+    ] * len(seeds)
     after: dict[tuple[str, ...], dict[int, tuple[TextEncoder, float]]] = {}
     lines: Measurements = {}
     for order in itertools.permutations(recipe.stages):
         names = tuple(stage.name for stage in order)
         for number, stage in enumerate(order, start=1):
             for seed in seeds if names[:number] not in after else ():  # two orders share their first stage
-                before = after[names[: number - 1]][seed][0] if number > 1 else start(recipe, seed, budget)
+                before = after[names[: number - 1]][seed][0] if number > 1 else start(recipe, collection, seed, budget)
                 encoder = copy.deepcopy(before)
                 steps = max(1, round(stage.share * SIZES[budget].steps))
                 train(replace(recipe, stages=(stage,)), encoder, collection, steps, seed, budget)
