@@ -120,7 +120,7 @@ show(
 # %% [markdown]
 # ## See it: which stage earned the score?
 #
-# The record has every family in miniature: the same data, 36 steps, our small encoder as the backbone. One thing is taken out, and the others share its steps. Which removal costs most, and which nothing?
+# The record has every family in miniature: the same data, 30 steps, our small encoder as the backbone. One thing is taken out, and the others share its steps. Which removal costs most, and which nothing?
 
 # %%
 from workbook.claims import recipe_stages
