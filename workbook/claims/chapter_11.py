@@ -642,13 +642,13 @@ def of_sources(
     losses = steps_of(encoder, rows, lr, seed, budget, **options)
     tests = {s: getattr(world(s, budget), "dev" if seed == TUNING_SEED else "test") for s in SOURCES}
     remembering = Remembering(encoder)
-    found = {source: per_query(remembering, docs) for source, docs in tests.items()}  # type: ignore[arg-type]
+    found = {source: per_query(remembering, docs) for source, docs in tests.items()}
     if seed != TUNING_SEED:
         every = {f"{source} {p}": text for source, docs in tests.items() for p, text in docs.corpus.items()}
         for source, docs in tests.items():
             qrels = {q: {f"{source} {p}": grade for p, grade in docs.qrels[q].items()} for q in docs.queries}
             among = Collection("all", every, docs.queries, qrels, {})
-            found[f"{source}, among all"] = per_query(remembering, among)  # type: ignore[arg-type]
+            found[f"{source}, among all"] = per_query(remembering, among)
     return found, float(np.mean(losses[-max(1, len(losses) // 6) :]))
 
 

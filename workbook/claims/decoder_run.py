@@ -61,8 +61,8 @@ def _loaded(model: Path) -> nn.Module:
 
 def new_encoder(model: Path, size: Size, seed: int, **settings: Any) -> TextEncoder:
     """The language model with LoRA beside all linear layers."""
-    settings = {"query_prompt": PROMPT, "max_length": size.max_length} | settings
-    encoder = decoder_encoder(model, backbone=copy.deepcopy(_loaded(model)), **settings)
+    first: dict[str, Any] = {"query_prompt": PROMPT, "max_length": size.max_length}
+    encoder = decoder_encoder(model, backbone=copy.deepcopy(_loaded(model)), **(first | settings))
     add_lora(encoder, size.r, 2 * size.r, LINEAR, seed=seed)
     return encoder
 

@@ -155,7 +155,9 @@ def one_lane(blocks: Sequence[Block], measure: str) -> "Figure":
     """
     import plotly.graph_objects as go
 
-    steps = [(block, done, score) for block in blocks for done, score in (block.scores or {"": None}).items()]
+    steps: list[tuple[Block, str, float | None]] = []
+    for block in blocks:
+        steps += [(block, done, score) for done, score in block.scores.items()] or [(block, "", None)]
     labels = [done or block.name for block, done, _ in steps]
     known = [score for _, _, score in steps if score is not None]
     fig = figure(
