@@ -69,7 +69,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "notebook": Size(4, 8, (3e-4,), 24, 16, 16, (20, 60), "notebook", 2),
-    "record": Size(30, 24, (3e-4, 1e-3), 48, 400, 240, (250, 450), "record", 200),
+    "record": Size(30, 24, (3e-4, 1e-3), 40, 400, 240, (250, 400), "record", 200),
 }
 
 

@@ -51,7 +51,7 @@ from workbook.pooling import POOLINGS
 from workbook.similarity import dense_search
 
 docs = planted(1_500, unlabelled=1.0, label_noise=0.0).collection()
-dev = docs.split("dev")
+dev = docs.split("dev").sample(150, 500)
 
 
 # %%
