@@ -122,6 +122,14 @@ def test_what_was_published_is_found_reported_or_not_found():
     assert rows["e5", "distillation"]["num_negatives"] == "7"
     assert rows["jina", "hard negatives"]["num_negatives"] == "15 (reported)"
     assert rows["jina", "text pairs"]["batch_size"] == "not found"
+    assert [rows["e5", name]["steps"] for name in ("backbone", "weak pairs", "distillation")] == [
+        "–",
+        "20,000",
+        "3 epochs",
+    ]
+    assert (rows["nomic", "weak pairs"]["steps"], rows["nomic", "weak pairs"]["lr"]) == ("1 epoch", "0.0002")
+    assert rows["nomic", "backbone"]["temperature"] == "–"  # texts alone
+    assert rows["nomic", "backbone"]["steps"] == "not found"
     for make in RECIPES.values():
         for stage in make().stages:
             assert stage.published.source

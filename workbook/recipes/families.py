@@ -31,7 +31,7 @@ from workbook.similarity import normalize
 
 ONE_WAY = ("query_to_doc",)
 BOTH_WAYS = ("query_to_doc", "doc_to_query")
-NOT_FOUND = "not found"
+NOT_FOUND, NOT_APPLICABLE = "not found", "–"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Published:
         num_negatives: hard negatives of each query.
         max_length: tokens of a text.
         hardware: what it ran on, and for how long.
+        taken_over: the authors began with a model that others had trained; what is None here was no matter of theirs.
         note: what else tells this stage from others.
         reported: which of these stand in other people's notes only: look before you quote them.
     """
@@ -64,15 +65,19 @@ class Published:
     num_negatives: int | None = None
     max_length: int | None = None
     hardware: str | None = None
+    taken_over: bool = False
     note: str = ""
     reported: tuple[str, ...] = ()
 
     def told(self, name: str) -> str:
-        """One of the attributes in words, such as "16,384", "2 (reported)" or "not found"."""
+        """One of the attributes in words, such as "16,384", "15 (reported)" or "not found"; epochs where steps are not told."""
         value = getattr(self, name)
+        if value is None and name == "steps" and self.epochs is not None:
+            return f"{self.told('epochs')} epochs" if self.epochs > 1 else "1 epoch"
         if value is None:
-            return NOT_FOUND
+            return NOT_APPLICABLE if self.taken_over else NOT_FOUND
         words = f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)
+        words = words.replace("e-0", "e-")
         return f"{words} (reported)" if name in self.reported else words
 
 
@@ -182,9 +187,16 @@ def published_table(recipes: Sequence[Recipe]) -> list[dict[str, str]]:
     Returns:
         rows with the keys "family", "stage", and the attributes of `Published`.
     """
-    columns = [field.name for field in fields(Published) if field.name not in ("note", "reported")]
+    columns = [
+        field.name for field in fields(Published) if field.name not in ("epochs", "taken_over", "note", "reported")
+    ]
+    of_pairs = ("temperature", "num_negatives")  # a stage on texts alone has neither
     return [
-        {"family": recipe.name, "stage": stage.name, **{name: stage.published.told(name) for name in columns}}
+        {"family": recipe.name, "stage": stage.name}
+        | {
+            name: NOT_APPLICABLE if stage.data == "texts" and name in of_pairs else stage.published.told(name)
+            for name in columns
+        }
         for recipe in recipes
         for stage in recipe.stages
     ]
@@ -214,7 +226,7 @@ def e5() -> Recipe:
     return Recipe(
         "e5", "mean", "query: ", "passage: ", False,
         (
-            _backbone(Published(settings, data="a BERT that exists", reported=("data",))),
+            _backbone(Published(settings, data="a BERT that exists", taken_over=True)),
             _weak_pairs(
                 Published(f"{settings}; pairs: Wang et al. 2022, section 3", data="pairs from the web, filtered: 1.3 billion before",
                           examples=270_000_000, batch_size=32_768, steps=20_000, lr=2e-4, temperature=0.01, num_negatives=0,
@@ -286,12 +298,11 @@ def bge_m3() -> Recipe:
                           note="batch of texts up to 500 tokens; 9,984 of the longest"),
                 temperature=0.01),
             TrainingStage("hard negatives", "contrastive", "labelled", 0.2, 32, 5e-4,
-                Published(f"{paper} and table 9", data="labelled and synthetic pairs", batch_size=1_152, num_negatives=7,
-                          note="batch of the shortest texts, 192 of the longest; 6,000 steps of warm-up", reported=("data",)),
+                Published(f"{paper} and table 9", batch_size=1_152, num_negatives=7,
+                          note="batch of the shortest texts, 192 of the longest; 6,000 steps of warm-up"),
                 temperature=0.01, num_negatives=3),
             TrainingStage("self-distillation", "distillation", "labelled", 0.2, 32, 5e-4,
-                  Published(paper, data="the same pairs", num_negatives=7, note="three kinds of scores, and their sum as teacher",
-                            reported=("data",)),
+                  Published(paper, data="the same pairs", num_negatives=7, note="three kinds of scores, and their sum as teacher"),
                   temperature=0.01, num_negatives=3, alpha=1.0, taught_by="itself"),
         ),
         "Chen et al. 2024, arXiv:2402.03216; model card BAAI/bge-m3",
@@ -314,7 +325,7 @@ def gte() -> Recipe:
     return Recipe(
         "gte", "mean", "", "", False,
         (
-            _backbone(Published(paper, data="an encoder that exists", reported=("data",))),
+            _backbone(Published(paper, data="an encoder that exists", taken_over=True)),
             _weak_pairs(
                 Published(f"{paper}, table 1 and section 3", data="pairs of 33 sources, not filtered", examples=788_000_000,
                           batch_size=16_384, steps=50_000, lr=2e-4, temperature=0.01, num_negatives=0, max_length=128,
@@ -350,8 +361,8 @@ def nomic() -> Recipe:
     return Recipe(
         "nomic", "mean", "search_query: ", "search_document: ", False,
         (
-            _backbone(Published(f"{paper}; contrastors, mlm.yaml", data="plain texts", batch_size=4_096, lr=5e-4, max_length=2_048,
-                                note="30 % of the tokens hidden", reported=("data",)), rate=0.3),
+            _backbone(Published(f"{paper}; contrastors, mlm.yaml", batch_size=4_096, lr=5e-4, max_length=2_048,
+                                note="30 % of the tokens hidden"), rate=0.3),
             _weak_pairs(
                 Published(f"{paper}; contrastors, contrastive_pretrain.yaml", data="pairs of 29 sources, filtered: 470 million before",
                           examples=235_000_000, batch_size=16_384, epochs=1, lr=2e-4, temperature=0.02, num_negatives=0,
@@ -415,7 +426,7 @@ def e5_mistral() -> Recipe:
     return Recipe(
         "e5_mistral", "lasttoken", "Instruct: {task}\nQuery: ", "", True,
         (
-            TrainingStage("language model", "next_token", "texts", 0.4, 32, 1e-3, Published(paper, data="Mistral-7B, which exists")),
+            TrainingStage("language model", "next_token", "texts", 0.4, 32, 1e-3, Published(paper, data="Mistral-7B, which exists", taken_over=True)),
             TrainingStage("instructions", "contrastive", "all", 0.6, 64, 1e-3,
                   Published(f"{paper}, section 3 and appendix A", data="500,000 synthetic examples and 13 public sets",
                             examples=1_800_000, batch_size=2_048, epochs=1, lr=1e-4, temperature=0.02, num_negatives=1,
