@@ -69,7 +69,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "notebook": Size(4, 8, (3e-4,), 24, 16, 16, (20, 60), "notebook", 2),
-    "record": Size(30, 24, (3e-4, 1e-3), 40, 400, 240, (250, 400), "record", 200),
+    "record": Size(30, 24, (3e-4, 1e-3), 40, 400, 240, (250, 400), "record", 300),
 }
 
 
@@ -183,6 +183,7 @@ def families(collection: str, budget: str, seeds: Sequence[int], names: Sequence
         whole[name] = rows[FULL].mean(axis=0)
         found[name] = {
             "lr": lr,
+            "start": round(float(measured(read_at(name, collection, budget), collection, seeds[0], budget).mean()), 4),
             METRIC: {out: values.mean(axis=1).round(4).tolist() for out, values in rows.items()},
             "interval": [round(float(x), 4) for x in bootstrap_ci(whole[name])],
             "without": {out: difference(rows[out], rows[FULL]) for out in outs},

@@ -138,17 +138,18 @@ for out in ("weak pairs", "labelled pairs", "prompt"):
 # %% [markdown]
 # «N: two sentences: which stage earned most, which nothing that could be seen; planted against pydocs»
 #
-# The leaderboard. Whoever does not differ from the one above shares its place:
+# The leaderboard, with where each began. Whoever does not differ from the one above shares its place:
 
 # %%
 for collection in ("planted", "pydocs"):
     found = stages[collection]
     for name, place in found["leaderboard"].items():
         value, low, high = found["families"][name]["interval"]
-        print(f"{collection:<8} {place}  {name:<11} {value:.3f} [{low:.3f}, {high:.3f}]")
+        begin = found["families"][name]["start"]
+        print(f"{collection:<8} {place}  {name:<11} {value:.3f} [{low:.3f}, {high:.3f}], from {begin:.3f}")
 
 # %% [markdown]
-# Do not misread it. In life families differ in data and size; here only in recipe, and E5-mistral has lost its large language model.
+# Do not misread it. In life families differ in data and size. Here our backbone was made for the mean: whoever reads another token begins lower, and E5-mistral has lost its large language model.
 #
 # ## Train it
 #
