@@ -84,18 +84,17 @@ def data(collection: str, budget: str, seed: int) -> Sources:
     return Sources(texts, sources, {"judged": [(q, p) for q, p in labelled]}, TASKS)
 
 
+def as_run(recipe: Recipe) -> Recipe:
+    """A family with no more than MOST_NEGATIVES beside a pair, which is how it is run here and drawn."""
+    capped = (replace(stage, num_negatives=min(stage.num_negatives, MOST_NEGATIVES)) for stage in recipe.stages)
+    return replace(recipe, stages=tuple(capped))
+
+
 def miniature(recipe: Recipe, lr: float, budget: str) -> Recipe:
-    """A family at the budget's batch and one learning rate; the backbone is there, so its stage is not."""
+    """The same at the budget's batch and one learning rate; the backbone is there, so its stage is not."""
+    small = as_run(without(recipe, BACKBONE) if BACKBONE in [stage.name for stage in recipe.stages] else recipe)
     size = SIZES[budget]
-    names = [stage.name for stage in recipe.stages]
-    small = without(recipe, BACKBONE) if BACKBONE in names else recipe
-    return replace(
-        small,
-        stages=tuple(
-            replace(s, lr=lr, batch_size=size.batch_size, num_negatives=min(s.num_negatives, MOST_NEGATIVES))
-            for s in small.stages
-        ),
-    )
+    return replace(small, stages=tuple(replace(s, lr=lr, batch_size=size.batch_size) for s in small.stages))
 
 
 def removable(recipe: Recipe) -> list[str]:

@@ -22,7 +22,7 @@ LOOKS = {  # kind of a stage -> its colour and hatching
     "distillation": (COLORS[0], "x"),
 }
 CHOICES = (NOTHING, *LOOKS, PROMPT)
-LANE = 62  # pixels
+LANE = 78  # pixels
 
 
 def kind_of(stage: TrainingStage) -> str:
@@ -55,11 +55,12 @@ def lanes(recipes: Sequence[Recipe], found: Mapping[str, Any], out: str = NOTHIN
     names = [recipe.name for recipe in recipes]
     fig = figure(
         alt=f"Lanes, one for each family: {', '.join(names)}. In a lane blocks stand for its stages in their order; the width of a block is "
-        "its share of the steps, its text says what it trains on and how many hard negatives stand beside a pair. An empty block "
-        "with a dashed edge is the one that the control has taken out; the others have its steps. Right of each lane, on an axis "
+        "its share of the recipe, its text names it; −2 stands for two hard negatives beside each pair, ¶ for a prompt before queries. An empty "
+        "block is the one that the control has taken out; the others have its steps. Right of each lane, on an axis "
         "from 0: a small ring for nDCG@10 with all stages, and a mark with whiskers for what is left. Lanes that have no such stage keep "
         "their mark.",
-        notice="Families differ in data and size in life; here only the recipe differs. Where the whiskers reach the ring, nothing was lost "
+        notice="Families differ in data and size in life; here only the recipe differs, and a block called backbone costs no steps, for it is "
+        "given; without it a family begins at fresh weights. Where the whiskers reach the ring, nothing was lost "
         "that this drawing could show.",
         title=title,
         height=170 + LANE * len(names),
@@ -102,7 +103,7 @@ def lanes(recipes: Sequence[Recipe], found: Mapping[str, Any], out: str = NOTHIN
         )
     )  # fmt: skip
     fig.update_layout(
-        xaxis={"domain": [0, 0.6], "range": [0, 1], "title": "share of the steps", "tickformat": ".0%"},
+        xaxis={"domain": [0, 0.6], "range": [0, 1], "title": "share of the recipe", "tickformat": ".0%"},
         xaxis2={"domain": [0.65, 1], "range": [0, 1], "title": "nDCG@10", "anchor": "y", "gridcolor": "#E5E5E5"},
         yaxis={"autorange": "reversed", "type": "category"},
     )
@@ -110,9 +111,10 @@ def lanes(recipes: Sequence[Recipe], found: Mapping[str, Any], out: str = NOTHIN
 
 
 def _said(stage: TrainingStage, recipe: Recipe, out: str) -> str:
-    negatives = f" −{stage.num_negatives}" if stage.num_negatives else ""
-    prompt = " ¶" if recipe.query_prompt and stage.data != "texts" and stage.prompted and out != PROMPT else ""
-    return stage.name.replace(" ", "<br>") + negatives + prompt
+    negatives = f"−{stage.num_negatives}" if stage.num_negatives else ""
+    prompt = "¶" if recipe.query_prompt and stage.data != "texts" and stage.prompted and out != PROMPT else ""
+    lines = stage.name.replace("-", "- ").split()
+    return "<br>".join([*lines, " ".join(filter(None, (negatives, prompt)))]).removesuffix("<br>")
 
 
 def _left(recipe: Recipe, found: Mapping[str, Any], out: str) -> tuple[float, float, float]:

@@ -125,7 +125,8 @@ show(
 # %%
 from workbook.claims import recipe_stages
 
-families, stages = [make() for make in recipes.families.RECIPES.values()], recipe_stages.read()
+families = [recipe_stages.as_run(make()) for make in recipes.families.RECIPES.values()]
+stages = recipe_stages.read()
 explore(
     lambda taken_out: drawn.lanes(families, stages["planted"]["families"], taken_out, "planted, test queries"),
     taken_out=list(drawn.CHOICES),
