@@ -84,15 +84,15 @@ def data(collection: str, budget: str, seed: int) -> Sources:
     return Sources(texts, sources, {"judged": [(q, p) for q, p in labelled]}, TASKS)
 
 
-def as_run(recipe: Recipe) -> Recipe:
+def capped(recipe: Recipe) -> Recipe:
     """A family with no more than MOST_NEGATIVES beside a pair, which is how it is run here and drawn."""
-    capped = (replace(stage, num_negatives=min(stage.num_negatives, MOST_NEGATIVES)) for stage in recipe.stages)
-    return replace(recipe, stages=tuple(capped))
+    stages = (replace(stage, num_negatives=min(stage.num_negatives, MOST_NEGATIVES)) for stage in recipe.stages)
+    return replace(recipe, stages=tuple(stages))
 
 
 def miniature(recipe: Recipe, lr: float, budget: str) -> Recipe:
     """The same at the budget's batch and one learning rate; the backbone is there, so its stage is not."""
-    small = as_run(without(recipe, BACKBONE) if BACKBONE in [stage.name for stage in recipe.stages] else recipe)
+    small = capped(without(recipe, BACKBONE) if BACKBONE in [stage.name for stage in recipe.stages] else recipe)
     size = SIZES[budget]
     return replace(small, stages=tuple(replace(s, lr=lr, batch_size=size.batch_size) for s in small.stages))
 

@@ -125,7 +125,7 @@ show(
 # %%
 from workbook.claims import recipe_stages
 
-families = [recipe_stages.as_run(make()) for make in recipes.families.RECIPES.values()]
+families = [recipe_stages.capped(make()) for make in recipes.families.RECIPES.values()]
 stages = recipe_stages.read()
 explore(
     lambda taken_out: drawn.lanes(families, stages["planted"]["families"], taken_out, "planted, test queries"),
