@@ -476,10 +476,11 @@ def lists(collection: str, budget: str) -> tuple[tuple[str, ...], ...]:
 
 
 @cache
-def teacher(collection: str, budget: str) -> CrossEncoder:
+def teacher(collection: str, budget: str, steps: int = 0) -> CrossEncoder:
     """A cross-encoder on the layers of JUDGE, trained to put the labelled passage first.
 
-    Each list has random passages besides: on the mistakes of one retriever alone it would learn nothing but these.
+    Each list has random passages besides: on the mistakes of one retriever alone it would learn nothing but these. The
+    steps are the budget's, if 0.
     """
     base = load_encoder(JUDGE)
     base.max_length = 2 * SIZES[budget].max_length
@@ -490,7 +491,7 @@ def teacher(collection: str, budget: str) -> CrossEncoder:
     ]
     with quick_attention():
         fit_cross_encoder(
-            reader, rows, steps=SIZES[budget].teacher_steps, batch_size=12, lr=3e-4, seed=0,
+            reader, rows, steps=steps or SIZES[budget].teacher_steps, batch_size=12, lr=3e-4, seed=0,
             dtype=torch.bfloat16 if budget == "record" else None, show=False,
         )  # fmt: skip
     return reader.eval()
