@@ -30,10 +30,12 @@ from workbook.claims.chapter_11 import (
     TASKS,
     TUNING_SEED,
     Truth,
+    evaluation,
     labelled_pairs,
     lists,
     margins,
     search_tasks,
+    shelf,
     task_rows,
     tuned,
     two_tasks,
@@ -139,6 +141,8 @@ def test_no_arm_trains_on_a_passage_that_answers_a_test_query():
         read += weak_pairs(collection, 0, "notebook") if collection in STAGE_TASKS else ()
         assert read
         assert not held & {passage for _, passage in read}
+        assert not set(evaluation(collection, "notebook").values()) & {text for pair in read for text in pair}
+        assert not set(evaluation(collection, "notebook").values()) & set(shelf(collection, "notebook"))
         assert not set(at.dev.queries) & set(at.test.queries)
 
 
@@ -181,7 +185,10 @@ def test_the_same_title_asks_for_documentation_or_for_code():
     assert docs != code
     assert task_rows(NEITHER, (DOCS,), "notebook")[0] == (asks_docs.removeprefix(TASKS[DOCS]), docs)
     assert task_rows(BOTH, (CODE,), "notebook")[0][1] == TASKS[CODE] + code
-    assert not set(data.queries) & set(two_tasks("test", "notebook").queries)
+    test = two_tasks("test", "notebook")
+    assert not set(data.queries) & set(test.queries)
+    asked = {*test.queries.values(), *test.corpus[DOCS].values(), *test.corpus[CODE].values()}
+    assert not asked & {text for row in task_rows(NEITHER, tuple(TASKS), "notebook") for text in row}
 
 
 def test_in_one_index_only_the_right_kind_of_answer_counts():

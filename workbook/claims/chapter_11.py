@@ -1,11 +1,12 @@
 """Claims 28 to 31 and 74: what the parts of a recipe are worth, each taken for itself.
 
 All arms start from `ENCODER`, which has seen no pair, take the same number of steps, and have the same tuning: two
-learning rates, one run each with a seed of its own, judged on dev queries. Test queries decide.
+learning rates, one run each with a seed of its own, judged on dev queries. Test queries decide. Nothing that is asked or
+searched there stands in what is trained on.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from workbook.rerank.distillation import teacher_scores
 from workbook.similarity import dense_search, normalize
 from workbook.support.types import Qrels, Reranker, Run
 from workbook.train import source_shares
+from workbook.training_data import decontaminate
 
 ENCODER = "base/start"  # all arms start from it
 JUDGE = "base"  # the same after contrastive training: what the teachers of claim 31 are made of
@@ -83,16 +85,45 @@ def world(collection: str, budget: str) -> World:
         docs, truth = made.collection(), made.qrels("train", complete=True)
     else:
         docs = load(collection)
-    train_part = without_held_out(docs).sample(size.pool, size.pool)
+    train_part = without_held_out(docs).sample(size.pool * 3 // 2, size.pool * 3 // 2)  # `clean` drops some
     dev, test = (docs.split(split).sample(*size.searched) for split in ("dev", "test"))
     return World(train_part, dev, test, truth)
 
 
+@cache
+def evaluation(collection: str, budget: str) -> dict[str, str]:
+    """All texts that are asked or searched on dev or test."""
+    at = world(collection, budget)
+    parts = [part for docs in (at.dev, at.test) for part in (docs.queries, docs.corpus)]
+    return numbered(text for part in parts for text in part.values())
+
+
+def numbered(texts: Iterable[str]) -> dict[str, str]:
+    """A number for each text: what `decontaminate` takes."""
+    return {str(number): text for number, text in enumerate(dict.fromkeys(texts))}
+
+
+def clean(rows: Sequence[tuple[str, ...]], collection: str, budget: str) -> Rows:
+    """The rows in which nothing stands that is asked or searched, wholly or nearly."""
+    return [rows[row] for row in decontaminate(rows, evaluation(collection, budget)).kept]
+
+
+@cache
+def pool(collection: str, budget: str) -> tuple[tuple[str, ...], ...]:
+    """The labelled pairs (query, positive) from which arms draw."""
+    return tuple(clean(world(collection, budget).train.pairs("sample"), collection, budget)[: SIZES[budget].pool])
+
+
+@cache
+def shelf(collection: str, budget: str) -> tuple[str, ...]:
+    """The passages among which negatives are mined: those of the train part that nobody searches on dev or test."""
+    searched = set(evaluation(collection, budget).values())
+    return tuple(text for text in world(collection, budget).train.corpus.values() if text not in searched)
+
+
 def labelled_pairs(collection: str, count: int, seed: int, budget: str) -> Rows:
-    """Pairs (query, positive) of the train queries, drawn by the seed; more of them hold the fewer ones."""
-    pairs: Rows = list(world(collection, budget).train.pairs("sample"))
-    random.Random(seed).shuffle(pairs)
-    return pairs[:count]
+    """Pairs of the pool, drawn by the seed; more of them hold the fewer ones."""
+    return random.Random(seed).sample(pool(collection, budget), len(pool(collection, budget)))[:count]
 
 
 def new_encoder(budget: str) -> TextEncoder:
@@ -159,9 +190,12 @@ def weak_pairs(collection: str, seed: int, budget: str) -> tuple[tuple[str, str]
     """Pairs that nobody has judged: title and body of documentation for code, spans of one passage in `planted`."""
     count = SIZES[budget].weak
     if collection == CODE:
-        return tuple(load(DOCS).pairs("train")[:count])
+        titles = random.Random(0).sample(load(DOCS).pairs("train"), count)
+        return tuple((title, body) for title, body in clean(titles, collection, budget))
     made = planted(6_000 if budget == "record" else 200, unlabelled=1.0, label_noise=0.0)
-    return tuple(span_pairs(list(without_held_out(made.collection()).corpus.values()), seed)[:count])
+    searched = set(evaluation(collection, budget).values())
+    texts = [text for text in without_held_out(made.collection()).corpus.values() if text not in searched]
+    return tuple(span_pairs(texts, seed)[:count])
 
 
 @cache
@@ -189,8 +223,8 @@ def _with_negatives(
     encoder: TextEncoder, pairs: Rows, collection: str, seed: int, budget: str, num_negatives: int = 1
 ) -> Rows:
     """The encoder's own hard negatives behind each pair, as recipes mine them."""
-    corpus = list(world(collection, budget).train.corpus.values())
-    return mine_negatives(encoder, [(query, positive) for query, positive in pairs], corpus, num_negatives, seed)
+    rows = [(query, positive) for query, positive in pairs]
+    return mine_negatives(encoder, rows, shelf(collection, budget), num_negatives, seed)
 
 
 def measure_stages(budget: str, seeds: tuple[int, ...]) -> Measurements:
@@ -325,6 +359,16 @@ def two_tasks(split: str, budget: str) -> TwoTasks:
     docs, code = load(DOCS).split(split), load(CODE).split(split)
     answers = {q: next(iter(docs.qrels[q])) for q in docs.queries if q in code.queries}
     answers = {q: p for q, p in answers.items() if p in docs.corpus and p in code.corpus}
+    if split == "train":
+        later = [two_tasks(other, budget) for other in ("dev", "test")]
+        texts = numbered(
+            text for data in later for part in (data.queries, *data.corpus.values()) for text in part.values()
+        )
+        rows = [(docs.queries[q], docs.corpus[p], code.corpus[p]) for q, p in answers.items()]
+        drawn = random.Random(0).sample(range(len(rows)), min(len(rows), size.tasks * 3 // 2))
+        kept = decontaminate([rows[i] for i in drawn], texts).kept
+        ids = [list(answers)[drawn[i]] for i in kept]
+        answers = {q: answers[q] for q in ids}
     ids = random.Random(0).sample(
         sorted(answers), min(len(answers), size.tasks if split == "train" else size.searched[0])
     )
@@ -485,7 +529,7 @@ def teacher(collection: str, budget: str, steps: int = 0) -> CrossEncoder:
     base = load_encoder(JUDGE)
     base.max_length = 2 * SIZES[budget].max_length
     reader = cross_encoder_of(base)
-    rng, corpus = random.Random(0), list(world(collection, budget).train.corpus.values())
+    rng, corpus = random.Random(0), shelf(collection, budget)
     rows = [
         (*row, *rng.sample([text for text in corpus if text not in row], EASY)) for row in lists(collection, budget)
     ]

@@ -113,8 +113,8 @@ def read_at(recipe_name: str, collection: str, budget: str) -> TextEncoder:
     size, recipe, original = SIZES[budget], RECIPES[recipe_name](), load_encoder(ENCODER)
     encoder = started_from(recipe, original, size.max_length)
     if recipe.pooling != "mean":
-        docs = chapter_11.world(collection, size.world).train
-        texts = [*docs.corpus.values(), *docs.queries.values()]
+        queries = [query for query, _ in chapter_11.pool(collection, size.world)]
+        texts = [*chapter_11.shelf(collection, size.world), *queries]
         original.max_length = size.max_length
         with quick_attention() if budget == "record" else nullcontext():
             fit_vectors(
