@@ -359,19 +359,14 @@ def two_tasks(split: str, budget: str) -> TwoTasks:
     docs, code = load(DOCS).split(split), load(CODE).split(split)
     answers = {q: next(iter(docs.qrels[q])) for q in docs.queries if q in code.queries}
     answers = {q: p for q, p in answers.items() if p in docs.corpus and p in code.corpus}
+    ids = random.Random(0).sample(
+        list(answers), min(len(answers), 3 * size.tasks // 2 if split == "train" else size.searched[0])
+    )
     if split == "train":
         later = [two_tasks(other, budget) for other in ("dev", "test")]
-        texts = numbered(
-            text for data in later for part in (data.queries, *data.corpus.values()) for text in part.values()
-        )
-        rows = [(docs.queries[q], docs.corpus[p], code.corpus[p]) for q, p in answers.items()]
-        drawn = random.Random(0).sample(range(len(rows)), min(len(rows), size.tasks * 3 // 2))
-        kept = decontaminate([rows[i] for i in drawn], texts).kept
-        ids = [list(answers)[drawn[i]] for i in kept]
-        answers = {q: answers[q] for q in ids}
-    ids = random.Random(0).sample(
-        sorted(answers), min(len(answers), size.tasks if split == "train" else size.searched[0])
-    )
+        texts = [text for data in later for part in (data.queries, *data.corpus.values()) for text in part.values()]
+        rows = [(docs.queries[q], docs.corpus[answers[q]], code.corpus[answers[q]]) for q in ids]
+        ids = [ids[row] for row in decontaminate(rows, numbered(texts)).kept][: size.tasks]
     return TwoTasks(
         {q: docs.queries[q] for q in ids},
         {
