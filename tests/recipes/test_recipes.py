@@ -13,16 +13,18 @@ from workbook.bm25 import BM25
 from workbook.data.collection import Collection
 from workbook.losses import distill_kl, info_nce
 from workbook.metrics import evaluate
-from workbook.metrics.leaderboard import leaderboard
+from workbook.metrics.leaderboard import leaderboard, shared_ranks
 from workbook.metrics.significance import Interval, bootstrap_ci, paired_permutation_test
 from workbook.pooling import cls_pool, last_token_pool, mean_pool
 from workbook.pretraining.pairs import span_pairs
 from workbook.recipes import families as recipes
+from workbook.recipes import run as recipe_run
 from workbook.recipes.families import RECIPES, TrainingStage, distilled
-from workbook.recipes.run import build, mine_negatives, run_recipe
+from workbook.recipes.run import OwnScores, build, mine_negatives, run_recipe, started_from
 from workbook.recipes.sources import Sources, sources
 from workbook.similarity import normalize
 from workbook.support import files
+from workbook.train import source_shares
 
 TEXTS = [passage for _, passage in PAIRS[:60]]
 DATA = Sources(
@@ -72,6 +74,7 @@ PUBLISHED = {  # name: pooling, query prompt, document prompt, causal, temperatu
     "e5": ("mean", "query: ", "passage: ", False, 0.01, ["mlm", "contrastive", "distillation"]),
     "bge": ("cls", "Represent this sentence for searching relevant passages: ", "", False, 0.01,
             ["retromae", "contrastive", "contrastive"]),
+    "bge_m3": ("cls", "", "", False, 0.01, ["retromae", "contrastive", "contrastive", "distillation"]),
     "gte": ("mean", "", "", False, 0.01, ["mlm", "contrastive", "contrastive"]),
     "nomic": ("mean", "search_query: ", "search_document: ", False, 0.02, ["mlm", "contrastive", "contrastive"]),
     "jina": ("mean", "", "", False, 0.05, ["mlm", "contrastive", "contrastive"]),
@@ -95,15 +98,112 @@ def test_each_family_is_what_its_authors_say(name):
 
 
 def test_what_tells_the_families_apart():
-    gte, jina, bge, nomic, e5 = (RECIPES[name]().stages for name in ("gte", "jina", "bge", "nomic", "e5"))
+    gte, jina, bge, nomic, e5, m3 = (RECIPES[n]().stages for n in ("gte", "jina", "bge", "nomic", "e5", "bge_m3"))
     assert all(set(s.directions) == set(recipes.DIRECTIONS) and s.partition_mode == "joint" for s in gte[1:])
     assert all(
         s.directions == ("query_to_doc", "doc_to_query") and s.partition_mode == "per_direction" for s in jina[1:]
     )
     assert [s.prompted for s in bge[1:]] == [False, True]
     assert [s.rate for s in (nomic[0], jina[0], bge[0], e5[0])] == [0.3, 0.3, 0.3, 0.15]
-    assert [s[1].one_source for s in (gte, nomic, jina, bge, e5)] == [True, True, False, False, False]
+    assert [s[1].one_source for s in (gte, nomic, jina, bge, e5)] == [True, True, True, False, False]
+    assert [s[1].source_alpha for s in (gte, nomic, jina)] == [0.5, 1, 1]
     assert e5[2].alpha == 0.2
+    assert (e5[2].taught_by, m3[3].taught_by) == ("cross-encoder", "itself")
+
+
+def test_what_was_published_is_found_reported_or_not_found():
+    rows = {
+        (row["family"], row["stage"]): row for row in recipes.published_table([make() for make in RECIPES.values()])
+    }
+    assert len(rows) == sum(len(make().stages) for make in RECIPES.values())
+    assert rows["gte", "weak pairs"]["examples"] == "788,000,000"
+    assert rows["gte", "weak pairs"]["temperature"] == "0.01"
+    assert rows["bge", "weak pairs"]["batch_size"] == "33,467"  # of the English model, corrected by its authors
+    assert rows["e5", "distillation"]["num_negatives"] == "7"
+    assert rows["jina", "hard negatives"]["num_negatives"] == "15 (reported)"
+    assert rows["jina", "text pairs"]["batch_size"] == "not found"
+    assert [rows["e5", name]["steps"] for name in ("backbone", "weak pairs", "distillation")] == [
+        "–",
+        "20,000",
+        "3 epochs",
+    ]
+    assert (rows["nomic", "weak pairs"]["steps"], rows["nomic", "weak pairs"]["lr"]) == ("1 epoch", "0.0002")
+    assert rows["nomic", "backbone"]["temperature"] == "–"  # texts alone
+    assert rows["nomic", "backbone"]["steps"] == "not found"
+    for make in RECIPES.values():
+        for stage in make().stages:
+            assert stage.published.source
+            assert all(getattr(stage.published, name) is not None for name in stage.published.reported)
+
+
+def test_a_stage_that_is_taken_out_leaves_its_steps_to_the_others():
+    left = recipes.without(recipes.e5(), "weak pairs")
+    assert [stage.name for stage in left.stages] == ["backbone", "distillation"]
+    assert [stage.share for stage in left.stages] == pytest.approx([0.4, 0.6])
+    for names in (("weak",), ("backbone", "weak pairs", "distillation")):
+        with pytest.raises(ValueError, match="names of some stages of e5"):
+            recipes.without(recipes.e5(), *names)
+
+
+@pytest.mark.parametrize(("sides", "prompts"), [("query", ("q: ", "")), ("both", ("q: ", "q: ")), ("none", ("", ""))])
+def test_an_instruction_stands_where_it_is_wanted(sides, prompts):
+    recipe = recipes.instructed(replace(recipes.bge(), query_prompt="q: "), sides)
+    assert (recipe.query_prompt, recipe.document_prompt) == prompts
+    with pytest.raises(ValueError, match="query, both, none"):
+        recipes.instructed(recipe, "passage")
+
+
+@pytest.mark.parametrize("name", ["bge", "e5_mistral"])
+def test_a_recipe_starts_from_an_encoder_that_exists(name):
+    recipe, encoder = RECIPES[name](), tiny(recipes.nomic())
+    started = started_from(recipe, encoder, max_length=24)
+    assert all(torch.equal(a, b) for a, b in zip(started.parameters(), encoder.parameters(), strict=True))
+    assert (started.backbone.causal, encoder.backbone.causal) == (recipe.causal, False)
+    assert (started.query_prompt, started.max_length, encoder.max_length) == (recipe.query_prompt, 24, 32)
+    assert started.pooling is not encoder.pooling
+    left = weights(encoder)
+    run_recipe(recipes.without(recipe, recipe.stages[0].name), DATA, encoder=started, **OPTIONS)
+    assert torch.equal(weights(encoder), left)
+    assert not torch.equal(weights(started), left)
+
+
+def test_only_a_transformer_can_be_told_to_look_ahead_or_not():
+    from workbook.encoder import StaticEncoder, TextEncoder
+
+    bag = TextEncoder(TOKENIZER, StaticEncoder(TOKENIZER.get_vocab_size(), 8))
+    with pytest.raises(TypeError, match="got StaticEncoder"):
+        started_from(recipes.bge(), bag)
+
+
+def test_instructions_on_both_sides_become_part_of_the_texts(monkeypatch):
+    seen = []
+    monkeypatch.setattr(recipe_run, "fit", lambda encoder, tuples, *rest, **options: seen.append(tuples) or [])
+    recipe = recipes.instructed(replace(recipes.e5_mistral(), query_prompt="{task}: "), "both")
+    encoder, _ = run(recipe)
+    query, positive, _ = seen[0][0]
+    assert (query[:15], positive[:15]) == ("Find the text: ", "Find the text: ")
+    assert (encoder.query_prompt, encoder.document_prompt) == ("Find the answer: ", "Find the answer: ")
+
+
+def test_sources_are_drawn_by_their_size_to_a_power(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(recipe_run, "fit", lambda *rest, **options: seen.setdefault("options", options) and [])
+    run(recipes.without(recipes.gte(), "backbone", "hard negatives"))
+    assert seen["options"]["shares"] == source_shares({"titles": 40, "spans": len(DATA.weak["spans"])}, 0.5)
+    alone = replace(recipes.bge().stages[1], source_alpha=0.5)
+    with pytest.raises(ValueError, match="needs one_source"):
+        run(replace(recipes.bge(), stages=(alone,)))
+
+
+def test_an_encoder_that_teaches_itself_adds_the_best_match_of_each_token():
+    encoder = tiny(recipes.bge_m3())
+    pairs = [(q, p) for q, p in PAIRS[:3]]
+    scores = OwnScores(encoder, 0.1).predict([*pairs, pairs[0]])
+    (q,), (d,) = (encoder.encode([text]) for text in pairs[0])
+    s, t = (normalize(torch.from_numpy(encoder.encode_tokens([text])[0])) for text in pairs[0])
+    late = (s @ t.T).max(dim=1).values.mean()
+    assert scores[0] == pytest.approx((float(q @ d) + float(late)) / 2 / 0.1, abs=1e-4)
+    assert scores[3] == scores[0]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -409,6 +509,15 @@ def test_seeds_are_averaged_query_by_query_and_the_baseline_can_be_chosen():
 def test_a_leaderboard_of_nothing_is_refused(results, baseline, message):
     with pytest.raises(ValueError, match=message):
         leaderboard(results, QRELS, baseline=baseline)
+
+
+def test_neighbours_that_do_not_differ_share_a_place():
+    rng = np.random.default_rng(0)
+    first = rng.random(200)
+    values = {"c": first - 0.5, "a": first, "b": first + rng.normal(0, 0.1, 200) - 0.001, "d": first - 0.5}
+    assert shared_ranks(values) == {"a": 1, "b": 1, "c": 3, "d": 3}
+    rows = leaderboard({"low": ranked(5), "high": ranked(30), "same": ranked(30)}, QRELS, metric="mrr@10")
+    assert [(row["system"], row["rank"]) for row in rows] == [("high", 1), ("same", 1), ("low", 3)]
 
 
 def test_a_recipe_survives_json():

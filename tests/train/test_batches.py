@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from tests.train.test_fit import PAIRS, static, weights
 from workbook.losses import info_nce
-from workbook.train import bucketed_batches, epoch_batches, fit, share_with_twin, stream_batches, without_duplicates
+from workbook.train import (
+    bucketed_batches,
+    drawn_batches,
+    epoch_batches,
+    fit,
+    share_with_twin,
+    source_shares,
+    stream_batches,
+    without_duplicates,
+)
 
 
 @given(
@@ -198,3 +207,73 @@ def test_no_copies_no_twins_and_everything_at_once_the_share_of_the_corpus():
 def test_impossible_batches_are_refused(copies, batch_size):
     with pytest.raises(ValueError, match=r"expected counts of 1 or more and a batch from 1 to"):
         share_with_twin(copies, batch_size)
+
+
+# --- sources drawn by their size to a power ---------------------------------------------------
+
+SIZES = {"a": 90, "b": 9, "c": 1}
+
+
+@pytest.mark.parametrize(
+    ("alpha", "expected"), [(1.0, [0.9, 0.09, 0.01]), (0.0, [1 / 3] * 3), (0.5, np.sqrt([90, 9, 1]) / np.sqrt([90, 9, 1]).sum())]
+)  # fmt: skip
+def test_the_power_of_the_size_decides_how_often_a_source_is_drawn(alpha, expected):
+    shares = source_shares(SIZES, alpha)
+    assert list(shares) == list(SIZES)
+    assert list(shares.values()) == pytest.approx(list(expected))
+
+
+def test_a_weight_counts_a_source_more_or_not_at_all():
+    assert source_shares({"a": 10, "b": 10}, weights={"b": 3.0}) == pytest.approx({"a": 0.25, "b": 0.75})
+    assert source_shares({"a": 10, "b": 10}, weights={"b": 0.0}) == {"a": 1.0, "b": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "weights"), [({}, {}), ({"a": 0}, {}), ({"a": 1}, {"b": 1.0}), ({"a": 1}, {"a": -1.0}), ({"a": 1}, {"a": 0.0})]
+)  # fmt: skip
+def test_shares_of_nothing_are_refused(sizes, weights):
+    with pytest.raises(ValueError, match=r"sources with at least one pair|all weights are 0"):
+        source_shares(sizes, 0.5, weights)
+
+
+def test_drawn_batches_hold_one_source_each_as_often_as_its_share():
+    groups = [source for source, n in SIZES.items() for _ in range(n)]
+    lengths, shares = np.arange(len(groups)), source_shares(SIZES, 0.5)
+    batches = list(itertools.islice(drawn_batches(lengths, 8, groups, shares, seed=3), 2_000))
+    drawn = [{groups[row] for row in batch} for batch in batches]
+    assert all(len(sources) == 1 for sources in drawn)
+    for source, share in shares.items():
+        assert sum(sources == {source} for sources in drawn) / 2_000 == pytest.approx(share, abs=0.04)
+    of_b = [batch for batch, sources in zip(batches, drawn, strict=True) if sources == {"b"}]
+    assert sorted(np.concatenate(of_b[:2]).tolist()) == list(range(90, 99))  # an epoch of its own
+
+
+@pytest.mark.parametrize("start", [1, 7, 60])
+def test_drawn_batches_go_on_where_they_were_stopped(start):
+    groups = [source for source, n in SIZES.items() for _ in range(n)]
+    lengths, shares = np.arange(len(groups)), source_shares(SIZES, 0.5)
+    whole = list(itertools.islice(drawn_batches(lengths, 8, groups, shares), start + 20))
+    rest = itertools.islice(drawn_batches(lengths, 8, groups, shares, start=start), 20)
+    assert all(np.array_equal(a, b) for a, b in zip(whole[start:], rest, strict=True))
+
+
+def test_shares_need_groups_and_the_same_sources():
+    with pytest.raises(ValueError, match="give the groups"):
+        fit(static(), PAIRS[:8], steps=1, shares={"a": 1.0})
+    with pytest.raises(ValueError, match="name the sources of the rows"):
+        fit(static(), PAIRS[:8], steps=1, groups=["a"] * 8, shares={"b": 1.0})
+
+
+def test_a_run_with_shares_that_is_stopped_and_goes_on_ends_in_the_same_weights(tmp_path):
+    options = {
+        "steps": 8,
+        "batch_size": 4,
+        "groups": ["a"] * 20 + ["b"] * 4,
+        "shares": {"a": 0.5, "b": 0.5},
+        "save_every": 1,
+    }
+    whole, stopped = static(), static()
+    fit(whole, PAIRS[:24], **options)
+    fit(stopped, PAIRS[:24], checkpoint=tmp_path, on_step=lambda record: record["step"] == 3, **options)
+    fit(stopped, PAIRS[:24], checkpoint=tmp_path, **options)
+    assert torch.equal(weights(stopped), weights(whole))

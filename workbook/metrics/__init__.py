@@ -4,7 +4,7 @@ Taught in 03.
 """
 
 from workbook.metrics.correlation import spearman
-from workbook.metrics.leaderboard import leaderboard
+from workbook.metrics.leaderboard import leaderboard, shared_ranks
 from workbook.metrics.measures import average_precision, hit_rate, ndcg, precision, r_precision, recall, reciprocal_rank
 from workbook.metrics.ranking import (
     evaluate,
@@ -21,5 +21,6 @@ from workbook.metrics.trec import read_trec_run, write_trec_qrels, write_trec_ru
 __all__ = [
     "Interval", "average_precision", "bootstrap_ci", "evaluate", "evaluate_ids", "grades", "hit_rate", "judged_only",
     "leaderboard", "ndcg", "ndcg_by_chance", "number_qrels", "paired_permutation_test", "precision", "r_precision",
-    "ranked_ids", "read_trec_run", "recall", "reciprocal_rank", "spearman", "write_trec_qrels", "write_trec_run",
+    "ranked_ids", "read_trec_run", "recall", "reciprocal_rank", "shared_ranks", "spearman", "write_trec_qrels",
+    "write_trec_run",
 ]  # fmt: skip

@@ -34,8 +34,9 @@ def leaderboard(
         baseline: the system that others are held against; the best one by default.
         seed: of bootstrap and permutation.
     Returns:
-        one row per system, best first: {"system", metric: Interval, "seeds", "difference": Interval to the
-        baseline, "p": how often chance alone would make such a difference}; the baseline has None for both.
+        one row per system, best first: {"rank": as in `shared_ranks`, "system", metric: Interval, "seeds", "difference":
+        Interval to the baseline, "p": how often chance alone would make such a difference}; the baseline has None for
+        the last two.
     Raises:
         ValueError: there are no results, a system has no run, or the baseline is none of them.
     """
@@ -51,11 +52,37 @@ def leaderboard(
         seeds[system] = len(each)
     order = sorted(values, key=lambda system: -values[system].mean())
     against = order[0] if baseline is None else baseline
-    rows = []
+    rows, ranks = [], shared_ranks(values, seed)
     for system in order:
-        row = {"system": system, metric: bootstrap_ci(values[system], seed=seed), "seeds": seeds[system]}
+        row = {
+            "rank": ranks[system],
+            "system": system,
+            metric: bootstrap_ci(values[system], seed=seed),
+            "seeds": seeds[system],
+        }
         same = system == against
         row["difference"] = None if same else bootstrap_ci(values[system] - values[against], seed=seed)
         row["p"] = None if same else paired_permutation_test(values[system], values[against], seed=seed)
         rows.append(row)
     return rows
+
+
+def shared_ranks(values: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, int]:
+    """The places of systems, best first, where neighbours that do not differ share one.
+
+    A system shares the place of the one above it unless the interval of their difference lies off 0. So first and third may
+    share a place that each shares with the second, though a comparison of the two alone would part them.
+
+    Args:
+        values: system -> (Q,), one value per query; the mean over seeds, where there are several.
+        seed: of the bootstrap.
+    Returns:
+        system -> place, counted from 1; after two that share place 1 comes place 3.
+    """
+    order = sorted(values, key=lambda system: -float(np.mean(values[system])))
+    ranks: dict[str, int] = {}
+    for place, system in enumerate(order, start=1):
+        above = order[place - 2]
+        differs = place == 1 or bootstrap_ci(values[above] - values[system], seed=seed).low > 0
+        ranks[system] = place if differs else ranks[above]
+    return ranks

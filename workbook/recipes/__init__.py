@@ -4,20 +4,25 @@ Taught in 11.
 """
 
 from workbook.recipes.families import (
+    Published,
     Recipe,
     TrainingStage,
     bge,
+    bge_m3,
     distilled,
     e5,
     e5_mistral,
     gte,
+    instructed,
     jina,
     nomic,
+    published_table,
+    without,
 )
-from workbook.recipes.run import build, mine_negatives, run_recipe
+from workbook.recipes.run import build, mine_negatives, run_recipe, started_from
 from workbook.recipes.sources import Sources, sources
 
 __all__ = [
-    "Recipe", "Sources", "TrainingStage", "bge", "build", "distilled", "e5", "e5_mistral", "gte", "jina", "mine_negatives",
-    "nomic", "run_recipe", "sources",
+    "Published", "Recipe", "Sources", "TrainingStage", "bge", "bge_m3", "build", "distilled", "e5", "e5_mistral", "gte",
+    "instructed", "jina", "mine_negatives", "nomic", "published_table", "run_recipe", "sources", "started_from", "without",
 ]  # fmt: skip

@@ -11,12 +11,14 @@ Taught in 11.
 
 import copy
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -24,6 +26,7 @@ from torch import Tensor
 from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
 from workbook.data.collection import Collection, sha256
 from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
+from workbook.late_interaction.maxsim import maxsim_one
 from workbook.losses import info_nce
 from workbook.mining.mine import mine_hard_negatives, training_tuples
 from workbook.pooling import POOLINGS
@@ -32,9 +35,11 @@ from workbook.pretraining.retromae import RetroMAE
 from workbook.recipes.families import Recipe, TrainingStage, distilled
 from workbook.recipes.sources import Pair, Sources, sources
 from workbook.rerank.distillation import teacher_scores
+from workbook.similarity import normalize
+from workbook.support.checks import check_choice
 from workbook.support.files import write_json
 from workbook.support.types import Reranker
-from workbook.train import History, fit
+from workbook.train import History, fit, source_shares
 from workbook.training_data import refuse_evaluation_texts
 
 Tuples = list[tuple[str, ...]]
@@ -69,6 +74,28 @@ def build(
     )  # fmt: skip
 
 
+def started_from(recipe: Recipe, encoder: TextEncoder, max_length: int | None = None) -> TextEncoder:
+    """A copy of an encoder that exists, as a recipe needs it: its pooling, its prompts, causal or not.
+
+    A backbone that is there already takes the place of a recipe's stage on texts: train the rest, `without` that stage.
+
+    Args:
+        recipe: which family.
+        encoder: left as it is; a `TransformerEncoder` is its backbone.
+        max_length: tokens of a text, prompt included; the encoder's own by default.
+    Raises:
+        TypeError: the backbone is another one, which cannot be told whether to look ahead.
+    """
+    if not isinstance(encoder.backbone, TransformerEncoder):
+        raise TypeError(f"expected an encoder around a TransformerEncoder, got {type(encoder.backbone).__name__}")
+    backbone = TransformerEncoder(**{**encoder.backbone.config, "causal": recipe.causal})
+    backbone.load_state_dict(encoder.backbone.state_dict())
+    return TextEncoder(
+        encoder.tokenizer, backbone, POOLINGS[recipe.pooling], max_length=max_length or encoder.max_length,
+        query_prompt=recipe.query_prompt, document_prompt=recipe.document_prompt,
+    )  # fmt: skip
+
+
 def run_recipe(
     recipe: Recipe,
     data: Sources | Collection,
@@ -80,6 +107,7 @@ def run_recipe(
     teacher: Reranker | None = None,
     on_step: Callable[[str, dict[str, float]], Any] | None = None,
     save_every: int = 100,
+    dtype: torch.dtype | None = None,
 ) -> tuple[TextEncoder, dict[str, History]]:
     """Train an encoder through all stages of a recipe.
 
@@ -90,16 +118,17 @@ def run_recipe(
         folder: where each stage keeps its checkpoint. The same call on the same folder goes on where the
             last one was stopped or killed, and ends in the same weights.
         seed: decides first weights, batches, what is hidden, and the spans of a collection.
-        encoder: what to start from, such as `build(...)` in another size; trained in place. By default one
+        encoder: what to start from, such as `build(...)` in another size or `started_from(...)`; trained in place. By default one
             of `build`, with a vocabulary learned from the data. Where the folder holds a run, its weights
             replace the encoder's.
         mine: (encoder, pairs, corpus, num_negatives, seed) -> tuples (query, positive, negative, …);
             `mine_negatives` by default. What a folder holds is not mined again.
         teacher: anything with predict([(query, passage), …]) -> scores. By default a stage of kind
-            "distillation" trains a `CrossEncoder` of its own, with as many steps again, from a copy of the
-            backbone; these come on top of the budget.
+            "distillation" that is taught by a cross-encoder trains one of its own, with as many steps again, from a copy
+            of the backbone; these come on top of the budget.
         on_step: called with the stage's name and the record of each step; the run stops when it returns True.
         save_every: steps between two checkpoints of a stage.
+        dtype: `torch.bfloat16` trains under autocast.
     Returns:
         the encoder, with the recipe's prompts, and stage name -> history.
     Raises:
@@ -130,15 +159,16 @@ def run_recipe(
         place = None if folder is None else Path(folder) / f"{number + 1}-{stage.name.replace(' ', '-')}"
         options: dict[str, Any] = {
             "steps": max(1, round(stage.share * steps)), "batch_size": stage.batch_size, "lr": stage.lr,
-            "seed": seed + number, "save_every": save_every,
+            "seed": seed + number, "save_every": save_every, "dtype": dtype,
         }  # fmt: skip
         mine = mine or mine_negatives
         histories[stage.name] = _train(stage, recipe, encoder, data, options, place, watch, mine, teacher)
         if stopped:
             break
     first = next(iter(data.labelled), "")
-    encoder.query_prompt = recipe.query_prompt.replace("{task}", data.instructions.get(first, first))
-    encoder.document_prompt = recipe.document_prompt
+    task = data.instructions.get(first, first)
+    encoder.query_prompt = recipe.query_prompt.replace("{task}", task)
+    encoder.document_prompt = recipe.document_prompt.replace("{task}", task)
     return encoder, histories
 
 
@@ -189,11 +219,14 @@ def _train(
 
     by_source = data.pairs(stage.data)
     prompt = recipe.query_prompt if stage.prompted else ""
-    encoder.query_prompt, encoder.document_prompt = prompt, recipe.document_prompt
-    if "{task}" in prompt:  # another one for each source, so it becomes part of the text
-        encoder.query_prompt = ""
-        filled = {source: prompt.replace("{task}", data.instructions.get(source, source)) for source, _ in by_source}
-        by_source = [(source, (filled[source] + query, passage)) for source, (query, passage) in by_source]
+    document_prompt = recipe.document_prompt if stage.prompted or "{task}" not in recipe.document_prompt else ""
+    encoder.query_prompt, encoder.document_prompt = prompt, document_prompt
+    if "{task}" in prompt + document_prompt:  # another one for each source, so they become part of the texts
+        encoder.query_prompt = encoder.document_prompt = ""
+        by_source = [
+            (source, (_filled(prompt, source, data) + query, _filled(document_prompt, source, data) + passage))
+            for source, (query, passage) in by_source
+        ]
     tuples: Tuples = [pair for _, pair in by_source]
     labels: Tensor | None = None
     if stage.num_negatives:
@@ -205,7 +238,15 @@ def _train(
     if stage.one_source:
         source_of = {pair: source for source, pair in by_source}  # mining regroups the tuples
         running["groups"] = [source_of[query, positive] for query, positive, *_ in tuples]
+        if stage.source_alpha != 1 or stage.source_weights:
+            sizes = Counter(running["groups"])
+            running["shares"] = source_shares(sizes, stage.source_alpha, dict(stage.source_weights))
     return fit(encoder, tuples, partial(loss, **settings), temperature=stage.temperature, labels=labels, **running)
+
+
+def _filled(prompt: str, source: str, data: Sources) -> str:
+    """A prompt with the instruction of a source; the source's own name where it has none."""
+    return prompt.replace("{task}", data.instructions.get(source, source))
 
 
 def _prepared(
@@ -220,10 +261,44 @@ def _prepared(
     plain_pairs = [(query, positive) for query, positive, *_ in pairs]
     tuples, labels = mine(encoder, plain_pairs, corpus, stage.num_negatives, options["seed"]), None
     if stage.kind == "distillation":
+        if stage.taught_by == "itself":
+            teacher = OwnScores(encoder, stage.temperature)
         labels = teacher_scores(teacher or _own_teacher(encoder, tuples, options, place), tuples)
     if path is not None:
         write_json(path, {"tuples": tuples, "labels": None if labels is None else labels.tolist()})
     return tuples, labels
+
+
+class OwnScores:
+    """An encoder as its own teacher: cosine of the texts and MaxSim of their tokens, together surer than the first alone.
+
+        score = (cos(q, d) + 1/S sum_s max_t cos(q_s, d_t)) / 2 / temperature
+
+    BGE-M3 gives each kind of score a projection of its own, and adds one by words.
+
+    Args:
+        encoder: as it is now; it need not stay so, once the scores are taken.
+        temperature: of the student, so that both distributions are equally sharp.
+
+    Source: Chen et al. 2024 (BGE-M3).
+    """
+
+    def __init__(self, encoder: TextEncoder, temperature: float):
+        self.encoder, self.temperature = encoder, temperature
+
+    def predict(self, pairs: Sequence[Pair]) -> np.ndarray:
+        """(query, passage) pairs -> (N,) logits."""
+        sides = [list(dict.fromkeys(side)) for side in zip(*pairs, strict=True)]
+        prompts = (self.encoder.query_prompt, self.encoder.document_prompt)
+        texts, tokens = [], []
+        for side, prompt in zip(sides, prompts, strict=True):
+            texts.append(dict(zip(side, self.encoder.encode(side, prompt), strict=True)))
+            of_side = [normalize(torch.from_numpy(t)) for t in self.encoder.encode_tokens(side, prompt)]
+            tokens.append(dict(zip(side, of_side, strict=True)))
+        cosines = np.array([float(texts[0][q] @ texts[1][d]) for q, d in pairs])
+        late = np.array([float(maxsim_one(tokens[0][q], tokens[1][d])) / len(tokens[0][q]) for q, d in pairs])
+        scores: np.ndarray = (cosines + late) / 2 / self.temperature
+        return scores
 
 
 def _own_teacher(encoder: TextEncoder, tuples: Tuples, options: dict[str, Any], place: Path | None) -> Reranker:
@@ -253,6 +328,9 @@ def _check(recipe: Recipe) -> None:
             )
         if stage.kind == "distillation" and not stage.num_negatives:
             raise ValueError(f"stage {stage.name!r} needs num_negatives of at least 1: a teacher compares passages")
+        check_choice("taught_by", stage.taught_by, ("cross-encoder", "itself"))
+        if (stage.source_alpha != 1 or stage.source_weights) and not stage.one_source:
+            raise ValueError(f"stage {stage.name!r} draws sources by its own shares, so it needs one_source=True")
 
 
 def _refuse_other(path: Path, facts: Mapping[str, Any]) -> None:

@@ -14,9 +14,11 @@ Taught in 00, 05, 07, 18 and 20.
 
 from workbook.train.batches import (
     bucketed_batches,
+    drawn_batches,
     epoch_batches,
     rectangle,
     share_with_twin,
+    source_shares,
     stream_batches,
     without_duplicates,
 )
@@ -45,9 +47,9 @@ from workbook.train.resume import (
 from workbook.train.vectors import fit_vectors, principal_directions
 
 __all__ = [
-    "History", "Looks", "Symptoms", "average_gradients", "best", "bucketed_batches", "check_tuples", "diagnose", "epoch_batches", "fit", "fit_vectors", "full_batch_step",
-    "gather_with_gradient", "gradcache_step", "hash_of_columns", "load_state", "loss_name", "optimize",
+    "History", "Looks", "Symptoms", "average_gradients", "best", "bucketed_batches", "check_tuples", "diagnose", "drawn_batches", "epoch_batches",
+    "fit", "fit_vectors", "full_batch_step", "gather_with_gradient", "gradcache_step", "hash_of_columns", "load_state", "loss_name", "optimize",
     "peak_saved_bytes", "principal_directions", "random_state", "rank", "rectangle", "save_state", "schedule",
-    "set_random_state", "share", "share_with_twin",
+    "set_random_state", "share", "share_with_twin", "source_shares",
     "steps_within", "stopped_at", "stream_batches", "symptoms", "wait_for_all", "without_duplicates", "world_size",
 ]  # fmt: skip

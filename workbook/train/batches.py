@@ -11,14 +11,15 @@ Taught in 05 and 07.
 import itertools
 import math
 from collections import Counter, deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from workbook.encoder.tokenizer import rectangle
 
 __all__ = [
-    "bucketed_batches", "epoch_batches", "rectangle", "share_with_twin", "stream_batches", "without_duplicates",
+    "bucketed_batches", "drawn_batches", "epoch_batches", "rectangle", "share_with_twin", "source_shares", "stream_batches",
+    "without_duplicates",
 ]  # fmt: skip
 
 
@@ -175,3 +176,76 @@ def epoch_batches(
         own = None if texts is None else [texts[row] for row in rows]
         batches += [rows[part] for part in epoch_batches(lengths[rows], batch_size, seed, epoch, pool_batches, own)]
     return [batches[i] for i in np.random.default_rng([seed, epoch]).permutation(len(batches))]
+
+
+def source_shares(
+    sizes: Mapping[str, int], alpha: float = 1.0, weights: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """How often a batch comes from each source: large sources more often, but not as much more as they are larger.
+
+        p_i = w_i n_i^α / sum_j w_j n_j^α
+
+    Args:
+        sizes: source -> n, how many pairs it has.
+        alpha: 1 draws by size, 0 draws all sources equally often; GTE took 0.5.
+        weights: source -> w, for sources that shall count more or less than their size says; 1 where it is not given.
+    Returns:
+        source -> p; they add up to 1.
+    Raises:
+        ValueError: there is no source, one is empty, a weight is negative or names no source, or all are 0.
+
+    Source: Li et al. 2023 (GTE), equation 4.
+    """
+    weights = weights or {}
+    if not sizes or min(sizes.values()) < 1 or set(weights) - set(sizes) or min(weights.values(), default=0) < 0:
+        raise ValueError(
+            f"expected sources with at least one pair each, and weights of 0 or more for some of them, got {dict(sizes)} and "
+            f"{dict(weights)}"
+        )
+    powers = {source: weights.get(source, 1.0) * n**alpha for source, n in sizes.items()}
+    total = sum(powers.values())
+    if total == 0:
+        raise ValueError("all weights are 0, so nothing can be drawn; give at least one source a weight above 0")
+    return {source: power / total for source, power in powers.items()}
+
+
+def drawn_batches(
+    lengths: np.ndarray,
+    batch_size: int,
+    groups: Sequence[str],
+    shares: Mapping[str, float],
+    seed: int = 0,
+    pool_batches: int = 16,
+    start: int = 0,
+    texts: Sequence[Sequence[Hashable]] | None = None,
+) -> Iterator[np.ndarray]:
+    """Batches of one source each, without end; which source, is drawn anew for every batch.
+
+    A source goes through its own rows epoch by epoch. One that is drawn more often than its size says is read more often.
+
+    Args:
+        lengths, batch_size, seed, pool_batches, start, texts: as in `stream_batches`.
+        groups: for each row its source.
+        shares: source -> how often it is drawn, as from `source_shares`.
+    Returns:
+        an iterator over arrays of row numbers.
+    Raises:
+        ValueError: shares and groups do not name the same sources.
+    """
+    rows_of = {source: np.array([row for row, group in enumerate(groups) if group == source]) for source in shares}
+    if set(groups) != set(shares):
+        raise ValueError(
+            f"shares must name the sources of the rows, {sorted(set(groups))}, got {sorted(map(str, shares))}"
+        )
+    sources, rng = list(shares), np.random.default_rng([seed, len(shares)])
+    drawn = (sources[i] for i in iter(lambda: int(rng.choice(len(sources), p=list(shares.values()))), -1))
+    used = Counter(itertools.islice(drawn, start))
+    streams = {
+        source: stream_batches(
+            lengths[rows], batch_size, seed, pool_batches, used[source],
+            None if texts is None else [texts[row] for row in rows],
+        )
+        for source, rows in rows_of.items()
+    }  # fmt: skip
+    for source in drawn:
+        yield rows_of[source][next(streams[source])]

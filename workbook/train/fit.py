@@ -72,8 +72,8 @@ def fit(
             (`workbook.train.gradcache`). The gradient stays that of the whole batch.
         no_duplicates: whether to keep pairs that have a text in common out of one batch, where the one's passage
             would be the other's negative.
-        options: passed on to `optimize`: warmup, weight_decay, max_grad_norm, pool_batches, groups, checkpoint,
-            save_every, on_step, show.
+        options: passed on to `optimize`: warmup, weight_decay, max_grad_norm, pool_batches, groups, shares,
+            checkpoint, save_every, on_step, show.
     Returns:
         one record {"step", "loss", "lr", "grad_norm"} for each step, those before a resume included.
     Raises:

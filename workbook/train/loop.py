@@ -10,7 +10,7 @@ Taught in 07.
 
 import hashlib
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from workbook.support.checks import check_positive
 from workbook.support.frontend import budgeted, track
-from workbook.train.batches import stream_batches
+from workbook.train.batches import drawn_batches, stream_batches
 from workbook.train.distributed import average_gradients, rank, wait_for_all
 from workbook.train.resume import load_state, random_state, save_state, set_random_state
 
@@ -42,6 +42,7 @@ def optimize(
     pool_batches: int = 16,
     texts: Sequence[Sequence[Hashable]] | None = None,
     groups: Sequence[Hashable] | None = None,
+    shares: Mapping[str, float] | None = None,
     checkpoint: str | Path | None = None,
     save_every: int = 100,
     on_step: Callable[[dict[str, float]], Any] | None = None,
@@ -65,6 +66,7 @@ def optimize(
         pool_batches: how many batches are drawn together and sorted by length; 1 turns bucketing off.
         texts: N tuples, of which no two with a text in common stand in one batch; None lets them.
         groups: N names, such as the source of each row; the rows of a batch have one in common. None mixes them.
+        shares: how often each group is drawn, as from `workbook.train.source_shares`; None takes every row once an epoch.
         checkpoint: a folder. Where it holds a run of the same configuration, that run goes on from there.
         save_every: steps between two checkpoints; the last step always writes one.
         on_step: called after each step with its record; training stops when it returns True, under torchrun
@@ -84,12 +86,15 @@ def optimize(
     _check_numbers(steps, batch_size, lr, warmup, pool_batches, save_every)
     if groups is not None and len(groups) != len(lengths):
         raise ValueError(f"groups must name a group for each of the {len(lengths)} rows, got {len(groups)}")
+    if shares is not None and groups is None:
+        raise ValueError("shares say how often each group is drawn, so give the groups of the rows too")
     steps = budgeted(steps)
     settings = {
         **(settings or {}), "steps": steps, "batch_size": batch_size, "lr": lr, "seed": seed, "warmup": warmup,
         "weight_decay": weight_decay, "max_grad_norm": str(max_grad_norm), "pool_batches": pool_batches,
         **({} if texts is None else {"no_duplicates": True}),
         **({} if groups is None else {"groups": hashlib.sha256(repr(list(groups)).encode()).hexdigest()[:16]}),
+        **({} if shares is None else {"shares": dict(shares)}),
     }  # fmt: skip
     optimizer = _adamw(model, lr, weight_decay)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -99,8 +104,10 @@ def optimize(
         if checkpoint is not None:
             wait_for_all()  # for what the first process may still be writing there
             history = load_state(checkpoint, model, optimizer, device, settings)
-        batches = stream_batches(
-            lengths, batch_size, seed, pool_batches, start=len(history), texts=texts, groups=groups
+        batches = (
+            stream_batches(lengths, batch_size, seed, pool_batches, len(history), texts, groups)
+            if groups is None or shares is None
+            else drawn_batches(lengths, batch_size, groups, shares, seed, pool_batches, len(history), texts)  # type: ignore[arg-type]
         )
         for step in track(range(len(history), steps), label="training", show=show):
             rate = lr * schedule(step, steps, round(warmup * steps))

@@ -1,0 +1,296 @@
+import numpy as np
+import pytest
+import torch
+
+from workbook.claims import chapter_11, recipe_stages
+from workbook.claims.chapter_11 import (
+    ALONE,
+    ALONE_HARD,
+    BOTH,
+    CLAIMS,
+    CODE,
+    COLLECTIONS,
+    DOCS,
+    EXCHANGED,
+    HARD,
+    KL,
+    LEFT_OUT,
+    MARGINS,
+    MIX,
+    MIXED,
+    NEITHER,
+    ONE,
+    ONE_STAGE,
+    PLANTED,
+    QUERY,
+    SEPARATE,
+    SOURCES,
+    STAGE_TASKS,
+    STAGED_PLAIN,
+    TASKS,
+    TUNING_SEED,
+    Truth,
+    evaluation,
+    labelled_pairs,
+    lists,
+    margins,
+    search_tasks,
+    shelf,
+    task_rows,
+    tuned,
+    two_tasks,
+    weak_pairs,
+    with_noise,
+    world,
+)
+from workbook.losses import info_nce, margin_mse
+from workbook.recipes.families import RECIPES
+from workbook.similarity import normalize
+
+STAGES, NOISE, INSTRUCTIONS, DISTILLATION, ONE_SOURCE = CLAIMS
+UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
+
+
+# --- the rules -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("planted", "code", "verdict"),
+    [
+        ((UP, UP, UP), (UP, UP, UP), "holds"),
+        ((UP, UP, UP), (UP, TIED, UP), "depends"),
+        ((TIED, TIED, TIED), (TIED, TIED, TIED), "holds at scale only"),
+        ((DOWN, TIED, TIED), (TIED, TIED, TIED), "depends"),
+        ((DOWN, DOWN, DOWN), (DOWN, DOWN, DOWN), "misleading"),
+    ],
+)
+def test_stages_can_fall_either_way(planted, code, verdict):
+    of = {PLANTED: planted, CODE: code}
+    found = {c: {"staged minus": {**dict(zip(ONE_STAGE, of[c], strict=True)), STAGED_PLAIN: TIED}} for c in STAGE_TASKS}
+    told = STAGES.decide(found)
+    assert told.verdict == verdict
+    assert len(told.intervals) == 6
+    assert "would have been seen" in told.because
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [
+        ((UP, UP), "holds"), ((UP, TIED), "depends"), ((UP, DOWN), "depends"), ((DOWN, TIED), "depends"),
+        ((TIED, TIED), "holds at scale only"), ((DOWN, DOWN), "misleading"),
+    ],
+)  # fmt: skip
+def test_noise_and_distillation_can_fall_either_way(rows, verdict):
+    noisy = {"pairs": [100, 400, 1_600]} | {
+        c: {
+            "many noisy minus few clean": {"0.0": UP, "0.5": row},
+            "many noisy minus as many right ones alone": TIED,
+            "cost of noise": {"1600": {"0.25": TIED, "0.5": DOWN}},
+        }
+        for c, row in zip(COLLECTIONS, rows, strict=True)
+    }
+    assert NOISE.decide(noisy).verdict == verdict
+    taught = {
+        c: {"minus hard labels": {KL: row, MARGINS: TIED}, "teacher reorders": {"cross-encoder": TIED}}
+        for c, row in zip(COLLECTIONS, rows, strict=True)
+    }
+    told = DISTILLATION.decide(taught)
+    assert told.verdict == verdict
+    assert "settled for one small cross-encoder" in told.because
+
+
+@pytest.mark.parametrize(
+    ("over_none", "over_two", "verdict"),
+    [
+        (UP, UP, "holds"), (UP, TIED, "holds"), (UP, DOWN, "depends"), (TIED, UP, "holds at scale only"),
+        (DOWN, UP, "misleading"),
+    ],
+)  # fmt: skip
+def test_instructions_can_fall_either_way(over_none, over_two, verdict):
+    row = {NEITHER: over_none, SEPARATE: over_two, BOTH: TIED, LEFT_OUT: UP, EXCHANGED: UP}
+    told = INSTRUCTIONS.decide({"minus": {"one index": row, "own index": row}})
+    assert told.verdict == verdict
+    assert len(told.intervals) == 5
+
+
+@pytest.mark.parametrize(
+    ("over_all", "own", "verdict"),
+    [
+        (UP, (UP, TIED, TIED), "holds"), (UP, (UP, UP, DOWN), "depends"), (TIED, (TIED, TIED, TIED), "holds at scale only"),
+        (TIED, (UP, TIED, TIED), "depends"), (DOWN, (DOWN, TIED, TIED), "misleading"), (DOWN, (UP, DOWN, DOWN), "depends"),
+    ],
+)  # fmt: skip
+def test_one_source_for_each_batch_can_fall_either_way(over_all, own, verdict):
+    found = {
+        "one minus mixed": {**dict(zip(SOURCES, own, strict=True)), "all": over_all, "all, among all": TIED},
+        "loss at the end": {ONE: [1.0, 2.0], MIX: [0.5, 0.5]},
+    }
+    told = ONE_SOURCE.decide(found)
+    assert told.verdict == verdict
+    assert "The loss ends at 1.50 and, mixed, at 0.50" in told.because
+
+
+# --- the experiments -------------------------------------------------------------------------
+
+
+def test_no_arm_trains_on_a_passage_that_answers_a_test_query():
+    for collection in (PLANTED, DOCS, CODE):
+        at = world(collection, "notebook")
+        held = {docs.corpus[p] for docs in (at.dev, at.test) for q in docs.queries for p in docs.qrels[q]}
+        read = [*labelled_pairs(collection, 999, 0, "notebook")]
+        read += weak_pairs(collection, 0, "notebook") if collection in STAGE_TASKS else ()
+        assert read
+        assert not held & {passage for _, passage in read}
+        assert not set(evaluation(collection, "notebook").values()) & {text for pair in read for text in pair}
+        assert not set(evaluation(collection, "notebook").values()) & set(shelf(collection, "notebook"))
+        assert not set(at.dev.queries) & set(at.test.queries)
+
+
+def test_more_labelled_pairs_of_a_seed_hold_the_fewer():
+    few, many = (labelled_pairs(PLANTED, count, 1, "notebook") for count in (4, 12))
+    assert many[:4] == few
+    assert labelled_pairs(PLANTED, 4, 2, "notebook") != few
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.25, 0.5, 1.0])
+def test_noise_exchanges_passages_of_exactly_its_share(noise):
+    pairs = [(f"q{i}", f"p{i}") for i in range(40)]
+    noisy = with_noise(pairs, noise, 3)
+    assert [query for query, _ in noisy] == [query for query, _ in pairs]
+    assert sorted(passage for _, passage in noisy) == sorted(passage for _, passage in pairs)
+    assert sum(a != b for a, b in zip(pairs, noisy, strict=True)) == noise * 40
+    assert with_noise(pairs[:1], 1.0, 0) == pairs[:1]  # nothing to exchange with
+
+
+def test_dev_queries_choose_the_rate_and_test_queries_decide(monkeypatch):
+    monkeypatch.setitem(chapter_11.SIZES, "notebook", chapter_11.SIZES["notebook"]._replace(lrs=(1e-4, 1e-3)))
+    seen = []
+
+    def experiment(lr, seed):
+        seen.append((lr, seed))
+        return np.full(3, lr)
+
+    rows, lr = tuned(experiment, (0, 1), "notebook")
+    assert lr == 1e-3
+    assert rows.shape == (2, 3)
+    assert [seed for _, seed in seen] == [TUNING_SEED, TUNING_SEED, 0, 1]
+
+
+def test_the_same_title_asks_for_documentation_or_for_code():
+    data = two_tasks("train", "notebook")
+    rows = task_rows(QUERY, tuple(TASKS), "notebook")
+    assert len(rows) == 2 * len(data.queries)
+    (asks_docs, docs), (asks_code, code) = rows[:2]
+    assert asks_docs.removeprefix(TASKS[DOCS]) == asks_code.removeprefix(TASKS[CODE])
+    assert docs != code
+    assert task_rows(NEITHER, (DOCS,), "notebook")[0] == (asks_docs.removeprefix(TASKS[DOCS]), docs)
+    assert task_rows(BOTH, (CODE,), "notebook")[0][1] == TASKS[CODE] + code
+    test = two_tasks("test", "notebook")
+    assert not set(data.queries) & set(test.queries)
+    asked = {*test.queries.values(), *test.corpus[DOCS].values(), *test.corpus[CODE].values()}
+    assert not asked & {text for row in task_rows(NEITHER, tuple(TASKS), "notebook") for text in row}
+
+
+def test_in_one_index_only_the_right_kind_of_answer_counts():
+    data = two_tasks("test", "notebook")
+    kind = {text: task for task, texts in data.corpus.items() for text in texts.values()}
+    place = {text: i for texts in data.corpus.values() for i, text in enumerate(texts.values())}
+    asked = {text: i for i, text in enumerate(data.queries.values())}
+
+    class Kinds:
+        """Knows every answer; takes documentation for granted unless it is told to want code."""
+
+        def vector(self, number, task):
+            x = np.zeros(2 * len(asked))
+            x[number], x[len(asked) + (task == CODE)] = 1, 0.1
+            return x
+
+        def encode_query(self, texts):
+            return np.array([
+                self.vector(asked[t.split("\nQuery: ")[-1]], CODE if t.startswith(TASKS[CODE]) else DOCS) for t in texts
+            ])  # fmt: skip
+
+        def encode_document(self, texts):
+            return np.array([self.vector(place[t], kind[t]) for t in texts])
+
+    models = dict.fromkeys(TASKS, Kinds())
+    told, wrong = (search_tasks(models, arm, "test", "notebook") for arm in (QUERY, EXCHANGED))
+    assert all(values.mean() == 1 for values in told.values())
+    assert wrong[f"one index: {DOCS}"].mean() == pytest.approx(1 / np.log2(3))  # the other answer stands first
+    assert wrong[f"own index: {DOCS}"].mean() == 1
+    left_out = search_tasks(models, LEFT_OUT, "test", "notebook")
+    assert left_out[f"one index: {DOCS}"].mean() == 1
+    assert left_out[f"one index: {CODE}"].mean() < 1
+
+
+def test_the_truth_gives_its_grades():
+    at = world(PLANTED, "notebook")
+    q = next(q for q in at.train.queries if any(p in at.train.corpus for p in at.truth[q]))
+    p = next(p for p in at.truth[q] if p in at.train.corpus)
+    scores = Truth(at).predict([(at.train.queries[q], at.train.corpus[p]), (at.train.queries[q], "nothing")])
+    assert scores.tolist() == [chapter_11.GRADE * at.truth[q][p], 0.0]
+
+
+def test_margins_are_those_of_cosines_over_the_temperature():
+    generator = torch.Generator().manual_seed(0)
+    q, p, n = (torch.randn(*shape, 5, generator=generator, dtype=torch.float64) for shape in ((4,), (4,), (4, 2)))
+    labels = torch.randn(4, 3, generator=generator, dtype=torch.float64)
+    expected = margin_mse(normalize(q) / 0.1, normalize(p), normalize(n), labels) + 0.2 * info_nce(q, p, n, 0.1)
+    torch.testing.assert_close(margins(q, p, n, labels, 0.1, 0.2), expected)
+
+
+def test_all_students_read_the_same_lists():
+    assert lists(PLANTED, "notebook") is lists(PLANTED, "notebook")
+    assert {len(row) for row in lists(PLANTED, "notebook")} == {2 + chapter_11.LISTS}
+    assert HARD != KL
+    assert {ALONE, ALONE_HARD, MIXED} == set(ONE_STAGE)
+
+
+# --- every family with a stage taken out -----------------------------------------------------
+
+
+def test_every_family_loses_each_of_its_parts_once():
+    outs = {name: recipe_stages.removable(make()) for name, make in RECIPES.items()}
+    assert outs["e5"] == ["backbone", "weak pairs", "distillation", "prompt"]
+    assert outs["gte"] == ["backbone", "weak pairs", "hard negatives"]
+    assert "prompt" in outs["e5_mistral"]
+
+
+def test_a_miniature_keeps_the_budget_and_the_backbone_that_is_there():
+    for make in RECIPES.values():
+        small = recipe_stages.miniature(make(), 3e-4, "notebook")
+        assert sum(stage.share for stage in small.stages) == pytest.approx(1)
+        assert {stage.lr for stage in small.stages} == {3e-4}
+        assert "backbone" not in [stage.name for stage in small.stages]
+        assert all(stage.num_negatives <= recipe_stages.MOST_NEGATIVES for stage in small.stages)
+
+
+def test_without_its_backbone_a_family_begins_at_fresh_weights():
+    recipe = RECIPES["nomic"]()
+    given, fresh, again = (recipe_stages.start(recipe, PLANTED, 0, "notebook", fresh=x) for x in (False, True, True))
+    first = [next(iter(e.backbone.parameters())) for e in (given, fresh, again)]
+    assert not torch.equal(first[0], first[1])
+    assert torch.equal(first[1], first[2])
+
+
+def test_a_family_that_reads_another_token_is_taught_where_to_say_it():
+    mean, first = (recipe_stages.read_at(name, PLANTED, "notebook") for name in ("gte", "bge"))
+    shipped = chapter_11.load_encoder(recipe_stages.ENCODER)
+    assert all(torch.equal(a, b) for a, b in zip(mean.parameters(), shipped.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first.parameters(), shipped.parameters(), strict=True))
+
+
+@pytest.mark.slow
+def test_the_sweep_has_a_score_for_every_part_and_a_line_for_every_order():
+    found = recipe_stages.families(PLANTED, "notebook", (0,), names=("bge", "e5_mistral"))
+    assert set(found["families"]["bge"]["ndcg@10"]) == {
+        "all stages",
+        "retromae",
+        "weak pairs",
+        "hard negatives",
+        "prompt",
+    }
+    assert set(found["leaderboard"]) == {"bge", "e5_mistral"}
+    lines = recipe_stages.orders(PLANTED, "notebook", (0,))
+    assert len(lines) == 6
+    assert {len(points) for of_seeds in lines.values() for points in of_seeds} == {4}

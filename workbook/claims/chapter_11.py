@@ -1,0 +1,820 @@
+"""Claims 28 to 31 and 74: what the parts of a recipe are worth, each taken for itself.
+
+All arms start from `ENCODER`, which has seen no pair, take the same number of steps, and have the same tuning: two
+learning rates, one run each with a seed of its own, judged on dev queries. Test queries decide. Nothing that is asked or
+searched there stands in what is trained on.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbook.base.heads import cross_encoder_of
+from workbook.base.make import quick_attention
+from workbook.claims.claim import Claim, Interval, Measurements, Verdict
+from workbook.claims.hard_negatives import Remembering, without_held_out
+from workbook.claims.measuring import METRIC, difference, of_run, per_query, signed, train, visible
+from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
+from workbook.data import Collection, load
+from workbook.data.planted import planted
+from workbook.encoder import TextEncoder
+from workbook.encoder import load as load_encoder
+from workbook.losses import info_nce, margin_mse
+from workbook.pretraining import span_pairs
+from workbook.recipes import distilled, mine_negatives
+from workbook.rerank.distillation import teacher_scores
+from workbook.similarity import dense_search, normalize
+from workbook.support.types import Qrels, Reranker, Run
+from workbook.train import source_shares
+from workbook.training_data import decontaminate
+
+ENCODER = "base/start"  # all arms start from it
+JUDGE = "base"  # the same after contrastive training: what the teachers of claim 31 are made of
+PLANTED, DOCS, CODE = "planted", "pydocs", "pydocs-code"
+COLLECTIONS = (PLANTED, DOCS)
+TUNING_SEED = 100
+TEMPERATURE = 0.05
+Rows = list[tuple[str, ...]]
+
+
+class Size(NamedTuple):
+    """How much is trained and searched."""
+
+    steps: int
+    batch_size: int
+    lrs: tuple[float, ...]
+    max_length: int
+    searched: tuple[int, int]  # dev or test queries, and the passages among which they search
+    pool: int  # labelled training pairs, at most
+    labelled: int  # that claim 28 may use
+    weak: int  # pairs
+    pairs: tuple[int, ...]  # of claim 29
+    noise: tuple[float, ...]
+    tasks: int  # objects of claim 30 with two right answers each
+    teacher_steps: int
+
+
+SIZES = {
+    "notebook": Size(2, 8, (3e-4,), 24, (20, 60), 40, 16, 40, (8, 8, 16), (0.0, 0.5), 30, 2),
+    "record": Size(
+        60, 32, (3e-4, 1e-3), 64, (400, 1_000), 1_600, 256, 6_000, (100, 400, 1_600), (0.0, 0.25, 0.5, 0.75), 2_000, 400
+    ),
+}
+
+
+class World(NamedTuple):
+    """What is trained on, what is searched afterwards, and the whole truth of the training queries where it is known."""
+
+    train: Collection
+    dev: Collection
+    test: Collection
+    truth: Qrels | None
+
+
+@cache
+def world(collection: str, budget: str) -> World:
+    """Train queries with one label each, and a corpus without the answers of dev and test queries."""
+    size, truth = SIZES[budget], None
+    if collection == PLANTED:
+        made = planted(6_000 if budget == "record" else 200, unlabelled=1.0, label_noise=0.0)
+        docs, truth = made.collection(), made.qrels("train", complete=True)
+    else:
+        docs = load(collection)
+    train_part = without_held_out(docs).sample(size.pool * 3 // 2, size.pool * 3 // 2)  # `clean` drops some
+    dev, test = (docs.split(split).sample(*size.searched) for split in ("dev", "test"))
+    return World(train_part, dev, test, truth)
+
+
+@cache
+def evaluation(collection: str, budget: str) -> dict[str, str]:
+    """All texts that are asked or searched on dev or test."""
+    at = world(collection, budget)
+    parts = [part for docs in (at.dev, at.test) for part in (docs.queries, docs.corpus)]
+    return numbered(text for part in parts for text in part.values())
+
+
+def numbered(texts: Iterable[str]) -> dict[str, str]:
+    """A number for each text: what `decontaminate` takes."""
+    return {str(number): text for number, text in enumerate(dict.fromkeys(texts))}
+
+
+def clean(rows: Sequence[tuple[str, ...]], collection: str, budget: str) -> Rows:
+    """The rows in which nothing stands that is asked or searched, wholly or nearly."""
+    return [rows[row] for row in decontaminate(rows, evaluation(collection, budget)).kept]
+
+
+@cache
+def pool(collection: str, budget: str) -> tuple[tuple[str, ...], ...]:
+    """The labelled pairs (query, positive) from which arms draw."""
+    return tuple(clean(world(collection, budget).train.pairs("sample"), collection, budget)[: SIZES[budget].pool])
+
+
+@cache
+def shelf(collection: str, budget: str) -> tuple[str, ...]:
+    """The passages among which negatives are mined: those of the train part that nobody searches on dev or test."""
+    searched = set(evaluation(collection, budget).values())
+    return tuple(text for text in world(collection, budget).train.corpus.values() if text not in searched)
+
+
+def labelled_pairs(collection: str, count: int, seed: int, budget: str) -> Rows:
+    """Pairs of the pool, drawn by the seed; more of them hold the fewer ones."""
+    return random.Random(seed).sample(pool(collection, budget), len(pool(collection, budget)))[:count]
+
+
+def new_encoder(budget: str) -> TextEncoder:
+    """The encoder that all start from."""
+    encoder = load_encoder(ENCODER)
+    encoder.max_length = SIZES[budget].max_length
+    return encoder
+
+
+def steps_of(encoder: TextEncoder, rows: Rows, lr: float, seed: int, budget: str, **options: Any) -> list[float]:
+    """Train in place; as many steps as the budget says, if the options do not. The loss of each step."""
+    size = SIZES[budget]
+    options = {"steps": size.steps, "batch_size": size.batch_size, "temperature": TEMPERATURE} | options
+    history = train(encoder, rows, quick=budget == "record", lr=lr, seed=seed, **options)
+    encoder.eval()
+    return [record["loss"] for record in history]
+
+
+def measured(encoder: TextEncoder, collection: str, seed: int, budget: str) -> np.ndarray:
+    """nDCG@10 of each query: (Q,). Of dev queries with TUNING_SEED, else of test queries."""
+    at = world(collection, budget)
+    return per_query(encoder, at.dev if seed == TUNING_SEED else at.test)
+
+
+Experiment = Callable[[float, int], np.ndarray]  # (learning rate, seed) -> nDCG@10 of each query
+
+
+def tuned(experiment: Experiment, seeds: tuple[int, ...], budget: str) -> tuple[np.ndarray, float]:
+    """An arm at the learning rate that dev queries prefer: (seeds, queries), and that rate."""
+    lrs = SIZES[budget].lrs
+    lr = lrs[0] if len(lrs) == 1 else max(lrs, key=lambda lr: float(experiment(lr, TUNING_SEED).mean()))
+    return np.array([experiment(lr, seed) for seed in seeds]), lr
+
+
+def means(rows: np.ndarray) -> list[float]:
+    """The mean of each seed, (seeds, queries) -> as many numbers."""
+    numbers: list[float] = rows.mean(axis=1).round(4).tolist()
+    return numbers
+
+
+def by_sign(rows: Mapping[str, Sequence[float]]) -> str:
+    """holds where all intervals lie above 0, misleading where all lie below, depends where some lie above."""
+    above, below = [low > 0 for _, low, _ in rows.values()], [high < 0 for _, _, high in rows.values()]
+    if all(above) or all(below):
+        return "holds" if all(above) else "misleading"
+    return "depends" if any(above) or any(below) else "holds at scale only"
+
+
+def intervals(rows: Mapping[str, Sequence[float]]) -> tuple[Interval, ...]:
+    """The same to be drawn."""
+    return tuple(Interval(name, *row) for name, row in rows.items())
+
+
+# --- claim 28 --------------------------------------------------------------------------------
+
+ALONE, ALONE_HARD, MIXED = "labelled alone", "labelled alone, with negatives", "all mixed"
+STAGED_PLAIN, STAGED = "weak, then labelled", "weak, then labelled with negatives"
+ONE_STAGE = (ALONE, ALONE_HARD, MIXED)
+STAGE_TASKS = (PLANTED, CODE)  # few labels each
+
+
+@cache
+def weak_pairs(collection: str, seed: int, budget: str) -> tuple[tuple[str, str], ...]:
+    """Pairs that nobody has judged: title and body of documentation for code, spans of one passage in `planted`."""
+    count = SIZES[budget].weak
+    if collection == CODE:
+        titles = random.Random(0).sample(load(DOCS).pairs("train"), count)
+        return tuple((title, body) for title, body in clean(titles, collection, budget))
+    made = planted(6_000 if budget == "record" else 200, unlabelled=1.0, label_noise=0.0)
+    searched = set(evaluation(collection, budget).values())
+    texts = [text for text in without_held_out(made.collection()).corpus.values() if text not in searched]
+    return tuple(span_pairs(texts, seed)[:count])
+
+
+@cache
+def staged(arm: str, collection: str, budget: str, lr: float, seed: int) -> np.ndarray:
+    """nDCG@10 of each query after one of the arms, all of as many steps."""
+    size, encoder = SIZES[budget], new_encoder(budget)
+    labelled = labelled_pairs(collection, size.labelled, seed, budget)
+    weak: Rows = list(weak_pairs(collection, seed, budget))
+    first = size.steps // 2
+    if arm == ALONE:
+        steps_of(encoder, labelled, lr, seed, budget)
+    elif arm == ALONE_HARD:
+        steps_of(encoder, _with_negatives(encoder, labelled, collection, seed, budget), lr, seed, budget)
+    elif arm == MIXED:  # as many rows of the one kind as of the other
+        repeated = [labelled[i % len(labelled)] for i in range(len(weak))]
+        steps_of(encoder, weak + repeated, lr, seed, budget)
+    else:
+        steps_of(encoder, weak, lr, seed, budget, steps=first)
+        rows = _with_negatives(encoder, labelled, collection, seed, budget) if arm == STAGED else labelled
+        steps_of(encoder, rows, lr, seed, budget, steps=size.steps - first)
+    return measured(encoder, collection, seed, budget)
+
+
+def _with_negatives(
+    encoder: TextEncoder, pairs: Rows, collection: str, seed: int, budget: str, num_negatives: int = 1
+) -> Rows:
+    """The encoder's own hard negatives behind each pair, as recipes mine them."""
+    rows = [(query, positive) for query, positive in pairs]
+    return mine_negatives(encoder, rows, shelf(collection, budget), num_negatives, seed)
+
+
+def measure_stages(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """nDCG@10 by collection and arm, and what the stages are ahead of each way of doing it in one."""
+    found: Measurements = {}
+    for collection in STAGE_TASKS:
+        rows, chosen = {}, {}
+        for arm in (*ONE_STAGE, STAGED_PLAIN, STAGED):
+            rows[arm], chosen[arm] = tuned(partial(staged, arm, collection, budget), seeds, budget)
+        found[collection] = {
+            METRIC: {arm: means(values) for arm, values in rows.items()},
+            "lr": chosen,
+            "staged minus": {arm: difference(rows[STAGED], rows[arm]) for arm in (*ONE_STAGE, STAGED_PLAIN)},
+        }
+    return found
+
+
+def decide_stages(m: Measurements) -> Verdict:
+    """Are the stages above each of the three ways of one stage, in both collections?"""
+    rows = {f"{c}: {arm}": m[c]["staged minus"][arm] for c in STAGE_TASKS for arm in ONE_STAGE}
+    parts = []
+    for c in STAGE_TASKS:
+        ahead = m[c]["staged minus"]
+        parts.append(f"{c}: " + "; ".join(f"{arm} {signed(ahead[arm])}" for arm in (*ONE_STAGE, STAGED_PLAIN)))
+    because = (
+        f"nDCG@10, weak pairs and then labelled ones with mined negatives, minus each other way with as many steps. "
+        f"{'. '.join(parts)}. A difference of {visible(list(rows.values())):.3f} would have been seen"
+    )
+    return Verdict(by_sign(rows), because, intervals(rows))
+
+
+# --- claim 29 --------------------------------------------------------------------------------
+
+
+def with_noise(pairs: Rows, noise: float, seed: int) -> Rows:
+    """The same pairs, of which a share has exchanged its passages among itself, so that each of these is wrong."""
+    rng = random.Random(seed)
+    wrong = rng.sample(range(len(pairs)), round(noise * len(pairs)))
+    if len(wrong) < 2:
+        return pairs
+    passages = {a: pairs[b][1] for a, b in zip(wrong, [*wrong[1:], wrong[0]], strict=True)}
+    return [(query, passages.get(row, passage)) for row, (query, passage) in enumerate(pairs)]
+
+
+@cache
+def noisy(collection: str, budget: str, count: int, noise: float, lr: float, seed: int) -> np.ndarray:
+    """nDCG@10 of each query after training on `count` pairs, a share of them wrong."""
+    encoder = new_encoder(budget)
+    steps_of(encoder, with_noise(labelled_pairs(collection, count, seed, budget), noise, seed), lr, seed, budget)
+    return measured(encoder, collection, seed, budget)
+
+
+def measure_noise(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """nDCG@10 by collection, pairs and noise; the rate is tuned on the clean pairs of each number.
+
+    The middle number of pairs is as many as are right among the most pairs at the most noise; they are clean.
+    """
+    size = SIZES[budget]
+    found: Measurements = {"pairs": list(size.pairs), "noise": list(size.noise)}
+    for collection in COLLECTIONS:
+        grid: dict[tuple[int, float], np.ndarray] = {}
+        few, middle, many = size.pairs[0], size.pairs[-2], size.pairs[-1]
+        for count in size.pairs:
+            grid[count, 0.0], lr = tuned(partial(noisy, collection, budget, count, 0.0), seeds, budget)
+            for noise in size.noise[1:] if count in (few, many) else ():
+                grid[count, noise] = np.array([noisy(collection, budget, count, noise, lr, seed) for seed in seeds])
+        found[collection] = {
+            METRIC: {f"{count}, {noise}": means(values) for (count, noise), values in grid.items()},
+            "untrained": round(float(measured(new_encoder(budget), collection, seeds[0], budget).mean()), 4),
+            "many noisy minus few clean": {
+                str(noise): difference(grid[many, noise], grid[few, 0.0]) for noise in size.noise
+            },
+            "many noisy minus as many right ones alone": difference(grid[many, size.noise[-1]], grid[middle, 0.0]),
+            "cost of noise": {
+                str(count): {str(noise): difference(grid[count, noise], grid[count, 0.0]) for noise in size.noise[1:]}
+                for count in (few, many)
+            },
+        }
+    return found
+
+
+HALF = "0.5"
+
+
+def decide_noise(m: Measurements) -> Verdict:
+    """Are many pairs, half of them wrong, above few clean ones in both collections?"""
+    rows = {c: m[c]["many noisy minus few clean"][HALF] for c in COLLECTIONS}
+    few, many = m["pairs"][0], m["pairs"][-1]
+    parts = []
+    for c in COLLECTIONS:
+        cost = m[c]["cost of noise"][str(many)]
+        gain = m[c]["many noisy minus few clean"]
+        alone = m[c]["many noisy minus as many right ones alone"]
+        parts.append(
+            f"{c} {signed(rows[c])} (all clean {signed(gain['0.0'])}; the price of noise with {many:,}: "
+            + ", ".join(f"{float(noise):.0%} {signed(row)}" for noise, row in cost.items())
+            + f"; the noisiest minus its {m['pairs'][-2]} right ones alone {signed(alone)})"
+        )
+    because = (
+        f"nDCG@10, {many:,} pairs of which half are wrong, minus {few:,} clean ones, in as many steps: {'; '.join(parts)}. A "
+        f"difference of {visible(list(rows.values())):.3f} would have been seen"
+    )
+    return Verdict(
+        by_sign(rows), because, intervals({f"{c}: many, half wrong, minus few clean": rows[c] for c in rows})
+    )
+
+
+# --- claim 30 --------------------------------------------------------------------------------
+
+QUERY, BOTH, NEITHER, SEPARATE = "query side", "both sides", "none", "two models"
+LEFT_OUT, EXCHANGED = "query side, left out at search", "query side, exchanged at search"
+TASKS = {  # what stands before a query of each task
+    DOCS: "Instruct: Given a title, retrieve the documentation written under it\nQuery: ",
+    CODE: "Instruct: Given a title, retrieve the code that does it\nQuery: ",
+}
+LARGEST_LOSS = 0.02  # that one model may lose against two
+TASK_STEPS = 2  # as many times the usual steps: two tasks, and an instruction whose meaning has to be learned
+
+
+class TwoTasks(NamedTuple):
+    """Titles with two right answers each: their documentation and their code, in one corpus."""
+
+    queries: dict[str, str]
+    corpus: dict[str, dict[str, str]]  # task -> passage id -> text
+    answer: dict[str, str]  # query id -> passage id, the same in both tasks
+
+
+@cache
+def two_tasks(split: str, budget: str) -> TwoTasks:
+    """Objects of a split that have both."""
+    size = SIZES[budget]
+    docs, code = load(DOCS).split(split), load(CODE).split(split)
+    answers = {q: next(iter(docs.qrels[q])) for q in docs.queries if q in code.queries}
+    answers = {q: p for q, p in answers.items() if p in docs.corpus and p in code.corpus}
+    ids = random.Random(0).sample(
+        list(answers), min(len(answers), 3 * size.tasks // 2 if split == "train" else size.searched[0])
+    )
+    if split == "train":
+        later = [two_tasks(other, budget) for other in ("dev", "test")]
+        texts = [text for data in later for part in (data.queries, *data.corpus.values()) for text in part.values()]
+        rows = [(docs.queries[q], docs.corpus[answers[q]], code.corpus[answers[q]]) for q in ids]
+        ids = [ids[row] for row in decontaminate(rows, numbered(texts)).kept][: size.tasks]
+    return TwoTasks(
+        {q: docs.queries[q] for q in ids},
+        {
+            DOCS: {answers[q]: docs.corpus[answers[q]] for q in ids},
+            CODE: {answers[q]: code.corpus[answers[q]] for q in ids},
+        },
+        {q: answers[q] for q in ids},
+    )
+
+
+def task_rows(arm: str, tasks: Sequence[str], budget: str) -> Rows:
+    """(title, answer) of some tasks, with the instruction where the arm wants it."""
+    data = two_tasks("train", budget)
+    return [
+        (f"{_before(arm, task)}{data.queries[q]}", f"{_before(arm, task) if arm == BOTH else ''}{data.corpus[task][p]}")
+        for q, p in data.answer.items()
+        for task in tasks
+    ]
+
+
+def _before(arm: str, task: str) -> str:
+    return TASKS[task] if arm in (QUERY, BOTH, EXCHANGED) else ""
+
+
+def search_tasks(models: Mapping[str, Any], arm: str, split: str, budget: str) -> dict[str, np.ndarray]:
+    """nDCG@10 of each query, by task: where both kinds of answers lie in one index, and where each has its own.
+
+    Args:
+        models: task -> the encoder that is asked for it; each index is its own.
+        arm: what stands before queries, and, for BOTH, before passages.
+        split: "dev" or "test".
+        budget: of SIZES.
+    Returns:
+        "one index: pydocs" and so on -> (Q,).
+    """
+    data, found = two_tasks(split, budget), {}
+    shared = {
+        f"{task} {p}": f"{_before(arm, task) if arm == BOTH else ''}{text}"
+        for task, texts in data.corpus.items()
+        for p, text in texts.items()
+    }
+    for task, model in models.items():
+        asked = {DOCS: CODE, CODE: DOCS}[task] if arm == EXCHANGED else task
+        queries = {q: f"{_before(arm, asked)}{text}" for q, text in data.queries.items()}
+        qrels = {q: {f"{task} {p}": 1} for q, p in data.answer.items()}
+        own = {p: text for p, text in shared.items() if p.startswith(f"{task} ")}
+        for name, corpus in (("one index", shared), ("own index", own)):
+            docs = Collection("tasks", corpus, queries, qrels, {})
+            found[f"{name}: {task}"] = of_run(dense_search(model, corpus, queries, k=10), docs)
+    return found
+
+
+@cache
+def instructed_models(arm: str, budget: str, lr: float, seed: int) -> Mapping[str, Any]:
+    """task -> its encoder: one for both, or two with half of the steps each."""
+    size = SIZES[budget]
+    if arm != SEPARATE:
+        encoder = new_encoder(budget)
+        steps_of(encoder, task_rows(arm, tuple(TASKS), budget), lr, seed, budget, steps=TASK_STEPS * size.steps)
+        return dict.fromkeys(TASKS, Remembering(encoder))
+    models = {}
+    for task in TASKS:
+        encoder = new_encoder(budget)
+        steps_of(
+            encoder, task_rows(arm, (task,), budget), lr, seed, budget, steps=TASK_STEPS * size.steps // len(TASKS)
+        )
+        models[task] = Remembering(encoder)
+    return models
+
+
+def measure_instructions(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """nDCG@10 by arm, index and task."""
+    trained_arms = (QUERY, NEITHER, SEPARATE, BOTH)
+    values: dict[str, dict[str, np.ndarray]] = {}
+    chosen: dict[str, float] = {}
+    for arm in trained_arms:
+
+        def on_dev(lr: float, arm: str = arm) -> float:
+            found = search_tasks(instructed_models(arm, budget, lr, TUNING_SEED), arm, "dev", budget)
+            return float(np.mean([rows.mean() for name, rows in found.items() if name.startswith("one")]))
+
+        lrs = SIZES[budget].lrs
+        chosen[arm] = lrs[0] if len(lrs) == 1 else max(lrs, key=on_dev)
+    for arm in (*trained_arms, LEFT_OUT, EXCHANGED):
+        trained = QUERY if arm in (LEFT_OUT, EXCHANGED) else arm
+        of_seeds = [
+            search_tasks(instructed_models(trained, budget, chosen[trained], seed), arm, "test", budget)
+            for seed in seeds
+        ]
+        values[arm] = {name: np.array([found[name] for found in of_seeds]) for name in of_seeds[0]}
+    both = {
+        arm: {
+            index: np.mean(
+                [rows for name, rows in by_task.items() if name.startswith(index)], axis=0
+            )  # (seeds, queries)
+            for index in ("one index", "own index")
+        }
+        for arm, by_task in values.items()
+    }
+    return {
+        METRIC: {arm: {name: means(rows) for name, rows in by_task.items()} for arm, by_task in values.items()},
+        "lr": chosen,
+        "minus": {
+            index: {arm: difference(both[QUERY][index], both[arm][index]) for arm in both if arm != QUERY}
+            for index in ("one index", "own index")
+        },
+    }
+
+
+def decide_instructions(m: Measurements) -> Verdict:
+    """In one index: is one instructed model above one without, and hardly below two models?"""
+    one, own = m["minus"]["one index"], m["minus"]["own index"]
+    over_none, over_two = one[NEITHER], one[SEPARATE]
+    if over_none[2] < 0:
+        verdict = "misleading"
+    elif over_none[1] <= 0:
+        verdict = "holds at scale only"
+    else:
+        verdict = "holds" if over_two[1] > -LARGEST_LOSS else "depends"
+    because = (
+        f"nDCG@10, instruction on the query, both tasks in one index: minus none {signed(over_none)}, minus two models of half "
+        f"the steps {signed(over_two)}, minus both sides {signed(one[BOTH])}, minus the same model with the instruction left out "
+        f"at search {signed(one[LEFT_OUT])}, with the other task's {signed(one[EXCHANGED])}. Each task in an index of its own: "
+        f"minus none {signed(own[NEITHER])}, minus two models {signed(own[SEPARATE])}, left out {signed(own[LEFT_OUT])}. A difference "
+        f"of {visible([over_none, over_two]):.3f} would have been seen"
+    )
+    return Verdict(verdict, because, intervals({f"one index, minus {arm}": row for arm, row in one.items()}))
+
+
+# --- claim 31 --------------------------------------------------------------------------------
+
+HARD, KL, MARGINS = "hard labels", "KL, cross-encoder", "MarginMSE, cross-encoder"
+KL_BASE, KL_TRUTH = "KL, base", "KL, truth"
+LISTS = 3  # negatives of each query
+EASY = 2  # random passages that stand beside them when the cross-encoder is trained
+READ = 10  # candidates that the teachers reorder when they are judged
+ALPHA = 0.2  # of E5: weight of InfoNCE beside the teacher's loss
+GRADE = 2.0  # logits that a grade of the truth is worth
+
+
+@cache
+def lists(collection: str, budget: str) -> tuple[tuple[str, ...], ...]:
+    """(query, positive, negative, …), the negatives found by the start; all arms and the teacher read the same."""
+    pairs = labelled_pairs(collection, SIZES[budget].pool, 0, budget)
+    return tuple(_with_negatives(new_encoder(budget), pairs, collection, 0, budget, LISTS))
+
+
+@cache
+def teacher(collection: str, budget: str, steps: int = 0) -> CrossEncoder:
+    """A cross-encoder on the layers of JUDGE, trained to put the labelled passage first.
+
+    Each list has random passages besides: on the mistakes of one retriever alone it would learn nothing but these. The
+    steps are the budget's, if 0.
+    """
+    base = load_encoder(JUDGE)
+    base.max_length = 2 * SIZES[budget].max_length
+    reader = cross_encoder_of(base)
+    rng, corpus = random.Random(0), shelf(collection, budget)
+    rows = [
+        (*row, *rng.sample([text for text in corpus if text not in row], EASY)) for row in lists(collection, budget)
+    ]
+    with quick_attention():
+        fit_cross_encoder(
+            reader, rows, steps=steps or SIZES[budget].teacher_steps, batch_size=12, lr=3e-4, seed=0,
+            dtype=torch.bfloat16 if budget == "record" else None, show=False,
+        )  # fmt: skip
+    return reader.eval()
+
+
+class Cosines:
+    """A bi-encoder as a teacher: its cosines, divided by the student's temperature."""
+
+    def __init__(self, encoder: TextEncoder):
+        self.encoder = Remembering(encoder)
+
+    def predict(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """(N,) logits."""
+        queries, passages = zip(*pairs, strict=True)
+        vectors = self.encoder.encode_query(queries), self.encoder.encode_document(passages)
+        scores: np.ndarray = (vectors[0] * vectors[1]).sum(axis=1) / TEMPERATURE
+        return scores
+
+
+class Truth:
+    """The world itself as a teacher: GRADE logits for each grade."""
+
+    def __init__(self, at: World):
+        assert at.truth is not None
+        queries, corpus = at.train.queries, at.train.corpus
+        self.grades = {
+            (queries[q], corpus[p]): grade for q in queries for p, grade in at.truth.get(q, {}).items() if p in corpus
+        }
+
+    def predict(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """(N,) logits."""
+        return np.array([GRADE * self.grades.get(pair, 0) for pair in pairs])
+
+
+@cache
+def scores(arm: str, collection: str, budget: str) -> Tensor:
+    """What an arm's teacher says of each passage of the lists: (N, 1 + M)."""
+    readers: dict[str, Callable[[], Reranker]] = {
+        KL: lambda: teacher(collection, budget),
+        MARGINS: lambda: teacher(collection, budget),
+        KL_BASE: lambda: Cosines(load_encoder(JUDGE)),
+        KL_TRUTH: lambda: Truth(world(collection, budget)),
+    }
+    return teacher_scores(readers[arm](), list(lists(collection, budget)))
+
+
+def margins(
+    query: Tensor,
+    positive: Tensor,
+    negatives: Tensor,
+    labels: Tensor,
+    temperature: float = TEMPERATURE,
+    alpha: float = ALPHA,
+) -> Tensor:
+    """MarginMSE of cosines / temperature, plus alpha · InfoNCE: `distilled` with the other distance between scores."""
+    learned = margin_mse(normalize(query) / temperature, normalize(positive), normalize(negatives), labels)
+    return learned + alpha * info_nce(query, positive, negatives, temperature)
+
+
+@cache
+def taught(arm: str, collection: str, budget: str, lr: float, seed: int) -> np.ndarray:
+    """nDCG@10 of each query after training on the lists, with hard labels or a teacher's scores."""
+    encoder, options = new_encoder(budget), {}
+    if arm != HARD:
+        loss = margins if arm == MARGINS else partial(distilled, alpha=ALPHA)
+        options = {"loss": loss, "labels": scores(arm, collection, budget)}
+    batch_size = max(2, SIZES[budget].batch_size // 2)
+    steps_of(encoder, list(lists(collection, budget)), lr, seed, budget, batch_size=batch_size, **options)
+    return measured(encoder, collection, seed, budget)
+
+
+def reordered(reader: Reranker, collection: str, budget: str) -> list[float]:
+    """What a teacher gains on dev queries by reordering the start's first READ, with its interval."""
+    docs = world(collection, budget).dev
+    found = dense_search(new_encoder(budget), docs.corpus, docs.queries, k=READ)
+    pairs = [(docs.queries[q], docs.corpus[p]) for q, ranked in found.items() for p in ranked]
+    given = iter(reader.predict(pairs))
+    run: Run = {q: {p: float(next(given)) for p in ranked} for q, ranked in found.items()}
+    run = {q: dict(sorted(ranked.items(), key=lambda pair: -pair[1])) for q, ranked in run.items()}
+    return difference(of_run(run, docs)[None], of_run(found, docs)[None])
+
+
+def measure_distillation(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """nDCG@10 by collection and arm, and how well the teachers read."""
+    found: Measurements = {}
+    for collection in COLLECTIONS:
+        arms = (HARD, KL, MARGINS, KL_BASE, *((KL_TRUTH,) if collection == PLANTED else ()))
+        rows, chosen = {}, {}
+        for arm in arms:
+            rows[arm], chosen[arm] = tuned(partial(taught, arm, collection, budget), seeds, budget)
+        found[collection] = {
+            METRIC: {arm: means(values) for arm, values in rows.items()},
+            "lr": chosen,
+            "minus hard labels": {arm: difference(rows[arm], rows[HARD]) for arm in arms if arm != HARD},
+            "teacher reorders": {
+                "cross-encoder": reordered(teacher(collection, budget), collection, budget),
+                "base": reordered(Cosines(load_encoder(JUDGE)), collection, budget),
+            },
+        }
+    return found
+
+
+def decide_distillation(m: Measurements) -> Verdict:
+    """Is the student of a cross-encoder, by KL, above that of hard labels in both collections?"""
+    rows = {c: m[c]["minus hard labels"][KL] for c in COLLECTIONS}
+    parts = []
+    for c in COLLECTIONS:
+        told = ", ".join(f"{arm} {signed(row)}" for arm, row in m[c]["minus hard labels"].items())
+        reads = ", ".join(f"{name} {signed(row)}" for name, row in m[c]["teacher reorders"].items())
+        parts.append(f"{c}: {told} (the teachers gain by reordering the start's first {READ}: {reads})")
+    because = (
+        f"settled for one small cross-encoder, trained here on the same lists and random passages. nDCG@10, minus hard labels: {'; '.join(parts)}. A "
+        f"difference of {visible(list(rows.values())):.3f} would have been seen"
+    )
+    every = {f"{c}: {arm}": row for c in COLLECTIONS for arm, row in m[c]["minus hard labels"].items()}
+    return Verdict(by_sign(rows), because, intervals(every))
+
+
+# --- claim 74 --------------------------------------------------------------------------------
+
+ONE, MIX = "one source", "mixed"
+SOURCES = (PLANTED, DOCS, CODE)
+UNEQUAL = {PLANTED: 40, DOCS: 1_600, CODE: 160}  # pairs, for the shares by n^alpha
+ALPHAS = (0.0, 0.5, 1.0)
+
+
+@cache
+def of_sources(
+    arm: str, sizes: tuple[int, ...], alpha: float, budget: str, lr: float, seed: int
+) -> tuple[dict[str, np.ndarray], float]:
+    """nDCG@10 of each query by source, each among its own passages and among all, and the loss at the end.
+
+    Args:
+        arm: whether a batch holds one source or all mixed.
+        sizes: pairs of each of SOURCES.
+        alpha: with one source for each batch, sources are drawn by n^alpha.
+        budget, lr, seed: as everywhere.
+    """
+    rows: Rows = []
+    groups: list[str] = []
+    for source, count in zip(SOURCES, sizes, strict=True):
+        pairs = labelled_pairs(source, count, seed, budget)
+        rows += pairs
+        groups += [source] * len(pairs)
+    encoder, options = new_encoder(budget), {}
+    if arm == ONE:
+        counted = {source: groups.count(source) for source in SOURCES}
+        options = {"groups": groups, "shares": source_shares(counted, alpha)}
+    losses = steps_of(encoder, rows, lr, seed, budget, **options)
+    tests = {s: getattr(world(s, budget), "dev" if seed == TUNING_SEED else "test") for s in SOURCES}
+    remembering = Remembering(encoder)
+    found = {source: per_query(remembering, docs) for source, docs in tests.items()}
+    if seed != TUNING_SEED:
+        every = {f"{source} {p}": text for source, docs in tests.items() for p, text in docs.corpus.items()}
+        for source, docs in tests.items():
+            qrels = {q: {f"{source} {p}": grade for p, grade in docs.qrels[q].items()} for q in docs.queries}
+            among = Collection("all", every, docs.queries, qrels, {})
+            found[f"{source}, among all"] = per_query(remembering, among)
+    return found, float(np.mean(losses[-max(1, len(losses) // 6) :]))
+
+
+def measure_sources(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """nDCG@10 by arm and source, at equal sizes; and one source for each batch at unequal sizes, by alpha."""
+    size = SIZES[budget]
+    equal = tuple([size.pool // 2] * len(SOURCES))
+    unequal = tuple(UNEQUAL[s] if budget == "record" else 4 * (i + 2) for i, s in enumerate(SOURCES))
+    every = {ONE: (equal, 1.0), MIX: (equal, 1.0)}
+    lrs = {
+        arm: max(size.lrs, key=lambda lr: _mean(of_sources(arm, *setting, budget, lr, TUNING_SEED)[0]))
+        if len(size.lrs) > 1
+        else size.lrs[0]
+        for arm, setting in every.items()
+    }
+    runs = {arm: [of_sources(arm, *every[arm], budget, lrs[arm], seed) for seed in seeds] for arm in every}
+    names = list(runs[ONE][0][0])
+    values = {arm: {name: np.array([found[name] for found, _ in of]) for name in names} for arm, of in runs.items()}
+    by_alpha = {
+        str(alpha): [of_sources(ONE, unequal, alpha, budget, lrs[ONE], seed)[0] for seed in seeds] for alpha in ALPHAS
+    } | {MIX: [of_sources(MIX, unequal, 1.0, budget, lrs[MIX], seed)[0] for seed in seeds]}
+
+    def all_of(by_name: Mapping[str, np.ndarray], among: bool) -> np.ndarray:
+        return np.concatenate([rows for name, rows in by_name.items() if ("among" in name) == among], axis=1)
+
+    return {
+        METRIC: {arm: {name: means(rows) for name, rows in by_name.items()} for arm, by_name in values.items()},
+        "lr": lrs,
+        "loss at the end": {arm: [round(loss, 4) for _, loss in of] for arm, of in runs.items()},
+        "one minus mixed": {name: difference(values[ONE][name], values[MIX][name]) for name in names}
+        | {
+            "all": difference(all_of(values[ONE], False), all_of(values[MIX], False)),
+            "all, among all": difference(all_of(values[ONE], True), all_of(values[MIX], True)),
+        },
+        "unequal": dict(zip(SOURCES, unequal, strict=True)),
+        "by alpha": {
+            alpha: {name: means(np.array([found[name] for found in of])) for name in SOURCES}
+            for alpha, of in by_alpha.items()
+        },
+    }
+
+
+def _mean(found: Mapping[str, np.ndarray]) -> float:
+    return float(np.mean([rows.mean() for rows in found.values()]))
+
+
+def decide_sources(m: Measurements) -> Verdict:
+    """Is one source for each batch better over all queries, and worse for no source?"""
+    rows = {name: m["one minus mixed"][name] for name in ("all", *SOURCES)}
+    over_all, own = rows["all"], [m["one minus mixed"][source] for source in SOURCES]
+    if over_all[1] > 0 and not any(high < 0 for _, _, high in own):
+        verdict = "holds"
+    elif over_all[2] < 0 and not any(low > 0 for _, low, _ in own):
+        verdict = "misleading"
+    else:
+        apart = over_all[1] > 0 or over_all[2] < 0 or any(low > 0 or high < 0 for _, low, high in own)
+        verdict = "depends" if apart else "holds at scale only"
+    losses = {arm: float(np.mean(of)) for arm, of in m["loss at the end"].items()}
+    because = (
+        f"nDCG@10, one source for each batch minus mixed batches: all queries {signed(over_all)}; "
+        + ", ".join(f"{source} {signed(rows[source])}" for source in SOURCES)
+        + f"; among the passages of all sources {signed(m['one minus mixed']['all, among all'])}. The loss ends at {losses[ONE]:.2f} and, "
+        f"mixed, at {losses[MIX]:.2f}. A difference of {visible([over_all]):.3f} would have been seen"
+    )
+    return Verdict(verdict, because, intervals(rows))
+
+
+_RECORD: Any = SIZES["record"]
+_COMMON = (
+    f"from {ENCODER}, {_RECORD.steps} steps, learning rates by dev queries, five seeds, nDCG@10 on test queries, intervals over "
+    "queries and seeds"
+)
+CLAIMS = (
+    Claim(
+        28,
+        "11",
+        "Stages (pre-train, weak pairs, hard negatives, instructions) beat one stage of the same total budget.",
+        f"{_COMMON}. {_RECORD.labelled} labelled pairs of planted, and as many of title and code in pydocs; weak pairs are spans of "
+        "passages, and titles with their documentation. Half of the steps on weak pairs, half on labelled ones with one negative that the "
+        "encoder then mines, against all steps on labelled pairs, on labelled pairs with negatives mined at the start, and on both kinds "
+        "mixed half and half. Holds when the stages are above all three in both collections, with intervals above 0; misleading when "
+        "below all three in both; depends when some interval lies off 0; otherwise holds at scale only, with the smallest difference "
+        "that could have been seen. Instructions are claim 30's",
+        measure_stages,
+        decide_stages,
+    ),
+    Claim(
+        29,
+        "11",
+        "Scale compensates for noise: clean-small against noisy-large.",
+        f"{_COMMON}. {_RECORD.pairs[-1]:,} pairs, of which half have exchanged their passages, against {_RECORD.pairs[0]} clean pairs, "
+        "on planted and pydocs. Holds when the many are above the few in both, with intervals above 0; misleading when below in both; depends "
+        "when one interval lies off 0; otherwise holds at scale only. The grid of pairs and noise stands in the record",
+        measure_noise,
+        decide_noise,
+    ),
+    Claim(
+        30,
+        "11",
+        "Instructions let one model serve several tasks.",
+        f"{_COMMON.replace(str(_RECORD.steps), str(TASK_STEPS * _RECORD.steps))}. Titles of pydocs ask for their documentation or for their code, and both lie in one index. One model with an "
+        "instruction before each query, against one without, in as many steps. Holds when it is above with an interval above 0, and not "
+        f"below two models of half the steps by more than {LARGEST_LOSS}; depends when only the first is true; misleading when it is "
+        "below the one without; otherwise holds at scale only",
+        measure_instructions,
+        decide_instructions,
+    ),
+    Claim(
+        31,
+        "11",
+        "Distillation from a cross-encoder beats hard labels.",
+        f"{_COMMON}, batches of half the size. The same lists of one positive and {LISTS} mined negatives, on planted and pydocs, with hard labels "
+        "(InfoNCE) or with the scores of a cross-encoder that was trained on these lists and random passages (KL + 0.2 InfoNCE). Holds when KL is above hard labels in "
+        "both, with intervals above 0; misleading when below in both; depends when one interval lies off 0; otherwise holds at scale only. "
+        "Settled for this teacher alone: what it is worth is measured beside it, and so are a better bi-encoder and the truth as teachers",
+        measure_distillation,
+        decide_distillation,
+    ),
+    Claim(
+        74,
+        "11",
+        "One source for each batch beats mixed batches.",
+        f"{_COMMON}. Equally many pairs of planted, of titles and documentation, and of titles and code. Holds when one source for each batch is "
+        "above over all queries, each among the passages of its own source, with an interval above 0, and below for no source; misleading when "
+        "below over all and above for no source; depends when intervals lie off 0 in another way; otherwise holds at scale only",
+        measure_sources,
+        decide_sources,
+    ),
+)
