@@ -194,6 +194,9 @@ SHARES = Exercise(
 # --- 11.2 batches of one source --------------------------------------------------------------
 
 
+FIRST_ROWS = "the first rows of the full batches, in order"
+
+
 def one_source_batches(source: Sequence[str], order: Sequence[int], batch_size: int) -> list[list[int]]:
     """Batches of row numbers, each from one source; a pair that is left alone is in none."""
     return _piled(source, order, batch_size)
@@ -275,8 +278,18 @@ def _filled_up(source, order, batch_size):
     return _piled(source, order, batch_size, rest=rest)
 
 
+def _joined(source, order, batch_size):
+    batches = _piled(source, order, batch_size, rest=lambda piles, size: [pile for pile in piles.values() if pile])
+    for single in [batch for batch in batches if len(batch) == 1]:
+        before = [batch for batch in batches if len(batch) > 1 and source[batch[0]] == source[single[0]]]
+        batches.remove(single)
+        if before:
+            before[-1].extend(single)
+    return batches
+
+
 def _seen_batches(result: Any, args: tuple) -> dict[str, Any]:
-    """Full batches in their order; in which order the smaller ones follow is left open."""
+    """The batches, and the order of the full ones; in which order the smaller ones follow is left open."""
     if not isinstance(result, list | tuple) or not all(
         isinstance(b, list | tuple | np.ndarray | Tensor) for b in result
     ):
@@ -284,8 +297,9 @@ def _seen_batches(result: Any, args: tuple) -> dict[str, Any]:
     if any(compare.kind(row) not in ("number", "tensor") for batch in result for row in batch):
         raise compare.NotAResult("a batch holds row numbers: where the pair stands in `source`")
     batches = [[int(row) for row in batch] for batch in result]
-    small = [batch for batch in batches if len(batch) < args[2]]
-    return {"full batches": [b for b in batches if len(b) >= args[2]], "smaller batches": sorted(small)}
+    full = [batch for batch in batches if len(batch) >= args[2]]
+    small = sorted(batch for batch in batches if len(batch) < args[2])
+    return {"full batches": sorted(full), "smaller batches": small, FIRST_ROWS: [batch[0] for batch in full]}
 
 
 def _draw_pairs(rng: random.Random) -> tuple[list[str], list[int], int]:
@@ -333,12 +347,12 @@ ONE_SOURCE = Exercise(
         Case(
             "seven pairs of three sources",
             _seven_pairs,
-            {"full batches": [[4, 0, 2]], "smaller batches": [[1, 3]]},
+            {"full batches": [[4, 0, 2]], "smaller batches": [[1, 3]], FIRST_ROWS: [4]},
         ),
         Case(
             "the second source is full first",
             lambda: (["a", "b", "a", "b", "a", "b"], [0, 1, 3, 2, 4, 5], 2),
-            {"full batches": [[1, 3], [0, 2]], "smaller batches": [[4], [5]][:0]},
+            {"full batches": [[0, 2], [1, 3]], "smaller batches": [], FIRST_ROWS: [1, 0]},
         ),
         Case("one source", lambda: (["a"] * 5, [3, 1, 4, 0, 2], 2)),
         Case(
@@ -386,6 +400,16 @@ ONE_SOURCE = Exercise(
             _by_source,
             "The right batches, sorted by source. The model would go through one source after the other and forget the first ones. A batch "
             "is handed out when it gets full.",
+        ),
+        Mistake(
+            "rows of a batch are sorted",
+            lambda source, order, size: [sorted(batch) for batch in _piled(source, order, size)],
+            "You sort the rows of each batch. They stand in the order in which they came.",
+        ),
+        Mistake(
+            "a pair alone joins the batch before",
+            _joined,
+            "You put a source's last pair, where it is alone, into its batch before: that one is then larger than `batch_size`.",
         ),
         Mistake(
             "the order never counts",
@@ -997,6 +1021,7 @@ def _own_list(q: Tensor, p: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
 def _learned(
     query, positive, negatives, labels, temperature, alpha, *, unit=normalize, soften=lambda s, temperature: s / temperature,
     teacher=lambda t, temperature: t.detach(), divergence=_kl, listed=lambda s: s, candidates=_all_passages,
+    sharpen=lambda logits, temperature: logits / temperature,
     total=lambda kl, nce, alpha, temperature: kl + alpha * nce,
 ):  # fmt: skip
     """E5's loss with one part exchanged."""
@@ -1004,7 +1029,7 @@ def _learned(
     s = listed(_own_list(q, p, n)[0])  # (B, 1+M)
     kl = divergence(soften(s, temperature), teacher(labels, temperature))
     logits, own = candidates(q, p, n)
-    return total(kl, F.cross_entropy(logits / temperature, own), alpha, temperature)
+    return total(kl, F.cross_entropy(sharpen(logits, temperature), own), alpha, temperature)
 
 
 def _learned_by_query(query, positive, negatives, labels, temperature, alpha):
@@ -1137,6 +1162,31 @@ TAUGHT = Exercise(
             "shares where logarithms belong",
             _learning(divergence=lambda s, t: F.kl_div(s.softmax(1), t.softmax(1), reduction="batchmean")),
             "`F.kl_div` wants the *logarithm* of the student's shares first. You give the shares themselves, and it says nothing.",
+        ),
+        Mistake(
+            "log_target is missing",
+            _learning(divergence=lambda s, t: F.kl_div(s.log_softmax(1), t.log_softmax(1), reduction="batchmean")),
+            "You give `F.kl_div` the logarithm of the teacher's shares and do not say so: it takes the logarithm of a logarithm. Give it the "
+            "shares, or say log_target=True.",
+        ),
+        Mistake(
+            "both ways",
+            _learning(divergence=lambda s, t: _kl(s, t) + _kl(t, s)),
+            "You add up the KL of both directions. E5 has one: from the teacher to the student.",
+        ),
+        Mistake(
+            "both sides are softened",
+            _learning(
+                teacher=lambda t, temperature: t.detach() / temperature,
+                total=lambda kl, nce, alpha, temperature: temperature**2 * kl + alpha * nce,
+            ),
+            "That is distillation with one temperature for both sides and its square in front. Here the temperature belongs to the student's "
+            "cosines alone.",
+        ),
+        Mistake(
+            "InfoNCE has no temperature",
+            _learning(sharpen=lambda logits, temperature: logits),
+            "Your InfoNCE takes bare cosines. It has the same temperature as the student's shares.",
         ),
         Mistake(
             "the student's softmax is taken twice",
@@ -1298,11 +1348,14 @@ def run_stages(
     return _staged(encoder, stages, pairs, steps, prompt, mine, train)
 
 
-def _counts(stages: Sequence[Stage], steps: int, *, least: int = 1, later: bool = False) -> list[int]:
+def _counts(
+    stages: Sequence[Stage], steps: int, *, least: int = 1, later: bool = False, smallest: bool = False
+) -> list[int]:
     """Each stage's least, its share of the others cut to whole steps, and what is left by the largest remainders."""
     dues = [stage.share * (steps - least * len(stages)) for stage in stages]
     counts = [least + int(due) for due in dues]
-    order = sorted(range(len(stages)), key=lambda i: (-(dues[i] - int(dues[i])), -i if later else i))
+    lost = [due - int(due) if smallest else int(due) - due for due in dues]
+    order = sorted(range(len(stages)), key=lambda i: (lost[i], -i if later else i))
     for i in order[: steps - sum(counts)]:
         counts[i] += 1
     return counts
@@ -1398,6 +1451,28 @@ def _rest_to(place: int) -> Callable[[Sequence[Stage], int], list[int]]:
         return found
 
     return counts
+
+
+def _rest_in_turn(stages: Sequence[Stage], steps: int) -> list[int]:
+    found = [1 + int(stage.share * (steps - len(stages))) for stage in stages]
+    left = steps - sum(found)
+    return [count + (i < left) for i, count in enumerate(found)]
+
+
+def _mined_afterwards(encoder, stages, pairs, steps, prompt, mine, train):
+    now = {stage.name: count for stage, count in zip(stages, _counts(stages, steps), strict=True)}
+    seen: list[Stage] = []
+
+    def miner(first, encoder):
+        stage = seen[-1]
+        examples = _of_kind(stage, pairs)
+        return train(encoder, stage, _before(prompt, examples) if stage.prompted else examples, now[stage.name])
+
+    def take(stage, pairs):
+        seen.append(stage)
+        return _of_kind(stage, pairs)
+
+    return _staged(encoder, stages, pairs, steps, prompt, mine, train, take=take, miner=miner)
 
 
 def _whole_share(stages: Sequence[Stage], steps: int) -> list[int]:
@@ -1547,22 +1622,6 @@ STAGED = Exercise(
             "You return the encoder that came in. Return the one that the last stage leaves.",
         ),
         Mistake(
-            "the last stage alone",
-            lambda encoder, stages, pairs, steps, prompt, mine, train: _staged(
-                encoder,
-                stages,
-                pairs,
-                steps,
-                prompt,
-                mine,
-                train,
-                student=lambda first, now: first,
-                turn=lambda stages: list(stages),
-                counts=lambda stages, steps: [steps] * len(stages),
-            ),
-            "Only the last stage is left in the encoder, with all steps. Each stage gets its part and goes on from the one before.",
-        ),
-        Mistake(
             "the prompt in every stage",
             _staging(prompted=lambda stage: True),
             "Queries carry the prompt in every stage. Only where `prompted` says so: BGE's weak pairs had none.",
@@ -1595,6 +1654,17 @@ STAGED = Exercise(
             "trained, and searched with, with the prompt.",
         ),
         Mistake(
+            "mined after the training",
+            _mined_afterwards,
+            "You train on the plain pairs first and mine with the encoder that comes out. A stage mines with the encoder that it *finds*, and "
+            "trains once.",
+        ),
+        Mistake(
+            "the prompt on every text",
+            _staging(late=True, put=lambda prompt, examples: [tuple(prompt + text for text in e) for e in examples]),
+            "The prompt stands before every text of an example, its passages too. It belongs before queries alone.",
+        ),
+        Mistake(
             "negatives are never mined",
             _staging(negatives=lambda stage: 0),
             "No stage gets mined negatives. Where `num_negatives` is above 0, `mine` finds them.",
@@ -1608,6 +1678,11 @@ STAGED = Exercise(
             "in the wrong order",
             _staging(turn=lambda stages: list(stages)[::-1]),
             "The last stage comes first. What comes last decides what the vectors are good for: keep the order.",
+        ),
+        Mistake(
+            "the largest share first",
+            _staging(turn=lambda stages: sorted(stages, key=lambda stage: -stage.share)),
+            "You sort the stages by their share. They keep the order in which they are given.",
         ),
         Mistake(
             "data piles up",
@@ -1655,6 +1730,16 @@ STAGED = Exercise(
             "the first stage gets the rest",
             _staging(counts=_rest_to(0)),
             "What is left after the whole steps goes to the first stage. It goes one by one to those with the largest remainders.",
+        ),
+        Mistake(
+            "the rest in turn",
+            _staging(counts=_rest_in_turn),
+            "What is left after the whole steps goes to the first stages, one each. It goes to those that lost most by the cut.",
+        ),
+        Mistake(
+            "the smallest remainders",
+            _staging(counts=lambda stages, steps: _counts(stages, steps, smallest=True)),
+            "What is left goes to the stages that lost *least* by the cut. Sort the other way round.",
         ),
         Mistake(
             "the later of two",

@@ -25,7 +25,7 @@ from workbook.exercises import check, hint, predict, quiz, reveal
 #
 # $$p_i = \frac{n_i^\alpha}{\sum_j n_j^\alpha}$$
 #
-# With α = 0.5 the powers are 10, 100 and 1,000, together 1,110. The small source is drawn with 10 / 1,110, less than one in a hundred. In 10,000 draws that is 90 of its pairs, and it has 100: each of them comes up 0.9 times. Do the same for the two other sources, and for α = 0 and α = 1. Before you look: which number is the same for all three sources at α = 1?
+# With α = 0.5 the powers are 10, 100 and 1,000, together 1,110. The small source is drawn with 10 / 1,110. In 10,000 draws that is 90 times, and it has 100 pairs: each comes up 0.9 times. Do the same for the other sources, and for α = 0 and α = 1:
 
 # %%
 sizes, draws = [100, 10_000, 1_000_000], 10_000
@@ -36,7 +36,7 @@ for alpha in (0.0, 0.5, 1.0):
         print(f"α {alpha}  {n:>9,} pairs  drawn {draws * share:7,.1f} times, each pair {draws * share / n:8.4f}")
 
 # %% [markdown]
-# α = 1 is fair to pairs: each is seen equally often, and the large source has 99 of 100 batches. α = 0 is fair to sources: a pair of the smallest is seen 10,000 times as often as one of the largest, which is a way to learn it by heart. What lies between is a bargain.
+# α = 1 is fair to pairs: each is seen equally often, and 99 of 100 draws are the large source's. α = 0 is fair to sources: a pair of the smallest is seen 10,000 times as often as one of the largest. What lies between is a bargain.
 
 # %%
 predict("11.p2")
@@ -44,7 +44,7 @@ predict("11.p2")
 # %% [markdown]
 # ## Build it: how often a source is drawn
 #
-# **Contract.** `sizes` has the number of pairs of each source, whole numbers, 0 or more; one of them at least is above 0. `alpha` lies between 0 and 1, both included. Return a list of floats, the probability of each source in the same order: its size to the power alpha, divided by the sum of these powers. A source without pairs has probability 0, at every alpha, and counts nothing in the sum.
+# **Contract.** `sizes` has the number of pairs of each source, whole numbers, 0 or more, at least one above 0. `alpha` lies between 0 and 1, both included. Return a list of floats, the probability of each source in the same order: its size to the power alpha, divided by the sum of these powers. A source without pairs has probability 0 at every alpha, and counts nothing in the sum.
 
 
 # %%
@@ -60,13 +60,13 @@ def source_shares(sizes, alpha):  # list of int, float -> list of float
 source_shares = check("11.1", source_shares)
 
 # %% [markdown]
-# GTE drew from 33 sources and tried four exponents (Li et al. 2023, tables 8 to 11). Means over MTEB: 55.4 at α = 0, 58.9 at 0.3, 59.0 at 0.5, 58.3 at 1. On retrieval alone 0.3 was ahead of 0.5, by 44.6 to 44.2.
+# GTE tried four exponents on its 33 sources (Li et al. 2023). Means over MTEB: 55.4 at α = 0, 58.9 at 0.3, 59.0 at 0.5, 58.3 at 1. On retrieval alone 0.3 was ahead of 0.5, by 44.6 to 44.2.
 #
 # ## Build it: batches of one source
 #
-# Why a batch of *one* source? In a mixed batch most negatives come from elsewhere. A question about code has the only passage with brackets in it; to find that, nobody must understand the question. The loss falls and teaches little.
+# Why *one* source? In a mixed batch many negatives come from elsewhere. Where a single passage has brackets in it, nobody has to understand a question about code to find it. The loss falls and teaches little.
 #
-# **Contract.** `source` has the name of each pair's source; `order` is every row number from 0 to the number of pairs − 1, once, shuffled; `batch_size` is 2 or more. Go through `order` and put each row on the pile of its source. As soon as a pile has `batch_size` rows it becomes a batch, its rows in the order in which they came, and a new pile begins. At the end a pile of two rows or more becomes a smaller batch, its rows in the same order; a single row is left out, for alone it has no negative. Return a list of batches, each a list of row numbers: the full ones in the order in which they got full, then the smaller ones, in any order. Nothing that is passed in changes.
+# **Contract.** `source` has the name of each pair's source; `order` has every row number, from 0 on, once; `batch_size` is 2 or more. Go through `order` and put each row on the pile of its source. As soon as a pile has `batch_size` rows it becomes a batch, and a new pile begins. At the end a pile of two rows or more becomes a smaller batch; a single row is left out, for alone it has no negative. Rows of a batch stand in the order in which they came. Return a list of batches, each a list of row numbers: the full ones in the order in which they got full, then the smaller ones, in any order. Nothing that is passed in changes.
 
 
 # %%
@@ -87,7 +87,7 @@ def one_source_batches(source, order, batch_size):  # list of str, list of int, 
 one_source_batches = check("11.2", one_source_batches)
 
 # %% [markdown]
-# A thousand pairs, most of them from the web, some with code. What share of a batch's negatives comes from another source than its query?
+# A thousand pairs, a fifth of them code. What share of a query's negatives comes from another source?
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -105,13 +105,13 @@ apart = one_source_batches(source, order, 32)
 print(f"mixed batches: {from_elsewhere(mixed):.2f}, batches of one source: {from_elsewhere(apart):.2f}")
 
 # %% [markdown]
-# The trainer takes `groups`, the source of each row, and does this in every epoch. It also evens the sizes out, so that no batch is a remnant.
+# The package's trainer takes `groups`, the source of each row, and evens the sizes out, so that no batch is a remnant.
 #
 # ## Build it: an instruction before the query
 #
-# E5-mistral is told what a query wants: "Instruct: ", the task in words, a line break, "Query: ". One model then serves several tasks. Passages have none. So they can be encoded before anybody asks, and one index serves every task.
+# E5-mistral is told what a query wants: "Instruct: ", the task in words, a line break, "Query: ". So one model serves several tasks. Passages have no instruction, so one index serves them all.
 #
-# **Contract.** `pairs` is a list of (query, passage), texts; `source` has the name of each pair's source, `instructions` the task of a source in words: a dict from name to text, in which names may be missing. `prompt` is what stands before a query. Wherever "{task}" stands in it, fill in the task of the pair's source, or the source's name where it has none. Other braces stay as they are. A prompt without "{task}" is the same for all. The result's query is the filled prompt and right behind it the query, which is not changed, whatever it holds. Passages are not changed. Return a list of pairs, in the same order.
+# **Contract.** `pairs` is a list of (query, passage); `source` has the name of each pair's source; `instructions` is a dict from name to task, in which names may be missing. `prompt` is what stands before a query. Wherever "{task}" stands in it, fill in the task of the pair's source, or the source's name where there is none. Other braces stay as they are. A prompt without "{task}" is the same for all. The new query is the filled prompt and, right behind it, the query itself, whatever it holds. Passages are not changed. Return a list of pairs, in the same order.
 
 
 # %%
@@ -149,9 +149,9 @@ predict("11.p3")
 # %% [markdown]
 # ## Build it: an end token that stays
 #
-# A decoder reads from left to right, so its last token has read all the others. E5-mistral puts an end token there and takes its vector for the text. That has to be true of *every* text, also of one that is cut.
+# A decoder reads from left to right, so its last token has read all the others. E5-mistral puts an end token there and takes its vector for the text: of *every* text, also of one that is cut.
 #
-# **Contract.** `texts` is a list of B lists of ids, one or more, some perhaps empty. A tokenizer may already have put `eos`, the end token's id, at the end of some of them; elsewhere it does not stand. `max_length` is 1 or more. Each row has the text's first ids, as many as there are and `max_length` − 1 at most, the end token not counted; behind them stands `eos`, once. Rows are padded with the id `pad` on the right to the length T of the longest row; `pad` may be the same id as `eos`. Return two tensors of int64, both (B, T): the ids, and the mask, which is 1 at a row's ids, its end token included, and 0 at padding. Nothing that is passed in changes.
+# **Contract.** `texts` is a list of B lists of ids, some perhaps empty. At the end of some, and nowhere else, `eos`, the end token's id, may already stand. `max_length` is 1 or more. Each row has the text's first ids, without `eos`, `max_length` − 1 at most; behind them stands `eos`, once. Rows are padded on the right with the id `pad` to the length T of the longest row; `pad` may be the same id as `eos`. Return two tensors of int64, both (B, T): the ids, and the mask, which is 1 at a row's ids, its end token included, and 0 at padding. Nothing that is passed in changes.
 
 
 # %%
@@ -173,7 +173,7 @@ def with_end_token(texts, max_length, eos, pad):  # B lists of int, int, int, in
 with_end_token = check("11.4", with_end_token)
 
 # %% [markdown]
-# Where does last-token pooling look? It takes the last position whose mask is 1. Three texts of 3, 5 and 8 ids, cut to 5; the end token is number 2:
+# Last-token pooling takes the last position whose mask is 1. Three texts of 3, 5 and 8 ids, cut to 5; the end token is number 2:
 
 # %%
 from workbook.pooling import last_token_pool
@@ -204,17 +204,17 @@ def smallest_cut():  # () -> list of lists of int, int
 smallest_cut = check("11.5", smallest_cut)
 
 # %% [markdown]
-# No text was longer than the limit. A test with short texts passes, and in a corpus of long ones every vector is read at some word.
+# No text has to be longer than the limit. A test with short texts passes, and in a corpus of long ones every vector is read at some word.
 #
 # ## Build it: what a teacher adds
 #
-# A label says that one passage is right. A cross-encoder, which reads query and passage together, says more: this one .7, that one .25, the third hardly. E5 learns both in its last stage:
+# A label says that one passage is right. A cross-encoder, which reads query and passage together, says more: this one 0.7, that one 0.25, the third hardly. E5 learns both in its last stage:
 #
 # $$\text{loss} = \frac{1}{B}\sum_i \sum_m P_{im} \log \frac{P_{im}}{S_{im}} \; + \; \alpha \cdot \text{InfoNCE}, \qquad P_i = \text{softmax}(t_i), \quad S_i = \text{softmax}(s_i / \tau)$$
 #
-# Here m runs over the 1 + M passages of query i, t are the teacher's scores, s the cosines and τ the temperature.
+# m runs over the 1 + M passages of query i; t are the teacher's scores, s the cosines, τ is the temperature.
 #
-# **Contract.** `query` and `positive` are (B, D), `negatives` (B, M, D), M of 1 or more; no vector is zero, none is normalized; similarities are cosines. `labels` (B, 1+M) has the teacher's logits, of the positive first, then of the negatives in their order. The KL above is a sum over a query's own 1 + M passages, and a mean over queries. The temperature divides the cosines and not the teacher's logits. InfoNCE is the mean cross-entropy of the right passage, with the same temperature, each query against all B·(1+M) passages of the batch. Return the KL plus `alpha` times InfoNCE, a scalar tensor. Gradients flow to the three tensors of vectors, and none to `labels`: the teacher stands still.
+# **Contract.** `query` and `positive` are (B, D), `negatives` (B, M, D), M of 1 or more; no vector is zero, and none is normalized; similarities are cosines. `labels` (B, 1+M) has the teacher's logits, of the positive first, then of the negatives. The KL is a sum over a query's own 1 + M passages and a mean over queries; the temperature divides the cosines, not the teacher's logits. InfoNCE is the mean cross-entropy of the positive, with the same temperature, each query against all B·(1+M) passages of the batch. Return the KL plus `alpha` times InfoNCE, a scalar tensor. Gradients flow to all vectors, and none to `labels`.
 
 
 # %%
@@ -253,16 +253,16 @@ ours = e5_loss(torch.tensor([[1.0, 0.0]]), around[:1], around[None, 1:], t[None]
 print("they agree:", torch.allclose(ours, sum(terms), atol=1e-5))
 
 # %% [markdown]
-# A term may be below 0, the sum never is. Published: α = 0.2 and τ = 0.01. The teacher itself was never published; its author answered that plain InfoNCE is nearly as good.
+# A term may be below 0, the sum never is. Published: α = 0.2, τ = 0.01. The teacher was not; its author says that plain InfoNCE is nearly as good.
 #
 # ## Build it: stages in their order
 #
-# Now a recipe as a whole. Everything in it is done by functions that you have; what is left is *when*.
+# Now a recipe as a whole. What is left to say is *when*.
 #
-# **Contract.** `stages` is a list of things with `name`, `data`, `share`, `prompted` and `num_negatives`; shares are above 0 and add up to 1. `pairs` is a dict from a kind, such as "weak", to a list of (query, passage). `steps` is at least the number of stages.
-# - **Steps.** Each stage gets one. Of the steps that are left, each gets its share, cut to whole steps. What is still left goes, one each, to the stages that lost most by the cut; of two that lost the same, the earlier one comes first. So all together are `steps`.
-# - **Examples.** The pairs of the kind that `data` names, or of all kinds in the order of `pairs` where it is "all". Where `prompted` is true, `prompt` stands before each query, and nothing changes for passages. Then, where `num_negatives` is above 0, the examples become what `mine(encoder, examples, num_negatives)` returns, with the encoder as this stage finds it.
-# - **Training.** `train(encoder, stage, examples, steps)`, with the stage's number of steps, returns an encoder; the one that was passed in stays as it was. The next stage goes on with the new one.
+# **Contract.** Each of `stages` has `name`, `data`, `share`, `prompted` and `num_negatives`; shares are above 0 and add up to 1. `pairs` is a dict from a kind, such as "weak", to a list of (query, passage). `steps` is at least the number of stages.
+# - **Steps.** Each stage gets one. Of the others each gets its share, cut to whole steps. What is still left goes, one each, to the stages that lost most by the cut; of two that lost the same, the earlier one comes first.
+# - **Examples.** The pairs of the kind that `data` names, or of all kinds in the order of `pairs` where it is "all". Where `prompted` is true, `prompt` stands before each query. Then, where `num_negatives` is above 0, the examples become what `mine(encoder, examples, num_negatives)` returns, with the encoder as this stage finds it.
+# - **Training.** `train(encoder, stage, examples, steps)`, with the stage's own number of steps, returns a new encoder. The next stage goes on with that.
 #
 # The stages keep their order. Return the encoder of the last one. Nothing that is passed in changes.
 
@@ -293,7 +293,7 @@ def run_stages(encoder, stages, pairs, steps, prompt, mine, train):
 run_stages = check("11.7", run_stages)
 
 # %% [markdown]
-# A rehearsal with BGE's two stages on pairs. Instead of training, `train` writes down what it was asked; the "encoder" is the list of what it has been through.
+# A rehearsal with BGE's two stages on pairs. `train` only writes down what it is asked; the "encoder" is the list of what it has been through.
 
 
 # %%
