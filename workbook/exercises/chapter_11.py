@@ -1,6 +1,5 @@
 """The exercises of chapter 11: how sources share the steps, what a batch holds, prompts, end tokens, a teacher, stages."""
 
-import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -149,11 +148,6 @@ SHARES = Exercise(
             "powers.",
         ),
         Mistake(
-            "divided by the largest",
-            _sharing(total=lambda weights, sizes: max(weights)),
-            "You divide by the largest weight. Then the largest source has 1 and the others come on top. Divide by the sum.",
-        ),
-        Mistake(
             "small sources first",
             _sharing(weigh=lambda n, alpha, N: n**-alpha if n else 0.0),
             "The exponent has the wrong sign: the smaller a source, the more often you draw it. An alpha below 1 already favours small "
@@ -169,18 +163,6 @@ SHARES = Exercise(
             lambda sizes, alpha: [alpha * n / sum(sizes) + (1 - alpha) / len(sizes) for n in sizes],
             "You mix two rules, alpha parts by size and the rest all alike. It has the same ends, and in between a small source never falls "
             "below (1 − alpha) / number of sources. The exponent does that otherwise.",
-        ),
-        Mistake(
-            "always the root",
-            _sharing(weigh=lambda n, alpha, N: n**0.5),
-            "You take the root, whatever `alpha` is. One half is GTE's choice; the function gets it as an argument.",
-        ),
-        Mistake(
-            "logarithms",
-            _sharing(
-                weigh=lambda n, alpha, N: alpha * math.log(n) if n else 0.0, total=lambda w, sizes: sum(w) or math.nan
-            ),
-            "You compare logarithms of the sizes. alpha · log n is the logarithm of the power: take e to it, then divide.",
         ),
     ),
     hints=(
@@ -224,7 +206,8 @@ def _piled(
 
 def _piled_source_by_source(source, order, batch_size):
     """Each source is cut for itself; full batches then go by the place in the order of their last row."""
-    full, rest = [], []
+    full: list[list[int]] = []
+    rest: list[list[int]] = []
     for name in set(source):
         rows = [row for row in order if source[row] == name]
         for begin in range(0, len(rows), batch_size):
@@ -276,16 +259,6 @@ def _filled_up(source, order, batch_size):
         return [pile + first[name][: batch_size - len(pile)] for name, pile in piles.items() if len(pile) > 1]
 
     return _piled(source, order, batch_size, rest=rest)
-
-
-def _joined(source, order, batch_size):
-    batches = _piled(source, order, batch_size, rest=lambda piles, size: [pile for pile in piles.values() if pile])
-    for single in [batch for batch in batches if len(batch) == 1]:
-        before = [batch for batch in batches if len(batch) > 1 and source[batch[0]] == source[single[0]]]
-        batches.remove(single)
-        if before:
-            before[-1].extend(single)
-    return batches
 
 
 def _seen_batches(result: Any, args: tuple) -> dict[str, Any]:
@@ -385,11 +358,6 @@ ONE_SOURCE = Exercise(
             "A single pair makes a batch with you. It has no negative beside it, so its loss is 0 and it teaches nothing: leave it out.",
         ),
         Mistake(
-            "an empty batch",
-            _piling(rest=lambda piles, size: [pile for pile in piles.values() if len(pile) != 1]),
-            "A pile that was just used up is still there at the end, and becomes a batch of no pairs.",
-        ),
-        Mistake(
             "cut where the source changes",
             _cut_where_it_changes,
             "You end a batch wherever the next pair comes from another source. Keep the begun one: a pile for each source, all open at the "
@@ -405,11 +373,6 @@ ONE_SOURCE = Exercise(
             "rows of a batch are sorted",
             lambda source, order, size: [sorted(batch) for batch in _piled(source, order, size)],
             "You sort the rows of each batch. They stand in the order in which they came.",
-        ),
-        Mistake(
-            "a pair alone joins the batch before",
-            _joined,
-            "You put a source's last pair, where it is alone, into its batch before: that one is then larger than `batch_size`.",
         ),
         Mistake(
             "the order never counts",
@@ -612,11 +575,6 @@ INSTRUCT = Exercise(
             "The model reads the letters {task}. Fill in what the source asks for.",
         ),
         Mistake(
-            "only the first {task}",
-            _instructing(fill=lambda prompt, task: prompt.replace("{task}", task, 1)),
-            "You fill in the first {task} of the prompt and no other.",
-        ),
-        Mistake(
             "the query is searched for {task}",
             _filled_late,
             "You put prompt and query together first and fill in afterwards, so a {task} that somebody has written into a query is replaced "
@@ -646,11 +604,6 @@ INSTRUCT = Exercise(
             "behind the query",
             _instructing(query=lambda head, text: text + head),
             "The instruction stands behind the query. It comes first.",
-        ),
-        Mistake(
-            "on one line",
-            _instructing(fill=lambda prompt, task: prompt.replace("{task}", task).replace("\n", " ")),
-            "The line break is lost. To a tokenizer of a language model it is a token of its own.",
         ),
     ),
     hints=(
@@ -838,11 +791,6 @@ ENDED = Exercise(
             "only where something is cut",
             _rows(lambda text, size, eos: _row(text, size, eos) if len(_bare(text, eos)) >= size else text),
             "Only texts that are cut get an end token. Every text ends with one.",
-        ),
-        Mistake(
-            "nothing is cut",
-            _rows(lambda text, size, eos: [*_bare(text, eos), eos]),
-            "`max_length` never counts: long texts stay as long as they are.",
         ),
         Mistake(
             "the end of the text is kept",
@@ -1223,16 +1171,6 @@ TAUGHT = Exercise(
             "`alpha` never counts. InfoNCE is multiplied by it.",
         ),
         Mistake(
-            "the teacher alone",
-            _learning(total=lambda kl, nce, alpha, temperature: kl + 0 * nce),
-            "Your loss is the KL. alpha times InfoNCE is missing.",
-        ),
-        Mistake(
-            "the label alone",
-            _learning(total=lambda kl, nce, alpha, temperature: alpha * nce + 0 * kl),
-            "Your loss is InfoNCE. What the teacher says is missing.",
-        ),
-        Mistake(
             "InfoNCE over each query's own list",
             _learning(candidates=_own_list),
             "Your InfoNCE looks at a query's own passages alone. The passages of the other queries are negatives, too, and cost nothing.",
@@ -1261,11 +1199,6 @@ TAUGHT = Exercise(
             "You take dot products of vectors of any length. Take cosines.",
         ),
         Mistake(
-            "multiplied by the temperature",
-            lambda q, p, n, labels, temperature, alpha: e5_loss(q, p, n, labels, 1 / temperature, alpha),
-            "You multiply by the temperature. Cosines are divided by it.",
-        ),
-        Mistake(
             "cross-entropy with the teacher's shares",
             _learning(divergence=lambda s, t: -(t.softmax(1) * s.log_softmax(1)).sum(1).mean()),
             "That is the cross-entropy. It has the same gradient as the KL, and is larger by the entropy of the teacher's shares, so it does "
@@ -1276,12 +1209,6 @@ TAUGHT = Exercise(
             _learning(total=lambda kl, nce, alpha, temperature: temperature**2 * kl + alpha * nce),
             "You multiply the KL by the squared temperature. That is done where both sides are softened by it; here the teacher is not, and at "
             "0.01 nothing would be left of the KL.",
-        ),
-        Mistake(
-            "squared differences",
-            _learning(divergence=lambda s, t: (s - t).square().mean()),
-            "You compare scores by their squared difference. Cosines over a temperature and a teacher's logits have another scale and another "
-            "zero; compare the shares.",
         ),
         Mistake(
             "the teacher learns, too",
@@ -1425,54 +1352,15 @@ def _prompt_upon_prompt(encoder, stages, pairs, steps, prompt, mine, train):
     return _staged(encoder, stages, now, steps, prompt, mine, train, put=put)
 
 
-def _never_back(encoder, stages, pairs, steps, prompt, mine, train):
-    """Once a stage has had the prompt, all later ones have it."""
-    on = [any(stage.prompted for stage in stages[: i + 1]) for i in range(len(stages))]
-    by_name = {stage.name: flag for stage, flag in zip(stages, on, strict=True)}
-    return _staged(
-        encoder, stages, pairs, steps, prompt, mine, train, prompted=lambda stage: by_name[stage.name]
-    )  # fmt: skip
-
-
-def _kept_from_before(encoder, stages, pairs, steps, prompt, mine, train):
-    kept: list = []
-
-    def take(stage, pairs):
-        kept.extend(pair for pair in _of_kind(stage, pairs) if pair not in kept)
-        return list(kept)
-
-    return _staged(encoder, stages, pairs, steps, prompt, mine, train, take=take)
-
-
-def _rest_to(place: int) -> Callable[[Sequence[Stage], int], list[int]]:
-    def counts(stages, steps):
-        found = [1 + int(stage.share * (steps - len(stages))) for stage in stages]
-        found[place] += steps - sum(found)
-        return found
-
-    return counts
+def _rest_to_the_last(stages: Sequence[Stage], steps: int) -> list[int]:
+    found = [1 + int(stage.share * (steps - len(stages))) for stage in stages[:-1]]
+    return [*found, steps - sum(found)]
 
 
 def _rest_in_turn(stages: Sequence[Stage], steps: int) -> list[int]:
     found = [1 + int(stage.share * (steps - len(stages))) for stage in stages]
     left = steps - sum(found)
     return [count + (i < left) for i, count in enumerate(found)]
-
-
-def _mined_afterwards(encoder, stages, pairs, steps, prompt, mine, train):
-    now = {stage.name: count for stage, count in zip(stages, _counts(stages, steps), strict=True)}
-    seen: list[Stage] = []
-
-    def miner(first, encoder):
-        stage = seen[-1]
-        examples = _of_kind(stage, pairs)
-        return train(encoder, stage, _before(prompt, examples) if stage.prompted else examples, now[stage.name])
-
-    def take(stage, pairs):
-        seen.append(stage)
-        return _of_kind(stage, pairs)
-
-    return _staged(encoder, stages, pairs, steps, prompt, mine, train, take=take, miner=miner)
 
 
 def _whole_share(stages: Sequence[Stage], steps: int) -> list[int]:
@@ -1606,12 +1494,6 @@ STAGED = Exercise(
             "stage finds it, just before it trains.",
         ),
         Mistake(
-            "every stage begins at the beginning",
-            _staging(student=lambda first, now: first),
-            "Each stage trains the encoder that came in, so what the stages before have taught is lost. Go on with the encoder that `train` "
-            "returns.",
-        ),
-        Mistake(
             "what train returns is lost",
             _staging(student=lambda first, now: first, miner=lambda first, now: first),
             "You call `train` and go on with the old encoder. `train` returns a new one; mine and train with that from then on.",
@@ -1619,22 +1501,12 @@ STAGED = Exercise(
         Mistake(
             "nothing was trained",
             lambda encoder, *rest: encoder,
-            "You return the encoder that came in. Return the one that the last stage leaves.",
+            "The encoder that comes out is the one that came in. `train` returns a new one: go on with that, and return the last.",
         ),
         Mistake(
             "the prompt in every stage",
             _staging(prompted=lambda stage: True),
             "Queries carry the prompt in every stage. Only where `prompted` says so: BGE's weak pairs had none.",
-        ),
-        Mistake(
-            "the prompt in no stage",
-            _staging(prompted=lambda stage: False),
-            "No query carries the prompt. Where a stage is `prompted` it stands before each.",
-        ),
-        Mistake(
-            "the prompt stays",
-            _never_back,
-            "Once a stage has had the prompt, all that follow have it with you. Each stage says for itself.",
         ),
         Mistake(
             "prompt upon prompt",
@@ -1654,12 +1526,6 @@ STAGED = Exercise(
             "trained, and searched with, with the prompt.",
         ),
         Mistake(
-            "mined after the training",
-            _mined_afterwards,
-            "You train on the plain pairs first and mine with the encoder that comes out. A stage mines with the encoder that it *finds*, and "
-            "trains once.",
-        ),
-        Mistake(
             "the prompt on every text",
             _staging(late=True, put=lambda prompt, examples: [tuple(prompt + text for text in e) for e in examples]),
             "The prompt stands before every text of an example, its passages too. It belongs before queries alone.",
@@ -1670,24 +1536,9 @@ STAGED = Exercise(
             "No stage gets mined negatives. Where `num_negatives` is above 0, `mine` finds them.",
         ),
         Mistake(
-            "one negative each",
-            _staging(negatives=lambda stage: min(1, stage.num_negatives)),
-            "Each stage gets one negative for each pair. How many it wants stands in `num_negatives`.",
-        ),
-        Mistake(
             "in the wrong order",
             _staging(turn=lambda stages: list(stages)[::-1]),
             "The last stage comes first. What comes last decides what the vectors are good for: keep the order.",
-        ),
-        Mistake(
-            "the largest share first",
-            _staging(turn=lambda stages: sorted(stages, key=lambda stage: -stage.share)),
-            "You sort the stages by their share. They keep the order in which they are given.",
-        ),
-        Mistake(
-            "data piles up",
-            _kept_from_before,
-            "A stage trains on what the earlier ones had as well. Each has its own data.",
         ),
         Mistake(
             '"all" is no kind',
@@ -1723,13 +1574,8 @@ STAGED = Exercise(
         ),
         Mistake(
             "the last stage gets the rest",
-            _staging(counts=_rest_to(-1)),
+            _staging(counts=_rest_to_the_last),
             "What is left after the whole steps goes to the last stage. It goes one by one to those with the largest remainders.",
-        ),
-        Mistake(
-            "the first stage gets the rest",
-            _staging(counts=_rest_to(0)),
-            "What is left after the whole steps goes to the first stage. It goes one by one to those with the largest remainders.",
         ),
         Mistake(
             "the rest in turn",

@@ -241,7 +241,7 @@ e5_loss = check("11.6", e5_loss)
 # One query with three passages, the KL written out term by term, beside yours with α = 0:
 
 # %%
-cosines, t, tau = torch.tensor([0.9, 0.8, 0.2]), torch.tensor([2.0, 1.0, -3.0]), 0.1
+cosines, t, tau = torch.tensor([0.9, 0.8, 0.2]), torch.tensor([1.0, 2.0, -1.0]), 0.1
 P, S = t.softmax(dim=0), (cosines / tau).softmax(dim=0)
 terms = [p * (p.log() - s.log()) for p, s in zip(P, S)]
 print("teacher", [f"{p:.3f}" for p in P.tolist()], "student", [f"{s:.3f}" for s in S.tolist()])
