@@ -468,6 +468,11 @@ def _filled_late(pairs, source, instructions, prompt):
     return [(query.replace("{task}", task), passage) for (query, passage), task in zip(whole, tasks, strict=True)]
 
 
+def _only_where_there_is_one(pairs, source, instructions, prompt):
+    found = _instruct(pairs, source, instructions, prompt)
+    return [new if name in instructions else old for new, old, name in zip(found, pairs, source, strict=True)]
+
+
 def _without_task_nothing(pairs, source, instructions, prompt):
     return _instruct(pairs, source, instructions, prompt if "{task}" in prompt else "")
 
@@ -500,7 +505,10 @@ INSTRUCT = Exercise(
         Situation("the prompt has other braces in it", lambda pairs, source, tasks, prompt: "{lang}" in prompt),
         Situation("{task} stands twice in the prompt", lambda pairs, source, tasks, prompt: "!" in prompt),
         Situation("there are two sources", lambda pairs, source, *rest: len(set(source)) > 1),
-        Situation("a source has no instruction", lambda pairs, source, *rest: "wiki" in source),
+        Situation(
+            "a source has no instruction",
+            lambda pairs, source, tasks, prompt: any(name not in tasks for name in source),
+        ),
         Situation("a query itself holds {task}", lambda pairs, *rest: any("{task}" in query for query, _ in pairs)),
         Situation("a query is empty", lambda pairs, *rest: any(not query for query, _ in pairs)),
         Situation("there is no pair", lambda pairs, *rest: not pairs),
@@ -563,6 +571,11 @@ INSTRUCT = Exercise(
             "no name where no instruction is",
             _instructing(task=lambda name, instructions: instructions.get(name, "")),
             "A source without an instruction gets an empty task. Fill in its name.",
+        ),
+        Mistake(
+            "no prompt where no instruction is",
+            _only_where_there_is_one,
+            "A query whose source has no instruction goes without a prompt. It gets the prompt as well, with the source's name filled in.",
         ),
         Mistake(
             "every source must have one",
