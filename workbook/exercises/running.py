@@ -201,6 +201,8 @@ def _gradient_in(
             continue
         if not found.isfinite().all():
             return f"the gradient to {called[i]} is not finite: somewhere you divide by zero, take the logarithm or the root of zero, or let exp overflow"
+        if found.abs().max() > 1e-5 and not wanted.any():
+            return f"the values are right, but a gradient flows into {called[i]}, and none may: take it out of the graph with detach()"
         if wanted.abs().max() > 1e-5 and not found.any():
             return (
                 f"the values are right, but no gradient flows back to {called[i]}, so nothing is learned there: {KEEP}"

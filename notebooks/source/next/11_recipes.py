@@ -46,7 +46,7 @@ predict("11.p1")
 # %%
 from workbook.data.planted import planted
 from workbook.encoder import load
-from workbook.metrics import bootstrap_ci, evaluate
+from workbook.metrics import bootstrap_ci, evaluate, ndcg_by_chance
 from workbook.pooling import POOLINGS
 from workbook.similarity import dense_search
 
@@ -115,7 +115,299 @@ show(
 )
 
 # %% [markdown]
-# «B: By hand and Build it»
+# ## By hand
+#
+# Three sources have 100, 10,000 and 1,000,000 pairs. Each batch is drawn from one of them, a source of n pairs with a probability that grows as $n^\alpha$:
+#
+# $$p_i = \frac{n_i^\alpha}{\sum_j n_j^\alpha}$$
+#
+# With α = 0.5 the powers are 10, 100 and 1,000, together 1,110. The small source is drawn with 10 / 1,110. In 10,000 draws that is 90 times, and it has 100 pairs: each comes up 0.9 times. Do the same for the other sources, and for α = 0 and α = 1:
+
+# %%
+sizes, draws = [100, 10_000, 1_000_000], 10_000
+for alpha in (0.0, 0.5, 1.0):
+    powers = [n**alpha for n in sizes]
+    for n, power in zip(sizes, powers):
+        share = power / sum(powers)
+        print(f"α {alpha}  {n:>9,} pairs  drawn {draws * share:7,.1f} times, each pair {draws * share / n:8.4f}")
+
+# %% [markdown]
+# α = 1 is fair to pairs: each is seen equally often, and 99 of 100 draws are the large source's. α = 0 is fair to sources: a pair of the smallest is seen 10,000 times as often as one of the largest. What lies between is a bargain.
+
+# %%
+predict("11.p2")
+
+# %% [markdown]
+# ## Build it: how often a source is drawn
+#
+# **Contract.** `sizes` has the number of pairs of each source, whole numbers, 0 or more, at least one above 0. `alpha` lies between 0 and 1, both included. Return a list of floats, the probability of each source in the same order: its size to the power alpha, divided by the sum of these powers. A source without pairs has probability 0 at every alpha, and counts nothing in the sum.
+
+
+# %%
+# Exercise 11.1 · how often a source is drawn · easy · 8 min
+def source_shares(sizes, alpha):  # list of int, float -> list of float
+    ### BEGIN SOLUTION
+    powers = [n**alpha if n > 0 else 0.0 for n in sizes]
+    return [power / sum(powers) for power in powers]
+    ### END SOLUTION
+
+
+# %%
+source_shares = check("11.1", source_shares)
+
+# %% [markdown]
+# GTE tried four exponents on its 33 sources (Li et al. 2023). Means over MTEB: 55.4 at α = 0, 58.9 at 0.3, 59.0 at 0.5, 58.3 at 1. On retrieval alone 0.3 was ahead of 0.5, by 44.6 to 44.2.
+#
+# ## Build it: batches of one source
+#
+# Why *one* source? In a mixed batch many negatives come from elsewhere. Where a single passage has brackets in it, nobody has to understand a question about code to find it. The loss falls and teaches little.
+#
+# **Contract.** `source` has the name of each pair's source; `order` has every row number, from 0 on, once; `batch_size` is 2 or more. Go through `order` and put each row on the pile of its source. As soon as a pile has `batch_size` rows it becomes a batch, and a new pile begins. At the end a pile of two rows or more becomes a smaller batch; a single row is left out, for alone it has no negative. Rows of a batch stand in the order in which they came. Return a list of batches, each a list of row numbers: the full ones in the order in which they got full, then the smaller ones, in any order. Nothing that is passed in changes.
+
+
+# %%
+# Exercise 11.2 · batches of one source · medium · 10 min
+def one_source_batches(source, order, batch_size):  # list of str, list of int, int -> list of lists of int
+    ### BEGIN SOLUTION
+    piles, batches = {}, []
+    for row in order:
+        pile = piles.setdefault(source[row], [])
+        pile.append(row)
+        if len(pile) == batch_size:
+            batches.append(piles.pop(source[row]))
+    return batches + [pile for pile in piles.values() if len(pile) > 1]
+    ### END SOLUTION
+
+
+# %%
+one_source_batches = check("11.2", one_source_batches)
+
+# %% [markdown]
+# A thousand pairs, a fifth of them code. What share of a query's negatives comes from another source?
+
+# %%
+generator = torch.Generator().manual_seed(0)
+source = ["code" if number < 0.2 else "web" for number in torch.rand(1_000, generator=generator).tolist()]
+order = torch.randperm(1_000, generator=generator).tolist()
+mixed = [order[first : first + 32] for first in range(0, 1_000, 32)]
+
+
+def from_elsewhere(batches):
+    pairs = [(source[i], source[j]) for batch in batches for i in batch for j in batch if i != j]
+    return sum(a != b for a, b in pairs) / len(pairs)
+
+
+apart = one_source_batches(source, order, 32)
+print(f"mixed batches: {from_elsewhere(mixed):.2f}, batches of one source: {from_elsewhere(apart):.2f}")
+
+# %% [markdown]
+# The package's trainer takes `groups`, the source of each row, and evens the sizes out, so that no batch is a remnant.
+#
+# ## Build it: an instruction before the query
+#
+# E5-mistral is told what a query wants: "Instruct: ", the task in words, a line break, "Query: ". So one model serves several tasks. Passages have no instruction, so one index serves them all.
+#
+# **Contract.** `pairs` is a list of (query, passage); `source` has the name of each pair's source; `instructions` is a dict from name to task, in which names may be missing. `prompt` is what stands before a query. Wherever "{task}" stands in it, fill in the task of the pair's source, or the source's name where there is none. Other braces stay as they are. A prompt without "{task}" is the same for all. The new query is the filled prompt and, right behind it, the query itself, whatever it holds. Passages are not changed. Return a list of pairs, in the same order.
+
+
+# %%
+# Exercise 11.3 · an instruction before the query · easy · 8 min
+def add_instructions(pairs, source, instructions, prompt):
+    # list of (str, str), list of str, dict, str -> list of (str, str)
+    ### BEGIN SOLUTION
+    found = []
+    for (query, passage), name in zip(pairs, source):
+        filled = prompt.replace("{task}", instructions.get(name, name))
+        found.append((filled + query, passage))
+    return found
+    ### END SOLUTION
+
+
+# %%
+add_instructions = check("11.3", add_instructions)
+
+# %%
+from workbook import recipes
+
+tasks = {
+    "questions": "Given a question, retrieve a passage that answers it",
+    "titles": "Given a title, retrieve its text",
+}
+pairs = [("who found insulin", "Banting and Best …"), ("Sorting", "Lists have a method …")]
+for name in ("bge", "e5_mistral"):
+    prompt = getattr(recipes, name)().query_prompt
+    for query, passage in add_instructions(pairs, ["questions", "titles"], tasks, prompt):
+        print(f"{name:<11} {query!r} -> {passage!r}")
+
+# %%
+predict("11.p3")
+
+# %% [markdown]
+# ## Build it: an end token that stays
+#
+# A decoder reads from left to right, so its last token has read all the others. E5-mistral puts an end token there and takes its vector for the text: of *every* text, also of one that is cut.
+#
+# **Contract.** `texts` is a list of B lists of ids, some perhaps empty. At the end of some, and nowhere else, `eos`, the end token's id, may already stand. `max_length` is 1 or more. Each row has the text's first ids, without `eos`, `max_length` − 1 at most; behind them stands `eos`, once. Rows are padded on the right with the id `pad` to the length T of the longest row; `pad` may be the same id as `eos`. Return two tensors of int64, both (B, T): the ids, and the mask, which is 1 at a row's ids, its end token included, and 0 at padding. Nothing that is passed in changes.
+
+
+# %%
+# Exercise 11.4 · an end token that stays · medium · 11 min
+def with_end_token(texts, max_length, eos, pad):  # B lists of int, int, int, int -> (B, T), (B, T)
+    ### BEGIN SOLUTION
+    rows = []
+    for text in texts:
+        kept = [i for i in text if i != eos][: max_length - 1]
+        rows.append([*kept, eos])
+    T = max(len(row) for row in rows)
+    ids = [row + [pad] * (T - len(row)) for row in rows]
+    mask = [[1] * len(row) + [0] * (T - len(row)) for row in rows]
+    return torch.tensor(ids), torch.tensor(mask)
+    ### END SOLUTION
+
+
+# %%
+with_end_token = check("11.4", with_end_token)
+
+# %% [markdown]
+# Last-token pooling takes the last position whose mask is 1. Three texts of 3, 5 and 8 ids, cut to 5; the end token is number 2:
+
+# %%
+from workbook.pooling import last_token_pool
+
+texts = [list(range(11, 11 + n)) for n in (3, 5, 8)]
+ids, mask = with_end_token(texts, 5, eos=2, pad=0)
+cut_last = [[*text, 2][:5] for text in texts]  # append, then cut
+print("read at id:         ", last_token_pool(ids[..., None].float(), mask)[:, 0].long().tolist())
+print("appended, then cut: ", [row[-1] for row in cut_last])
+
+# %% [markdown]
+# ## Build it: an end token that is cut off
+#
+# **The other way round.** A colleague's function takes off an end token that is there, puts one behind every text, and cuts afterwards: `(text + [eos])[:max_length]`. Find the smallest batch on which it differs from 11.4.
+#
+# **Contract.** Return `texts, max_length` as 11.4 takes them. Words have ids from 5 on; `eos` is 2 and `pad` 0. `max_length` is 2 or more. Size counts the ids in `texts`; the smallest possible is asked for.
+
+
+# %%
+# Exercise 11.5 · an end token that is cut off · easy · 5 min
+def smallest_cut():  # () -> list of lists of int, int
+    ### BEGIN SOLUTION
+    return [[11, 12]], 2
+    ### END SOLUTION
+
+
+# %%
+smallest_cut = check("11.5", smallest_cut)
+
+# %% [markdown]
+# No text has to be longer than the limit. A test with short texts passes, and in a corpus of long ones every vector is read at some word.
+#
+# ## Build it: what a teacher adds
+#
+# A label says that one passage is right. A cross-encoder, which reads query and passage together, says more: this one 0.7, that one 0.25, the third hardly. E5 learns both in its last stage:
+#
+# $$\text{loss} = \frac{1}{B}\sum_i \sum_m P_{im} \log \frac{P_{im}}{S_{im}} \; + \; \alpha \cdot \text{InfoNCE}, \qquad P_i = \text{softmax}(t_i), \quad S_i = \text{softmax}(s_i / \tau)$$
+#
+# m runs over the 1 + M passages of query i; t are the teacher's scores, s the cosines, τ is the temperature.
+#
+# **Contract.** `query` and `positive` are (B, D), `negatives` (B, M, D), M of 1 or more; no vector is zero, and none is normalized; similarities are cosines. `labels` (B, 1+M) has the teacher's logits, of the positive first, then of the negatives. The KL is a sum over a query's own 1 + M passages and a mean over queries; the temperature divides the cosines, not the teacher's logits. InfoNCE is the mean cross-entropy of the positive, with the same temperature, each query against all B·(1+M) passages of the batch. Return the KL plus `alpha` times InfoNCE, a scalar tensor. Gradients flow to all vectors, and none to `labels`.
+
+
+# %%
+# Exercise 11.6 · what a teacher adds · medium · 14 min
+def e5_loss(query, positive, negatives, labels, temperature, alpha):
+    # (B, D), (B, D), (B, M, D), (B, 1+M), float, float -> scalar
+    ### BEGIN SOLUTION
+    F = torch.nn.functional
+    q = F.normalize(query, dim=-1)
+    p = F.normalize(torch.cat([positive[:, None], negatives], dim=1), dim=-1)  # (B, 1+M, D)
+    s = (q[:, None] * p).sum(dim=-1) / temperature  # (B, 1+M)
+    P = labels.detach().log_softmax(dim=1)
+    kl = F.kl_div(s.log_softmax(dim=1), P, log_target=True, reduction="batchmean")
+    logits = q @ p.flatten(0, 1).T / temperature  # (B, B·(1+M))
+    own = torch.arange(len(q)) * p.shape[1]
+    return kl + alpha * F.cross_entropy(logits, own)
+    ### END SOLUTION
+
+
+# %%
+e5_loss = check("11.6", e5_loss)
+
+# %% [markdown]
+# One query with three passages, the KL written out term by term, beside yours with α = 0:
+
+# %%
+cosines, t, tau = torch.tensor([0.9, 0.8, 0.2]), torch.tensor([1.0, 2.0, -1.0]), 0.1
+P, S = t.softmax(dim=0), (cosines / tau).softmax(dim=0)
+terms = [p * (p.log() - s.log()) for p, s in zip(P, S)]
+print("teacher", [f"{p:.3f}" for p in P.tolist()], "student", [f"{s:.3f}" for s in S.tolist()])
+print("terms", [f"{term:+.4f}" for term in torch.stack(terms).tolist()], f"sum {sum(terms):.4f}")
+
+# %%
+around = torch.stack([cosines, (1 - cosines**2).sqrt()], dim=1)  # (3, 2): vectors with these cosines to (1, 0)
+ours = e5_loss(torch.tensor([[1.0, 0.0]]), around[:1], around[None, 1:], t[None], tau, 0.0)
+print("they agree:", torch.allclose(ours, sum(terms), atol=1e-5))
+
+# %% [markdown]
+# A term may be below 0, the sum never is. Published: α = 0.2, τ = 0.01. The teacher was not; its author says that plain InfoNCE is nearly as good.
+#
+# ## Build it: stages in their order
+#
+# Now a recipe as a whole. What is left to say is *when*.
+#
+# **Contract.** Each of `stages` has `name`, `data`, `share`, `prompted` and `num_negatives`; shares are above 0 and add up to 1. `pairs` is a dict from a kind, such as "weak", to a list of (query, passage). `steps` is at least the number of stages.
+# - **Steps.** Each stage gets one. Of the others each gets its share, cut to whole steps. What is still left goes, one each, to the stages that lost most by the cut; of two that lost the same, the earlier one comes first.
+# - **Examples.** The pairs of the kind that `data` names, or of all kinds in the order of `pairs` where it is "all". Where `prompted` is true, `prompt` stands before each query. Then, where `num_negatives` is above 0, the examples become what `mine(encoder, examples, num_negatives)` returns, with the encoder as this stage finds it.
+# - **Training.** `train(encoder, stage, examples, steps)`, with the stage's own number of steps, returns a new encoder. The next stage goes on with that.
+#
+# The stages keep their order. Return the encoder of the last one. Nothing that is passed in changes.
+
+
+# %%
+# Exercise 11.7 · stages in their order · hard · 20 min
+def run_stages(encoder, stages, pairs, steps, prompt, mine, train):
+    # encoder, list of stages, dict, int, str, 2 functions -> encoder
+    ### BEGIN SOLUTION
+    due = [stage.share * (steps - len(stages)) for stage in stages]
+    counts = [1 + int(number) for number in due]
+    most_lost = sorted(range(len(stages)), key=lambda i: int(due[i]) - due[i])
+    for i in most_lost[: steps - sum(counts)]:
+        counts[i] += 1
+    for stage, count in zip(stages, counts):
+        kinds = list(pairs) if stage.data == "all" else [stage.data]
+        examples = [pair for kind in kinds for pair in pairs[kind]]
+        if stage.prompted:
+            examples = [(prompt + query, passage) for query, passage in examples]
+        if stage.num_negatives > 0:
+            examples = mine(encoder, examples, stage.num_negatives)
+        encoder = train(encoder, stage, examples, count)
+    return encoder
+    ### END SOLUTION
+
+
+# %%
+run_stages = check("11.7", run_stages)
+
+# %% [markdown]
+# A rehearsal with BGE's two stages on pairs. `train` only writes down what it is asked; the "encoder" is the list of what it has been through.
+
+
+# %%
+def rehearse(encoder, stage, examples, steps):
+    return [*encoder, f"{stage.name}: {steps} steps; {' | '.join(examples[0])}"]
+
+
+def find(encoder, examples, num_negatives):
+    return [(*pair, f"mined after {len(encoder)} stage") for pair in examples]
+
+
+# %%
+from dataclasses import replace
+
+stages = [replace(stage, share=stage.share / 0.8) for stage in recipes.bge().stages[1:]]
+kinds = {"weak": [("title", "body")], "labelled": [("question", "answer")]}
+for line in run_stages([], stages, kinds, 300, "Represent …: ", find, rehearse):
+    print(line)
 
 # %% [markdown]
 # ## See it: which stage earned the score?
@@ -182,7 +474,7 @@ quality = {name: np.array([train(recipe, seed) for seed in (0, 1)]) for name, re
 from workbook.bm25 import BM25
 
 keywords = evaluate(dev.qrels, BM25().index(dev.corpus).search(dev.queries, k=10), ("ndcg@10",))["ndcg@10"]
-chance = sum(1 / np.log2(rank + 1) for rank in range(1, 11)) / len(dev.corpus)
+chance = ndcg_by_chance(dev.qrels, len(dev.corpus))
 before = ndcg(started_from(gte, load("base/start"), max_length=32))
 shown = {"no training": before[None], **quality}
 intervals = {name: bootstrap_ci(rows.mean(axis=0))[1:] for name, rows in shown.items()}
