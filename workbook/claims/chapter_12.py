@@ -70,10 +70,10 @@ MOST = 0.75  # of what natural pairs gain
 STEPS = {"notebook": 2, "record": 24}
 
 
-def find_own(pairs: Sequence[WrittenPair], corpus: Corpus) -> list[WrittenPair]:
-    """Those whose written query finds its passage among the first ten of the corpus, by `ENCODER` as it is shipped."""
+def find_own(pairs: Sequence[WrittenPair], corpus: Corpus, budget: str) -> list[WrittenPair]:
+    """Those whose written query finds its passage among the first ten of the corpus, by the encoder that all start from."""
     asked = {pair.natural.passage_id: pair.query for pair in pairs}
-    kept = set(round_trip(asked, corpus, {p: {p: 1} for p in asked}, load_encoder(ENCODER), FOUND_IN).kept)
+    kept = set(round_trip(asked, corpus, {p: {p: 1} for p in asked}, new_encoder(budget).eval(), FOUND_IN).kept)
     return [pair for pair in pairs if pair.natural.passage_id in kept]
 
 
@@ -84,7 +84,7 @@ def query_arms(collection: str, budget: str) -> dict[str, Pairs]:
     ids = [pair.natural.passage_id for pair in found]
     corpus = world(collection, budget).train.corpus | {pair.natural.passage_id: pair.natural.passage for pair in found}
     keywords = keyword_queries(corpus)
-    again = find_own(found, corpus)
+    again = find_own(found, corpus, budget)
     natural = [(pair.natural.query, pair.natural.passage) for pair in found]
     paraphrased = written_paraphrases(collection)
     half = [(pair.query, pair.passage) for pair, _ in paraphrased]
@@ -433,7 +433,7 @@ def shared(query: str, passage: str) -> float:
     return len(asked & content_words(passage)) / len(asked) if asked else 0.0
 
 
-def tests_of(collection: str, budget: str) -> dict[str, Asked]:
+def exams(collection: str, budget: str) -> dict[str, Asked]:
     """Way to make queries -> a test of them, each for the same passages among the same others."""
     found = written_queries(collection, "test")[: None if budget == "record" else 16]
     docs = docs_of(collection, "test")
@@ -475,7 +475,7 @@ def measure_flattery(budget: str, seeds: tuple[int, ...]) -> Measurements:
     found: Measurements = {}
     for collection in TESTED_ON:
         keyword, dense, words = {}, {}, {}
-        for name, test in tests_of(collection, budget).items():
+        for name, test in exams(collection, budget).items():
             docs = Collection(name, test.corpus, test.queries, test.qrels, {})
             keyword[name] = of_run(BM25().index(test.corpus).search(test.queries, k=10), docs)[None]
             dense[name] = of_run(dense_search(encoder, test.corpus, test.queries, k=10), docs)[None]

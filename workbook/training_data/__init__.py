@@ -3,8 +3,8 @@
 Taught in 12.
 """
 
+from workbook.training_data.anchors import anchor_pairs
 from workbook.training_data.clicks import (
-    Shown,
     best_pairs,
     click_rates,
     corrected_rates,
@@ -53,7 +53,7 @@ from workbook.training_data.written import (
 )
 
 __all__ = [
-    "SYNONYMS", "Dropped", "MinHashIndex", "Section", "Shown", "Sieved", "Written", "best_pairs", "chance_to_meet",
+    "SYNONYMS", "Dropped", "MinHashIndex", "Section", "Sieved", "Written", "anchor_pairs", "best_pairs", "chance_to_meet",
     "click_rates", "corrected_rates", "decontaminate", "find", "first_sentence_rest", "generate_negatives",
     "generate_paraphrases", "generate_queries", "heading_sections", "jaccard", "join", "judge_prompt", "keyword_queries",
     "looked_at", "looked_at_from_random", "minhash", "near_duplicates", "negative_prompt", "paraphrase_prompt",

@@ -20,29 +20,14 @@ Taught in 12.
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
+from workbook.data.readers.tables import Shown
 from workbook.support.checks import check_positive
 from workbook.support.types import Qrels, Run
 
 Rates = dict[str, dict[str, float]]  # query -> passage -> rate
-
-
-class Shown(NamedTuple):
-    """A hit that was shown to somebody once.
-
-    Attributes:
-        query, passage: their ids, or their texts.
-        position: 1 is on top; 0 where the log does not say.
-        clicked: whether it was clicked.
-    """
-
-    query: str
-    passage: str
-    position: int
-    clicked: bool
 
 
 def looked_at(num_positions: int, steepness: float = 1.0) -> list[float]:
