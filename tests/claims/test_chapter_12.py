@@ -1,6 +1,7 @@
 """Claims 32 to 34 and 72: each rule can come out either way, and the experiments are what they say they are."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -25,12 +26,12 @@ from workbook.claims.chapter_12 import (
     WORDS,
     WRITTEN,
     bag_after,
+    exams,
     leak,
     leak_world,
     query_arms,
     shared,
     slope,
-    exams,
 )
 from workbook.claims.hard_negatives import KEYWORDS, LANGUAGE_MODEL, NONE, OWN
 from workbook.claims.written_texts import (
@@ -148,21 +149,21 @@ def test_each_passage_is_asked_for_once_and_none_of_them_answers_another_split()
     assert all(docs_of("planted", "train").qrels[pair.query_id][pair.passage_id] > 0 for pair in train)
 
 
-def write(prompts):
-    """A writer that asks with the first three words of what it is shown."""
-    return [" ".join(prompt.replace("Passage: ", "\n").split("\n")[-2].split()[:3]) + "?" for prompt in prompts]
+def first_words(prompts):
+    """A writer that asks with the first six words of the passage it is shown."""
+    return [" ".join(prompt.split("Passage: ")[1].split()[:6]) + "?" for prompt in prompts]
+
+
+def and_now(prompts):
+    """A writer that says the same query with a word more."""
+    return [prompt.split("Query: ")[1].split("\n")[0] + " now" for prompt in prompts]
 
 
 @pytest.fixture
 def written(monkeypatch):
     """As if everything had been recorded."""
-    for name, of in (("written_queries", written_queries), ("written_paraphrases", written_paraphrases)):
-        writer = (
-            write
-            if name == "written_queries"
-            else lambda prompts: [f"{p.split('Query: ')[1].split(chr(10))[0]} now" for p in prompts]
-        )
-        monkeypatch.setattr(chapter_12, name, lambda *args, of=of, writer=writer: of(*args, generate=writer))
+    monkeypatch.setattr(chapter_12, "written_queries", partial(written_queries, generate=first_words))
+    monkeypatch.setattr(chapter_12, "written_paraphrases", partial(written_paraphrases, generate=and_now))
     query_arms.cache_clear()
     yield
     query_arms.cache_clear()

@@ -35,6 +35,7 @@ from workbook.training_data import (
     generate_queries,
     negative_prompt,
     paraphrase_prompt,
+    query_prompt,
 )
 from workbook.training_data.written import Generate
 from workbook.zoo import files_of_wheel
@@ -60,9 +61,8 @@ class Natural(NamedTuple):
 
 
 def short_prompt(passage: str, num_queries: int = 1, examples: Sequence[tuple[str, str]] = ()) -> str:
-    """Ask for a query in few words: a small model loses its way in a long request, and examples confuse it."""
-    read = " ".join(passage.split()[:READ_WORDS])
-    return f"{read}\n\nWrite one short question that this text answers. Write only the question."
+    """Ask for a query, by the beginning of a passage: reading is most of what an answer costs."""
+    return query_prompt(" ".join(passage.split()[:READ_WORDS]), num_queries, examples)
 
 
 def without_titles(toy: Collection) -> Collection:
