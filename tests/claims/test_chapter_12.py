@@ -43,7 +43,7 @@ from workbook.claims.written_texts import (
     written_paraphrases,
     written_queries,
 )
-from workbook.llm import Recorded, answer_key
+from workbook.llm import LLMError, Recorded, answer_key
 
 SYNTHETIC, NEGATIVES, LEAKAGE, FLATTERY = CLAIMS
 UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
@@ -204,6 +204,36 @@ def test_what_is_missing_is_said_with_the_command(tmp_path, monkeypatch):
         written_queries("toy", "test")
     with pytest.raises(SystemExit, match="expected one or more of train, test, paraphrases, cost, got nothing"):
         written_texts.main([])
+
+
+class Fake:
+    """A model that answers at once, and breaks down after some answers."""
+
+    model, settings = "fake", {}
+
+    def __init__(self, most):
+        self.most = most
+
+    def __call__(self, prompts, on_answer=None):
+        for number, prompt in enumerate(prompts):
+            if self.most == 0:
+                raise LLMError("out of breath")
+            self.most -= 1
+            on_answer(number, first_words([prompt])[0])
+        return []
+
+
+def test_recording_goes_on_where_it_broke_off_and_keeps_no_prompts(tmp_path, monkeypatch):
+    path = tmp_path / "queries.jsonl"
+    monkeypatch.setattr(written_texts, "QUERIES", path)
+    monkeypatch.setattr(written_texts, "_model", lambda max_tokens: Fake(30))
+    with pytest.raises(LLMError):
+        written_texts.record("test", ("toy",))
+    assert len(path.read_text().splitlines()) == 30
+    monkeypatch.setattr(written_texts, "_model", lambda max_tokens: Fake(TESTED - 30))
+    assert written_texts.record("test", ("toy",)) == TESTED
+    assert "Passage" not in path.read_text()
+    assert len(written_queries("toy", "test")) > TESTED / 2
 
 
 # --- leakage ---------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ tokenizer = load("base/start").tokenizer
 
 
 # %%
-def train(pairs, seed=0, steps=60):
+def train(pairs, seed=0, steps=40):
     torch.manual_seed(seed)
     table = StaticEncoder(tokenizer.get_vocab_size(), 128)
     encoder = TextEncoder(tokenizer, table, max_length=64)
