@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbook.training_data import anchor_pairs
+from workbook.training_data import anchor_pairs, installed_documentation
 
 BODY = "Equal elements keep the order in which they came, whatever the key may be."
 
@@ -59,6 +59,17 @@ def test_broken_pages_are_read_as_far_as_they_go(tmp_path):
     )
     (tmp_path / "b.html").write_bytes(b"\xff\xfe broken")
     assert anchor_pairs(tmp_path) == [("equal elements kept", BODY)]
+
+
+def test_documentation_that_is_there_is_found(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.base_prefix", str(tmp_path))
+    write(tmp_path, Doc__html__index=BODY, share__doc__numpy__html__index=BODY, share__doc__empty__html__other=BODY)
+    found = [
+        folder.relative_to(tmp_path).as_posix()
+        for folder in installed_documentation()
+        if folder.is_relative_to(tmp_path)
+    ]
+    assert found == ["Doc/html", "share/doc/numpy/html"]
 
 
 @pytest.mark.parametrize("name", ["", "nowhere"])

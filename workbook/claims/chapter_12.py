@@ -48,7 +48,7 @@ from workbook.encoder import load as load_encoder
 from workbook.mining import mine_hard_negatives
 from workbook.pretraining.pairs import drop_words
 from workbook.similarity import dense_search
-from workbook.support.types import Corpus, Qrels, Queries
+from workbook.support.types import Corpus, Queries
 from workbook.training_data import decontaminate, first_sentence_rest, keyword_queries, round_trip, rule_paraphrases
 
 COLLECTIONS = ("planted", "pydocs")
@@ -82,7 +82,7 @@ def query_arms(collection: str, budget: str) -> dict[str, Pairs]:
     """Arm -> its pairs. All but the filtered and the halved ones have one pair for each of the same passages."""
     found = written_queries(collection, "train")[: None if budget == "record" else 16]
     ids = [pair.natural.passage_id for pair in found]
-    corpus = world(collection, budget).train.corpus | {pair.natural.passage_id: pair.natural.passage for pair in found}
+    corpus = {**world(collection, budget).train.corpus, **{p.natural.passage_id: p.natural.passage for p in found}}
     keywords = keyword_queries(corpus)
     again = find_own(found, corpus, budget)
     natural = [(pair.natural.query, pair.natural.passage) for pair in found]
@@ -424,7 +424,7 @@ class Asked(NamedTuple):
 
     queries: Queries
     corpus: Corpus
-    qrels: Qrels  # the passage it was written for, and no other
+    qrels: dict[str, dict[str, int]]  # the passage it was written for, and no other
 
 
 def shared(query: str, passage: str) -> float:

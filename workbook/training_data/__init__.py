@@ -3,7 +3,7 @@
 Taught in 12.
 """
 
-from workbook.training_data.anchors import anchor_pairs
+from workbook.training_data.anchors import anchor_pairs, installed_documentation
 from workbook.training_data.clicks import (
     best_pairs,
     click_rates,
@@ -55,7 +55,7 @@ from workbook.training_data.written import (
 __all__ = [
     "SYNONYMS", "Dropped", "MinHashIndex", "Section", "Sieved", "Written", "anchor_pairs", "best_pairs", "chance_to_meet",
     "click_rates", "corrected_rates", "decontaminate", "find", "first_sentence_rest", "generate_negatives",
-    "generate_paraphrases", "generate_queries", "heading_sections", "jaccard", "join", "judge_prompt", "keyword_queries",
+    "generate_paraphrases", "generate_queries", "heading_sections", "installed_documentation", "jaccard", "join", "judge_prompt", "keyword_queries",
     "looked_at", "looked_at_from_random", "minhash", "near_duplicates", "negative_prompt", "paraphrase_prompt",
     "parse_judgement", "parse_texts", "query_prompt", "question_answers", "refuse_evaluation_texts",
     "remove_near_duplicates", "round_trip", "rule_paraphrases", "sections", "shingles", "simulate_clicks", "title_body",

@@ -10,6 +10,7 @@ Taught in 12.
 """
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -108,6 +109,14 @@ class _Page(HTMLParser):
     def close(self) -> None:
         super().close()
         self._flush()
+
+
+def installed_documentation() -> list[Path]:
+    """Folders with HTML documentation of Python that this machine already has; none, where there are none."""
+    known = (*Path("/usr/share/doc").glob("python3*/html"), *Path(sys.base_prefix).glob("share/doc/*/html"))
+    return sorted(
+        folder for folder in (*known, Path(sys.base_prefix) / "Doc/html") if (folder / "index.html").is_file()
+    )
 
 
 def anchor_pairs(folder: str | Path) -> Pairs:

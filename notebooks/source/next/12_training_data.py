@@ -128,7 +128,7 @@ predict("12.p2")
 # Move the number of changed words. **Put a text of your own in**, of twenty words or of sixty.
 
 # %%
-MY_TEXT = "Whether a copy is found depends on how long it is and on how many of its words somebody else has changed"
+MY_TEXT = "Whether a copy is found depends on how long it is and on how many of its words somebody has changed"
 explore(lambda changed: training_data.how_many_words(MY_TEXT, changed), changed=[0, 1, 2, 3, 4, 6, 8])
 
 # %%
@@ -448,6 +448,16 @@ for name, table in tables.items():
     print(
         f"{name:<19} {len(table.rows):>3} rows of {len(table.rows[0])} texts: {loss_for(*table)}, {len(history)} steps"
     )
+
+# %% [markdown]
+# Links of a whole documentation: of the one that your Python brings, if it brings one; else name a folder of HTML pages.
+
+# %% tags=["nbval-ignore-output"]
+from workbook.training_data import installed_documentation
+
+for place in installed_documentation()[:1]:
+    linked = anchor_pairs(place)
+    print(len(linked), "pairs;", dict(linked.counts))
 
 # %% [markdown]
 # ## Claims settled here

@@ -40,7 +40,7 @@ AROUND = 40  # words on each side of an answer
 class Table(NamedTuple):
     """Rows of texts, all of one length, and a label for each, or None."""
 
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     labels: list[float] | None
 
 
