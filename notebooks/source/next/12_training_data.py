@@ -99,7 +99,7 @@ print("pairs that equal a test pair:", len(known & set(mirror)))
 # | paraphrases | a pair more | InfoNCE | says the same, or not quite |
 # | judged | a pair, yes or no | contrastive | slow; chapter 09 |
 #
-# Whatever the source, the same four sieves follow: take out what stands there twice, split, take out what stands in the test, keep what a first model finds again. The first and the third have to find texts that are *nearly* equal. Cut each text into runs of four words (**shingles**), A and B, as sets:
+# Whatever the source, the same four steps follow: take out what stands there twice, split, take out what stands in the test, keep what a first model finds again. The first and the third have to find texts that are *nearly* equal. Cut each text into runs of four words (**shingles**), A and B, as sets:
 #
 # $$J(A, B) = \frac{|A \cap B|}{|A \cup B|}, \qquad P(\text{meet}) = 1 - (1 - J^{r})^{b}$$
 #
@@ -144,6 +144,10 @@ for changed in (1, 2):
 # One word breaks four runs here and four there. So a threshold of .8 on J is strict for queries and mild for pages: sixty words stand more. The chance is one over random numberings; a single index says yes or no.
 #
 # ## Train it: clicks
+#
+# Two things make a click, and a log shows their product (the **position-based model**). So each click counts one over the share that looks at its place (**inverse propensity**):
+#
+# $$P(\text{click}) = P(\text{looked at} \mid \text{place}) \cdot P(\text{attractive} \mid \text{query, passage})$$
 #
 # A log is simulated, so the truth is known. BM25 shows ten hits for each training query of `planted`. One in *k* looks at place *k*; a right answer that is looked at is clicked, a wrong one in three of ten cases. Each query is asked sixty times.
 
