@@ -309,6 +309,15 @@ def test_half_a_last_line_is_ignored_and_overwritten(server, tmp_path, keep):
     assert Recorded(path)(["a", "b", "c"]) == ["A", "B", "C"]
 
 
+def test_answers_are_found_without_their_prompts(server, tmp_path):
+    path = tmp_path / "answers.jsonl"
+    Recorded(path, asking(server), keep_prompts=False)(["a secret"])
+    assert "a secret" not in path.read_text()
+    assert Recorded(path)(["a secret"]) == ["A SECRET"]
+    assert "a secret" in Recorded(path)
+    assert "another" not in Recorded(path)
+
+
 def test_a_damaged_line_is_an_error(server, tmp_path):
     path = tmp_path / "answers.jsonl"
     Recorded(path, asking(server))(["a"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from workbook.figures.results import add_lines_of_seeds
-from workbook.figures.theme import COLORS, DASHES, GREY, INK, SYMBOLS, figure, ticks_at
+from workbook.figures.theme import COLORS, DASHES, GREY, INK, SYMBOLS, figure, in_lines, ticks_at
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -100,7 +100,7 @@ def two_masks(
         yref="paper",
         xanchor="left",
         showarrow=False,
-        text=_broken(asked),
+        text=in_lines(asked),
         align="left",
         font={"size": 13},
     )
@@ -121,17 +121,6 @@ def _decoder_text(drawn: np.ndarray) -> list[list[str]]:
 
 def _and(tokens: Sequence[str], row: np.ndarray) -> str:
     return " and ".join(["h", *(tokens[j] for j in range(1, len(tokens)) if row[j])])
-
-
-def _broken(text: str, width: int = 80) -> str:
-    """A text cut into lines, since annotations do not wrap."""
-    lines, line = [], ""
-    for word in text.split(" "):
-        if len(line) + len(word) > width:
-            lines.append(line)
-            line = ""
-        line = f"{line} {word}".strip()
-    return "<br>".join([*lines, line])
 
 
 class Rebuilt(NamedTuple):

@@ -56,6 +56,17 @@ def numbers_in_cells(
     fig.update_layout(xaxis_type="category", yaxis_type="category")
 
 
+def in_lines(text: str, width: int = 80) -> str:
+    """A text cut into lines, since annotations do not wrap."""
+    lines, line = [], ""
+    for word in text.split(" "):
+        if len(line) + len(word) > width:
+            lines.append(line)
+            line = ""
+        line = f"{line} {word}".strip()
+    return "<br>".join([*lines, line])
+
+
 def figure(alt: str = "", notice: str = "", **layout: Any) -> "Figure":
     """An empty plotly Figure in the house style: white paper and dark text.
 

@@ -46,14 +46,16 @@ class Recorded:
         path: the file; with `model` it need not exist yet.
         model: an `OpenAICompatible` or a `LocalModel`; without one, answers are only replayed, and the file
             must hold those of a single model with one set of settings.
+        keep_prompts: write the prompts down, too. Without them answers are found all the same, by their keys, and texts
+            that are not yours to hand on stay where they are.
     Raises:
         FileNotFoundError: there is nothing to replay.
         ValueError: a line is damaged, or it is not clear whose answers to replay.
     """
 
-    def __init__(self, path: str | Path, model: Model | None = None):
+    def __init__(self, path: str | Path, model: Model | None = None, keep_prompts: bool = True):
         self.path = Path(path)
-        self._ask = model
+        self._ask, self._keep_prompts = model, keep_prompts
         self._lock = threading.Lock()
         if model is None and not self.path.exists():
             raise FileNotFoundError(f"{self.path} does not exist; record it: {self._recipe()}")
@@ -92,8 +94,13 @@ class Recorded:
             on_answer(position, answer)  # type: ignore[misc]
         return answers
 
+    def __contains__(self, prompt: str) -> bool:
+        """Whether the answer to a prompt is there already."""
+        return answer_key(self.model, self.settings, prompt) in self._answers
+
     def _append(self, key: str, prompt: str, answer: str) -> None:
-        line = {"key": key, "model": self.model, "settings": self.settings, "prompt": prompt, "answer": answer}
+        asked = {"prompt": prompt} if self._keep_prompts else {}
+        line = {"key": key, "model": self.model, "settings": self.settings, **asked, "answer": answer}
         try:
             data = (json.dumps(line, ensure_ascii=False) + "\n").encode()
         except UnicodeEncodeError:  # half a character, as models do send; escaped, it is kept
@@ -133,13 +140,13 @@ def _read(path: Path) -> tuple[dict[str, str], list[tuple[str, dict[str, Any]]],
             break  # nothing, or a line without its end: the kill came first
         try:
             entry = json.loads(line)
-            author, answer = (entry["model"], entry["settings"]), str(entry["answer"])
-            right = entry["key"] == answer_key(*author, entry["prompt"])
+            author, key, answer = (entry["model"], entry["settings"]), str(entry["key"]), str(entry["answer"])
+            right = "prompt" not in entry or key == answer_key(*author, entry["prompt"])
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"line {number} of {path} is damaged ({error!r}); delete the line") from error
         if not right:
             raise ValueError(f"line {number} of {path} was changed: its key does not fit its prompt; delete the line")
-        answers.setdefault(entry["key"], answer)
+        answers.setdefault(key, answer)
         if author not in authors:
             authors.append(author)
         whole += len(line) + 1
