@@ -13,7 +13,6 @@
 # %%
 import hashlib
 import random
-import re
 from itertools import pairwise
 
 import numpy as np
@@ -25,52 +24,50 @@ from workbook.exercises import check, hint, predict, quiz, reveal
 # %% [markdown]
 # ## By hand
 #
-# When are two texts nearly the same? Cut each into **shingles**, overlapping runs of words, here of two. Number the runs as they come:
-#
-# | | text | runs |
-# |---|---|---|
-# | A | the cat sat on the mat | 1 the cat, 2 cat sat, 3 sat on, 4 on the, 5 the mat |
-# | B | the cat sat on a mat | 1, 2, 3, 6 on a, 7 a mat |
-# | C | a dog sat on the mat | 8 a dog, 9 dog sat, 3, 4, 5 |
-# | D | we sort a list | 10 we sort, 11 sort a, 12 a list |
-#
-# The share that two sets have in common is their **Jaccard index** J = |A ∩ B| / |A ∪ B|. A and B have 3 runs in common, of 7: J = .43.
+# When are two texts nearly the same? Cut each into **shingles**, overlapping runs of words, here of two, and number the runs as they come:
+
+# %%
+texts = {"A": "the cat sat on the mat", "B": "the cat sat on a mat", "C": "a dog sat on the mat", "D": "we sort a list"}
+number, sets = {}, {}
+for name, text in texts.items():
+    runs = pairwise(text.split())
+    sets[name] = {number.setdefault(" ".join(run), len(number) + 1) for run in runs}
+    print(name, f"{text:<24}", *sorted(sets[name]))
+print(*(f"{x} {run}" for run, x in number.items()), sep=", ")
+
+# %% [markdown]
+# The share that two sets have in common is their **Jaccard index**, J = |A ∩ B| / |A ∪ B|. A and B have 3 runs in common, of 7 in all: J = .43.
 
 # %%
 predict("12.p2")
 
 # %% [markdown]
-# **MinHash** (Broder 1997) keeps the smallest number of each set, under several numberings. Here are four, (a·x + b) mod 13:
-#
-# | x | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | A | B | C | D |
-# |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
-# | 4x + 1 | 5 | 9 | 0 | 4 | 8 | 12 | 3 | 7 | 11 | 2 | 6 | 10 | **0** | **0** | **0** | **2** |
-# | 2x + 10 | 12 | 1 | 3 | 5 | 7 | 9 | 11 | 0 | 2 | 4 | 6 | 8 | **1** | **1** | **0** | **4** |
-# | 3x + 6 | 9 | 12 | 2 | 5 | 8 | 11 | 1 | 4 | 7 | 10 | 0 | 3 | **2** | **1** | **2** | **0** |
-# | 6x + 5 | 11 | 4 | 10 | 3 | 9 | 2 | 8 | 1 | 7 | 0 | 6 | 12 | **3** | **2** | **1** | **0** |
-#
-# The last four columns are the **signatures**. Their share of equal places estimates J:
-#
-# | | in common, in all | J | equal places | estimate |
-# |---|---|---|---|---|
-# | A, B | 3, 7 | .43 | 2 of 4 | .50 |
-# | A, C | 3, 7 | .43 | 2 of 4 | .50 |
-# | B, C | 1, 9 | .11 | 1 of 4 | .25 |
-# | A, D | 0, 8 | 0 | 0 of 4 | 0 |
-#
-# Four places are few. The standard error is √(J(1 − J)/H): .25 for A and B with H = 4, .05 with H = 100.
+# **MinHash** (Broder 1997) keeps the smallest number of each set, under several numberings. Here are four, (a·x + b) mod 13, for x from 1 to 12. Behind the bar: the smallest in A, B, C and D.
 
 # %%
-texts = ["the cat sat on the mat", "the cat sat on a mat", "a dog sat on the mat", "we sort a list"]
-number, sets = {}, []
-for words in (text.split() for text in texts):
-    sets.append({number.setdefault(run, len(number) + 1) for run in pairwise(words)})
-print(*(sorted(runs) for runs in sets), sep="\n")
+factors, shifts, minima = [4, 2, 3, 6], [1, 10, 6, 5], []
+print("x        ", *(f"{x:>2}" for x in range(1, 13)), "|", "A B C D")
+for a, b in zip(factors, shifts):
+    row = {x: (a * x + b) % 13 for x in range(1, 13)}
+    minima.append([min(row[x] for x in runs) for runs in sets.values()])
+    print(f"{a}x + {b:<2}:  ", *(f"{value:>2}" for value in row.values()), "|", *minima[-1])
+
+# %% [markdown]
+# The four columns behind the bar are **signatures**. Their share of equal places estimates J:
+
+# %%
+for one, other in ("AB", "AC", "BC", "AD"):
+    both, every = sets[one] & sets[other], sets[one] | sets[other]
+    equal = sum(row["ABCD".index(one)] == row["ABCD".index(other)] for row in minima)
+    print(f"{one}, {other}: J = {len(both)}/{len(every)} = {len(both) / len(every):.2f}; {equal} of 4 places are equal")
+
+# %% [markdown]
+# Four places are few. The standard error is √(J(1 − J)/H): .25 for A and B with H = 4 places, .05 with 100.
 
 # %% [markdown]
 # ## Build it: which queries find their passage
 #
-# Pairs that were found, or written, are dirty. One remedy: a first model looks for each query's own passage, and where it does not stand among the first k, the pair goes. E5 asked for the first 2 of a million; of about 1.3 billion pairs 270 million were left. Nomic asked for the same, and kept 235 of 470 million. Promptagator asks for rank 1; that helped on 8 of 11 sets, and hurt on small ones.
+# Found pairs are dirty, and so are written ones. One remedy: a first model looks for each query's own passage; where it is not among the first k, the pair goes. E5 asked for the first 2 of a million; about 270 million of 1.3 billion pairs were left. Nomic did the same and kept 235 of 470 million. Promptagator asks for rank 1: that helped on 8 of 11 sets, and hurt on small ones.
 #
 # **Contract.** `scores` (Q, N) says how well each passage fits each query, higher is better. `own` (Q,) has the column of each query's own passage; several queries may share one. Its rank is 1 plus the number of *other* passages in its row that score as high or higher: ties go against it. Return booleans (Q,): True where the rank is at most `k`, which is 1 or more and may be larger than N.
 
@@ -89,7 +86,7 @@ def consistent_pairs(scores, own, k):  # (Q, N), (Q,), int -> (Q,) bool
 consistent_pairs = check("12.1", consistent_pairs)
 
 # %% [markdown]
-# `round_trip` of the package does it for texts, with any encoder, BM25 or run as the first model:
+# `round_trip` of the package takes texts, and any encoder, BM25 or run as the first model:
 
 # %%
 from workbook.training_data import round_trip
@@ -120,11 +117,11 @@ def minhash_signature(shingles, a, b, p):  # set of int, list of int, list of in
 
 # %%
 minhash_signature = check("12.2", minhash_signature)
-by_hand = [minhash_signature(runs, [4, 2, 3, 6], [1, 10, 6, 5], 13) for runs in sets]
-print(*by_hand)
+signatures = [minhash_signature(runs, factors, shifts, 13) for runs in sets.values()]
+print("as by hand:", np.array(signatures).T.tolist() == minima)
 
 # %% [markdown]
-# Now two texts of Python's own documentation, `str.lstrip` and `str.rstrip`. They differ in one word.
+# Two texts of Python's own documentation, `str.lstrip` and `str.rstrip`, differ in one word:
 
 # %%
 predict("12.p3")
@@ -144,11 +141,9 @@ print(
 )
 
 # %% [markdown]
-# Every run of four words that holds the changed one is another run, on both sides.
-#
 # ## Build it: bands
 #
-# A million texts make half a million million pairs; nobody compares them all. Cut each signature into **bands** of r places. Texts that agree in a whole band fall into one entry of a dictionary, and only those are looked at. At one place they agree with probability J, in a band with J^r, in at least one of b bands with
+# Nobody compares every two of a million texts. Cut each signature into **bands** of r places. Texts that agree in a whole band fall into one entry of a dictionary, and only those are looked at. At one place they agree with probability J, in a whole band with $J^r$, in one of b bands at least with
 #
 # $$P = 1 - (1 - J^r)^b$$
 #
@@ -172,10 +167,10 @@ def candidate_pairs(signatures, bands, rows):  # (N, H), int, int -> set of (int
 
 # %%
 candidate_pairs = check("12.3", candidate_pairs)
-print("two bands of two:", candidate_pairs(torch.tensor(by_hand), 2, 2))
+print("two bands of two:", candidate_pairs(torch.tensor(signatures), 2, 2))
 
 # %% [markdown]
-# A and B meet in their first band. A and C have as many equal places, but in no band together: they are missed. With 20 bands of 5, for two texts whose places agree with probability J:
+# A and B meet in their first band. A and C have as many equal places, in no band together: they are missed. With 20 bands of 5:
 
 # %%
 from workbook.training_data import chance_to_meet
@@ -188,21 +183,22 @@ for J in (0.3, 0.6, 0.8):
     print(f"J = {J}: {met:.2f} of them met; the formula says {chance_to_meet(J):.2f}")
 
 # %% [markdown]
-# An S: hardly anything at .3, nearly all at .8. More rows move it to the right, more bands to the left.
+# An S. More rows move it to the right, more bands to the left.
 #
 # ## Build it: runs of words that leak
 #
-# Between training and exam one looks closer: not how much two texts share, but whether they share a piece.
+# Between training and exam one looks closer: do two texts share a piece?
 #
 # **Contract.** The words of a text are `re.findall(r"\w+", text.lower())`. A run is `n` words in a row, `n` at least 2. A text of fewer words is a single run, all its words; a text without words has no run. `texts` and `evaluation` are lists of texts, both may be empty. Return a list of those `texts`, as they came and in their order, that have no run in common with any evaluation text.
 
 
 # %%
 # Exercise 12.4 · runs of words that leak · medium · 10 min
+import re
+
+
 def drop_leaked(texts, evaluation, n):  # list of str, list of str, int -> list of str
     ### BEGIN SOLUTION
-    import re
-
     def runs(text):
         words = re.findall(r"\w+", text.lower())
         length = min(n, len(words))
@@ -218,11 +214,11 @@ drop_leaked = check("12.4", drop_leaked)
 print("lstrip in the exam, rstrip in training:", "kept" if drop_leaked([right], [left], 13) else "dropped")
 
 # %% [markdown]
-# `decontaminate` of the package also drops what reaches J = .8, which these two do not. What is short leaks only as a whole: a query of three words stands in many texts by chance.
+# Their J of .65 would have passed a threshold of .8. `decontaminate` of the package looks at both. What is short leaks only as a whole: three words stand in many texts by chance.
 #
 # ## Build it: clicks and positions
 #
-# A search engine's log holds more pairs than anybody could label: query and clicked passage. But people click what they see, and they see what the old ranking put on top. If it is known how likely each position is looked at (from a few rankings in random order, say), that share can be taken out: a click where one in four looks stands for four (Joachims et al. 2017).
+# A search log holds more pairs than anybody could label: query and clicked passage. But people click what they see, and they see what the old ranking put on top. If it is known how likely each position is looked at (from some rankings in random order, say), that can be taken out: a click where one in four looks stands for four (Joachims et al. 2017).
 #
 # **Contract.** `log` is a list of rows (query, position, passage, clicked): the passage was shown for the query at that position, counted from 1; clicked is 1 or 0. A passage may have stood at several positions. `looked` has the probability, above 0 and at most 1, that a position is looked at, entry 0 for position 1. A click counts 1 divided by the probability of its position; no click counts 0. Return a dict of dicts, query → passage → the mean of what its rows for this query count. What was never clicked has 0; rates above 1 stay. An empty log gives an empty dict.
 
@@ -242,7 +238,7 @@ def corrected_clicks(log, looked):  # list of (str, int, str, int), list of floa
 corrected_clicks = check("12.5", corrected_clicks)
 
 # %% [markdown]
-# A log whose truth is known: who looks at a clicks on it in 3 of 10 cases, who looks at b in 6 of 10. The old ranking mostly puts a first.
+# A log whose truth is known: who looks at a clicks it in 3 of 10 cases, at b in 6 of 10. The old ranking mostly puts a first.
 
 # %%
 draw, log, would, looked = random.Random(0), [], {"a": 0.3, "b": 0.6}, [1.0, 0.5, 0.25]
@@ -256,7 +252,7 @@ print("raw:      ", {passage: round(raw[passage], 2) for passage in would})
 print("corrected:", {passage: round(corrected[passage], 2) for passage in would})
 
 # %% [markdown]
-# The price is noise: a click that counts four makes a mean that wanders. And what was never shown has no click to correct.
+# The price is noise: clicks that count four make a mean that wanders. And what was never shown has no click to correct.
 #
 # ## Build it: two rankings from one log
 #
@@ -279,7 +275,7 @@ smallest_log = check("12.6", smallest_log)
 # %% [markdown]
 # ## Build it: from raw pairs to a training set
 #
-# Now all of it in one function. The order of the steps is the lesson: split first, and no later step brings near-duplicates back to one side.
+# Now all of it in one function. Order matters: who splits first has torn near-duplicates apart, and no later step brings them together.
 #
 # **Contract.** `pairs` is a list of (query, passage). `near(passages)` takes a list and returns the set of places (i, j), i < j, of near-duplicates in it. `place(text)` is a number from 0 on and below 1 that follows from the text alone. `leaks(text, others)` says whether a text shares a piece with one of a list. `finds(query, passage, passages)` says whether the query finds its passage in a list. In this order:
 # 1. **Group** the rows: those whose passages are near-duplicates belong together, and so do those tied by a chain of others. `near` is called with all passages, in order.
@@ -315,7 +311,7 @@ def training_set(pairs, near, place, leaks, finds, share):
 training_set = check("12.7", training_set)
 
 # %% [markdown]
-# Raw pairs of the installed documentation, sieved by what you have built. The first model only counts words in common.
+# Raw pairs of your documentation, sieved by what you have built; the first model counts words in common:
 
 
 # %%
