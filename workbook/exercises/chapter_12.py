@@ -3,9 +3,11 @@
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from functools import reduce
+from itertools import accumulate, combinations, pairwise
+from operator import eq
 from typing import Any
 
 import numpy as np
@@ -47,6 +49,11 @@ def _found_one_by_one(scores, own, k):
 def _place_in_order(scores: Tensor, own: Tensor) -> Tensor:
     """The rank where equal scores stand in the order of the columns, as a stable sort leaves them."""
     return 1 + (scores.argsort(dim=1, descending=True, stable=True) == own[:, None]).int().argmax(dim=1)
+
+
+def _each_score_once(scores, own, k):
+    rows = zip(scores.tolist(), own.tolist(), strict=True)
+    return torch.tensor([sum(score > row[column] for score in set(row)) < k for row, column in rows])
 
 
 def _of_the_topk(scores, own, k):
@@ -146,6 +153,12 @@ CONSISTENT = Exercise(
             "You count the passages that score lower or equal. The best one has the highest score: count those that score higher or equal.",
         ),
         Mistake(
+            "each score counts once",
+            _each_score_once,
+            "You count different *scores* that are higher, and not passages: several with the same score take one place together. Each of them "
+            "stands before the query's own.",
+        ),
+        Mistake(
             "argsort is not a rank",
             lambda scores, own, k: (
                 scores.argsort(dim=1, descending=True, stable=True).gather(1, own[:, None])[:, 0] < k
@@ -182,9 +195,9 @@ def _number(x: int, a: int, b: int, p: int) -> int:
     return (a * x + b) % p
 
 
-def _signature(shingles, a, b, p, *, number=_number):
+def _signature(shingles, a, b, p, *, number: Callable[[int, int, int, int], int] = _number):
     """The signature with one part exchanged."""
-    return [min(number(x, *ab, p) for x in shingles) for ab in zip(a, b, strict=True)]
+    return [min(number(x, factor, shift, p) for x in shingles) for factor, shift in zip(a, b, strict=True)]
 
 
 def _signature_by_table(shingles, a, b, p):
@@ -271,6 +284,16 @@ SIGNATURE = Exercise(
             "You take the minimum over the numberings, one for each shingle. It runs over the shingles: one for each numbering.",
         ),
         Mistake(
+            "it begins with 0",
+            lambda x, a, b, p: [0] * len(a),
+            "All your minima are 0: the smallest number so far begins with 0, and nothing is smaller. Begin with p, or with nothing.",
+        ),
+        Mistake(
+            "not begun anew",
+            lambda *args: list(accumulate(_signature(*args), min)),
+            "What was smallest under one numbering is still there under the next: begin anew for each.",
+        ),
+        Mistake(
             "no remainder",
             _signing(number=lambda x, a, b, p: a * x + b),
             "The remainder is missing, or it is that of the shift alone, since % binds before +. Without it each numbering keeps the order of "
@@ -329,8 +352,14 @@ def _cut(signature: list[int], bands: int, rows: int) -> list[tuple[int, ...]]:
     return [tuple(signature[band * rows : (band + 1) * rows]) for band in range(bands)]
 
 
+def _side_by_side(
+    x: list[int], y: list[int], bands: int, rows: int
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    return zip(_cut(x, bands, rows), _cut(y, bands, rows), strict=True)
+
+
 def _share_a_band(x: list[int], y: list[int], bands: int, rows: int) -> bool:
-    return any(u == v for u, v in zip(_cut(x, bands, rows), _cut(y, bands, rows), strict=True))
+    return any(u == v for u, v in _side_by_side(x, y, bands, rows))
 
 
 def _pairs_where(meet: Callable[[list[int], list[int], int, int], bool]) -> Answer:
@@ -359,7 +388,7 @@ def _bucket_pairs(choose: Callable[[list[int]], Iterable[tuple[int, int]]]) -> A
     def pairs(signatures, bands, rows):
         found = set()
         for band in range(bands):
-            bucket = defaultdict(list)
+            bucket: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
             for i, signature in enumerate(signatures.tolist()):
                 bucket[_cut(signature, bands, rows)[band]].append(i)
             found |= {pair for texts in bucket.values() for pair in choose(texts)}
@@ -460,6 +489,13 @@ BANDS = Exercise(
             "all bands must agree",
             _pairs_where(lambda x, y, bands, rows: _cut(x, bands, rows) == _cut(y, bands, rows)),
             "You ask for every band to agree, so only equal signatures meet. One band is enough: *and* within a band, *or* between bands.",
+        ),
+        Mistake(
+            "one place in every band",
+            _pairs_where(
+                lambda x, y, bands, rows: all(any(map(eq, *both)) for both in _side_by_side(x, y, bands, rows))
+            ),
+            "You ask for one equal place in each band: *or* within a band, *and* between bands. It is the other way round.",
         ),
         Mistake(
             "one equal place is enough",
@@ -633,6 +669,11 @@ def _contained(inner: Words, outer: Words) -> bool:
     return bool(inner) and tuple(inner) in _runs_of(outer, len(inner))
 
 
+def _in_order(text: str, n: int) -> list[Words]:
+    words = _words(text)
+    return [words[i : i + n] for i in range(max(1, len(words) - n + 1))] if words else []
+
+
 def _shared_words(text: str, exam: str, n: int) -> bool:
     own, known = set(_words(text)), set(_words(exam))
     return bool(own) and len(own & known) >= min(n, max(len(own), len(known)))
@@ -780,6 +821,18 @@ LEAKED = Exercise(
             "text leaks only what is equal to it.",
         ),
         Mistake(
+            "short texts are compared as they are written",
+            _if(lambda t, e, n: t == e or bool(_runs_of(_words(t), n) & _runs_of(_words(e), n))),
+            "You compare short texts as they are written, so a capital or a question mark hides a copy. A short text is one run of words like any "
+            "other.",
+        ),
+        Mistake(
+            "short texts are dropped",
+            _dropping(runs=_runs_of, leaks=lambda own, known: not own or bool(own & known)),
+            "You drop every text of fewer than n words. Most queries are that short. Such a text is one run, and goes only where the exam has "
+            "it, too.",
+        ),
+        Mistake(
             "part of a word",
             _if(
                 lambda t, e, n: any(
@@ -798,6 +851,12 @@ LEAKED = Exercise(
             "words in any order",
             _if(_shared_words),
             "You count words in common, wherever they stand. Any two texts on one topic share n words; a run has them in order, side by side.",
+        ),
+        Mistake(
+            "only at the same place",
+            _if(lambda t, e, n: any(map(eq, _in_order(t, n), _in_order(e, n)))),
+            "You compare the first run with the first, the second with the second. A copied part stands somewhere else as a rule: each run "
+            "with every run.",
         ),
         Mistake(
             "the last run is forgotten",
@@ -1056,6 +1115,16 @@ CLICKS = Exercise(
             "as good as one that never was. Divide by how often it was shown.",
         ),
         Mistake(
+            "the largest",
+            _rates(lambda shown: max(clicked / chance for clicked, chance, _ in shown)),
+            "You keep the most that a single row counts. One click then outweighs all the times that it was passed over: take the mean.",
+        ),
+        Mistake(
+            "half of the old, half of the new",
+            _rates(lambda shown: reduce(lambda rate, time: (rate + time[0] / time[1]) / 2, shown, 0.0)),
+            "You halve the sum at each row. Then the last row counts half, and the first hardly anything. Add up, and divide once at the end.",
+        ),
+        Mistake(
             "clicks over looks",
             _rates(lambda shown: _clicks(shown) / (len(shown) * _mean_chance(shown))),
             "You divide the clicks by the expected number of looks. That is an estimator, too, a steadier one, and it never wanders "
@@ -1147,10 +1216,10 @@ def _positions(log: Any) -> set[int]:
 
 
 def _below(log: Any) -> bool:
-    """Whether the passage with the lower raw rate stood further down, on the whole."""
+    """Whether the passage with the higher raw rate stood further down, on the whole."""
     mean = {p: np.mean([row[1] for row in log if row[2] == p]) for p in "ab"}
     best = _best(_raw(log))
-    return bool(mean[best] < mean["b" if best == "a" else "a"])
+    return bool(mean[best] > mean["b" if best == "a" else "a"])
 
 
 REVERSED = Reversed(
@@ -1210,7 +1279,7 @@ REVERSED = Reversed(
             "the better one stands lower already",
             lambda: [("q", 3, "a", 1), ("q", 1, "b", 1), ("q", 1, "b", 0)],
             "The passage that is ahead by raw clicks also stood lower. Correction then puts it further ahead. It must have stood at the top.",
-            when=lambda log: _best(_raw(log)) == _best(_true(log)) and not _below(log),
+            when=lambda log: _best(_raw(log)) == _best(_true(log)) and _below(log),
         ),
         Mistake(
             "not far enough down",
@@ -1354,7 +1423,7 @@ def _assemble(
 
     def filtered(rows: list[int]) -> list[int]:
         passages = [pairs[row][1] for row in among(rows, train, evaluation)]
-        kept = []
+        kept: list[int] = []
         for n, row in enumerate(rows):
             if by_turns:
                 passages = [pairs[other][1] for other in (*kept, *rows[n:])]
@@ -1400,6 +1469,18 @@ def _only_direct(pairs, near, *rest):
     twins = {(i, i) for i in range(len(pairs))} | near(passages)
     first = [min(p for j, p in enumerate(passages) if {(i, j), (j, i)} & twins) for i in range(len(pairs))]
     return _assemble(pairs, near, *rest, at=lambda row, group, pairs, place: place(first[row]))
+
+
+def _in_order_of_groups(pairs, near, *rest):
+    group = _groups(pairs, near)
+    return tuple(sorted(rows, key=lambda row: (group[row], row)) for rows in training_set(pairs, near, *rest))
+
+
+def _so_many_groups(pairs, near, place, leaks, finds, share):
+    group = _groups(pairs, near)
+    first = {g: min(p for (_, p), h in zip(pairs, group, strict=True) if h == g) for g in group}
+    out = sorted(first, key=lambda g: place(first[g]))[: int(share * len(first))]
+    return _assemble(pairs, near, place, leaks, finds, 1, at=lambda row, *_: 1 - (group[row] in out))
 
 
 def _exam_filtered(pairs, near, place, leaks, finds, share):
@@ -1474,7 +1555,7 @@ def _place(**of: float) -> Place:
 LETTERS = {"p": 0.9, "q": 0.1, "r": 0.9, "s": 0.1, "t": 0.9}
 
 
-def _five_pairs() -> tuple:
+def _six_pairs() -> tuple:
     """a, b and c are a chain; a speaks for it and goes to evaluation. e leaks q; r is distracted by f."""
     pairs = [("p", "c"), ("q", "a"), ("r", "d"), ("s", "b"), ("t", "e"), ("s", "f")]
     return (
@@ -1534,7 +1615,7 @@ ASSEMBLE = Exercise(
         ),
     ),
     cases=(
-        Case("six pairs", _five_pairs, {"train": [2], "evaluation": [0, 1, 3]}),
+        Case("six pairs", _six_pairs, {"train": [2], "evaluation": [0, 1, 3]}),
         Case(
             "two near-duplicates, torn by a split",
             lambda: ([("p", "b"), ("q", "a")], _near("ab"), _place(a=0.6, b=0.2, **LETTERS), _leaks(), Finds(()), 0.5),
@@ -1617,6 +1698,11 @@ ASSEMBLE = Exercise(
             "You split by queries. Two queries of one passage then land on different sides, and training sees the exam's answer. Passages decide.",
         ),
         Mistake(
+            "in the order of the groups",
+            _in_order_of_groups,
+            "The right rows, group by group. Both lists ascend.",
+        ),
+        Mistake(
             "split by row",
             _assembling(at=lambda row, group, pairs, place: row / len(pairs)),
             "You split by the number of the row. Near-duplicates are torn, and with another order of pairs the exam changes. Use `place`.",
@@ -1630,6 +1716,12 @@ ASSEMBLE = Exercise(
             "the sides are exchanged",
             lambda *args: training_set(*args)[::-1],
             "Both lists are right, in the other order: training comes first.",
+        ),
+        Mistake(
+            "so many of the groups",
+            _so_many_groups,
+            "You sort the groups by their place and take a share of them. Then each new pair can move others to the other side. A group's place "
+            "is held against `share` by itself.",
         ),
         Mistake(
             "not decontaminated",

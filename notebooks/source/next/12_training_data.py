@@ -35,13 +35,12 @@ for name, text in texts.items():
     print(name, f"{text:<24}", *sorted(sets[name]))
 print(*(f"{x} {run}" for run, x in number.items()), sep=", ")
 
-# %% [markdown]
-# The share that two sets have in common is their **Jaccard index**, J = |A ∩ B| / |A ∪ B|. A and B have 3 runs in common, of 7 in all: J = .43.
-
 # %%
 predict("12.p2")
 
 # %% [markdown]
+# The share that two sets have in common is their **Jaccard index**, J = |A ∩ B| / |A ∪ B|. A and B have 3 runs in common, of 7 in all: J = .43.
+#
 # **MinHash** (Broder 1997) keeps the smallest number of each set, under several numberings. Here are four, (a·x + b) mod 13, for x from 1 to 12. Behind the bar: the smallest in A, B, C and D.
 
 # %%
@@ -101,7 +100,7 @@ print("the package keeps the same queries:", kept == ours)
 # %% [markdown]
 # ## Build it: a signature
 #
-# **Contract.** `shingles` is a set of whole numbers, at least one, from 0 on and below 2³². `a` and `b` have H whole numbers each, below the prime `p`, which is below 2³¹. Numbering i gives shingle x the number (a_i · x + b_i) mod p, in whole numbers: products can take 63 bits. Return a list of H whole numbers: for each numbering, in order, the smallest number that a shingle of the set gets.
+# **Contract.** `shingles` is a set of whole numbers, at least one, from 0 on and below 2³². `a` and `b` have H whole numbers each, from 0 on and below the prime `p`, which is below 2³¹. Numbering i gives shingle x the number (a_i · x + b_i) mod p, in whole numbers: products can take 63 bits. Return a list of H whole numbers: for each numbering, in order, the smallest number that a shingle of the set gets.
 
 
 # %%
