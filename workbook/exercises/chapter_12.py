@@ -215,7 +215,8 @@ def _in_float32(x: int, a: int, b: int, p: int) -> int:
 
 
 def _winner(shingles, a, b, p):
-    return [min(shingles, key=lambda x, ab=ab: _number(x, *ab, p)) for ab in zip(a, b, strict=True)]
+    ranked = [sorted((_number(x, factor, shift, p), x) for x in shingles) for factor, shift in zip(a, b, strict=True)]
+    return [best for (_, best), *_ in ranked]
 
 
 def _draw_shingles(rng: random.Random) -> tuple[set[int], list[int], list[int], int]:
@@ -375,7 +376,7 @@ def _pairs_where(meet: Callable[[list[int], list[int], int, int], bool]) -> Answ
 def _bucketed(signatures, bands, rows):
     found = set()
     for band in range(bands):
-        bucket = defaultdict(list)
+        bucket: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for i, key in enumerate(signatures[:, band * rows : (band + 1) * rows].tolist()):
             found |= {(j, i) for j in bucket[tuple(key)]}
             bucket[tuple(key)].append(i)
@@ -388,7 +389,7 @@ def _bucket_pairs(choose: Callable[[list[int]], Iterable[tuple[int, int]]]) -> A
     def pairs(signatures, bands, rows):
         found = set()
         for band in range(bands):
-            bucket: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+            bucket: dict[tuple[int, ...], list[int]] = defaultdict(list)
             for i, signature in enumerate(signatures.tolist()):
                 bucket[_cut(signature, bands, rows)[band]].append(i)
             found |= {pair for texts in bucket.values() for pair in choose(texts)}
