@@ -1243,13 +1243,13 @@ REVERSED = Reversed(
             "one passage alone",
             lambda: [("q", 1, "a", 1), ("q", 3, "a", 1)],
             "One passage alone cannot be preferred to anything. Show both.",
-            when=lambda log: len({row[2] for row in log}) < 2,
+            when=lambda log: len({row[2] for row in log}) == 1,
         ),
         Mistake(
             "nobody clicked",
             lambda: [("q", 1, "a", 0), ("q", 3, "b", 0)],
             "Nobody clicked. Zero divided by any chance is zero: a correction can make a click count more, and cannot make one.",
-            when=lambda log: not any(row[3] for row in log),
+            when=lambda log: bool(log) and not any(row[3] for row in log),
         ),
         Mistake(
             "raw, they are equal",
