@@ -11,8 +11,8 @@ from workbook.bm25 import BM25, words
 from workbook.data import load
 from workbook.data.card import METRICS, card, card_table, vocabulary_growth, zipf_slope
 from workbook.data.collection import Collection
-from workbook.data.content_words import GLUE, content_words
 from workbook.metrics import evaluate
+from workbook.support.content_words import GLUE, content_words
 
 # Real collections, in a folder beside the repository; they are not part of it.
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data"

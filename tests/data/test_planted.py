@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from workbook import data
-from workbook.data.content_words import content_words
 from workbook.data.planted import names, planted, write_beir, write_msmarco
 from workbook.data.planted.draws import FAMILY, PASSAGE, draw, draws
 from workbook.data.planted.fillers import about, around, boilerplate, introductions
@@ -21,6 +20,7 @@ from workbook.data.planted.kinds import KINDS
 from workbook.data.planted.passages import BLOCK, get_family, make_block
 from workbook.data.planted.values import VALUES
 from workbook.data.planted.world import NAMESAKE
+from workbook.support.content_words import content_words
 
 FACETS = [(kind, facet) for kind in KINDS for facet in kind.facets]
 IDS = [f"{kind.name}, {facet.name}" for kind, facet in FACETS]

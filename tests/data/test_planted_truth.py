@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbook.data.content_words import content_words
 from workbook.data.planted import planted
 from workbook.data.planted.draws import TABLE, draw
 from workbook.data.planted.names import make_place
 from workbook.data.planted.passages import BLOCK, FAMILIES, get_family, make_block
 from workbook.data.planted.world import rough_value, wrong_value
+from workbook.support.content_words import content_words
 from workbook.training_data.near_duplicates import jaccard, shingles
 
 ZERO_KINDS = {"denies", "asks", "other facet", "sister", "namesake", "same kind", "unrelated"}

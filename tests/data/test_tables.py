@@ -5,9 +5,10 @@ import json
 import pytest
 
 from workbook.data import MalformedFile, Problems
-from workbook.data.readers.tables import ORCAS, Shown, read_clicks, read_nli, read_texts, read_trivia, scored_rows
+from workbook.data.readers.tables import ORCAS, read_clicks, read_nli, read_texts, read_trivia, scored_rows
 from workbook.data.toy import similarity_pairs
 from workbook.losses.choice import loss_for
+from workbook.support.types import Shown
 
 
 def write(path, *rows):

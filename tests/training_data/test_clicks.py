@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workbook.data.readers.tables import Shown
+from workbook.support.types import Shown
 from workbook.training_data import (
     best_pairs,
     click_rates,

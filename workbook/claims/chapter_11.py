@@ -18,6 +18,7 @@ from workbook.base.heads import cross_encoder_of
 from workbook.base.make import quick_attention
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.hard_negatives import Remembering, without_held_out
+from workbook.claims.kept import kept
 from workbook.claims.measuring import METRIC, difference, of_run, per_query, signed, train, visible
 from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
 from workbook.data import Collection, load
@@ -198,7 +199,7 @@ def weak_pairs(collection: str, seed: int, budget: str) -> tuple[tuple[str, str]
     return tuple(span_pairs(texts, seed)[:count])
 
 
-@cache
+@kept
 def staged(arm: str, collection: str, budget: str, lr: float, seed: int) -> np.ndarray:
     """nDCG@10 of each query after one of the arms, all of as many steps."""
     size, encoder = SIZES[budget], new_encoder(budget)
@@ -269,7 +270,7 @@ def with_noise(pairs: Rows, noise: float, seed: int) -> Rows:
     return [(query, passages.get(row, passage)) for row, (query, passage) in enumerate(pairs)]
 
 
-@cache
+@kept
 def noisy(collection: str, budget: str, count: int, noise: float, lr: float, seed: int) -> np.ndarray:
     """nDCG@10 of each query after training on `count` pairs, a share of them wrong."""
     encoder = new_encoder(budget)
@@ -590,7 +591,7 @@ def margins(
     return learned + alpha * info_nce(query, positive, negatives, temperature)
 
 
-@cache
+@kept
 def taught(arm: str, collection: str, budget: str, lr: float, seed: int) -> np.ndarray:
     """nDCG@10 of each query after training on the lists, with hard labels or a teacher's scores."""
     encoder, options = new_encoder(budget), {}

@@ -32,6 +32,7 @@ from workbook.claims.hard_negatives import (
     result,
     world,
 )
+from workbook.claims.kept import kept
 from workbook.claims.measuring import METRIC, difference, of_run, per_query, signed, train, visible
 from workbook.claims.written_texts import (
     Natural,
@@ -42,12 +43,12 @@ from workbook.claims.written_texts import (
     written_queries,
 )
 from workbook.data import Collection
-from workbook.data.content_words import content_words
 from workbook.encoder import StaticEncoder, TextEncoder
 from workbook.encoder import load as load_encoder
 from workbook.mining import mine_hard_negatives
 from workbook.pretraining.pairs import drop_words
 from workbook.similarity import dense_search
+from workbook.support.content_words import content_words
 from workbook.support.types import Corpus, Queries
 from workbook.training_data import decontaminate, first_sentence_rest, keyword_queries, round_trip, rule_paraphrases
 
@@ -102,7 +103,7 @@ def query_arms(collection: str, budget: str) -> dict[str, Pairs]:
     return {name: pairs for name, pairs in arms.items() if pairs}
 
 
-@cache
+@kept
 def trained_on(collection: str, arm: str, lr: float, seed: int, budget: str) -> np.ndarray:
     """nDCG@10 of each query (Q,) after training on an arm's pairs: of dev queries with TUNING_SEED, else of test queries."""
     at, size = world(collection, budget), hard_negatives.SIZES[budget]
@@ -321,7 +322,7 @@ def leak(collection: str, kind: str, percent: int, sieved: bool, budget: str) ->
     )  # fmt: skip
 
 
-@cache
+@kept
 def bag_after(collection: str, kind: str, percent: int, sieved: bool, lr: float, seed: int, budget: str) -> np.ndarray:
     """nDCG@10 of each query (Q,) of a fresh static encoder after training: of dev queries with TUNING_SEED, else of test queries."""
     at, size = leak_world(collection, budget), LEAK_SIZES[budget]

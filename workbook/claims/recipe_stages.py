@@ -26,6 +26,7 @@ import torch
 from workbook.base.make import quick_attention
 from workbook.claims import chapter_11
 from workbook.claims.claim import Measurements
+from workbook.claims.kept import arms, kept
 from workbook.claims.measuring import METRIC, difference, per_query
 from workbook.claims.record import SEEDS
 from workbook.encoder import TextEncoder, TransformerEncoder
@@ -153,7 +154,7 @@ def measured(encoder: TextEncoder, collection: str, seed: int, budget: str) -> n
     return per_query(encoder, docs.sample(*SIZES[budget].searched))
 
 
-@cache
+@kept
 def result(family: str, out: str, collection: str, lr: float, seed: int, budget: str) -> np.ndarray:
     """nDCG@10 of each query after a family's training, with something taken out or FULL."""
     recipe = RECIPES[family]()
@@ -232,13 +233,15 @@ def read() -> Measurements:
 def record() -> Path:
     """Measure at the record's budget, and write down what came out and under which conditions."""
     began = time.perf_counter()
-    found = measure()
+    with arms("recipe_stages") as before:  # what was stopped goes on
+        found = measure()
     size: Any = SIZES["record"]
     write_json(
         RECORD,
         {
             "measurements": found, "size": size._asdict(), "seeds": list(SEEDS), "start": ENCODER,
-            "seconds": round(time.perf_counter() - began, 1), "command": "python -m workbook.claims.recipe_stages",
+            "seconds": round(time.perf_counter() - began + before.seconds, 1),
+            "command": "python -m workbook.claims.recipe_stages",
             **machine.describe(),
         },
     )  # fmt: skip

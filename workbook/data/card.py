@@ -18,9 +18,9 @@ import numpy as np
 
 from workbook.bm25 import BM25, words
 from workbook.data.collection import NO_JUDGEMENTS, Collection
-from workbook.data.content_words import content_words
 from workbook.metrics import evaluate
 from workbook.similarity import dense_search
+from workbook.support.content_words import content_words
 
 FIRST_RANK, LAST_RANK = 10, 2_000  # between which the slope is fitted
 PARTS = 20  # of the corpus, at whose ends the vocabulary is counted

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+MAX_LINE = 16 * 2**20  # bytes; a longer "line" is no text
+
 
 def write_atomically(path: str | Path, content: str | bytes) -> None:
     """Write a file so that a kill or a full disk at any moment leaves the old one or the new one.
@@ -94,6 +96,15 @@ def refuse_damaged(folder: str | Path, files: Iterable[Mapping[str, Any]], advic
             raise ValueError(f"{path} is damaged: expected {file['bytes']:,} bytes, got {came}; {advice}")
         if content and (found := sha256_of(path)) != file["sha256"]:
             raise ValueError(f"{path} is damaged: expected SHA-256 {file['sha256'][:16]}…, got {found[:16]}…; {advice}")
+
+
+def files_below(folder: Path, pattern: str = "*") -> list[Path]:
+    """The files of a folder and the folders below it, sorted; none of a hidden folder, which may be half-written."""
+    return sorted(
+        path
+        for path in folder.rglob(pattern)
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
 
 def sweep(folder: Path) -> None:

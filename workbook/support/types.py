@@ -6,7 +6,7 @@ Letters: Q queries, N texts, B texts in a batch, T token positions, D dimensions
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -16,6 +16,21 @@ Corpus = Mapping[str, str]  # passage id -> text
 Queries = Mapping[str, str]  # query id -> text
 Qrels = Mapping[str, Mapping[str, int]]  # query id -> passage id -> grade
 Run = Mapping[str, Mapping[str, float]]  # query id -> passage id -> score, best first
+
+
+class Shown(NamedTuple):
+    """A hit that was shown to somebody once: a line of a click log.
+
+    Attributes:
+        query, passage: texts or ids, as the log has them.
+        position: 1 is on top; 0 where the log does not say.
+        clicked: whether it was clicked; True where the log holds clicks alone.
+    """
+
+    query: str
+    passage: str
+    position: int
+    clicked: bool
 
 
 class Encoder(Protocol):

@@ -17,8 +17,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from workbook.data.readers.formats import MAX_LINE, files_below
 from workbook.pretraining.pairs import Pairs
+from workbook.support.files import MAX_LINE, files_below
 from workbook.training_data.structured import MIN_PASSAGE_WORDS
 
 # What a page does not say, where a new word begins, and what has no end.

@@ -23,9 +23,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from workbook.data.readers.tables import Shown
 from workbook.support.checks import check_positive
-from workbook.support.types import Qrels, Run
+from workbook.support.types import Qrels, Run, Shown
 
 Rates = dict[str, dict[str, float]]  # query -> passage -> rate
 

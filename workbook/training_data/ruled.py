@@ -17,8 +17,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 
-from workbook.data.content_words import GLUE
 from workbook.support.checks import check_positive
+from workbook.support.content_words import GLUE
 from workbook.support.types import Corpus
 from workbook.support.words import words
 

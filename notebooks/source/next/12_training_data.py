@@ -653,7 +653,7 @@ few = {str(i): pair for i, pair in enumerate(natural)}
 queries, corpus = ({i: pair[side] for i, pair in few.items()} for side in (0, 1))
 own = {i: {i: 1} for i in few}
 kept = {k: round_trip(queries, corpus, own, BM25(), k=k).kept for k in (1, 2, 10)}
-from workbook.data.content_words import content_words
+from workbook.support.content_words import content_words
 
 
 def share(ids):  # of the query's words that stand in its passage

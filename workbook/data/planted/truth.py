@@ -17,13 +17,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workbook.data.content_words import content_words
 from workbook.data.planted.kinds import FACETS
 from workbook.data.planted.passages import BLOCK, FAMILIES, get_family, make_block, passage_text
 from workbook.data.planted.plan import ASKS, DENIES, ROUGHLY
 from workbook.data.planted.queries import Query, position
 from workbook.data.planted.settings import Settings
 from workbook.data.planted.world import NAMESAKE, PER_FAMILY
+from workbook.support.content_words import content_words
 
 
 class Truth(NamedTuple):

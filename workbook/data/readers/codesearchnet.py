@@ -17,8 +17,9 @@ from functools import partial
 from pathlib import Path
 
 from workbook.data.problems import Problems
-from workbook.data.readers.formats import ROW_FILES, files_below, read_rows
+from workbook.data.readers.formats import ROW_FILES, read_rows
 from workbook.data.readers.reading import Judgements, Reading, Texts
+from workbook.support.files import files_below
 
 LAYOUT = "*.jsonl.gz with code, code_tokens, docstring and url (or func_code_string and so on)"
 NAMES = {

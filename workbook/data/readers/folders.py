@@ -11,9 +11,10 @@ from pathlib import Path
 from workbook.data.collection import Collection
 from workbook.data.problems import Problems
 from workbook.data.readers import codesearchnet, msmarco, mteb, own, squad
-from workbook.data.readers.formats import PACKED, ROW_FILES, TABLE_FILES, files_below
+from workbook.data.readers.formats import PACKED, ROW_FILES, TABLE_FILES
 from workbook.data.readers.reading import Reading, into_memory
 from workbook.data.readers.texts import stated_licence
+from workbook.support.files import files_below
 
 LAYOUTS = {
     "BEIR, Hugging Face": mteb.LAYOUT,

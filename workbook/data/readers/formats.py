@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from workbook.data.problems import Problems
+from workbook.support.files import MAX_LINE
 
 PACKED: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
@@ -31,7 +32,6 @@ def packed(*endings: str) -> tuple[str, ...]:
 ROW_FILES = (*packed(".jsonl"), ".json.gz", ".parquet")
 TABLE_FILES = packed(".csv", ".tsv")
 QRELS_FILES = packed(".tsv", ".txt", ".qrels")
-MAX_LINE = 16 * 2**20  # bytes; a longer "line" is no text
 SHOWN = 200  # characters of a line that go into a message
 
 
@@ -52,15 +52,6 @@ def prefer_unpacked(names: Iterable[str]) -> list[str]:
     for name in sorted(names):  # "a.tsv" comes before "a.tsv.gz"
         found.setdefault(re.sub(r"\.(gz|bz2|xz)$", "", name), name)
     return list(found.values())
-
-
-def files_below(folder: Path, pattern: str = "*") -> list[Path]:
-    """The files of a folder and the folders below it, sorted; none of a hidden folder, which may be half-written."""
-    return sorted(
-        path
-        for path in folder.rglob(pattern)
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
 
 
 def read_lines(path: Path, problems: Problems, whole: bool = False, empty: bool = False) -> Iterator[tuple[int, str]]:

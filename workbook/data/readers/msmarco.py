@@ -20,9 +20,10 @@ from functools import partial
 from pathlib import Path
 
 from workbook.data.problems import Problems
-from workbook.data.readers.formats import PACKED, files_below, read_json_objects, read_tsv, stem
+from workbook.data.readers.formats import PACKED, read_json_objects, read_tsv, stem
 from workbook.data.readers.reading import Reading, Texts
 from workbook.data.readers.texts import read_qrels
+from workbook.support.files import files_below
 
 LAYOUT = "collection.tsv, queries.SPLIT.tsv and qrels.SPLIT.tsv or 2019qrels-pass.txt"
 ID_NAMES = re.compile(r"(_|doc|document|passage|corpus|p|q|query)?(id|no|key|number)")

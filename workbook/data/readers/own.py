@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from workbook.data.problems import Problems
-from workbook.data.readers.formats import MAX_LINE, ROW_FILES, TABLE_FILES, files_below, read_rows, stem
+from workbook.data.readers.formats import ROW_FILES, TABLE_FILES, read_rows, stem
 from workbook.data.readers.reading import Reading, Texts
 from workbook.data.readers.texts import is_id, stated_licence, titled, unquoted
+from workbook.support.files import MAX_LINE, files_below
 
 LAYOUT = f"a folder of .txt, .md and .rst files, or the path of one file of texts ({', '.join(TABLE_FILES[:2])}, .jsonl, .parquet)"
 TEXT_FILES = (".txt", ".md", ".rst")

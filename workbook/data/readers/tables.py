@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 from workbook.data.problems import Problems
 from workbook.data.readers.formats import TABLE_FILES, read_lines, read_rows
 from workbook.data.toy import SimilarityPair
+from workbook.support.types import Shown
 
 STRICT = Problems(strict=True)
 PREMISE, HYPOTHESIS = ("premise", "sentence1", "anchor"), ("hypothesis", "sentence2")
@@ -42,21 +43,6 @@ class Table(NamedTuple):
 
     rows: Sequence[tuple[str, ...]]
     labels: list[float] | None
-
-
-class Shown(NamedTuple):
-    """A hit that was shown to somebody once: a line of a click log.
-
-    Attributes:
-        query, passage: texts or ids, as the log has them.
-        position: 1 is on top; 0 where the log does not say.
-        clicked: whether it was clicked; True where the log holds clicks alone.
-    """
-
-    query: str
-    passage: str
-    position: int
-    clicked: bool
 
 
 def read_texts(path: str | Path, texts: Sequence[str], label: str | None = None, problems: Problems = STRICT) -> Table:

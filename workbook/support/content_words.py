@@ -1,7 +1,4 @@
-"""The words of a text that say what it is about.
-
-Taught in 03.
-"""
+"""The words of a text that say what it is about."""
 
 from workbook.support.words import words
 
