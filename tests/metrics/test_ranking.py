@@ -351,6 +351,7 @@ def test_spearman_refuses(a, b):
         spearman(a, b)
 
 
+@pytest.mark.filterwarnings("ignore:1 of 3 queries")
 def test_chance_is_the_mean_over_random_orders():
     passages = [f"p{i}" for i in range(12)]
     qrels = {"one": {"p0": 1}, "three": {"p1": 2, "p4": 1, "p5": 1, "p6": 0}, "none": {"p7": 0}}
