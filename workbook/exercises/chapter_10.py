@@ -280,6 +280,18 @@ def _cloze_by_deleting(passages, chosen, drawn, removal):
     return pairs
 
 
+def _cloze_after_filtering(passages, chosen, drawn, removal):
+    """Short passages are gone before places and numbers are dealt out."""
+    long = [s for s in passages if len(s) > 1]
+    places = [min(place, len(s) - 1) for s, place in zip(long, chosen, strict=False)]
+    return _cloze(long, places, drawn[: len(long)], removal)
+
+
+def _cloze_until_short(passages, chosen, drawn, removal):
+    end = next((i for i, s in enumerate(passages) if len(s) < 2), len(passages))
+    return _cloze(passages[:end], chosen[:end], drawn[:end], removal)
+
+
 def _clozing(**parts: Any) -> Answer:
     return lambda *args: _cloze(*args, **parts)
 
@@ -302,6 +314,11 @@ def _draw_cloze(rng: random.Random) -> tuple:
 def _three_passages() -> tuple:
     passages = [["Frogs sleep.", "Mud is warm.", "Winter is long."], ["A pond froze.", "Toads wait."], ["Frogs sleep."]]
     return passages, [1, 0, 0], [0.42, 0.95, 0.1], 0.9
+
+
+def _short_first() -> tuple:
+    passages = [["Frogs sleep."], ["A pond froze.", "Toads wait.", "Mud is warm."], ["Mud is warm.", "Winter is long."]]
+    return passages, [0, 2, 0], [0.95, 0.1, 0.3], 0.9
 
 
 CLOZE = Exercise(
@@ -339,6 +356,11 @@ CLOZE = Exercise(
         ),
         Case("it stays in the middle", lambda: ([["Toads wait.", "A pond froze.", "Frogs sleep."]], [1], [0.95], 0.9)),
         Case("no passage at all", lambda: ([], [], [], 0.9), []),
+        Case("a short passage comes first", _short_first),
+        Case(
+            "two passages with the same sentence",
+            lambda: ([["Frogs sleep.", "Mud is warm."], ["Frogs sleep.", "Toads wait."]], [0, 0], [0.97, 0.1], 0.5),
+        ),
     ),
     mistakes=(
         Mistake(
@@ -404,6 +426,38 @@ CLOZE = Exercise(
             _clozing(left=lambda sentences, place: ["" if i == place else s for i, s in enumerate(sentences)]),
             "An empty sentence stands where the chosen one was, so two blanks follow one another, or a text begins with one. What is taken "
             "out leaves no place.",
+        ),
+        Mistake(
+            "one number for all passages",
+            lambda passages, chosen, drawn, removal: _cloze(passages, chosen, [*drawn[:1]] * len(passages), removal),
+            "The first number in `drawn` decides for all passages. Each passage has a number of its own.",
+        ),
+        Mistake(
+            "held against 1 minus removal",
+            _clozing(goes=lambda x, removal: x >= 1 - removal),
+            "You hold the number against 1 − `removal`. As often as asked a sentence goes, but not the one that is asked: it goes where its "
+            "number is below `removal`.",
+        ),
+        Mistake(
+            "short passages are left out first",
+            _cloze_after_filtering,
+            "You leave short passages out first, and then deal out places and numbers: those behind a short one get the numbers of another. "
+            "Go through passages, places and numbers side by side, and pass over what is too short.",
+        ),
+        Mistake(
+            "a short passage ends everything",
+            _cloze_until_short,
+            "After a passage that is too short no pair comes any more: pass over it (`continue`) instead of stopping.",
+        ),
+        Mistake(
+            "equal queries overwrite each other",
+            lambda *args: list(dict(_cloze(*args)).items()),
+            "Where two passages give the same query, only one pair is left, as in a dict. Each passage gives its own pair.",
+        ),
+        Mistake(
+            "joined by a line break",
+            _clozing(join="\n"),
+            "You join the sentences of the passage by a line break. A blank is asked for.",
         ),
         Mistake(
             "joined without a blank",
@@ -539,6 +593,27 @@ SPANS = Exercise(
             "the second follows the first",
             _adjacent,
             "Your second span begins where the first ends. Each has a place of its own, and they may overlap.",
+        ),
+        Mistake(
+            "a start is rounded",
+            _spanning(start=lambda L, n, place: round(place * (L - n + 1))),
+            "You round the start. Rounded up it can lie one place too far, so that the span loses its last word. Cut it to the whole number "
+            "below.",
+        ),
+        Mistake(
+            "pushed back from the end",
+            _spanning(start=lambda L, n, place: min(int(place * L), L - n)),
+            "You take the start among all words and push it back where the span would not fit. So the last start comes up too often, and the "
+            "others lie too far on. There are L − n + 1 starts: take the place among these.",
+        ),
+        Mistake(
+            "a share of what is left",
+            lambda words, shares, places: tuple(
+                " ".join(words[a : a + _length(len(words) - a, share)])
+                for share, a in ((share, int(place * len(words))) for share, place in zip(shares, places, strict=True))
+            ),
+            "You choose the start first, and take a share of the words that are left behind it. The length is a share of all words, and it comes "
+            "first: it decides where the span can begin.",
         ),
         Mistake(
             "an empty span",
@@ -934,6 +1009,16 @@ def _sum_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits[asked], labels[asked], reduction="sum")
 
 
+def _pretrain_by_parts(*args: Any) -> float:
+    """A step for each of the two losses: the decoder's begins where the encoder's has ended."""
+    return _pretrain(*args, add=lambda a, b: a) + _pretrain(*args, add=lambda a, b: b)
+
+
+def _loss_afterwards(*args: Any) -> float:
+    _pretrain(*args)
+    return _pretrain(*args, sign=0.0)
+
+
 def _mean_of_texts(logits: Tensor, labels: Tensor) -> Tensor:
     found = [_mean_loss(row, own) for row, own in zip(logits, labels, strict=True) if (own != IGNORED).any()]
     return torch.stack(found).mean() if found else 0 * logits.sum()
@@ -946,7 +1031,7 @@ def _all_but_special(ids: Tensor, mask: Tensor, special: list[int], labels: Tens
 def _pretrain(
     model, ids, mask, special, mask_id, rates, draws, lr, *,
     read=lambda hidden, ids: hidden, pool=lambda hidden, mask: hidden[:, 0], cut=False, shown=lambda hidden, ids: ids,
-    again=False, see: Answer = _decoding, asked=_all_but_special, loss: Answer = _mean_loss, add=lambda a, b: a + b, turn=1, clear=True,
+    again=False, first_loss: Answer | None = None, see: Answer = _decoding, asked=_all_but_special, loss: Answer = _mean_loss, add=lambda a, b: a + b, turn=1, clear=True,
     sign=1.0,
 ):  # fmt: skip
     """The step with one part exchanged."""
@@ -957,7 +1042,7 @@ def _pretrain(
     decoded = model.decode(
         sentence.detach() if cut else sentence, shown(hidden, ids), see(mask, rates[::turn][1], drawn)
     )
-    first = loss(model.logits(encoded), labels)
+    first = (first_loss or loss)(model.logits(encoded), labels)
     second = loss(model.logits(decoded), asked(ids, mask, special, labels))
     both = add(first, second)
     weights = list(model.parameters())
@@ -1106,6 +1191,23 @@ STEP = Exercise(
             _changed(again=True),
             "You encode the true text once more and hand that vector to the decoder. The sentence is position 0 of what the encoder made of "
             "the *masked* text: so the vector must hold what was hidden from it, too.",
+        ),
+        Mistake(
+            "the encoder's loss is a mean of the texts' means",
+            _changed(first_loss=_mean_of_texts),
+            "In the encoder's loss you take a mean for each text, and then the mean of those. A text with one hidden token counts as much as "
+            "one with ten. Take one mean over all labels of the batch.",
+        ),
+        Mistake(
+            "two steps instead of one",
+            _pretrain_by_parts,
+            "You move the weights twice, once for each loss. The second loss is then taken where the first has moved them: add the losses, and "
+            "take one step.",
+        ),
+        Mistake(
+            "the loss after the step",
+            _loss_afterwards,
+            "The loss that you return is that after the step. Asked for is the one before it, whose gradient moved the weights.",
         ),
         Mistake(
             "a mean of the texts' means",
