@@ -19,8 +19,8 @@ from workbook.pooling import cls_pool, last_token_pool, mean_pool
 from workbook.pretraining.pairs import span_pairs
 from workbook.recipes import families as recipes
 from workbook.recipes import run as recipe_run
-from workbook.recipes.families import RECIPES, TrainingStage, distilled
-from workbook.recipes.run import OwnScores, build, mine_negatives, run_recipe, started_from
+from workbook.recipes.families import RECIPES, TrainingStage, distilled, without
+from workbook.recipes.run import OwnScores, build, mine_negatives, run_recipe, stage_steps, started_from
 from workbook.recipes.sources import Sources, sources
 from workbook.similarity import normalize
 from workbook.support import files
@@ -525,3 +525,26 @@ def test_a_recipe_survives_json():
 
     for make in RECIPES.values():
         assert json.loads(json.dumps(asdict(make())))["name"] == make().name
+
+
+@pytest.mark.parametrize(
+    ("shares", "steps", "counts"),
+    [
+        ((0.2, 0.5, 0.3), 30, [6, 15, 9]),
+        ((0.2, 0.5, 0.3), 10, [2, 5, 3]),
+        ((0.25, 0.25, 0.5), 7, [2, 2, 3]),  # cut by .0, .0 and .0
+        ((1 / 3, 1 / 3, 1 / 3), 8, [3, 3, 2]),  # of equal ones the earlier
+        ((0.5, 0.5), 1, [1, 1]),  # no stage without a step
+    ],
+)
+def test_the_steps_of_all_stages_are_the_budget(shares, steps, counts):
+    assert stage_steps(shares, steps) == counts
+    assert sum(counts) == max(steps, len(shares))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("steps", [7, 30, 33])
+def test_every_family_has_the_same_budget(name, steps):
+    recipe = RECIPES[name]()
+    for other in (recipe, without(recipe, recipe.stages[0].name)):
+        assert sum(stage_steps([stage.share for stage in other.stages], steps)) == steps

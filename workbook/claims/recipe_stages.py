@@ -34,7 +34,7 @@ from workbook.encoder import load as load_encoder
 from workbook.metrics import bootstrap_ci
 from workbook.metrics.leaderboard import shared_ranks
 from workbook.pretraining import span_pairs
-from workbook.recipes import Recipe, Sources, instructed, run_recipe, started_from, without
+from workbook.recipes import Recipe, Sources, instructed, run_recipe, stage_steps, started_from, without
 from workbook.recipes.families import RECIPES
 from workbook.support import machine
 from workbook.support.files import write_json
@@ -200,6 +200,7 @@ def orders(collection: str, budget: str, seeds: Sequence[int]) -> Measurements:
     at_start = [
         float(measured(start(recipe, collection, s, budget), collection, s, budget).mean()) for s in seeds[:1]
     ] * len(seeds)
+    counts = dict(zip(recipe.stages, stage_steps([s.share for s in recipe.stages], SIZES[budget].steps), strict=True))
     after: dict[tuple[str, ...], dict[int, tuple[TextEncoder, float]]] = {}
     lines: Measurements = {}
     for order in itertools.permutations(recipe.stages):
@@ -208,8 +209,7 @@ def orders(collection: str, budget: str, seeds: Sequence[int]) -> Measurements:
             for seed in seeds if names[:number] not in after else ():  # two orders share their first stage
                 before = after[names[: number - 1]][seed][0] if number > 1 else start(recipe, collection, seed, budget)
                 encoder = copy.deepcopy(before)
-                steps = max(1, round(stage.share * SIZES[budget].steps))
-                train(replace(recipe, stages=(stage,)), encoder, collection, steps, seed, budget)
+                train(replace(recipe, stages=(stage,)), encoder, collection, counts[stage], seed, budget)
                 score = float(measured(encoder, collection, seed, budget).mean())
                 after.setdefault(names[:number], {})[seed] = (encoder, score)
         reached = [[after[names[:n]][seed][1] for n in (1, 2, 3)] for seed in seeds]

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from workbook.exercises import compare, draws
 from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Reversed, Situation
-from workbook.recipes import distilled
+from workbook.recipes import distilled, stage_steps
 from workbook.similarity import normalize
 
 # --- 11.1 how often a source is drawn --------------------------------------------------------
@@ -1291,7 +1291,7 @@ def run_stages(
 def _counts(
     stages: Sequence[Stage], steps: int, *, least: int = 1, later: bool = False, smallest: bool = False
 ) -> list[int]:
-    """Each stage's least, its share of the others cut to whole steps, and what is left by the largest remainders."""
+    """As `stage_steps`, with one rule exchanged: the least of a stage, who comes first among equals, which remainders count."""
     dues = [stage.share * (steps - least * len(stages)) for stage in stages]
     counts = [least + int(due) for due in dues]
     lost = [due - int(due) if smallest else int(due) - due for due in dues]
@@ -1299,6 +1299,10 @@ def _counts(
     for i in order[: steps - sum(counts)]:
         counts[i] += 1
     return counts
+
+
+def _shared_out(stages: Sequence[Stage], steps: int) -> list[int]:
+    return stage_steps([stage.share for stage in stages], steps)
 
 
 def _of_kind(stage: Stage, pairs: dict[str, list]) -> list:
@@ -1310,7 +1314,7 @@ def _before(prompt: str, examples: Sequence[Example]) -> list[Example]:
 
 
 def _staged(
-    encoder, stages, pairs, steps, prompt, mine, train, *, turn=lambda stages: list(stages), counts=_counts, take=_of_kind,
+    encoder, stages, pairs, steps, prompt, mine, train, *, turn=lambda stages: list(stages), counts=_shared_out, take=_of_kind,
     prompted=lambda stage: stage.prompted, put=_before, miner=lambda first, now: now, student=lambda first, now: now,
     negatives=lambda stage: stage.num_negatives, late=False,
 ):  # fmt: skip

@@ -19,10 +19,29 @@ from workbook.recipes.families import (
     published_table,
     without,
 )
-from workbook.recipes.run import build, mine_negatives, run_recipe, started_from
+from workbook.recipes.run import build, mine_negatives, run_recipe, stage_steps, started_from
 from workbook.recipes.sources import Sources, sources
 
 __all__ = [
-    "Published", "Recipe", "Sources", "TrainingStage", "bge", "bge_m3", "build", "distilled", "e5", "e5_mistral", "gte",
-    "instructed", "jina", "mine_negatives", "nomic", "published_table", "run_recipe", "sources", "started_from", "without",
+    "Published",
+    "Recipe",
+    "Sources",
+    "TrainingStage",
+    "bge",
+    "bge_m3",
+    "build",
+    "distilled",
+    "e5",
+    "e5_mistral",
+    "gte",
+    "instructed",
+    "jina",
+    "mine_negatives",
+    "nomic",
+    "published_table",
+    "run_recipe",
+    "sources",
+    "stage_steps",
+    "started_from",
+    "without",
 ]  # fmt: skip

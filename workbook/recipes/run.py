@@ -96,6 +96,24 @@ def started_from(recipe: Recipe, encoder: TextEncoder, max_length: int | None = 
     )  # fmt: skip
 
 
+def stage_steps(shares: Sequence[float], steps: int) -> list[int]:
+    """How many steps each stage gets: one, and its share of the others. Together they are `steps`.
+
+    Shares are cut to whole steps; what is left goes, one each, to the stages that lost most by the cut, of equal ones to
+    the earlier. Fewer steps than stages are raised to one for each stage.
+
+    Args:
+        shares: of the stages, in their order; they add up to 1.
+        steps: of all stages together.
+    """
+    due = [share * max(0, steps - len(shares)) for share in shares]
+    counts = [1 + int(number) for number in due]
+    most_lost = sorted(range(len(shares)), key=lambda i: int(due[i]) - due[i])
+    for i in most_lost[: max(0, steps - sum(counts))]:
+        counts[i] += 1
+    return counts
+
+
 def run_recipe(
     recipe: Recipe,
     data: Sources | Collection,
@@ -114,7 +132,7 @@ def run_recipe(
     Args:
         recipe: one of `workbook.recipes.families`, or your own.
         data: what to train on; a collection goes through `sources`.
-        steps: of all stages together; each takes its share, one at least.
+        steps: of all stages together, divided as in `stage_steps`.
         folder: where each stage keeps its checkpoint. The same call on the same folder goes on where the
             last one was stopped or killed, and ends in the same weights.
         seed: decides first weights, batches, what is hidden, and the spans of a collection.
@@ -149,7 +167,8 @@ def run_recipe(
 
     histories: dict[str, History] = {}
     stopped: list[str] = []
-    for number, stage in enumerate(recipe.stages):
+    counts = stage_steps([stage.share for stage in recipe.stages], steps)
+    for number, (stage, count) in enumerate(zip(recipe.stages, counts, strict=True)):
 
         def watch(record: dict[str, float], name: str = stage.name) -> bool:
             if on_step is not None and on_step(name, record) is True:
@@ -158,7 +177,7 @@ def run_recipe(
 
         place = None if folder is None else Path(folder) / f"{number + 1}-{stage.name.replace(' ', '-')}"
         options: dict[str, Any] = {
-            "steps": max(1, round(stage.share * steps)), "batch_size": stage.batch_size, "lr": stage.lr,
+            "steps": count, "batch_size": stage.batch_size, "lr": stage.lr,
             "seed": seed + number, "save_every": save_every, "dtype": dtype,
         }  # fmt: skip
         mine = mine or mine_negatives
