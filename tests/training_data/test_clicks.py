@@ -65,6 +65,7 @@ def test_best_pairs_leave_out_queries_without_a_click():
         (lambda: corrected_rates([Shown("q", "a", 2, True)], [1.0]), "from 1 to 1"),
         (lambda: corrected_rates([], [1.0], smallest=0), "smallest must be above 0"),
         (lambda: looked_at_from_random([Shown("q", "a", 1, False)]), "clicks at position 1"),
+        (lambda: looked_at_from_random([Shown("q", p, p, True) for p in (1, 3)]), r"got positions \[1, 3\]"),
         (lambda: looked_at_from_random([]), "clicks at position 1"),
     ],
 )

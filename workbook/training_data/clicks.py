@@ -138,7 +138,7 @@ def looked_at_from_random(log: Iterable[Shown]) -> list[float]:
     Returns:
         for positions 1, 2, …, the clicks there divided by those at position 1.
     Raises:
-        ValueError: nobody clicked at position 1, or a position is unknown.
+        ValueError: nobody clicked at position 1, or a position between the first and the last was never shown.
 
     Source: Joachims et al. 2017, section 5.1 (swaps with the first position are milder than a random order).
     """
@@ -146,10 +146,13 @@ def looked_at_from_random(log: Iterable[Shown]) -> list[float]:
     for shown in log:
         clicks[shown.position] += shown.clicked
         times[shown.position] += 1
-    if not clicks[1] or min(times) < 1:
-        raise ValueError("expected positions from 1 on and clicks at position 1; record more sessions in random order")
+    if not clicks[1] or sorted(times) != list(range(1, len(times) + 1)):
+        raise ValueError(
+            f"expected every position from 1 on and clicks at position 1, got positions {sorted(times)}; record more sessions "
+            "in random order"
+        )
     first = clicks[1] / times[1]
-    return [clicks[position] / times[position] / first for position in range(1, max(times) + 1) if times[position]]
+    return [clicks[position] / times[position] / first for position in sorted(times)]
 
 
 def best_pairs(rates: Rates, least: float = 0.0) -> list[tuple[str, str]]:
