@@ -141,8 +141,8 @@ def test_no_arm_trains_on_a_passage_that_answers_a_test_query():
         read += weak_pairs(collection, 0, "notebook") if collection in STAGE_TASKS else ()
         assert read
         assert not held & {passage for _, passage in read}
-        assert not set(evaluation(collection, "notebook").values()) & {text for pair in read for text in pair}
-        assert not set(evaluation(collection, "notebook").values()) & set(shelf(collection, "notebook"))
+        assert not set(evaluation(collection, "notebook")) & {text for pair in read for text in pair}
+        assert not set(evaluation(collection, "notebook")) & set(shelf(collection, "notebook"))
         assert not set(at.dev.queries) & set(at.test.queries)
 
 

@@ -23,7 +23,7 @@ from workbook.base.make import quick_attention
 from workbook.bm25 import BM25
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.kept import kept
-from workbook.claims.measuring import METRIC, difference, per_query, signed, train, visible
+from workbook.claims.measuring import METRIC, difference, per_query, sieved, signed, texts_of, train, visible
 from workbook.data import Collection, load
 from workbook.encoder import TextEncoder, TransformerEncoder
 from workbook.encoder import load as load_encoder
@@ -39,7 +39,6 @@ from workbook.pretraining import (
 )
 from workbook.pretraining.pairs import split_sentences
 from workbook.similarity import dense_search
-from workbook.training_data import decontaminate
 
 ENCODER = "base/start"  # what the continued arms go on from: words guessed and vectors distilled, here too, and no pair
 SCRATCH, CONTINUED = "from scratch", "continued"
@@ -105,9 +104,7 @@ def labels(budget: str) -> tuple[tuple[str, str], ...]:
 def clean(pairs: Sequence[tuple[str, str]], count: int, budget: str) -> tuple[tuple[str, str], ...]:
     """At most so many of the pairs, drawn once; without those in which something stands that is asked or searched later."""
     drawn = random.Random(0).sample(pairs, min(count, len(pairs)))
-    parts = [searched(split, budget) for split in ("dev", "test")]
-    evaluation = dict(enumerate(text for part in parts for of in (part.queries, part.corpus) for text in of.values()))
-    return tuple(drawn[row] for row in decontaminate(drawn, {str(i): text for i, text in evaluation.items()}).kept)
+    return tuple(sieved(drawn, texts_of(*(searched(split, budget) for split in ("dev", "test")))))
 
 
 def drawn_labels(count: int, seed: int, budget: str) -> list[tuple[str, str]]:

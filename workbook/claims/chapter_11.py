@@ -6,7 +6,7 @@ searched there stands in what is trained on.
 """
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -17,9 +17,9 @@ from torch import Tensor
 from workbook.base.heads import cross_encoder_of
 from workbook.base.make import quick_attention
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
-from workbook.claims.hard_negatives import Remembering, without_held_out
+from workbook.claims.hard_negatives import Remembering, World, without_held_out
 from workbook.claims.kept import kept
-from workbook.claims.measuring import METRIC, difference, of_run, per_query, signed, train, visible
+from workbook.claims.measuring import METRIC, difference, of_run, per_query, sieved, signed, texts_of, train, visible
 from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
 from workbook.data import Collection, load
 from workbook.data.planted import planted
@@ -30,9 +30,8 @@ from workbook.pretraining import span_pairs
 from workbook.recipes import distilled, mine_negatives
 from workbook.rerank.distillation import teacher_scores
 from workbook.similarity import dense_search, normalize
-from workbook.support.types import Qrels, Reranker, Run
+from workbook.support.types import Reranker, Run
 from workbook.train import source_shares
-from workbook.training_data import decontaminate
 
 ENCODER = "base/start"  # all arms start from it
 JUDGE = "base"  # the same after contrastive training: what the teachers of claim 31 are made of
@@ -68,15 +67,6 @@ SIZES = {
 }
 
 
-class World(NamedTuple):
-    """What is trained on, what is searched afterwards, and the whole truth of the training queries where it is known."""
-
-    train: Collection
-    dev: Collection
-    test: Collection
-    truth: Qrels | None
-
-
 @cache
 def world(collection: str, budget: str) -> World:
     """Train queries with one label each, and a corpus without the answers of dev and test queries."""
@@ -92,21 +82,15 @@ def world(collection: str, budget: str) -> World:
 
 
 @cache
-def evaluation(collection: str, budget: str) -> dict[str, str]:
+def evaluation(collection: str, budget: str) -> tuple[str, ...]:
     """All texts that are asked or searched on dev or test."""
     at = world(collection, budget)
-    parts = [part for docs in (at.dev, at.test) for part in (docs.queries, docs.corpus)]
-    return numbered(text for part in parts for text in part.values())
-
-
-def numbered(texts: Iterable[str]) -> dict[str, str]:
-    """A number for each text: what `decontaminate` takes."""
-    return {str(number): text for number, text in enumerate(dict.fromkeys(texts))}
+    return tuple(texts_of(at.dev, at.test))
 
 
 def clean(rows: Sequence[tuple[str, ...]], collection: str, budget: str) -> Rows:
     """The rows in which nothing stands that is asked or searched, wholly or nearly."""
-    return [rows[row] for row in decontaminate(rows, evaluation(collection, budget)).kept]
+    return sieved(rows, evaluation(collection, budget))
 
 
 @cache
@@ -118,7 +102,7 @@ def pool(collection: str, budget: str) -> tuple[tuple[str, ...], ...]:
 @cache
 def shelf(collection: str, budget: str) -> tuple[str, ...]:
     """The passages among which negatives are mined: those of the train part that nobody searches on dev or test."""
-    searched = set(evaluation(collection, budget).values())
+    searched = set(evaluation(collection, budget))
     return tuple(text for text in world(collection, budget).train.corpus.values() if text not in searched)
 
 
@@ -194,7 +178,7 @@ def weak_pairs(collection: str, seed: int, budget: str) -> tuple[tuple[str, str]
         titles = random.Random(0).sample(load(DOCS).pairs("train"), count)
         return tuple((title, body) for title, body in clean(titles, collection, budget))
     made = planted(6_000 if budget == "record" else 200, unlabelled=1.0, label_noise=0.0)
-    searched = set(evaluation(collection, budget).values())
+    searched = set(evaluation(collection, budget))
     texts = [text for text in without_held_out(made.collection()).corpus.values() if text not in searched]
     return tuple(span_pairs(texts, seed)[:count])
 
@@ -367,7 +351,8 @@ def two_tasks(split: str, budget: str) -> TwoTasks:
         later = [two_tasks(other, budget) for other in ("dev", "test")]
         texts = [text for data in later for part in (data.queries, *data.corpus.values()) for text in part.values()]
         rows = [(docs.queries[q], docs.corpus[answers[q]], code.corpus[answers[q]]) for q in ids]
-        ids = [ids[row] for row in decontaminate(rows, numbered(texts)).kept][: size.tasks]
+        clean_rows = set(sieved(rows, texts))
+        ids = [q for q, row in zip(ids, rows, strict=True) if row in clean_rows][: size.tasks]
     return TwoTasks(
         {q: docs.queries[q] for q in ids},
         {

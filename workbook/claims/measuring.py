@@ -1,8 +1,8 @@
 """What the experiments share: a short training, quality by query, and a difference with its interval, in numbers and in words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,8 +15,10 @@ from workbook.similarity import dense_search
 from workbook.support.types import Encoder, Run
 from workbook.train import fit
 from workbook.train.loop import History
+from workbook.training_data import decontaminate
 
 METRIC = "ndcg@10"
+Row = TypeVar("Row", bound=tuple[str, ...])
 
 
 def train(encoder: nn.Module, rows: Sequence[tuple[str, ...]], *, quick: bool, **options: Any) -> History:
@@ -41,6 +43,17 @@ def per_query(encoder: Encoder, docs: Collection) -> np.ndarray:
 def of_run(run: Run, docs: Collection) -> np.ndarray:
     """nDCG@10 of each query of a search that is done: (Q,)."""
     return np.array(list(evaluate(docs.qrels, run, (METRIC,), per_query=True)[METRIC].values()))
+
+
+def sieved(rows: Sequence[Row], texts: Iterable[str]) -> list[Row]:
+    """The rows in which none of these texts stands, wholly or nearly."""
+    evaluation = {str(number): text for number, text in enumerate(dict.fromkeys(texts))}
+    return [rows[row] for row in decontaminate(rows, evaluation).kept]
+
+
+def texts_of(*parts: Collection) -> Iterator[str]:
+    """All that is asked and searched in some collections."""
+    return (text for part in parts for of in (part.queries, part.corpus) for text in of.values())
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> list[float]:

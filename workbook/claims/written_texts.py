@@ -185,7 +185,10 @@ def record_costs() -> int:
         "negative": (64, [negative_prompt(train.queries[q], train.corpus[first[q]]) for q in queries]),
     }
     tokenizer = load_encoder(ENCODER).tokenizer
-    pieces = lambda texts: sum(len(tokenizer.encode(text).ids) - 2 for text in texts)  # noqa: E731
+
+    def pieces(texts: Sequence[str]) -> int:
+        return sum(len(tokenizer.encode(text).ids) - 2 for text in texts)
+
     found = {}
     for kind, (max_tokens, prompts) in kinds.items():
         model = _model(max_tokens)

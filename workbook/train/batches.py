@@ -12,6 +12,7 @@ import itertools
 import math
 from collections import Counter, deque
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -212,8 +213,8 @@ def source_shares(
 def drawn_batches(
     lengths: np.ndarray,
     batch_size: int,
-    groups: Sequence[str],
-    shares: Mapping[str, float],
+    groups: Sequence[Hashable],
+    shares: Mapping[Any, float],
     seed: int = 0,
     pool_batches: int = 16,
     start: int = 0,
@@ -232,11 +233,11 @@ def drawn_batches(
     Raises:
         ValueError: shares and groups do not name the same sources.
     """
-    rows_of = {source: np.array([row for row, group in enumerate(groups) if group == source]) for source in shares}
     if set(groups) != set(shares):
         raise ValueError(
-            f"shares must name the sources of the rows, {sorted(set(groups))}, got {sorted(map(str, shares))}"
+            f"shares must name the sources of the rows, {sorted(map(str, set(groups)))}, got {sorted(map(str, shares))}"
         )
+    rows_of = {source: np.array([row for row, group in enumerate(groups) if group == source]) for source in shares}
     sources, rng = list(shares), np.random.default_rng([seed, len(shares)])
     drawn = (sources[i] for i in iter(lambda: int(rng.choice(len(sources), p=list(shares.values()))), -1))
     used = Counter(itertools.islice(drawn, start))

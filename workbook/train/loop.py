@@ -42,7 +42,7 @@ def optimize(
     pool_batches: int = 16,
     texts: Sequence[Sequence[Hashable]] | None = None,
     groups: Sequence[Hashable] | None = None,
-    shares: Mapping[str, float] | None = None,
+    shares: Mapping[Any, float] | None = None,
     checkpoint: str | Path | None = None,
     save_every: int = 100,
     on_step: Callable[[dict[str, float]], Any] | None = None,
@@ -107,7 +107,7 @@ def optimize(
         batches = (
             stream_batches(lengths, batch_size, seed, pool_batches, len(history), texts, groups)
             if groups is None or shares is None
-            else drawn_batches(lengths, batch_size, groups, shares, seed, pool_batches, len(history), texts)  # type: ignore[arg-type]
+            else drawn_batches(lengths, batch_size, groups, shares, seed, pool_batches, len(history), texts)
         )
         for step in track(range(len(history), steps), label="training", show=show):
             rate = lr * schedule(step, steps, round(warmup * steps))

@@ -24,32 +24,9 @@ from workbook.training_data.structured import MIN_PASSAGE_WORDS
 # What a page does not say, where a new word begins, and what has no end.
 UNREAD = frozenset(["footer", "head", "header", "nav", "script", "style", "svg", "template"])
 BLOCKS = frozenset(
-    [
-        "article",
-        "br",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "li",
-        "main",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "table",
-        "td",
-        "th",
-        "tr",
-        "ul",
-    ]
-)
+    ["article", "br", "dd", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "li", "main", "ol", "p", "pre", "section",
+     "table", "td", "th", "tr", "ul"]
+)  # fmt: skip
 NO_END = frozenset(
     ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
 )
