@@ -7,7 +7,7 @@ from workbook.exercises import EXERCISES
 
 # A ratchet over a small sample. All of them, on 30 November 2026, before anyone had read what the sealed ones are told:
 # sealed 96.4 %, nothing accepted, nothing right rejected. The goal is 95 %.
-TOLD = {"open": 0.97, "sealed": 0.92, "new": 0.6}  # of new ones a chapter has few in the sample
+TOLD = {"open": 0.97, "sealed": 0.92, "new": 0.8}
 EVERY = {"open": 6, "sealed": 3, "new": 8}
 CHAPTERS = sorted({answer.exercise[:2] for answer in unplanned.answers("new")})
 
@@ -35,4 +35,6 @@ def test_none_wrong_is_accepted_none_right_is_rejected_and_most_causes_are_told(
     answers = [answer for answer in unplanned.answers(part) if answer.exercise.startswith(chapter)]
     outcomes = [unplanned.outcome(answer) for answer in answers[:: EVERY[part]]]
     assert [o.answer.cause for o in outcomes if o.what in ("rejected", "accepted")] == []
-    assert unplanned.share(outcomes) >= TOLD[part]
+    missed = [o.answer.cause for o in outcomes if o.what == "example only"]
+    wrong = sum(not o.answer.right for o in outcomes)
+    assert len(missed) <= max(1, (1 - TOLD[part]) * wrong), missed  # one of the three or four of an early chapter
