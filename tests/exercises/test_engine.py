@@ -139,6 +139,30 @@ def test_a_busy_machine_makes_nobody_slow(timer, monkeypatch):
         limits.run_limited(lambda: endless(None, None), 0.1)
 
 
+def test_a_limit_that_rings_where_no_exception_can_pass_is_not_reported(monkeypatch):
+    reports = []
+    monkeypatch.setattr(sys, "unraisablehook", reports.append)
+
+    class Slow:
+        def __del__(self):
+            while True:
+                pass
+
+    class Faulty:
+        def __del__(self):
+            raise OSError
+
+    def answer():
+        Faulty()
+        Slow()  # the limit ends this, and is lost in it; the one after it ends the call
+        endless(None, None)
+
+    with pytest.raises(limits.TimeLimit):
+        limits.run_limited(answer, 0.1)
+    assert [report.exc_type for report in reports] == [OSError]
+    assert sys.unraisablehook == reports.append
+
+
 TRACED = """
 import sys
 from workbook.exercises.limits import TimeLimit, _run_with_watchdog

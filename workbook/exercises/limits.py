@@ -51,9 +51,29 @@ def run_limited(function: Callable[[], T], seconds: float) -> T:
         TimeLimit: the time is up. Whatever `function` raises passes through, KeyboardInterrupt too.
     """
     in_main = threading.current_thread() is threading.main_thread()
-    if in_main and hasattr(signal, "setitimer"):
-        return _run_with_timer(function, seconds)
-    return _run_with_watchdog(function, seconds)
+    with _lost_limits_untold():
+        if in_main and hasattr(signal, "setitimer"):
+            return _run_with_timer(function, seconds)
+        return _run_with_watchdog(function, seconds)
+
+
+@contextmanager
+def _lost_limits_untold() -> Iterator[None]:
+    """Where no exception can pass (in `__del__`, in a callback of the garbage collector), Python drops it and reports it.
+
+    It rings again a moment later, so such a `TimeLimit` is nothing to report; all other reports go on as they were.
+    """
+    before = sys.unraisablehook
+
+    def report(lost: "sys.UnraisableHookArgs") -> None:
+        if lost.exc_type is not TimeLimit:
+            before(lost)
+
+    sys.unraisablehook = report
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _run_with_timer(function: Callable[[], T], seconds: float) -> T:
