@@ -924,388 +924,7 @@ LEAKED = Exercise(
 )
 
 
-# --- 12.5 clicks and positions ---------------------------------------------------------------
-
-Log = Sequence[tuple[str, int, str, int]]
-Shown = list[
-    tuple[int, float, int]
-]  # of one passage: whether it was clicked, how likely it was looked at, its position
-
-
-def corrected_clicks(log: Log, looked: Sequence[float]) -> dict[str, dict[str, float]]:
-    """Click rates with the position's share taken out: rows, list of float -> query -> passage -> rate."""
-    return _rates(_corrected)(log, looked)
-
-
-def _corrected(shown: Shown) -> float:
-    return sum(clicked / chance for clicked, chance, _ in shown) / len(shown)
-
-
-def _rates(
-    rate: Callable[[Shown], float], at: Callable[[Sequence[float], int], float] = lambda looked, p: looked[p - 1]
-) -> Answer:
-    """Each passage of each query has a rate, worked out of the times that it was shown."""
-
-    def rates(log, looked):
-        shown: dict[str, dict[str, Shown]] = {}
-        for query, position, passage, clicked in log:
-            shown.setdefault(query, {}).setdefault(passage, []).append((int(clicked), at(looked, position), position))
-        return {query: {passage: rate(times) for passage, times in each.items()} for query, each in shown.items()}
-
-    return rates
-
-
-def _corrected_in_two_passes(log, looked):
-    count: dict[tuple[str, str], int] = {}
-    total: dict[tuple[str, str], float] = {}
-    for row in log:
-        key = (row[0], row[2])
-        count[key] = count.get(key, 0) + 1
-        total[key] = total.get(key, 0.0) + (1 / looked[row[1] - 1] if row[3] else 0.0)
-    found: dict[str, dict[str, float]] = {}
-    for query, passage in count:
-        found.setdefault(query, {})[passage] = total[query, passage] / count[query, passage]
-    return found
-
-
-def _pooled(log, looked):
-    """A passage has one rate, whatever was asked."""
-    pooled = corrected_clicks([("", position, passage, clicked) for _, position, passage, clicked in log], looked)
-    return {query: {passage: pooled[""][passage] for q, _, passage, _ in log if q == query} for query, *_ in log}
-
-
-def _over(total: Callable[[Shown], float], count: Callable[[Log, str, str], int]) -> Answer:
-    """The sum of one passage, divided by a count of other rows."""
-
-    def rates(log, looked):
-        summed = _rates(total)(log, looked)
-        return {
-            query: {passage: value / max(1, count(log, query, passage)) for passage, value in each.items()}
-            for query, each in summed.items()
-        }
-
-    return rates
-
-
-def _sum(shown: Shown) -> float:
-    return sum(clicked / chance for clicked, chance, _ in shown)
-
-
-def _without_zero(log, looked):
-    found = corrected_clicks(log, looked)
-    return {q: kept for q, each in found.items() if (kept := {p: v for p, v in each.items() if v})}
-
-
-def _mean_chance(shown: Shown) -> float:
-    return sum(chance for _, chance, _ in shown) / len(shown)
-
-
-def _clicks(shown: Shown) -> int:
-    return sum(clicked for clicked, _, _ in shown)
-
-
-def _draw_log(rng: random.Random) -> tuple[list[tuple[str, int, str, int]], list[float]]:
-    looked = rng.choice(([1.0, 0.5], [1.0, 0.5, 0.25], [0.8, 0.4, 0.2], [0.9, 0.6, 0.3, 0.1]))
-    queries, passages = ["q1", "q2"][: rng.choice((1, 2, 2))], rng.sample(["a", "b", "c"], rng.choice((2, 2, 3)))
-    rate = rng.choice((0.0, 0.5, 0.5, 0.5, 0.8))
-    log = [
-        (rng.choice(queries), rng.randint(1, len(looked)), rng.choice(passages), int(rng.random() < rate))
-        for _ in range(rng.randint(1, 9))
-    ]
-    return log, looked
-
-
-def _by_query_and_passage(log: Log) -> dict[tuple[str, str], list[tuple[int, int]]]:
-    rows: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for query, position, passage, clicked in log:
-        rows.setdefault((query, passage), []).append((position, clicked))
-    return rows
-
-
-def _two_passages() -> tuple[list[tuple[str, int, str, int]], list[float]]:
-    """a: two of three clicks, at the top; b: one of two, at position 3."""
-    log = [("q", 1, "a", 1), ("q", 3, "b", 1), ("q", 1, "a", 0), ("q", 3, "b", 0), ("q", 1, "a", 1)]
-    return log, [1.0, 0.5, 0.25]
-
-
-CLICKS = Exercise(
-    id="12.5",
-    title="clicks and positions",
-    difficulty="medium",
-    minutes=9,
-    section="Build it: clicks and positions",
-    signature="list of (str, int, str, int), list of float -> dict of dicts of float",
-    reference=corrected_clicks,
-    another=_corrected_in_two_passes,
-    draw=_draw_log,
-    loops=True,
-    situations=(
-        Situation("there is more than one query", lambda log, looked: len({row[0] for row in log}) > 1),
-        Situation(
-            "a passage was shown for two queries",
-            lambda log, looked: len({(r[0], r[2]) for r in log}) > len({r[2] for r in log}),
-        ),
-        Situation("a click happened below the first position", lambda log, looked: any(r[3] and r[1] > 1 for r in log)),
-        Situation("nobody clicked", lambda log, looked: not any(row[3] for row in log)),
-        Situation(
-            "a passage was shown at several positions",
-            lambda log, looked: any(len({p for p, _ in rows}) > 1 for rows in _by_query_and_passage(log).values()),
-        ),
-        Situation(
-            "a passage was shown more than once, and not always clicked",
-            lambda log, looked: any(len({c for _, c in rows}) > 1 for rows in _by_query_and_passage(log).values()),
-        ),
-        Situation(
-            "a passage was never clicked",
-            lambda log, looked: any(not any(c for _, c in rows) for rows in _by_query_and_passage(log).values()),
-        ),
-        Situation("the first position is not always looked at", lambda log, looked: looked[0] < 1),
-        Situation(
-            "a rate is above 1",
-            lambda log, looked: any(v > 1 for each in corrected_clicks(log, looked).values() for v in each.values()),
-        ),
-        Situation("somebody was shown the last position", lambda log, looked: any(r[1] == len(looked) for r in log)),
-    ),
-    cases=(
-        Case("two passages", _two_passages, {"q": {"a": 2 / 3, "b": 2.0}}),
-        Case(
-            "two queries, one passage",
-            lambda: ([("p", 2, "a", 1), ("q", 1, "a", 0), ("p", 1, "a", 1), ("p", 2, "a", 0)], [0.8, 0.4]),
-            {"p": {"a": 1.25}, "q": {"a": 0.0}},
-        ),
-        Case("nobody clicked", lambda: ([("q", 1, "a", 0), ("q", 2, "b", 0)], [1.0, 0.5]), {"q": {"a": 0.0, "b": 0.0}}),
-        Case(
-            "at several positions",
-            lambda: ([("q", 3, "c", 1), ("q", 1, "c", 1), ("q", 2, "c", 0), ("q", 2, "a", 1)], [0.9, 0.6, 0.3]),
-        ),
-        Case("an empty log", lambda: ([], [1.0, 0.5]), {}),
-    ),
-    mistakes=(
-        Mistake(
-            "raw click rate",
-            _rates(lambda shown: _clicks(shown) / len(shown)),
-            "This is the raw click rate: the positions never count. What stands at the top is clicked because it stands there. A click "
-            "counts 1 over the chance that its position was looked at.",
-        ),
-        Mistake(
-            "multiplied instead of divided",
-            _rates(lambda shown: sum(clicked * chance for clicked, chance, _ in shown) / len(shown)),
-            "You multiply a click by the chance that its position was looked at: what stands low counts even less than it does already. "
-            "Divide.",
-        ),
-        Mistake(
-            "the chance squared",
-            _rates(lambda shown: sum(clicked / chance**2 for clicked, chance, _ in shown) / len(shown)),
-            "You divide by the chance twice. Once takes the position's share out; twice favours what stood low.",
-        ),
-        Mistake(
-            "positions counted from 0",
-            _rates(_corrected, at=lambda looked, position: looked[position]),
-            "You read `looked` at the position's own number: position 1 gets the chance of position 2, and the last one none at all. Positions "
-            "begin at 1, lists at 0.",
-        ),
-        Mistake(
-            "the sum, not divided",
-            _rates(_sum),
-            "You add up and do not divide. Then what was shown more often wins. Divide by how often it was shown.",
-        ),
-        Mistake(
-            "divided by the clicks",
-            _rates(lambda shown: _sum(shown) / max(1, _clicks(shown))),
-            "You divide by the number of clicks. Then only what was clicked counts, and a passage that was passed over nine times of ten looks "
-            "as good as one that never was. Divide by how often it was shown.",
-        ),
-        Mistake(
-            "the largest",
-            _rates(lambda shown: max(clicked / chance for clicked, chance, _ in shown)),
-            "You keep the most that a single row counts. One click then outweighs all the times that it was passed over: take the mean.",
-        ),
-        Mistake(
-            "half of the old, half of the new",
-            _rates(lambda shown: reduce(lambda rate, time: (rate + time[0] / time[1]) / 2, shown, 0.0)),
-            "You halve the sum at each row. Then the last row counts half, and the first hardly anything. Add up, and divide once at the end.",
-        ),
-        Mistake(
-            "clicks over looks",
-            _rates(lambda shown: _clicks(shown) / (len(shown) * _mean_chance(shown))),
-            "You divide the clicks by the expected number of looks. That is an estimator, too, a steadier one, and it never wanders "
-            "so far above 1. Asked for is the mean of each click divided by its own chance: they differ where a passage was shown at "
-            "several positions.",
-        ),
-        Mistake(
-            "divided by the weights",
-            _rates(lambda shown: _sum(shown) / sum(1 / chance for _, chance, _ in shown)),
-            "You divide by the sum of the weights, clicked or not. That is the self-normalized form, in which no rate is above 1; a "
-            "passage that always stood at one position gets its raw rate back. Divide by how often it was shown.",
-        ),
-        Mistake(
-            "all queries together",
-            _pooled,
-            "You count a passage over all queries together. It may answer one and not the other: its rate belongs to the query.",
-        ),
-        Mistake(
-            "divided by all rows of the query",
-            _over(_sum, lambda log, query, passage: sum(row[0] == query for row in log)),
-            "You divide by all rows of the query. A passage is judged by the times that it was shown itself.",
-        ),
-        Mistake(
-            "cut off at 1",
-            _rates(lambda shown: min(1.0, _corrected(shown))),
-            "You cut the rate off at 1. A corrected rate may be above it: a click far down stands for all those who would have clicked had "
-            "they looked. Cut off, the mean is no longer right.",
-        ),
-        Mistake(
-            "only clicked passages",
-            _without_zero,
-            "Passages that nobody clicked are missing. They were shown: their rate is 0, which is something else than not known.",
-        ),
-    ),
-    hints=(
-        "A click at a position that is looked at half of the time stands for two people who would have clicked. What stands for a row without a click?",
-        "For each query and passage two numbers: how often it was shown, and the sum of what its clicks count.",
-        "Position 1 is entry 0 of `looked`. Rows without a click add 0 to the sum and 1 to the count.",
-    ),
-)
-
-
-# --- 12.6 two rankings from one log ----------------------------------------------------------
-
-GIVEN = [1.0, 0.5, 0.25]  # how likely positions 1, 2 and 3 are looked at
-
-
-def smallest_log() -> list[tuple[str, int, str, int]]:
-    """a is clicked whenever it is shown, at the top; b half of the times, at the bottom."""
-    return [("q", 1, "a", 1), ("q", 3, "b", 1), ("q", 3, "b", 0)]
-
-
-def _raw(log: Any) -> dict[str, float]:
-    return _rates(lambda shown: _clicks(shown) / len(shown))(log, GIVEN)["q"]
-
-
-def _true(log: Any) -> dict[str, float]:
-    return corrected_clicks(log, GIVEN)["q"]
-
-
-def _best(rates: dict[str, float]) -> str:
-    return max(rates, key=lambda passage: rates[passage])
-
-
-def _tied(rates: dict[str, float]) -> bool:
-    return abs(rates["a"] - rates["b"]) < 1e-9
-
-
-def _not_a_log(log: Any) -> str | None:
-    if not isinstance(log, list | tuple) or not all(isinstance(row, list | tuple) and len(row) == 4 for row in log):
-        return "a log is a list of rows of four: query, position, passage, clicked"
-    for query, position, passage, clicked in log:
-        if query != "q" or passage not in ("a", "b"):
-            return f'the query is "q" and the passages are "a" and "b", got {query!r} and {passage!r}'
-        if compare.kind(position) != "number" or position not in (1, 2, 3):
-            return f"a position is 1, 2 or 3, got {position!r}"
-        if clicked not in (0, 1):
-            return f"clicked is 0 or 1, got {clicked!r}"
-    if {row[2] for row in log} != {"a", "b"}:
-        return "both passages must have been shown"
-    for name, rates in (("raw", _raw(log)), ("corrected", _true(log))):
-        if _tied(rates):
-            return f"the {name} rates of a and b are equal, so neither is preferred"
-    return None
-
-
-def _positions(log: Any) -> set[int]:
-    return {row[1] for row in log}
-
-
-def _below(log: Any) -> bool:
-    """Whether the passage with the higher raw rate stood further down, on the whole."""
-    mean = {p: np.mean([row[1] for row in log if row[2] == p]) for p in "ab"}
-    best = _best(_raw(log))
-    return bool(mean[best] > mean["b" if best == "a" else "a"])
-
-
-REVERSED = Reversed(
-    id="12.6",
-    title="two rankings from one log",
-    difficulty="medium",
-    minutes=7,
-    section="Build it: two rankings from one log",
-    signature="() -> list of (str, int, str, int)",
-    reference=smallest_log,
-    another=lambda: [["q", 3, "a", 0], ["q", 1, "b", 1], ["q", 3, "a", 1]],
-    right=lambda log: _best(_true(log)),
-    wrong=lambda log: _best(_raw(log)),
-    valid=_not_a_log,
-    smallest=3,
-    measure=lambda log: len(log),
-    cases=(Case("nothing is passed in", lambda: (), smallest_log()),),
-    mistakes=(
-        Mistake(
-            "one passage alone",
-            lambda: [("q", 1, "a", 1), ("q", 3, "a", 1)],
-            "One passage alone cannot be preferred to anything. Show both.",
-            when=lambda log: len({row[2] for row in log}) == 1,
-        ),
-        Mistake(
-            "nobody clicked",
-            lambda: [("q", 1, "a", 0), ("q", 3, "b", 0)],
-            "Nobody clicked. Zero divided by any chance is zero: a correction can make a click count more, and cannot make one.",
-            when=lambda log: bool(log) and not any(row[3] for row in log),
-        ),
-        Mistake(
-            "raw, they are equal",
-            lambda: [("q", 1, "a", 1), ("q", 3, "b", 1)],
-            "The raw rates are equal, so raw clicks prefer neither. The one at the top must be ahead by raw clicks: let the other one be "
-            "passed over at times.",
-            when=lambda log: _tied(_raw(log)),
-        ),
-        Mistake(
-            "corrected, they are equal",
-            lambda: [("q", 1, "a", 1), ("q", 2, "b", 1), ("q", 2, "b", 0)],
-            "The corrected rates are equal: what the lower place makes up for is just what it has lost in clicks. Move it further down.",
-            when=lambda log: _tied(_true(log)),
-        ),
-        Mistake(
-            "all at one position",
-            lambda: [("q", 1, "a", 1), ("q", 1, "b", 1), ("q", 1, "b", 0)],
-            "Both passages always stood at the same position. Then both rates are divided by the same number, and the order stays.",
-            when=lambda log: len(_positions(log)) == 1,
-        ),
-        Mistake(
-            "the lower one was never clicked",
-            lambda: [("q", 1, "a", 1), ("q", 3, "b", 0)],
-            "One passage was never clicked, and no correction lifts it above 0. It needs a click, far down.",
-            when=lambda log: min(_raw(log).values()) == 0,
-        ),
-        Mistake(
-            "the better one stands lower already",
-            lambda: [("q", 3, "a", 1), ("q", 1, "b", 1), ("q", 1, "b", 0)],
-            "The passage that is ahead by raw clicks also stood lower. Correction then puts it further ahead. It must have stood at the top.",
-            when=lambda log: _best(_raw(log)) == _best(_true(log)) and _below(log),
-        ),
-        Mistake(
-            "not far enough down",
-            lambda: [("q", 2, "a", 1), ("q", 3, "b", 1), ("q", 3, "b", 0), ("q", 3, "b", 0)],
-            "The right idea: the lower one has fewer clicks, which count more. But it does not overtake yet. Let it stand further down than "
-            "the other one, or lose fewer clicks.",
-            when=lambda log: _best(_raw(log)) == _best(_true(log)),
-        ),
-        Mistake(
-            "more rows than it takes",
-            lambda: [("q", 1, "a", 1), ("q", 1, "a", 1), ("q", 3, "b", 1), ("q", 3, "b", 0)],
-            "It works, and the log is longer than it must be. How often must the one at the top have been shown? And how often the other, so "
-            "that it has a click and is still behind?",
-            when=lambda log: len(log) > 3,
-        ),
-    ),
-    hints=(
-        "Raw clicks must prefer the passage that stood at the top. By how little can it be ahead?",
-        "A rate of 1 for the one at the top takes one row. Between 0 and 1 for the other one takes two.",
-        "A click at position 3 counts 4. Shared between two rows, is that more than what the other one has?",
-    ),
-)
-
-
-# --- 12.7 from raw pairs to a training set ---------------------------------------------------
+# --- 12.5 from raw pairs to a training set ---------------------------------------------------
 
 Pair = tuple[str, str]
 
@@ -1580,7 +1199,7 @@ def _twins(answer: Answer) -> str | None:
 
 
 ASSEMBLE = Exercise(
-    id="12.7",
+    id="12.5",
     title="from raw pairs to a training set",
     difficulty="hard",
     minutes=18,
@@ -1804,4 +1423,385 @@ ASSEMBLE = Exercise(
     ),
 )
 
-EXERCISES = (CONSISTENT, SIGNATURE, BANDS, LEAKED, CLICKS, REVERSED, ASSEMBLE)
+# --- 12.6 clicks and positions ---------------------------------------------------------------
+
+Log = Sequence[tuple[str, int, str, int]]
+Shown = list[
+    tuple[int, float, int]
+]  # of one passage: whether it was clicked, how likely it was looked at, its position
+
+
+def corrected_clicks(log: Log, looked: Sequence[float]) -> dict[str, dict[str, float]]:
+    """Click rates with the position's share taken out: rows, list of float -> query -> passage -> rate."""
+    return _rates(_corrected)(log, looked)
+
+
+def _corrected(shown: Shown) -> float:
+    return sum(clicked / chance for clicked, chance, _ in shown) / len(shown)
+
+
+def _rates(
+    rate: Callable[[Shown], float], at: Callable[[Sequence[float], int], float] = lambda looked, p: looked[p - 1]
+) -> Answer:
+    """Each passage of each query has a rate, worked out of the times that it was shown."""
+
+    def rates(log, looked):
+        shown: dict[str, dict[str, Shown]] = {}
+        for query, position, passage, clicked in log:
+            shown.setdefault(query, {}).setdefault(passage, []).append((int(clicked), at(looked, position), position))
+        return {query: {passage: rate(times) for passage, times in each.items()} for query, each in shown.items()}
+
+    return rates
+
+
+def _corrected_in_two_passes(log, looked):
+    count: dict[tuple[str, str], int] = {}
+    total: dict[tuple[str, str], float] = {}
+    for row in log:
+        key = (row[0], row[2])
+        count[key] = count.get(key, 0) + 1
+        total[key] = total.get(key, 0.0) + (1 / looked[row[1] - 1] if row[3] else 0.0)
+    found: dict[str, dict[str, float]] = {}
+    for query, passage in count:
+        found.setdefault(query, {})[passage] = total[query, passage] / count[query, passage]
+    return found
+
+
+def _pooled(log, looked):
+    """A passage has one rate, whatever was asked."""
+    pooled = corrected_clicks([("", position, passage, clicked) for _, position, passage, clicked in log], looked)
+    return {query: {passage: pooled[""][passage] for q, _, passage, _ in log if q == query} for query, *_ in log}
+
+
+def _over(total: Callable[[Shown], float], count: Callable[[Log, str, str], int]) -> Answer:
+    """The sum of one passage, divided by a count of other rows."""
+
+    def rates(log, looked):
+        summed = _rates(total)(log, looked)
+        return {
+            query: {passage: value / max(1, count(log, query, passage)) for passage, value in each.items()}
+            for query, each in summed.items()
+        }
+
+    return rates
+
+
+def _sum(shown: Shown) -> float:
+    return sum(clicked / chance for clicked, chance, _ in shown)
+
+
+def _without_zero(log, looked):
+    found = corrected_clicks(log, looked)
+    return {q: kept for q, each in found.items() if (kept := {p: v for p, v in each.items() if v})}
+
+
+def _mean_chance(shown: Shown) -> float:
+    return sum(chance for _, chance, _ in shown) / len(shown)
+
+
+def _clicks(shown: Shown) -> int:
+    return sum(clicked for clicked, _, _ in shown)
+
+
+def _draw_log(rng: random.Random) -> tuple[list[tuple[str, int, str, int]], list[float]]:
+    looked = rng.choice(([1.0, 0.5], [1.0, 0.5, 0.25], [0.8, 0.4, 0.2], [0.9, 0.6, 0.3, 0.1]))
+    queries, passages = ["q1", "q2"][: rng.choice((1, 2, 2))], rng.sample(["a", "b", "c"], rng.choice((2, 2, 3)))
+    rate = rng.choice((0.0, 0.5, 0.5, 0.5, 0.8))
+    log = [
+        (rng.choice(queries), rng.randint(1, len(looked)), rng.choice(passages), int(rng.random() < rate))
+        for _ in range(rng.randint(1, 9))
+    ]
+    return log, looked
+
+
+def _by_query_and_passage(log: Log) -> dict[tuple[str, str], list[tuple[int, int]]]:
+    rows: dict[tuple[str, str], list[tuple[int, int]]] = {}
+    for query, position, passage, clicked in log:
+        rows.setdefault((query, passage), []).append((position, clicked))
+    return rows
+
+
+def _two_passages() -> tuple[list[tuple[str, int, str, int]], list[float]]:
+    """a: two of three clicks, at the top; b: one of two, at position 3."""
+    log = [("q", 1, "a", 1), ("q", 3, "b", 1), ("q", 1, "a", 0), ("q", 3, "b", 0), ("q", 1, "a", 1)]
+    return log, [1.0, 0.5, 0.25]
+
+
+CLICKS = Exercise(
+    id="12.6",
+    title="clicks and positions",
+    difficulty="medium",
+    minutes=9,
+    section="Build it: clicks and positions",
+    signature="list of (str, int, str, int), list of float -> dict of dicts of float",
+    reference=corrected_clicks,
+    another=_corrected_in_two_passes,
+    draw=_draw_log,
+    loops=True,
+    situations=(
+        Situation("there is more than one query", lambda log, looked: len({row[0] for row in log}) > 1),
+        Situation(
+            "a passage was shown for two queries",
+            lambda log, looked: len({(r[0], r[2]) for r in log}) > len({r[2] for r in log}),
+        ),
+        Situation("a click happened below the first position", lambda log, looked: any(r[3] and r[1] > 1 for r in log)),
+        Situation("nobody clicked", lambda log, looked: not any(row[3] for row in log)),
+        Situation(
+            "a passage was shown at several positions",
+            lambda log, looked: any(len({p for p, _ in rows}) > 1 for rows in _by_query_and_passage(log).values()),
+        ),
+        Situation(
+            "a passage was shown more than once, and not always clicked",
+            lambda log, looked: any(len({c for _, c in rows}) > 1 for rows in _by_query_and_passage(log).values()),
+        ),
+        Situation(
+            "a passage was never clicked",
+            lambda log, looked: any(not any(c for _, c in rows) for rows in _by_query_and_passage(log).values()),
+        ),
+        Situation("the first position is not always looked at", lambda log, looked: looked[0] < 1),
+        Situation(
+            "a rate is above 1",
+            lambda log, looked: any(v > 1 for each in corrected_clicks(log, looked).values() for v in each.values()),
+        ),
+        Situation("somebody was shown the last position", lambda log, looked: any(r[1] == len(looked) for r in log)),
+    ),
+    cases=(
+        Case("two passages", _two_passages, {"q": {"a": 2 / 3, "b": 2.0}}),
+        Case(
+            "two queries, one passage",
+            lambda: ([("p", 2, "a", 1), ("q", 1, "a", 0), ("p", 1, "a", 1), ("p", 2, "a", 0)], [0.8, 0.4]),
+            {"p": {"a": 1.25}, "q": {"a": 0.0}},
+        ),
+        Case("nobody clicked", lambda: ([("q", 1, "a", 0), ("q", 2, "b", 0)], [1.0, 0.5]), {"q": {"a": 0.0, "b": 0.0}}),
+        Case(
+            "at several positions",
+            lambda: ([("q", 3, "c", 1), ("q", 1, "c", 1), ("q", 2, "c", 0), ("q", 2, "a", 1)], [0.9, 0.6, 0.3]),
+        ),
+        Case("an empty log", lambda: ([], [1.0, 0.5]), {}),
+    ),
+    mistakes=(
+        Mistake(
+            "raw click rate",
+            _rates(lambda shown: _clicks(shown) / len(shown)),
+            "This is the raw click rate: the positions never count. What stands at the top is clicked because it stands there. A click "
+            "counts 1 over the chance that its position was looked at.",
+        ),
+        Mistake(
+            "multiplied instead of divided",
+            _rates(lambda shown: sum(clicked * chance for clicked, chance, _ in shown) / len(shown)),
+            "You multiply a click by the chance that its position was looked at: what stands low counts even less than it does already. "
+            "Divide.",
+        ),
+        Mistake(
+            "the chance squared",
+            _rates(lambda shown: sum(clicked / chance**2 for clicked, chance, _ in shown) / len(shown)),
+            "You divide by the chance twice. Once takes the position's share out; twice favours what stood low.",
+        ),
+        Mistake(
+            "positions counted from 0",
+            _rates(_corrected, at=lambda looked, position: looked[position]),
+            "You read `looked` at the position's own number: position 1 gets the chance of position 2, and the last one none at all. Positions "
+            "begin at 1, lists at 0.",
+        ),
+        Mistake(
+            "the sum, not divided",
+            _rates(_sum),
+            "You add up and do not divide. Then what was shown more often wins. Divide by how often it was shown.",
+        ),
+        Mistake(
+            "divided by the clicks",
+            _rates(lambda shown: _sum(shown) / max(1, _clicks(shown))),
+            "You divide by the number of clicks. Then only what was clicked counts, and a passage that was passed over nine times of ten looks "
+            "as good as one that never was. Divide by how often it was shown.",
+        ),
+        Mistake(
+            "the largest",
+            _rates(lambda shown: max(clicked / chance for clicked, chance, _ in shown)),
+            "You keep the most that a single row counts. One click then outweighs all the times that it was passed over: take the mean.",
+        ),
+        Mistake(
+            "half of the old, half of the new",
+            _rates(lambda shown: reduce(lambda rate, time: (rate + time[0] / time[1]) / 2, shown, 0.0)),
+            "You halve the sum at each row. Then the last row counts half, and the first hardly anything. Add up, and divide once at the end.",
+        ),
+        Mistake(
+            "clicks over looks",
+            _rates(lambda shown: _clicks(shown) / (len(shown) * _mean_chance(shown))),
+            "You divide the clicks by the expected number of looks. That is an estimator, too, a steadier one, and it never wanders "
+            "so far above 1. Asked for is the mean of each click divided by its own chance: they differ where a passage was shown at "
+            "several positions.",
+        ),
+        Mistake(
+            "divided by the weights",
+            _rates(lambda shown: _sum(shown) / sum(1 / chance for _, chance, _ in shown)),
+            "You divide by the sum of the weights, clicked or not. That is the self-normalized form, in which no rate is above 1; a "
+            "passage that always stood at one position gets its raw rate back. Divide by how often it was shown.",
+        ),
+        Mistake(
+            "all queries together",
+            _pooled,
+            "You count a passage over all queries together. It may answer one and not the other: its rate belongs to the query.",
+        ),
+        Mistake(
+            "divided by all rows of the query",
+            _over(_sum, lambda log, query, passage: sum(row[0] == query for row in log)),
+            "You divide by all rows of the query. A passage is judged by the times that it was shown itself.",
+        ),
+        Mistake(
+            "cut off at 1",
+            _rates(lambda shown: min(1.0, _corrected(shown))),
+            "You cut the rate off at 1. A corrected rate may be above it: a click far down stands for all those who would have clicked had "
+            "they looked. Cut off, the mean is no longer right.",
+        ),
+        Mistake(
+            "only clicked passages",
+            _without_zero,
+            "Passages that nobody clicked are missing. They were shown: their rate is 0, which is something else than not known.",
+        ),
+    ),
+    hints=(
+        "A click at a position that is looked at half of the time stands for two people who would have clicked. What stands for a row without a click?",
+        "For each query and passage two numbers: how often it was shown, and the sum of what its clicks count.",
+        "Position 1 is entry 0 of `looked`. Rows without a click add 0 to the sum and 1 to the count.",
+    ),
+)
+
+
+# --- 12.7 two rankings from one log ----------------------------------------------------------
+
+GIVEN = [1.0, 0.5, 0.25]  # how likely positions 1, 2 and 3 are looked at
+
+
+def smallest_log() -> list[tuple[str, int, str, int]]:
+    """a is clicked whenever it is shown, at the top; b half of the times, at the bottom."""
+    return [("q", 1, "a", 1), ("q", 3, "b", 1), ("q", 3, "b", 0)]
+
+
+def _raw(log: Any) -> dict[str, float]:
+    return _rates(lambda shown: _clicks(shown) / len(shown))(log, GIVEN)["q"]
+
+
+def _true(log: Any) -> dict[str, float]:
+    return corrected_clicks(log, GIVEN)["q"]
+
+
+def _best(rates: dict[str, float]) -> str:
+    return max(rates, key=lambda passage: rates[passage])
+
+
+def _tied(rates: dict[str, float]) -> bool:
+    return abs(rates["a"] - rates["b"]) < 1e-9
+
+
+def _not_a_log(log: Any) -> str | None:
+    if not isinstance(log, list | tuple) or not all(isinstance(row, list | tuple) and len(row) == 4 for row in log):
+        return "a log is a list of rows of four: query, position, passage, clicked"
+    for query, position, passage, clicked in log:
+        if query != "q" or passage not in ("a", "b"):
+            return f'the query is "q" and the passages are "a" and "b", got {query!r} and {passage!r}'
+        if compare.kind(position) != "number" or position not in (1, 2, 3):
+            return f"a position is 1, 2 or 3, got {position!r}"
+        if clicked not in (0, 1):
+            return f"clicked is 0 or 1, got {clicked!r}"
+    if {row[2] for row in log} != {"a", "b"}:
+        return "both passages must have been shown"
+    for name, rates in (("raw", _raw(log)), ("corrected", _true(log))):
+        if _tied(rates):
+            return f"the {name} rates of a and b are equal, so neither is preferred"
+    return None
+
+
+def _positions(log: Any) -> set[int]:
+    return {row[1] for row in log}
+
+
+def _below(log: Any) -> bool:
+    """Whether the passage with the higher raw rate stood further down, on the whole."""
+    mean = {p: np.mean([row[1] for row in log if row[2] == p]) for p in "ab"}
+    best = _best(_raw(log))
+    return bool(mean[best] > mean["b" if best == "a" else "a"])
+
+
+REVERSED = Reversed(
+    id="12.7",
+    title="two rankings from one log",
+    difficulty="medium",
+    minutes=7,
+    section="Build it: two rankings from one log",
+    signature="() -> list of (str, int, str, int)",
+    reference=smallest_log,
+    another=lambda: [["q", 3, "a", 0], ["q", 1, "b", 1], ["q", 3, "a", 1]],
+    right=lambda log: _best(_true(log)),
+    wrong=lambda log: _best(_raw(log)),
+    valid=_not_a_log,
+    smallest=3,
+    measure=lambda log: len(log),
+    cases=(Case("nothing is passed in", lambda: (), smallest_log()),),
+    mistakes=(
+        Mistake(
+            "one passage alone",
+            lambda: [("q", 1, "a", 1), ("q", 3, "a", 1)],
+            "One passage alone cannot be preferred to anything. Show both.",
+            when=lambda log: len({row[2] for row in log}) == 1,
+        ),
+        Mistake(
+            "nobody clicked",
+            lambda: [("q", 1, "a", 0), ("q", 3, "b", 0)],
+            "Nobody clicked. Zero divided by any chance is zero: a correction can make a click count more, and cannot make one.",
+            when=lambda log: bool(log) and not any(row[3] for row in log),
+        ),
+        Mistake(
+            "raw, they are equal",
+            lambda: [("q", 1, "a", 1), ("q", 3, "b", 1)],
+            "The raw rates are equal, so raw clicks prefer neither. The one at the top must be ahead by raw clicks: let the other one be "
+            "passed over at times.",
+            when=lambda log: _tied(_raw(log)),
+        ),
+        Mistake(
+            "corrected, they are equal",
+            lambda: [("q", 1, "a", 1), ("q", 2, "b", 1), ("q", 2, "b", 0)],
+            "The corrected rates are equal: what the lower place makes up for is just what it has lost in clicks. Move it further down.",
+            when=lambda log: _tied(_true(log)),
+        ),
+        Mistake(
+            "all at one position",
+            lambda: [("q", 1, "a", 1), ("q", 1, "b", 1), ("q", 1, "b", 0)],
+            "Both passages always stood at the same position. Then both rates are divided by the same number, and the order stays.",
+            when=lambda log: len(_positions(log)) == 1,
+        ),
+        Mistake(
+            "the lower one was never clicked",
+            lambda: [("q", 1, "a", 1), ("q", 3, "b", 0)],
+            "One passage was never clicked, and no correction lifts it above 0. It needs a click, far down.",
+            when=lambda log: min(_raw(log).values()) == 0,
+        ),
+        Mistake(
+            "the better one stands lower already",
+            lambda: [("q", 3, "a", 1), ("q", 1, "b", 1), ("q", 1, "b", 0)],
+            "The passage that is ahead by raw clicks also stood lower. Correction then puts it further ahead. It must have stood at the top.",
+            when=lambda log: _best(_raw(log)) == _best(_true(log)) and _below(log),
+        ),
+        Mistake(
+            "not far enough down",
+            lambda: [("q", 2, "a", 1), ("q", 3, "b", 1), ("q", 3, "b", 0), ("q", 3, "b", 0)],
+            "The right idea: the lower one has fewer clicks, which count more. But it does not overtake yet. Let it stand further down than "
+            "the other one, or lose fewer clicks.",
+            when=lambda log: _best(_raw(log)) == _best(_true(log)),
+        ),
+        Mistake(
+            "more rows than it takes",
+            lambda: [("q", 1, "a", 1), ("q", 1, "a", 1), ("q", 3, "b", 1), ("q", 3, "b", 0)],
+            "It works, and the log is longer than it must be. How often must the one at the top have been shown? And how often the other, so "
+            "that it has a click and is still behind?",
+            when=lambda log: len(log) > 3,
+        ),
+    ),
+    hints=(
+        "Raw clicks must prefer the passage that stood at the top. By how little can it be ahead?",
+        "A rate of 1 for the one at the top takes one row. Between 0 and 1 for the other one takes two.",
+        "A click at position 3 counts 4. Shared between two rows, is that more than what the other one has?",
+    ),
+)
+
+
+EXERCISES = (CONSISTENT, SIGNATURE, BANDS, LEAKED, ASSEMBLE, CLICKS, REVERSED)

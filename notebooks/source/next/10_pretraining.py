@@ -39,7 +39,7 @@ predict("10.p1")
 # %% [markdown]
 # ## A failure first
 #
-# `planted` is a generated collection of passages about towns, plants, devices. Those that answer held-out queries are kept away from training. The encoder is a transformer with random weights that averages its token vectors. Equal words give equal vectors, so even that finds something.
+# `planted` is a generated collection of passages. Those that answer held-out queries are kept away from training. The encoder is a transformer with random weights that averages its token vectors. Equal words give equal vectors, so even that finds something.
 
 # %%
 from workbook.data.planted import planted
@@ -196,7 +196,7 @@ def inverse_cloze(passages, chosen, drawn, removal):  # lists of sentences, ints
 inverse_cloze = check("10.2", inverse_cloze)
 
 # %% [markdown]
-# Lee and others take the sentence out in nine of ten cases. The tenth keeps equal words worth something. The package's maker splits texts and draws; its shares, on the passages above:
+# Lee and others take the sentence out in nine of ten cases. The tenth keeps equal words worth something. The package does so, too:
 
 # %%
 from workbook.pretraining import inverse_cloze_pairs, span_pairs
@@ -208,7 +208,7 @@ print("the sentence is gone in about nine of ten:", bool(abs(stays - 0.1) < 0.03
 # %% [markdown]
 # ## Build it: two spans of one text
 #
-# Sentences need full stops. Spans need nothing but words, so logs, code and tables have them, too.
+# Sentences need full stops. Spans need only words, so logs, code and tables have them, too.
 #
 # **Contract.** `words` has L of them, 2 or more. `shares` and `places` have two numbers each, a share above 0 and below 0.5, a place from 0 on and below 1. A span has n words: L times its share, cut to the whole number below, and one at least. Of all L − n + 1 places where it can begin, it begins at the one with the number place times (L − n + 1), cut to the whole number below. Return a tuple of two texts, the first span and the second, words joined by blanks. They may overlap.
 
@@ -383,7 +383,7 @@ for rate in (0.0, 1.0):
 print("a text's own vector helps its decoder, half hidden:", gap[0.5].low > 0)
 
 # %% [markdown]
-# After so short a training hardly a word comes back, and the gap is small. Do not misread it: a stranger's vector misleads, so the gap is more than the vector knows.
+# After so short a training hardly a word comes back. And a stranger's vector misleads, so the gap is more than the vector knows.
 #
 # ## Train it
 #
@@ -476,7 +476,7 @@ show(pretraining.beside_published(retro_record["published"], ours))
 # %% [markdown]
 # «N: one sentence on claim 27: what was seen at this size, and what was tried»
 #
-# How much is left later? After a stage on pairs BGE had 63.90 on retrieval, and 62.56 without RetroMAE (Xiao et al. 2023). With nothing between it and the labels BGE-M3 had 66.1 with it and 60.5 without (Chen et al. 2024; another benchmark).
+# How much is left later? After a stage on pairs BGE had 63.90 on retrieval, and 62.56 without RetroMAE (Xiao et al. 2023). Without such a stage BGE-M3 had 66.1 and 60.5 (Chen et al. 2024; another benchmark).
 #
 # ## Break it
 #
@@ -515,9 +515,9 @@ print("pairs last beats words last:", bool(found["words, then pairs"].mean() > f
 print("the raw comparison exaggerates the harm:", bool(tuned > raw))
 
 # %% [markdown]
-# What comes last decides what the vectors are good for. Whether words *first* buy anything is another question: see the bars. Published: MLM *beside* supervised training (UDALM) gave a mean nDCG@10 of 33.0 on six domains where the model without any adaptation had 45.2; another denoising (TSDAE) *first* gave 49.2 (Wang et al. 2022).
+# What comes last decides what the vectors are good for. Whether words *first* buy anything is another question: see the bars. Published: MLM *beside* supervised training (UDALM) gave a mean nDCG@10 of 33.0 on six domains where no adaptation gave 45.2, and another denoising (TSDAE) *first* 49.2 (Wang et al. 2022).
 #
-# **Evaluation text inside the texts.** "There are no labels, so nothing can leak." But a page that holds a question with its answer *is* a label. In the record every second test query stands with its answer on one page among the texts, 6 of 100 pages, many more than a crawl has. In the other arm there are as many pages of that form with other functions. Title-body reads them, and nothing is fine-tuned. The ranks are those of one seed:
+# **Evaluation text inside the texts.** "There are no labels, so nothing can leak." But a page that holds a question with its answer *is* a label. In the record every second test query stands with its answer on one page among the texts, 6 of 100 pages, many more than a crawl has; in the other arm, as many such pages with other functions. Title-body reads them, nothing is fine-tuned. The ranks are those of one seed:
 
 # %%
 leak = pairs_record["leak"]
@@ -568,9 +568,9 @@ settle(27, budget="record")
 # %% [markdown]
 # ## Questions people ask
 #
-# **Should I pre-train on my domain first? MLM, TSDAE, GPL: in which order?** Without labels first, labels last. On six domains, nDCG@10: no adaptation 45.2; TSDAE first 49.2; queries written by a model 48.8; GPL, which adds mined negatives and a teacher's scores, 51.5; TSDAE and then GPL 52.9 (Wang et al. 2022). Written pairs alone brought as much as denoising; with mined negatives and a teacher they brought more, and denoising before them added a little. Never compare a model after MLM by its raw mean.
+# **Should I pre-train on my domain first? MLM, TSDAE, GPL: in which order?** Without labels first, labels last. On six domains, nDCG@10: no adaptation 45.2; TSDAE first 49.2; queries written by a model 48.8; GPL, which adds mined negatives and a teacher's scores, 51.5; TSDAE and then GPL 52.9 (Wang et al. 2022). Written pairs alone brought as much as denoising; with mined negatives and a teacher, more.
 #
-# **Training gets worse after a tenth of the steps. Why?** Look at how sources are drawn. Where one holds 93 % of the data, as in sentence-transformers' issue 2815, nearly every batch is its own, and the others are likely to be forgotten. Draw a source of n texts with a probability that grows as n to a power below 1, such as one half; watch two dev sets; stop by the second.
+# **Training gets worse after a tenth of the steps. Why?** Look at how sources are drawn. Where one holds 93 % of the data, as in sentence-transformers' issue 2815, nearly every batch is its own. Draw a source of n texts as n to a power below 1, such as one half, and watch two dev sets (chapter 11).
 #
 # **My encoder is good already. Is it worth it?** Ask the learning curve, on your own labels.
 #
@@ -586,14 +586,13 @@ quiz("10")
 # - What is chosen has a label, whether it was masked, exchanged or left. All else has −100.
 # - Pairs come from bare text: a sentence and what is around it, in nine of ten cases without it; two spans; title and body.
 # - RetroMAE: few tokens hidden from the encoder, many from a weak decoder, which gets one vector. No position sees itself.
-# - Pooling of pre-training and of fine-tuning: the same, or chosen on dev queries.
-# - Order: words first, pairs last.
+# - Order: words first, pairs last. Pooling: the same, or chosen on dev queries.
 # - A start is worth its gain after the same fine-tuning, at *your* number of labels.
 # - No labels does not mean no leak: keep evaluation texts out of the texts.
 #
 # **New terms:** pre-training · masked language modelling · inverse cloze task · span · enhanced decoding · denoising · decontamination.
 #
-# **Open task.** Take texts of your own, without a label. Write thirty queries for them, of which a start with few labels gets ten. Draw your own learning curve: does reading your texts first pay at ten, at twenty?
+# **Open task.** Take texts of your own and write thirty queries for them. Does reading the texts first pay at ten labels, at twenty?
 #
 # **Read next:** Xiao et al. 2022, *RetroMAE* (two masks, one vector); Gururangan et al. 2020, *Don't Stop Pretraining* (reading one's own field first).
 #

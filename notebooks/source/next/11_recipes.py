@@ -207,7 +207,7 @@ print(f"mixed batches: {from_elsewhere(mixed):.2f}, batches of one source: {from
 #
 # E5-mistral is told what a query wants: "Instruct: ", the task in words, a line break, "Query: ". So one model serves several tasks. Passages have no instruction, so one index serves them all.
 #
-# **Contract.** `pairs` is a list of (query, passage); `source` has the name of each pair's source; `instructions` is a dict from name to task, in which names may be missing. `prompt` is what stands before a query. Wherever "{task}" stands in it, fill in the task of the pair's source, or the source's name where there is none. Other braces stay as they are. A prompt without "{task}" is the same for all. The new query is the filled prompt and, right behind it, the query itself, whatever it holds. Passages are not changed. Return a list of pairs, in the same order.
+# **Contract.** `pairs` is a list of (query, passage); `source` has the name of each pair's source; `instructions` is a dict from name to task, in which names may be missing. `prompt` is what stands before a query. Wherever "{task}" stands in it, fill in the task of the pair's source, or the source's name where the dict has none. Other braces stay as they are. A prompt without "{task}" is the same for all. The new query is the filled prompt and, right behind it, the query itself, whatever it holds. Passages are not changed. Return a list of pairs, in the same order.
 
 
 # %%
@@ -247,7 +247,7 @@ predict("11.p3")
 #
 # A decoder reads from left to right, so its last token has read all the others. E5-mistral puts an end token there and takes its vector for the text: of *every* text, also of one that is cut.
 #
-# **Contract.** `texts` is a list of B lists of ids, some perhaps empty. At the end of some, and nowhere else, `eos`, the end token's id, may already stand. `max_length` is 1 or more. Each row has the text's first ids, without `eos`, `max_length` − 1 at most; behind them stands `eos`, once. Rows are padded on the right with the id `pad` to the length T of the longest row; `pad` may be the same id as `eos`. Return two tensors of int64, both (B, T): the ids, and the mask, which is 1 at a row's ids, its end token included, and 0 at padding. Nothing that is passed in changes.
+# **Contract.** `texts` is a list of B lists of ids, some perhaps empty. At the end of some, and nowhere else, one `eos`, the end token's id, may already stand. `max_length` is 1 or more. Each row has the text's first ids, without `eos`, `max_length` − 1 at most; behind them stands `eos`, once. Rows are padded on the right with the id `pad` to the length T of the longest row; `pad` may be the same id as `eos`. Return two tensors of int64, both (B, T): the ids, and the mask, which is 1 at a row's ids, its end token included, and 0 at padding. Nothing that is passed in changes.
 
 
 # %%
@@ -285,7 +285,7 @@ print("appended, then cut: ", [row[-1] for row in cut_last])
 #
 # **The other way round.** A colleague's function takes off an end token that is there, puts one behind every text, and cuts afterwards: `(text + [eos])[:max_length]`. Find the smallest batch on which it differs from 11.4.
 #
-# **Contract.** Return `texts, max_length` as 11.4 takes them. Words have ids from 5 on; `eos` is 2 and `pad` 0. `max_length` is 2 or more. Size counts the ids in `texts`; the smallest possible is asked for.
+# **Contract.** Return `texts, max_length` as 11.4 takes them. Words have ids from 5 on; `eos` is 2 and `pad` 0. `max_length` is 2 or more. Size counts the ids in all `texts` together; the smallest possible is asked for.
 
 
 # %%
