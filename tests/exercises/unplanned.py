@@ -72,6 +72,7 @@ def function(answer: Answer):
         "torch": torch,
         "np": np,
         "math": math,
+        "re": re,
         "F": torch.nn.functional,
         "Counter": Counter,
         "cos_sim": cos_sim,

@@ -56,6 +56,12 @@ def _each_score_once(scores, own, k):
     return torch.tensor([sum(score > row[column] for score in set(row)) < k for row, column in rows])
 
 
+def _against_nobodys(scores: Tensor, own: Tensor, k: int) -> Tensor:
+    nobodys = torch.ones(scores.shape[1], dtype=torch.bool)
+    nobodys[own] = False
+    return 1 + (scores[:, nobodys] >= _own_score(scores, own)).sum(dim=1) <= k
+
+
 def _of_the_topk(scores, own, k):
     return (scores.topk(k, dim=1).values[:, -1:] <= _own_score(scores, own))[:, 0]
 
@@ -159,6 +165,12 @@ CONSISTENT = Exercise(
             "stands before the query's own.",
         ),
         Mistake(
+            "every own passage left out",
+            _against_nobodys,
+            "You hold each query against the passages that are no query's own, for you leave out the own passages of *all* queries. Only "
+            "its own one does not count against a query; those of the others are among its rivals.",
+        ),
+        Mistake(
             "argsort is not a rank",
             lambda scores, own, k: (
                 scores.argsort(dim=1, descending=True, stable=True).gather(1, own[:, None])[:, 0] < k
@@ -215,8 +227,8 @@ def _in_float32(x: int, a: int, b: int, p: int) -> int:
 
 
 def _winner(shingles, a, b, p):
-    ranked = [sorted((_number(x, factor, shift, p), x) for x in shingles) for factor, shift in zip(a, b, strict=True)]
-    return [best for (_, best), *_ in ranked]
+    """Of several that get the smallest number, the one that the set gives first."""
+    return [min(shingles, key=lambda x, ab=ab: _number(x, *ab, p)) for ab in zip(a, b, strict=True)]
 
 
 def _draw_shingles(rng: random.Random) -> tuple[set[int], list[int], list[int], int]:
@@ -281,7 +293,7 @@ SIGNATURE = Exercise(
         ),
         Mistake(
             "a minimum for each shingle",
-            lambda x, a, b, p: [min(_number(s, *ab, p) for ab in zip(a, b, strict=True)) for s in sorted(x)],
+            lambda x, a, b, p: [min(_number(s, *ab, p) for ab in zip(a, b, strict=True)) for s in x],
             "You take the minimum over the numberings, one for each shingle. It runs over the shingles: one for each numbering.",
         ),
         Mistake(
@@ -504,6 +516,11 @@ BANDS = Exercise(
             "One equal place makes a candidate with you. All rows of a band have to agree; else nearly all texts meet nearly all others.",
         ),
         Mistake(
+            "equal places of all bands together",
+            _pairs_where(lambda x, y, bands, rows: _equal_places(x, y, bands, rows) >= rows),
+            "You count equal places over the whole signature, and `rows` of them anywhere make a pair. They must be the rows of one band.",
+        ),
+        Mistake(
             "bands share their buckets",
             _pairs_where(lambda x, y, bands, rows: bool(set(_cut(x, bands, rows)) & set(_cut(y, bands, rows)))),
             "A band of one text meets a *different* band of another one: the number of the band is missing in the key, or all bands fall into "
@@ -558,6 +575,17 @@ BANDS = Exercise(
             "Each pair stands there twice, (i, j) and (j, i). The smaller number comes first, once.",
         ),
         Mistake(
+            "the larger one first",
+            lambda *args: {(j, i) for i, j in candidate_pairs(*args)},
+            "The larger row number stands first in your pairs. Asked for is (i, j) with i < j: the text that came first comes first.",
+        ),
+        Mistake(
+            "nothing ever meets",
+            lambda *args: set(),
+            "Nothing meets with you, not even equal signatures. Look at the key: tensors are looked up by identity and not by value, so two "
+            "with equal numbers are two keys. Take a tuple of plain numbers (`tolist`), and put the text into its bucket.",
+        ),
+        Mistake(
             "a text meets itself",
             lambda signatures, bands, rows: (
                 candidate_pairs(signatures, bands, rows) | {(i, i) for i in range(len(signatures))}
@@ -568,6 +596,11 @@ BANDS = Exercise(
             "bands overlap",
             _in_common(lambda x, bands, rows: [x[i : i + rows] for i in range(bands * rows - rows + 1)]),
             "Your bands begin at every place and overlap. The next one begins where the one before has ended.",
+        ),
+        Mistake(
+            "bands begin one place apart",
+            _in_common(lambda x, bands, rows: [x[band : band + rows] for band in range(bands)]),
+            "Your band number i begins at place i, so bands overlap, and the last places are never looked at. It begins at i · rows.",
         ),
         Mistake(
             "what is left over is a band, too",
@@ -685,7 +718,7 @@ def _as_one_text(texts, evaluation, n):
     return _dropped(texts, [" ".join(evaluation), *evaluation], n)
 
 
-LEAK_WORDS = ("sort", "a", "list", "of", "list,", "A", "Sort", "as", "so-a", "list.", "part", "art")
+LEAK_WORDS = ("sort", "a", "list", "of", "list,", "A", "Sort", "as", "so-a", "list.", "part", "art", "p")
 
 
 def _draw_leak(rng: random.Random) -> tuple[list[str], list[str], int]:
@@ -751,6 +784,11 @@ LEAKED = Exercise(
         Situation("a text is there twice", lambda texts, exam, n: len(set(texts)) < len(texts)),
     ),
     cases=(
+        Case(
+            "other words, the same letters",
+            lambda: (["over all", "an overall view", "all in one"], ["overall", "ano ver all", "alli None"], 2),
+            ["over all", "an overall view", "all in one"],
+        ),
         Case("five texts, runs of three", _two_exams, ["a list is sorted", "in place of a list"]),
         Case(
             "short texts",
@@ -888,6 +926,28 @@ LEAKED = Exercise(
             "runs of letters",
             _dropping(runs=lambda words, n: _runs(" ".join(words), n)),
             "Your runs are made of letters. Every text shares n letters with every other: count words.",
+        ),
+        Mistake(
+            "a run as a set",
+            _dropping(runs=lambda words, n: {frozenset(run) for run in _runs(words, n)}),
+            "Your runs are sets, so neither the order of words nor their repetition counts. A run is words in a row: take a tuple.",
+        ),
+        Mistake(
+            "the words of a run, written together",
+            _dropping(runs=lambda words, n: {"".join(run) for run in _runs(words, n)}),
+            "You write the words of a run together without a gap, so other words make the same run: “over all” and “overall”. Keep them "
+            "apart, in a tuple.",
+        ),
+        Mistake(
+            "what leaks is returned",
+            lambda texts, evaluation, n: [t for t in texts if t not in drop_leaked(texts, evaluation, n)],
+            "You return the texts that leak. Asked for are the others, those that may stay.",
+        ),
+        Mistake(
+            "the exam as one text",
+            lambda texts, evaluation, n: drop_leaked(texts, [" ".join(evaluation)], n),
+            "The evaluation texts were joined to one. Its runs go on from one text into the next, and a short text has lost its own run. Make "
+            "the runs of each text by itself.",
         ),
         Mistake(
             "all runs must be known",
@@ -1072,6 +1132,17 @@ def _assembled_by_union(pairs, near, place, leaks, finds, share):
     clean = [r for r in range(len(pairs)) if r not in evaluation and not any(leaks(text, exam) for text in pairs[r])]
     left = [passages[r] for r in clean]
     return [r for r in clean if finds(pairs[r][0], pairs[r][1], left)], evaluation
+
+
+def _of_groups_one(pairs, near, place, leaks, finds, share):
+    """Of each group the row whose passage speaks for it stays, the others go."""
+    group, best = _groups(pairs, near), dict[int, int]()
+    for row, g in enumerate(group):
+        if g not in best or pairs[row][1] < pairs[best[g]][1]:
+            best[g] = row
+    rows = sorted(best.values())
+    train, evaluation = _assemble([pairs[r] for r in rows], lambda passages: set(), place, leaks, finds, share)
+    return [rows[r] for r in train], [rows[r] for r in evaluation]
 
 
 def _assembling(**parts: Any) -> Answer:
@@ -1313,6 +1384,12 @@ ASSEMBLE = Exercise(
             "passage speaks, and its place is taken as it is.",
         ),
         Mistake(
+            "one row of each group",
+            _of_groups_one,
+            "You keep one row of each group and drop the others. Near-duplicates stay, all of them: the group only sees to it that they stand "
+            "on one side.",
+        ),
+        Mistake(
             "queries are split",
             _assembling(at=lambda row, group, pairs, place: place(min(q for q, _ in _members(row, group, pairs)))),
             "You split by queries. Two queries of one passage then land on different sides, and training sees the exam's answer. Passages decide.",
@@ -1499,6 +1576,18 @@ def _mean_chance(shown: Shown) -> float:
     return sum(chance for _, chance, _ in shown) / len(shown)
 
 
+def _mean_of_positions(shown: Shown) -> float:
+    by_chance: dict[float, list[float]] = {}
+    for clicked, chance, _ in shown:
+        by_chance.setdefault(chance, []).append(clicked / chance)
+    return float(np.mean([np.mean(values) for values in by_chance.values()]))
+
+
+def _in_one_dict(log, looked):
+    together = _rates(_corrected)([("", *row[1:]) for row in log], looked).get("", {})
+    return {row[0]: together for row in log}
+
+
 def _clicks(shown: Shown) -> int:
     return sum(clicked for clicked, _, _ in shown)
 
@@ -1532,7 +1621,7 @@ CLICKS = Exercise(
     title="clicks and positions",
     difficulty="medium",
     minutes=9,
-    section="Build it: clicks and positions",
+    section="Further: clicks",
     signature="list of (str, int, str, int), list of float -> dict of dicts of float",
     reference=corrected_clicks,
     another=_corrected_in_two_passes,
@@ -1625,6 +1714,28 @@ CLICKS = Exercise(
             "You halve the sum at each row. Then the last row counts half, and the first hardly anything. Add up, and divide once at the end.",
         ),
         Mistake(
+            "older and newer half and half",
+            _rates(lambda shown: reduce(lambda rate, new: (rate + new) / 2, [row[0] / row[1] for row in shown])),
+            "You take the mean of what was there and what is new, row by row. Then the last row counts half, and the first hardly anything. "
+            "Add up, and divide once at the end.",
+        ),
+        Mistake(
+            "the last row alone",
+            _rates(lambda shown: shown[-1][0] / shown[-1][1]),
+            "The last row of a passage replaces those before it: a dict keeps what was written last. Collect the rows, then take the mean.",
+        ),
+        Mistake(
+            "a mean of means",
+            _rates(_mean_of_positions),
+            "You take a mean for each position, and then the mean of these, however many rows a position has. Each row counts once.",
+        ),
+        Mistake(
+            "one dict for all queries",
+            _in_one_dict,
+            "All queries have one inner dict: what is written for one is there for all, as `dict.fromkeys(queries, {})` makes it. Give each "
+            "query a dict of its own.",
+        ),
+        Mistake(
             "clicks over looks",
             _rates(lambda shown: _clicks(shown) / (len(shown) * _mean_chance(shown))),
             "You divide the clicks by the expected number of looks. That is an estimator, too, a steadier one, and it never wanders "
@@ -1698,7 +1809,7 @@ def _not_a_log(log: Any) -> str | None:
         return "a log is a list of rows of four: query, position, passage, clicked"
     for query, position, passage, clicked in log:
         if query != "q" or passage not in ("a", "b"):
-            return f'the query is "q" and the passages are "a" and "b", got {query!r} and {passage!r}'
+            return f'a row is (query, position, passage, clicked), with the query "q" and the passage "a" or "b"; got {(query, position, passage, clicked)!r}'
         if compare.kind(position) != "number" or position not in (1, 2, 3):
             return f"a position is 1, 2 or 3, got {position!r}"
         if clicked not in (0, 1):
@@ -1727,7 +1838,7 @@ REVERSED = Reversed(
     title="two rankings from one log",
     difficulty="medium",
     minutes=7,
-    section="Build it: two rankings from one log",
+    section="Further: clicks",
     signature="() -> list of (str, int, str, int)",
     reference=smallest_log,
     another=lambda: [["q", 3, "a", 0], ["q", 1, "b", 1], ["q", 3, "a", 1]],
