@@ -139,6 +139,19 @@ def test_a_busy_machine_makes_nobody_slow(timer, monkeypatch):
         limits.run_limited(lambda: endless(None, None), 0.1)
 
 
+@pytest.mark.parametrize("make", [torch.tensor, torch.as_tensor, torch.asarray])
+def test_a_list_that_holds_itself_is_an_error_and_does_not_take_the_kernel_along(make):
+    def answer(hidden, mask):
+        rows = [[1, 2]]
+        rows.append(rows)
+        return getattr(torch, make.__name__)(rows)
+
+    finding = examine(EXERCISE, answer)
+    assert finding.kind == "raised"
+    assert "a list that holds itself" in finding.headline
+    assert getattr(torch, make.__name__) is make
+
+
 def test_a_limit_that_rings_where_no_exception_can_pass_is_not_reported(monkeypatch):
     reports = []
     monkeypatch.setattr(sys, "unraisablehook", reports.append)

@@ -107,6 +107,20 @@ SHARES = Exercise(
             "At alpha 0 a source without pairs gets a share: Python's 0**0 is 1. When it is drawn there is nothing to take from it.",
         ),
         Mistake(
+            "an empty source counts in the sum",
+            lambda sizes, alpha: [n**alpha / sum(m**alpha for m in sizes) if n else 0.0 for n in sizes],
+            "At alpha 0 a source without pairs still counts 1 in the sum, for Python's 0**0 is 1; the others then add up to less than 1. "
+            "Leave it out of the sum as well.",
+        ),
+        Mistake(
+            "a mixture of two shares",
+            lambda sizes, alpha: [
+                alpha * n / sum(sizes) + (1 - alpha) / len([m for m in sizes if m]) if n else 0.0 for n in sizes
+            ],
+            "You mix the shares by size with equal shares, alpha of the one and 1 - alpha of the other. That agrees at 0 and at 1 and nowhere "
+            "between: alpha is an exponent.",
+        ),
+        Mistake(
             "a softmax of sizes",
             _softmax_of(lambda n, alpha: n * alpha),
             "You take a softmax of alpha times the sizes, which exponentiates a *count*: one source gets all. What grows with a power of n "
@@ -177,6 +191,7 @@ SHARES = Exercise(
 
 
 FIRST_ROWS = "the first rows of the full batches, in order"
+BEHIND = "no smaller batch stands before a full one"
 
 
 def one_source_batches(source: Sequence[str], order: Sequence[int], batch_size: int) -> list[list[int]]:
@@ -250,6 +265,16 @@ def _rest_together(piles: dict[str, list[int]], batch_size: int) -> list[list[in
     return [batch for batch in cut if len(batch) > 1]
 
 
+def _full_ones_by_source(source, order, batch_size):
+    names = list(dict.fromkeys(source[row] for row in order))
+    batches = _piled(source, order, batch_size)
+    return sorted(batches, key=lambda batch: (len(batch) < batch_size, names.index(source[batch[0]])))
+
+
+def _smaller_first(source, order, batch_size):
+    return sorted(_piled(source, order, batch_size), key=lambda batch: len(batch) >= batch_size)
+
+
 def _filled_up(source, order, batch_size):
     first: dict[str, list[int]] = {}
     for row in order:
@@ -272,7 +297,18 @@ def _seen_batches(result: Any, args: tuple) -> dict[str, Any]:
     batches = [[int(row) for row in batch] for batch in result]
     full = [batch for batch in batches if len(batch) >= args[2]]
     small = sorted(batch for batch in batches if len(batch) < args[2])
-    return {"full batches": sorted(full), "smaller batches": small, FIRST_ROWS: [batch[0] for batch in full]}
+    behind = [batch for batch in batches if len(batch) >= args[2]] == batches[: len(full)]
+    first_rows = [batch[0] for batch in full]
+    return {"full batches": sorted(full), "smaller batches": small, FIRST_ROWS: first_rows, BEHIND: behind}
+
+
+def _one_source_each(answer: Answer) -> str | None:
+    source = ["news", "code", "news", "code", "mail", "mail", "news"]
+    for batch in answer(source, [0, 1, 4, 2, 3, 6, 5], 3):
+        names = {source[row] for row in batch}
+        if len(names) > 1:
+            return f"with pairs of news, code and mail, one batch holds {' and '.join(sorted(names))}"
+    return None
 
 
 def _draw_pairs(rng: random.Random) -> tuple[list[str], list[int], int]:
@@ -320,12 +356,12 @@ ONE_SOURCE = Exercise(
         Case(
             "seven pairs of three sources",
             _seven_pairs,
-            {"full batches": [[4, 0, 2]], "smaller batches": [[1, 3]], FIRST_ROWS: [4]},
+            {"full batches": [[4, 0, 2]], "smaller batches": [[1, 3]], FIRST_ROWS: [4], BEHIND: True},
         ),
         Case(
             "the second source is full first",
             lambda: (["a", "b", "a", "b", "a", "b"], [0, 1, 3, 2, 4, 5], 2),
-            {"full batches": [[0, 2], [1, 3]], "smaller batches": [], FIRST_ROWS: [1, 0]},
+            {"full batches": [[0, 2], [1, 3]], "smaller batches": [], FIRST_ROWS: [1, 0], BEHIND: True},
         ),
         Case("one source", lambda: (["a"] * 5, [3, 1, 4, 0, 2], 2)),
         Case(
@@ -333,6 +369,7 @@ ONE_SOURCE = Exercise(
             lambda: (list("abcabbacbab"), [10, 3, 7, 1, 0, 9, 4, 2, 8, 6, 5], 3),
         ),
     ),
+    properties=(Property("all rows of a batch come from one source", _one_source_each),),
     mistakes=(
         Mistake(
             "sources are mixed",
@@ -345,6 +382,11 @@ ONE_SOURCE = Exercise(
             _piling(rest=_rest_together),
             "The remainders of all sources go into batches together. Those batches are mixed ones; each source's remainder is a batch of its "
             "own.",
+        ),
+        Mistake(
+            "what is left in one batch",
+            _piling(rest=lambda piles, size: _rest_together(piles, sum(map(len, piles.values())) + 1)),
+            "The remainders of all sources become one batch, a mixed one. Each source's remainder is a batch of its own.",
         ),
         Mistake(
             "what is left is lost",
@@ -368,6 +410,16 @@ ONE_SOURCE = Exercise(
             _by_source,
             "The right batches, sorted by source. The model would go through one source after the other and forget the first ones. A batch "
             "is handed out when it gets full.",
+        ),
+        Mistake(
+            "full batches one source after the other",
+            _full_ones_by_source,
+            "The right batches, but the full ones stand source by source. A batch is handed out when it gets full, so that sources take turns.",
+        ),
+        Mistake(
+            "the smaller ones first",
+            _smaller_first,
+            "The smaller batches stand before the full ones. They are what is left at the end.",
         ),
         Mistake(
             "rows of a batch are sorted",
@@ -459,6 +511,7 @@ def _instructing(**parts: Any) -> Answer:
 
 
 def _first_instruction(pairs, source, instructions, prompt):
+    """The prompt is overwritten by the first that is filled, so nothing is left to fill for the others."""
     return _instruct(pairs, [source[0]] * len(pairs) if pairs else [], instructions, prompt)
 
 
@@ -466,6 +519,11 @@ def _filled_late(pairs, source, instructions, prompt):
     whole = _instruct(pairs, source, instructions, prompt, fill=lambda prompt, task: prompt)
     tasks = [instructions.get(name, name) for name in source]
     return [(query.replace("{task}", task), passage) for (query, passage), task in zip(whole, tasks, strict=True)]
+
+
+def _sorted_by_source(pairs, source, instructions, prompt):
+    found = list(zip(_instruct(pairs, source, instructions, prompt), source, strict=True))
+    return [pair for name in dict.fromkeys(source) for pair, its in found if its == name]
 
 
 def _only_where_there_is_one(pairs, source, instructions, prompt):
@@ -477,14 +535,14 @@ def _without_task_nothing(pairs, source, instructions, prompt):
     return _instruct(pairs, source, instructions, prompt if "{task}" in prompt else "")
 
 
-QUERIES = ("heart attack", "sort a list", "fill {task} in", "f'{x}'", "")
+QUERIES = ("heart attack", "sort a list", "fill {task} in", "f'{x}'", "", "  two blanks ", "query: what is asked")
 TASKS = {"ask": "Find an answer", "code": "Find code that does it", "near": "Find a similar text"}
 
 
 def _draw_instructions(rng: random.Random) -> tuple:
     names = [*TASKS, "wiki"][: rng.choice((1, 4, 4))]
-    pairs = [(rng.choice(QUERIES), rng.choice(("a text", "{task} text"))) for _ in range(rng.randint(0, 3))]
-    prompt = rng.choice((MISTRAL, MISTRAL, "query: ", "", "{task} in {lang}: ", "{task}? {task}! "))
+    pairs = [(rng.choice(QUERIES), rng.choice(("a text", "{task} text", " text"))) for _ in range(rng.randint(0, 5))]
+    prompt = rng.choice((MISTRAL, "query: ", "query: ", "", "{task} in {lang}: ", "{task}? {task}! "))
     return pairs, [rng.choice(names) for _ in pairs], dict(TASKS), prompt
 
 
@@ -511,6 +569,11 @@ INSTRUCT = Exercise(
         ),
         Situation("a query itself holds {task}", lambda pairs, *rest: any("{task}" in query for query, _ in pairs)),
         Situation("a query is empty", lambda pairs, *rest: any(not query for query, _ in pairs)),
+        Situation("a query has white space at its ends", lambda pairs, *rest: any(q != q.strip() for q, _ in pairs)),
+        Situation(
+            "a query begins with the prompt",
+            lambda pairs, *rest: any(q.startswith(rest[-1]) for q, _ in pairs if rest[-1]),
+        ),
         Situation("there is no pair", lambda pairs, *rest: not pairs),
     ),
     cases=(
@@ -540,6 +603,16 @@ INSTRUCT = Exercise(
                 dict(TASKS),
                 "{task} in {lang}: ",
             ),
+        ),
+        Case(
+            "sources by turns, queries as people wrote them",
+            lambda: (
+                [("query: what is asked", "a"), (" sort a list ", "b"), ("heart attack", "c")],
+                ["ask", "code", "ask"],
+                dict(TASKS),
+                "query: ",
+            ),
+            [("query: query: what is asked", "a"), ("query:  sort a list ", "b"), ("query: heart attack", "c")],
         ),
         Case("no pair", lambda: ([], [], dict(TASKS), MISTRAL), []),
     ),
@@ -612,6 +685,27 @@ INSTRUCT = Exercise(
             "a blank too many",
             _instructing(query=lambda head, text: f"{head} {text}"),
             "You put a blank between prompt and query. The prompt ends as it should; the model was trained on exactly these letters.",
+        ),
+        Mistake(
+            "the query is stripped",
+            _instructing(query=lambda head, text: head + text.strip()),
+            "You take white space off the query. It comes right behind the prompt, whatever it holds.",
+        ),
+        Mistake(
+            "not where it stands already",
+            _instructing(query=lambda head, text: text if text.startswith(head) else head + text),
+            "A query that begins with the same words goes without the prompt. What stands in the query is the asker's text: the prompt comes "
+            "before it in any case.",
+        ),
+        Mistake(
+            "source by source",
+            _sorted_by_source,
+            "The pairs come back source by source. They stand in the order in which they came.",
+        ),
+        Mistake(
+            "the word without its braces",
+            _instructing(fill=lambda prompt, task: prompt.replace("task", task)),
+            "You exchange the word, and its braces stay. {task}, braces included, is what is to be filled.",
         ),
         Mistake(
             "behind the query",

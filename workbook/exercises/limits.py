@@ -1,9 +1,10 @@
-"""A learner's function runs inside these limits: time, memory, what it prints, random numbers.
+"""A learner's function runs inside these limits: time, memory, what it prints, random numbers, what may crash.
 
 Everything is put back afterwards, whatever happens inside.
 """
 
 import ctypes
+import functools
 import io
 import random
 import signal
@@ -186,6 +187,39 @@ def memory_limit() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@contextmanager
+def no_tensor_of_itself() -> Iterator[None]:
+    """Turn `torch.tensor(rows)` where `rows` holds itself into an error, as it is in NumPy.
+
+    PyTorch follows such a list until its stack is full, and takes the whole kernel with it.
+    """
+
+    def guarded(make: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(make)
+        def made(data: Any, *args: Any, **kwargs: Any) -> Any:
+            if _holds_itself(data):
+                raise ValueError("a list that holds itself cannot become a tensor")
+            return make(data, *args, **kwargs)
+
+        return made
+
+    before = {name: getattr(torch, name) for name in ("tensor", "as_tensor", "asarray")}
+    for name, make in before.items():
+        setattr(torch, name, guarded(make))
+    try:
+        yield
+    finally:
+        for name, make in before.items():
+            setattr(torch, name, make)
+
+
+def _holds_itself(value: Any, around: tuple[Any, ...] = ()) -> bool:
+    """Whether a list or tuple stands somewhere inside of itself."""
+    if not isinstance(value, list | tuple):
+        return False
+    return any(value is outer for outer in around) or any(_holds_itself(inner, (*around, value)) for inner in value)
 
 
 def _free_memory() -> int | None:

@@ -147,7 +147,7 @@ def properties(exercise: Exercise, answer: Answer, clock: Clock) -> tuple[str | 
 def _within(clock: Clock | None, function: Callable[[], Any]) -> Any:
     if clock is None:
         return function()
-    with limits.memory_limit():
+    with limits.memory_limit(), limits.no_tensor_of_itself():
         return clock.run(function)
 
 
