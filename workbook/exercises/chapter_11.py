@@ -963,6 +963,8 @@ def smallest_cut() -> tuple[list[list[int]], int]:
 
 
 def _not_texts(texts: Any, max_length: Any) -> str | None:
+    if isinstance(max_length, list | tuple) and isinstance(texts, int):
+        return "the texts come first, and then max_length"
     if not isinstance(texts, list | tuple) or not texts or not all(isinstance(text, list | tuple) for text in texts):
         return "texts must be a list of lists of ids, with one text at least"
     ids = [i for text in texts for i in text]
@@ -1185,6 +1187,12 @@ TAUGHT = Exercise(
     properties=(Property("the teacher stands still", _teacher_stands_still),),
     mistakes=(
         Mistake(
+            "normalized over another dimension",
+            _learning(unit=F.normalize),
+            "`F.normalize` goes along dimension 1 where it is told nothing else. That is D for (B, D), and M for the negatives (B, M, D): say "
+            "dim=-1, the dimension of a vector's own numbers.",
+        ),
+        Mistake(
             "the other way round",
             _learning(divergence=lambda s, t: _kl(t, s)),
             "Your KL goes from the student to the teacher. It asks that the student put nothing where the teacher has nothing; the other one, "
@@ -1366,6 +1374,8 @@ Example = tuple[str, ...]
 def mine(encoder: Trained, pairs: Pairs, num_negatives: int) -> list[Example]:
     """Negatives that say who found them, and for which query."""
     names = "+".join(name for name, _, _ in encoder.history) or "nothing"
+    if num_negatives < 1:  # not to be asked for; where it is, it shows
+        return [(q, p, "0 negatives were asked for") for q, p, *_ in pairs]
     return [(q, p, *(f"{i + 1}. for {q}, after {names}" for i in range(num_negatives))) for q, p, *_ in pairs]
 
 
@@ -1466,6 +1476,22 @@ def _prompt_upon_prompt(encoder, stages, pairs, steps, prompt, mine, train):
 def _rest_to_the_last(stages: Sequence[Stage], steps: int) -> list[int]:
     found = [1 + int(stage.share * (steps - len(stages))) for stage in stages[:-1]]
     return [*found, steps - sum(found)]
+
+
+def _at_least_one(stages: Sequence[Stage], steps: int) -> list[int]:
+    """Shares of all steps, cut, one at least; what is left goes to those that lost most."""
+    dues = [stage.share * steps for stage in stages]
+    found = [max(1, int(due)) for due in dues]
+    for i in sorted(range(len(dues)), key=lambda i: int(dues[i]) - dues[i])[: max(0, steps - sum(found))]:
+        found[i] += 1
+    return found
+
+
+def _always_mined(encoder, stages, pairs, steps, prompt, mine, train):
+    for stage, count in zip(stages, _shared_out(stages, steps), strict=True):
+        examples = _before(prompt if stage.prompted else "", _of_kind(stage, pairs))
+        encoder = train(encoder, stage, mine(encoder, examples, stage.num_negatives), count)
+    return encoder
 
 
 def _rest_in_turn(stages: Sequence[Stage], steps: int) -> list[int]:
@@ -1598,6 +1624,17 @@ STAGED = Exercise(
         Case("one step for each stage", lambda: (*_three_stages()[:3], 3, *_three_stages()[4:])),
     ),
     mistakes=(
+        Mistake(
+            "shares of all steps, with one at least",
+            _staging(counts=_at_least_one),
+            "You give each stage its share of *all* steps, and one at least. By the contract each gets one first, and the shares are of those "
+            "that are left.",
+        ),
+        Mistake(
+            "negatives in every stage",
+            _always_mined,
+            "You mine in every stage, also where `num_negatives` is 0. There the examples stay pairs: do not ask for any.",
+        ),
         Mistake(
             "mined with the encoder of the beginning",
             _staging(miner=lambda first, now: first),

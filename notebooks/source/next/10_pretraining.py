@@ -401,10 +401,10 @@ few = docs.pairs("train")[:96]
 # %%
 quality = {"nothing": [], "labels alone": [], "ICT, then labels": []}
 for seed in (0, 1):
-    read_first = contrast(fresh(seed), sentence_pairs, 36, seed=seed)
+    read_first = contrast(fresh(seed), sentence_pairs, 36, 3e-4, seed)
     quality["nothing"].append(ndcg(fresh(seed)))
-    quality["labels alone"].append(ndcg(contrast(fresh(seed), few, 60, seed=seed)))
-    quality["ICT, then labels"].append(ndcg(contrast(read_first, few, 24, seed=seed)))
+    quality["labels alone"].append(ndcg(contrast(fresh(seed), few, 60, 3e-4, seed)))
+    quality["ICT, then labels"].append(ndcg(contrast(read_first, few, 24, 3e-4, seed)))
 quality = {name: np.array(rows) for name, rows in quality.items()}  # (seeds, queries)
 
 # %% tags=["nbval-ignore-output"]
