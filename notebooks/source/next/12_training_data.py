@@ -383,11 +383,16 @@ print("near-duplicates on both sides:", len(torn))
 # %% [markdown]
 # ## See it: how many words until nobody notices?
 #
-# Move the number of changed words. **Put a text of your own in**, of twenty words or of sixty.
+# Move the number of changed words; below, click the words yourself. **Put a text of your own in**, of twenty words or of sixty.
 
 # %%
 MY_TEXT = "Whether a copy is found depends on how long it is and on how many of its words somebody has changed"
 explore(lambda changed: training_data.how_many_words(MY_TEXT, changed), changed=[0, 1, 2, 3, 4, 6, 8])
+
+# %%
+from workbook.figures.click_words import click_words
+
+click_words(MY_TEXT)
 
 # %%
 from workbook.training_data import chance_to_meet, jaccard, shingles
