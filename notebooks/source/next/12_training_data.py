@@ -592,7 +592,7 @@ ours = [jaccard(shingles(some[0]), shingles(text)) for text in some]
 print("equal:", np.allclose([jaccard_score(runs[0], row) for row in runs], ours))
 
 # %% [markdown]
-# `datasketch` has `MinHash(num_perm=H)` and `MinHashLSH(params=(b, r))`: the same method with other numberings, so its signatures differ and its chances do not. sentence-transformers names the losses of the table `MultipleNegativesRankingLoss`, `CoSENTLoss`, `ContrastiveLoss`, and picks columns by their order.
+# `datasketch` has `MinHash(num_perm=H)` and `MinHashLSH(params=(b, r))`. Given our numberings it makes our signatures, and the same texts meet; a test holds that. sentence-transformers names the losses of the table `MultipleNegativesRankingLoss`, `CoSENTLoss`, `ContrastiveLoss`, and picks columns by their order.
 
 # %% [markdown]
 # ## Further: clicks
