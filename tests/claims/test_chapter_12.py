@@ -12,6 +12,7 @@ from workbook.claims.chapter_12 import (
     CLAIMS,
     COLLECTIONS,
     EXACT,
+    FILTERED_OWN,
     FIRST,
     HALF,
     KINDS,
@@ -77,7 +78,8 @@ def test_synthetic_queries_can_fall_either_way(planted, pydocs, verdict):
 )
 def test_written_negatives_can_fall_either_way(own, keywords, verdict):
     rows = {f"{LANGUAGE_MODEL} minus {name}": TIED for name in NEGATIVE_ARMS if name != LANGUAGE_MODEL}
-    rows |= {f"{LANGUAGE_MODEL} minus {OWN}": own, f"{LANGUAGE_MODEL} minus {KEYWORDS}": keywords}
+    rows |= {f"{LANGUAGE_MODEL} minus {name}": own for name in (OWN, FILTERED_OWN)}
+    rows |= {f"{LANGUAGE_MODEL} minus {KEYWORDS}": keywords}
     cost = {"cpu_seconds": 2.0, "tokens_read": 200.0, "tokens_written": 60.0}
     result = NEGATIVES.decide(
         {
@@ -288,3 +290,22 @@ def test_the_experiments_run_to_their_verdicts(written, monkeypatch):
         json.dumps(found)
         assert claim.decide(found).because
     assert NONE not in query_arms("planted", "notebook")
+
+
+def test_a_query_is_apart_where_no_answer_of_it_was_copied_for_another():
+    at, half = leak_world("planted", "notebook"), leak("planted", NEAR, PERCENT[-1], False, "notebook")
+    ids = list(at.test.queries)
+    copied = {next(iter(at.test.qrels[query])) for query, leaked in zip(ids, half.leaked, strict=True) if leaked}
+    for query, leaked, apart in zip(ids, half.leaked, half.apart, strict=True):
+        assert apart == (not copied & set(at.test.qrels[query]))
+        assert not (leaked and apart)
+    assert leak("planted", NEAR, 0, False, "notebook").apart.all()
+
+
+def test_no_second_right_answer_is_searched_where_queries_are_compared():
+    for collection in TESTED_ON:
+        docs = docs_of(collection, "test")
+        written = {p.natural.passage_id: p.natural.query_id for p in written_queries(collection, "test")[:16]}
+        for test in exams(collection, "notebook").values():
+            for passage, query in written.items():
+                assert set(docs.qrels[query]) & set(test.corpus) <= set(written) | {passage}
