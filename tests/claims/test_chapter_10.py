@@ -65,7 +65,7 @@ def starts_found(scratch, continued):
     return {"labels": [32, 4_096], "published": {"MS MARCO, MRR@10": [0.346, 0.382]}} | {
         start: {
             "RetroMAE minus MLM": row,
-            "chosen": {name: {"lr": 1e-3, "pooling": "mean"} for name in (MLM, RETROMAE)},
+            "chosen": {name: {"32": {"lr": 1e-3, "pooling": "mean"}} for name in (MLM, RETROMAE)},
             "gain": {name: {"32": TIED, "4096": TIED} for name in (MLM, RETROMAE)},
         }
         for start, row in ((SCRATCH, scratch), (CONTINUED, continued))
@@ -145,19 +145,31 @@ def test_dev_and_test_queries_have_nothing_in_common():
     assert not set(searched("dev", "notebook").queries) & set(searched("test", "notebook").queries)
 
 
-def test_dev_queries_choose_setting_and_test_queries_decide(monkeypatch):
-    seen = []
+def test_dev_queries_choose_a_rate_for_each_number_of_labels_and_test_queries_decide(monkeypatch):
+    seen, best = [], {8: 1e-4, 16: 1e-2}
 
     def quality(objective, start, setting, count, seed, budget):
         seen.append(seed)
-        return np.full(3, 0.9 if setting == Setting(3e-4, "cls") else 0.1)
+        return np.full(3, 0.5 * (setting.lr == best[count]) + 0.4 * (setting.pooling == "cls"))
 
     monkeypatch.setattr(chapter_10, "fine_tuned", quality)
-    assert tuned(RETROMAE, SCRATCH, ("mean", "cls"), "notebook") == Setting(3e-4, "cls")
+    size = chapter_10.SIZES["notebook"]._replace(lrs=(1e-4, 1e-2))
+    monkeypatch.setitem(chapter_10.SIZES, "notebook", size)
+    assert tuned(RETROMAE, SCRATCH, ("mean", "cls"), 8, "notebook") == Setting(1e-4, "cls")
+    assert tuned(RETROMAE, SCRATCH, ("mean", "cls"), 16, "notebook") == Setting(1e-2, "cls")
+    assert tuned(RETROMAE, SCRATCH, ("mean",), 16, "notebook") == Setting(1e-2, "mean")
     assert set(seen) == {TUNING_SEED}
     rows, chosen = chapter_10.curves((NONE, MLM), SCRATCH, ("mean", "cls"), "notebook", (0, 1))
-    assert chosen[MLM].pooling == "cls"
+    assert chosen[MLM] == {8: Setting(1e-4, "cls"), 16: Setting(1e-2, "cls")}
     assert rows[MLM][8].shape == (2, 3)
+
+
+def test_without_labels_dev_queries_choose_the_rate_too(monkeypatch):
+    def quality(objective, start, lr, seed, budget):
+        return np.full(3, lr if seed == TUNING_SEED else 7.0 + seed)
+
+    monkeypatch.setattr(chapter_10, "unlabelled", quality)
+    assert chapter_10.without_labels(TITLES, SCRATCH, "notebook", (0, 1)).tolist() == [[7.0] * 3, [8.0] * 3]
 
 
 @pytest.mark.parametrize("objective", [MLM, RETROMAE, TITLES])
