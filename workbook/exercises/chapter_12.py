@@ -111,6 +111,11 @@ CONSISTENT = Exercise(
             lambda: (torch.tensor([[0.1, 0.7], [0.6, 0.2], [0.9, 0.3]]), torch.tensor([1, 1, 0]), 1),
         ),
         Case("a model that scores all alike", lambda: (torch.full((2, 4), 0.5), torch.tensor([3, 0]), 2)),
+        Case(
+            "a rival a hair behind",
+            lambda: (torch.tensor([[0.9, 0.9 - 1e-7, 0.1]]), torch.tensor([0]), 1),
+            torch.tensor([True]),
+        ),
         Case("k beyond the list", lambda: (torch.tensor([[0.1, 0.7]]), torch.tensor([0]), 5), torch.tensor([True])),
     ),
     mistakes=(
@@ -238,7 +243,10 @@ def _draw_shingles(rng: random.Random) -> tuple[set[int], list[int], list[int], 
     else:
         p, top = rng.choice((11, 13, 23)), 30
     shingles = {rng.randrange(top) for _ in range(rng.randint(1, 6))}
-    return shingles, [rng.randrange(1, p) for _ in range(H)], [rng.randrange(p) for _ in range(H)], p
+    factors = [rng.randrange(1, p) for _ in range(H)]
+    if rng.random() < 0.15:
+        factors = factors[:1] * H
+    return shingles, factors, [rng.randrange(p) for _ in range(H)], p
 
 
 HAND_A, HAND_B, HAND_P = [4, 2, 3, 6], [1, 10, 6, 5], 13  # the numberings that the chapter works out by hand
@@ -337,6 +345,17 @@ SIGNATURE = Exercise(
             "each minimum once",
             lambda *args: list(dict.fromkeys(_signature(*args))),
             "You keep equal minima once, as a set or a dict does. Then signatures have different lengths, and their places do not match.",
+        ),
+        Mistake(
+            "in double precision",
+            _signing(number=lambda x, a, b, p: int((float(a) * float(x) + float(b)) % p)),
+            "You compute in floats, which have 53 bits for digits. A product needs more than 60 of them, so its last ones are lost, and the "
+            "remainder is made of those. Use whole numbers.",
+        ),
+        Mistake(
+            "equal factors once",
+            lambda x, a, b, p: [min(_number(s, *ab, p) for s in x) for ab in dict(zip(a, b, strict=True)).items()],
+            "Numberings with equal factors became one, as the keys of a dict do. Go through the pairs of `zip` itself: H numbers are asked for.",
         ),
         Mistake(
             "in single precision",
@@ -487,6 +506,11 @@ BANDS = Exercise(
             "a place is left over",
             lambda: (torch.tensor([[1, 11, 3, 4, 9], [0, 0, 0, 0, 9], [11, 1, 3, 4, 0], [11, 1, 0, 9, 2]]), 2, 2),
             [(0, 2), (2, 3)],
+        ),
+        Case(
+            "large numbers that differ by 1",
+            lambda: (torch.tensor([[2**30, 5, 9], [2**30 + 1, 5, 9], [2**30 + 1, 5, 8]]), 1, 2),
+            [(1, 2)],
         ),
         Case(
             "three bands of two",
@@ -806,6 +830,15 @@ LEAKED = Exercise(
             lambda: (["x y a b c", "a b c x y", "b c x a b"], ["k a b c", "a b d"], 3),
             ["b c x a b"],
         ),
+        Case(
+            "letters and signs of other languages",
+            lambda: (
+                ["Straße oben", "STRASSE unten", "the “list”—here"],
+                ["Stra e oben", "Straße unten", "a list here"],
+                2,
+            ),
+            ["Straße oben", "STRASSE unten"],
+        ),
         Case("words in another order", lambda: (["list a sort to"], ["to sort a list"], 2), ["list a sort to"]),
         Case("no evaluation", lambda: (["a b", ""], [], 2), ["a b", ""]),
     ),
@@ -1027,6 +1060,8 @@ class Leaks:
     def __call__(self, text: str, others: Sequence[str]) -> bool:
         if isinstance(others, str) or not isinstance(text, str):
             raise TypeError("leaks takes a text and a list of texts")
+        if len(text) > 1:  # the texts of the cases are letters
+            raise ValueError(f"leaks was asked about {text!r}, which is neither a query nor a passage of the pairs")
         return any(text == other or frozenset((text, other)) in self.shared for other in others)
 
     def __repr__(self) -> str:
@@ -1035,18 +1070,21 @@ class Leaks:
 
 @dataclass(frozen=True)
 class Finds:
-    """finds(query, passage, passages) -> False where a passage that it is distracted by is among them, or its own is not."""
+    """finds(query, passage, passages) -> False where one that distracts it is among them, or its own is not, or twice for some."""
 
     distracted: tuple[tuple[str, str], ...]
+    once: str = ""  # queries that find nothing where their passage stands twice
 
     def __call__(self, query: str, passage: str, passages: Sequence[str]) -> bool:
         if isinstance(passages, str):
             raise TypeError("finds takes a query, its passage and a list of passages")
         rivals = {rival for asked, rival in self.distracted if asked == query and rival != passage}
-        return passage in passages and not rivals & set(passages)
+        twice = query in self.once and list(passages).count(passage) > 1
+        return passage in passages and not twice and not rivals & set(passages)
 
     def __repr__(self) -> str:
-        return f"finds(not {', '.join(f'{query} beside {rival}' for query, rival in self.distracted)})"
+        told = [f"{query} beside {rival}" for query, rival in self.distracted]
+        return f"finds(not {', '.join([*told, *(f'{query} where its passage stands twice' for query in self.once)])})"
 
 
 def training_set(
@@ -1348,6 +1386,23 @@ ASSEMBLE = Exercise(
             {"train": [], "evaluation": [0]},
         ),
         Case(
+            "a passage that is there twice",
+            lambda: (
+                [("p", "a"), ("q", "a"), ("r", "d")],
+                _near(),
+                _place(a=0.9, d=0.9, **LETTERS),
+                _leaks(),
+                Finds((), once="q"),
+                0.5,
+            ),
+            {"train": [0, 2], "evaluation": []},
+        ),
+        Case(
+            "a capital comes before every small letter",
+            lambda: ([("p", "a"), ("q", "B")], _near("aB"), _place(a=0.9, B=0.2, **LETTERS), _leaks(), Finds(()), 0.5),
+            {"train": [], "evaluation": [0, 1]},
+        ),
+        Case(
             "no pair at all", lambda: ([], _near(), _place(), _leaks(), Finds(()), 0.5), {"train": [], "evaluation": []}
         ),
     ),
@@ -1525,7 +1580,7 @@ def _rates(
     def rates(log, looked):
         shown: dict[str, dict[str, Shown]] = {}
         for query, position, passage, clicked in log:
-            shown.setdefault(query, {}).setdefault(passage, []).append((int(clicked), at(looked, position), position))
+            shown.setdefault(query, {}).setdefault(passage, []).append((clicked, at(looked, position), position))
         return {query: {passage: rate(times) for passage, times in each.items()} for query, each in shown.items()}
 
     return rates
@@ -1666,6 +1721,7 @@ CLICKS = Exercise(
             "at several positions",
             lambda: ([("q", 3, "c", 1), ("q", 1, "c", 1), ("q", 2, "c", 0), ("q", 2, "a", 1)], [0.9, 0.6, 0.3]),
         ),
+        Case("hardly anybody looks there", lambda: ([("q", 2, "a", 1)], [1.0, 0.01]), {"q": {"a": 100.0}}),
         Case("an empty log", lambda: ([], [1.0, 0.5]), {}),
     ),
     mistakes=(
@@ -1734,6 +1790,12 @@ CLICKS = Exercise(
             _in_one_dict,
             "All queries have one inner dict: what is written for one is there for all, as `dict.fromkeys(queries, {})` makes it. Give each "
             "query a dict of its own.",
+        ),
+        Mistake(
+            "a chance has a floor",
+            _rates(lambda shown: sum(c / max(chance, 0.05) for c, chance, _ in shown) / len(shown)),
+            "You keep the chance from falling below .05, as `corrected_rates` of the package does. That tames a lucky click far down, and is "
+            "no longer right on average; asked for is the division by the chance itself.",
         ),
         Mistake(
             "clicks over looks",
