@@ -755,7 +755,7 @@ for sessions in (3, 10, 60):
     )
 
 # %% [markdown]
-# «N: two sentences: what the correction gained and what labels are still ahead; with how few sessions the correction is worse than none, since one lucky click at place ten counts tenfold» A passage that BM25 never showed has no click, corrected or not. How many look where was known here. In a real log it is estimated, from a little traffic in random order (`looked_at_from_random`).
+# With sixty sessions corrected clicks name a right passage for 70 % of the queries, raw ones for 64 %, and train the better model; labels stay far ahead. With three sessions the correction is worse than none, .27 against .60: one lucky click at place ten counts tenfold. A passage that BM25 never showed has no click, corrected or not. How many look where was known here. In a real log it is estimated, from a little traffic in random order (`looked_at_from_random`).
 
 # %% [markdown]
 # ## Further: seven sources, one trainer
