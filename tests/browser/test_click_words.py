@@ -69,3 +69,10 @@ def test_without_a_page_it_is_a_line_and_a_text_without_words_is_refused():
     assert repr(click_words("two words")) == "click_words: a page on which each of 2 words can be exchanged"
     with pytest.raises(ValueError, match="a text with a word in it"):
         click_words(" … ")
+
+
+def test_where_no_script_runs_the_text_is_there(view):
+    page = re.sub(r"<script>.*</script>", "", click_words("one & two three")._repr_html_(), flags=re.DOTALL)
+    view.set_content(page)
+    assert view.locator(".click-words .text").inner_text() == "one & two three"
+    assert "Run this cell" in view.locator(".click-words .says").inner_text()

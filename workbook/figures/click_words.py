@@ -22,9 +22,9 @@ PAGE = Template("""
   .click-words .runs { display: flex; flex-wrap: wrap; gap: 4px; margin: 12px 0; font-size: 18px }
   .click-words .whole { color: #009E73 } .click-words .broken { color: #D55E00 }
 </style>
-<div class="text"></div>
+<div class="text">$text</div>
 <div class="runs" aria-hidden="true"></div>
-<div class="says" aria-live="polite"></div>
+<div class="says" aria-live="polite">Run this cell, and each word can be clicked.</div>
 <script>
 (() => {
   const box = document.getElementById("$id"), words = JSON.parse(box.dataset.words), instead = JSON.parse(box.dataset.instead);
@@ -46,6 +46,7 @@ PAGE = Template("""
     box.querySelector(".says").textContent = changed.size + " of " + words.length + " words changed: J " + J.toFixed(2) + ", the same band in "
       + (100 * chance).toFixed(0) + " % of random numberings; decontaminate " + (why ? "drops it (" + why + ")" : "keeps it");
   };
+  box.querySelector(".text").textContent = "";
   words.forEach((word, i) => {
     const button = document.createElement("button");
     button.onclick = () => { changed.has(i) ? changed.delete(i) : changed.set(i, instead[i % instead.length]); draw(); };
@@ -81,7 +82,12 @@ class ClickWords:
 
     def _repr_html_(self) -> str:
         words, instead = (html.escape(json.dumps(each, ensure_ascii=False)) for each in (self.words, INSTEAD))
-        return PAGE.substitute(self.settings, id=f"click-words-{next(_number)}", words=words, instead=instead)
+        text = html.escape(
+            " ".join(self.words)
+        )  # what is seen where no script runs, as in a notebook that is not trusted
+        return PAGE.substitute(
+            self.settings, id=f"click-words-{next(_number)}", words=words, instead=instead, text=text
+        )
 
 
 def click_words(text: str) -> ClickWords:

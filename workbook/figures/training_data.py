@@ -177,8 +177,8 @@ def leak_curve(quality: Mapping[str, Mapping[int, Sequence[float]]], metric: str
         height=460,
         xaxis={"title": "% of the test queries that leaked", "tickvals": percent},
         yaxis={"title": metric},
-        legend={"orientation": "h", "y": -0.25, "yanchor": "top"},
-        margin={"l": 65, "r": 20, "t": 50, "b": 110},
+        legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},  # below is the slider
+        margin={"l": 65, "r": 20, "t": 80, "b": 60},
     )
     add_lines_of_seeds(fig, quality)
     return fig
