@@ -233,7 +233,11 @@ def _in_float32(x: int, a: int, b: int, p: int) -> int:
 
 def _winner(shingles, a, b, p):
     """Of several that get the smallest number, the one that the set gives first."""
-    return [min(shingles, key=lambda x, ab=ab: _number(x, *ab, p)) for ab in zip(a, b, strict=True)]
+    winners = []
+    for factor, shift in zip(a, b, strict=True):
+        numbers = {x: _number(x, factor, shift, p) for x in shingles}
+        winners.append(min(numbers, key=numbers.__getitem__))
+    return winners
 
 
 def _draw_shingles(rng: random.Random) -> tuple[set[int], list[int], list[int], int]:
