@@ -62,7 +62,18 @@ class Size(NamedTuple):
 SIZES = {
     "notebook": Size(2, 8, (3e-4,), 24, (20, 60), 40, 16, 40, (8, 8, 16), (0.0, 0.5), 30, 2),
     "record": Size(
-        60, 32, (3e-4, 1e-3), 64, (400, 1_000), 1_600, 256, 6_000, (100, 400, 1_600), (0.0, 0.25, 0.5, 0.75), 2_000, 400
+        60,
+        32,
+        (1e-4, 3e-4, 1e-3, 3e-3),
+        64,
+        (400, 1_000),
+        1_600,
+        256,
+        6_000,
+        (96, 384, 1_536),
+        (0.0, 0.25, 0.5, 0.75),
+        2_000,
+        400,
     ),
 }
 
@@ -121,7 +132,8 @@ def new_encoder(budget: str) -> TextEncoder:
 def steps_of(encoder: TextEncoder, rows: Rows, lr: float, seed: int, budget: str, **options: Any) -> list[float]:
     """Train in place; as many steps as the budget says, if the options do not. The loss of each step."""
     size = SIZES[budget]
-    options = {"steps": size.steps, "batch_size": size.batch_size, "temperature": TEMPERATURE} | options
+    usual = {"steps": size.steps, "batch_size": size.batch_size, "temperature": TEMPERATURE, "no_duplicates": True}
+    options = usual | options
     history = train(encoder, rows, quick=budget == "record", lr=lr, seed=seed, **options)
     encoder.eval()
     return [record["loss"] for record in history]
@@ -180,7 +192,7 @@ def weak_pairs(collection: str, seed: int, budget: str) -> tuple[tuple[str, str]
     made = planted(6_000 if budget == "record" else 200, unlabelled=1.0, label_noise=0.0)
     searched = set(evaluation(collection, budget))
     texts = [text for text in without_held_out(made.collection()).corpus.values() if text not in searched]
-    return tuple(span_pairs(texts, seed)[:count])
+    return tuple((query, passage) for query, passage in clean(span_pairs(texts, seed), collection, budget)[:count])
 
 
 @kept
@@ -196,7 +208,9 @@ def staged(arm: str, collection: str, budget: str, lr: float, seed: int) -> np.n
         steps_of(encoder, _with_negatives(encoder, labelled, collection, seed, budget), lr, seed, budget)
     elif arm == MIXED:  # as many rows of the one kind as of the other
         repeated = [labelled[i % len(labelled)] for i in range(len(weak))]
-        steps_of(encoder, weak + repeated, lr, seed, budget)
+        steps_of(
+            encoder, weak + repeated, lr, seed, budget, no_duplicates=False
+        )  # labelled ones stand there many times
     else:
         steps_of(encoder, weak, lr, seed, budget, steps=first)
         rows = _with_negatives(encoder, labelled, collection, seed, budget) if arm == STAGED else labelled
@@ -263,7 +277,7 @@ def noisy(collection: str, budget: str, count: int, noise: float, lr: float, see
 
 
 def measure_noise(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """nDCG@10 by collection, pairs and noise; the rate is tuned on the clean pairs of each number.
+    """nDCG@10 by collection, pairs and noise; each number of pairs has its own rate at each noise.
 
     The middle number of pairs is as many as are right among the most pairs at the most noise; they are clean.
     """
@@ -271,13 +285,15 @@ def measure_noise(budget: str, seeds: tuple[int, ...]) -> Measurements:
     found: Measurements = {"pairs": list(size.pairs), "noise": list(size.noise)}
     for collection in COLLECTIONS:
         grid: dict[tuple[int, float], np.ndarray] = {}
+        chosen: dict[str, float] = {}
         few, middle, many = size.pairs[0], size.pairs[-2], size.pairs[-1]
         for count in size.pairs:
-            grid[count, 0.0], lr = tuned(partial(noisy, collection, budget, count, 0.0), seeds, budget)
-            for noise in size.noise[1:] if count in (few, many) else ():
-                grid[count, noise] = np.array([noisy(collection, budget, count, noise, lr, seed) for seed in seeds])
+            for noise in size.noise if count in (few, many) else (0.0,):
+                arm = partial(noisy, collection, budget, count, noise)
+                grid[count, noise], chosen[f"{count}, {noise}"] = tuned(arm, seeds, budget)
         found[collection] = {
             METRIC: {f"{count}, {noise}": means(values) for (count, noise), values in grid.items()},
+            "lr": chosen,
             "untrained": round(float(measured(new_encoder(budget), collection, seeds[0], budget).mean()), 4),
             "many noisy minus few clean": {
                 str(noise): difference(grid[many, noise], grid[few, 0.0]) for noise in size.noise

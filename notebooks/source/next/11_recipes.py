@@ -96,7 +96,7 @@ for row in recipes.published_table([make() for make in recipes.families.RECIPES.
 # %% [markdown]
 # "Not found": not in the papers, code and cards that were read. "Reported": in other people's notes only. `recipe.stages[1].published` has data, hardware and the source of each row.
 #
-# Most losses are InfoNCE. The last stage of E5 adds a teacher's shares P of a query's passages, beside the student's S, both (B, 1 + M):
+# Most stages minimize InfoNCE. E5's last also compares two distributions over a query's 1 + M passages: the teacher's P and the student's S, both (B, 1 + M):
 #
 # $$\text{loss} = \text{KL}(P \,\|\, S) + \alpha \cdot \text{InfoNCE}$$
 #
@@ -121,7 +121,7 @@ show(
 #
 # $$p_i = \frac{n_i^\alpha}{\sum_j n_j^\alpha}$$
 #
-# With α = 0.5 the powers are 10, 100 and 1,000, together 1,110. The small source is drawn with 10 / 1,110. In 10,000 draws that is 90 times, and it has 100 pairs: each comes up 0.9 times. Do the same for the other sources, and for α = 0 and α = 1:
+# With α = 0.5 the powers are 10, 100 and 1,000, together 1,110. The small source is drawn with 10 / 1,110, in 10,000 batches 90 times. With 32 pairs in a batch that is 2,880 readings of 100 pairs: each is read 28.8 times. Do the same for the other sources, and for α = 0 and α = 1:
 
 # %%
 sizes, draws = [100, 10_000, 1_000_000], 10_000
@@ -129,7 +129,9 @@ for alpha in (0.0, 0.5, 1.0):
     powers = [n**alpha for n in sizes]
     for n, power in zip(sizes, powers):
         share = power / sum(powers)
-        print(f"α {alpha}  {n:>9,} pairs  drawn {draws * share:7,.1f} times, each pair {draws * share / n:8.4f}")
+        print(
+            f"α {alpha}  {n:>9,} pairs  {draws * share:8,.1f} batches, each pair is read {32 * draws * share / n:10,.3f} times"
+        )
 
 # %% [markdown]
 # α = 1 is fair to pairs: each is seen equally often, and 99 of 100 draws are the large source's. α = 0 is fair to sources: a pair of the smallest is seen 10,000 times as often as one of the largest. What lies between is a bargain.
@@ -160,7 +162,7 @@ source_shares = check("11.1", source_shares)
 #
 # ## Build it: batches of one source
 #
-# Why *one* source? In a mixed batch many negatives come from elsewhere. Where a single passage has brackets in it, nobody has to understand a question about code to find it. The loss falls and teaches little.
+# Why *one* source? In a mixed batch many negatives come from elsewhere. Where a single passage has brackets in it, nobody has to understand a question about code to find it. The loss falls without anything about code being learned. That is the argument; claim 74 measures it.
 #
 # **Contract.** `source` has the name of each pair's source; `order` has every row number, from 0 on, once; `batch_size` is 2 or more. Go through `order` and put each row on the pile of its source. As soon as a pile has `batch_size` rows it becomes a batch, and a new pile begins. At the end a pile of two rows or more becomes a smaller batch; a single row is left out, for alone it has no negative. Rows of a batch stand in the order in which they came. Return a list of batches, each a list of row numbers: the full ones in the order in which they got full, then the smaller ones, in any order. Nothing that is passed in changes.
 
@@ -300,7 +302,7 @@ def smallest_cut():  # () -> list of lists of int, int
 smallest_cut = check("11.5", smallest_cut)
 
 # %% [markdown]
-# No text has to be longer than the limit. A test with short texts passes, and in a corpus of long ones every vector is read at some word.
+# A text of exactly `max_length` ids already loses its end token. Tests with shorter texts pass; in a corpus of long ones every vector is read at an ordinary word.
 #
 # ## Build it: what a teacher adds
 #
@@ -349,7 +351,7 @@ ours = e5_loss(torch.tensor([[1.0, 0.0]]), around[:1], around[None, 1:], t[None]
 print("they agree:", torch.allclose(ours, sum(terms), atol=1e-5))
 
 # %% [markdown]
-# A term may be below 0, the sum never is. Published: α = 0.2, τ = 0.01. The teacher was not; its author says that plain InfoNCE is nearly as good.
+# Single terms may be negative, their sum never is. E5 published α = 0.2 and τ = 0.01, but not its teacher; its author says that plain InfoNCE is nearly as good.
 #
 # ## Build it: stages in their order
 #
@@ -442,7 +444,7 @@ for collection in ("planted", "pydocs"):
         print(f"{collection:<8} {place}  {name:<11} {value:.3f} [{low:.3f}, {high:.3f}], from {begin:.3f}")
 
 # %% [markdown]
-# Do not misread it. In life families differ in data and size. Here our backbone was made for the mean: whoever reads another token begins lower, and E5-mistral has lost its large language model.
+# This ranks miniatures, not the published models, which differ in data and size. And our backbone was made for the mean: whoever reads another token begins lower, and E5-mistral has lost its large language model.
 #
 # ## Train it
 #
@@ -453,8 +455,10 @@ from workbook.pretraining import span_pairs
 from workbook.recipes import Sources, run_recipe, started_from, without
 
 held_out = {p for split in ("dev", "test") for judged in docs.split(split).qrels.values() for p in judged}
-texts = [text for p, text in docs.corpus.items() if p not in held_out]
-sources = Sources(texts[:300], {"spans": span_pairs(texts)}, {"judged": docs.pairs("train")[:96]}, {})
+searched = set(dev.corpus.values())
+texts = [text for p, text in docs.corpus.items() if p not in held_out and text not in searched]
+judged = [pair for pair in docs.pairs("train") if pair[1] not in searched][:96]
+sources = Sources(texts[:300], {"spans": span_pairs(texts)}, {"judged": judged}, {})
 
 # %%
 gte = without(recipes.gte(), "backbone")  # it is there: base/start
@@ -530,7 +534,7 @@ for tokenizer, text, special in ((ended, mine, True), (plain, mine + " [SEP]", F
     print(repr(tokenizer.encode(text, add_special_tokens=special).tokens[-1]))
 
 # %% [markdown]
-# Put there by the tokenizer's last step, written into the text, and not there at all.
+# First line: the tokenizer added it after cutting, so it is there. Second: it was written into the text, and the cut took it away. Third: there never was one.
 #
 # **The instruction left out.** In claim 30's record a title asks for its documentation or its code:
 
@@ -603,11 +607,11 @@ settle(74, budget="record")
 # %% [markdown]
 # ## Questions people ask
 #
-# **The instruction made it worse. When is it used, and for similarity?** Use the one of training, or none. Retrieval: before queries only. Similarity: on both sides or on none. Test both on your own data.
+# **The instruction made it worse. When is it used, and for similarity?** At search use the instruction of training, word for word; a model trained with one is not searched without it. Retrieval: before queries only. Similarity: on both sides or on none. Test both on your own data.
 #
 # **Why are all cosines between 0.7 and 1 (or 0.6 and 1)?** A low temperature: E5 and BGE trained at 0.01. Only the order counts; choose a threshold from your own pairs (chapter 05).
 #
-# **Training gets worse after a tenth of the steps.** One source has most of the pairs. Draw sources by n^α, and watch two dev sets.
+# **Training gets worse after a tenth of the steps.** Often one source has most of the pairs. Look at dev quality by source, then draw by n^α.
 #
 # **Several data sets with other losses and batch sizes: in one batch or apart?** Apart: a batch has one loss and one source, the next may have others. `fit` takes `groups`, and `shares` as their weights. «N: what claim 74 says of it here, in one sentence»
 #
@@ -621,7 +625,7 @@ quiz("11")
 #
 # - A recipe is stages in an order: backbone, weak pairs, labelled pairs with mined negatives, a teacher.
 # - Published numbers have a source. Many that go round belong to another model or measure.
-# - A batch comes from one source, drawn by n^α.
+# - GTE, Nomic and Jina draw each batch from one source; GTE draws the source by n^α.
 # - The instruction stands before the query, in training and at search.
 # - A decoder is read at its end token, also where a text is cut.
 # - A score of 2 where 50 is published is a wiring error until shown otherwise.
