@@ -4,8 +4,6 @@ import torch
 
 from workbook.claims import chapter_11, recipe_stages
 from workbook.claims.chapter_11 import (
-    ALONE,
-    ALONE_HARD,
     BOTH,
     CLAIMS,
     CODE,
@@ -17,7 +15,6 @@ from workbook.claims.chapter_11 import (
     LEFT_OUT,
     MARGINS,
     MIX,
-    MIXED,
     NEITHER,
     ONE,
     ONE_STAGE,
@@ -26,7 +23,6 @@ from workbook.claims.chapter_11 import (
     SEPARATE,
     SOURCES,
     STAGE_TASKS,
-    STAGED_PLAIN,
     TASKS,
     TUNING_SEED,
     Truth,
@@ -49,6 +45,7 @@ from workbook.similarity import normalize
 
 STAGES, NOISE, INSTRUCTIONS, DISTILLATION, ONE_SOURCE = CLAIMS
 UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
+WIDE = [0.0, -0.06, 0.06]  # nothing seen, and nothing could have been
 
 
 # --- the rules -------------------------------------------------------------------------------
@@ -57,19 +54,19 @@ UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
 @pytest.mark.parametrize(
     ("planted", "code", "verdict"),
     [
-        ((UP, UP, UP), (UP, UP, UP), "holds"),
-        ((UP, UP, UP), (UP, TIED, UP), "depends"),
-        ((TIED, TIED, TIED), (TIED, TIED, TIED), "holds at scale only"),
-        ((DOWN, TIED, TIED), (TIED, TIED, TIED), "depends"),
-        ((DOWN, DOWN, DOWN), (DOWN, DOWN, DOWN), "misleading"),
+        ((UP,) * 4, (UP,) * 4, "holds"),
+        ((UP,) * 4, (UP, TIED, UP, UP), "depends"),
+        ((TIED,) * 4, (TIED,) * 4, "holds at scale only"),
+        ((DOWN, TIED, TIED, TIED), (TIED,) * 4, "depends"),
+        ((DOWN,) * 4, (DOWN,) * 4, "misleading"),
     ],
 )
 def test_stages_can_fall_either_way(planted, code, verdict):
     of = {PLANTED: planted, CODE: code}
-    found = {c: {"staged minus": {**dict(zip(ONE_STAGE, of[c], strict=True)), STAGED_PLAIN: TIED}} for c in STAGE_TASKS}
+    found = {c: {"staged minus": dict(zip(ONE_STAGE, of[c], strict=True)), "weak alone gains": UP} for c in STAGE_TASKS}
     told = STAGES.decide(found)
     assert told.verdict == verdict
-    assert len(told.intervals) == 6
+    assert len(told.intervals) == 8
     assert "would have been seen" in told.because
 
 
@@ -100,15 +97,15 @@ def test_noise_and_distillation_can_fall_either_way(rows, verdict):
 
 
 @pytest.mark.parametrize(
-    ("over_none", "over_two", "verdict"),
+    ("over_none", "over_two", "in_own", "verdict"),
     [
-        (UP, UP, "holds"), (UP, TIED, "holds"), (UP, DOWN, "depends"), (TIED, UP, "holds at scale only"),
-        (DOWN, UP, "misleading"),
+        (UP, UP, UP, "holds"), (UP, TIED, TIED, "holds"), (UP, TIED, DOWN, "depends"), (UP, WIDE, TIED, "depends"),
+        (UP, DOWN, UP, "misleading"), (TIED, UP, UP, "holds at scale only"), (DOWN, UP, UP, "misleading"),
     ],
 )  # fmt: skip
-def test_instructions_can_fall_either_way(over_none, over_two, verdict):
+def test_instructions_can_fall_either_way(over_none, over_two, in_own, verdict):
     row = {NEITHER: over_none, SEPARATE: over_two, BOTH: TIED, LEFT_OUT: UP, EXCHANGED: UP}
-    told = INSTRUCTIONS.decide({"minus": {"one index": row, "own index": row}})
+    told = INSTRUCTIONS.decide({"minus": {"one index": row, "own index": row | {NEITHER: in_own}}})
     assert told.verdict == verdict
     assert len(told.intervals) == 5
 
@@ -116,7 +113,7 @@ def test_instructions_can_fall_either_way(over_none, over_two, verdict):
 @pytest.mark.parametrize(
     ("over_all", "own", "verdict"),
     [
-        (UP, (UP, TIED, TIED), "holds"), (UP, (UP, UP, DOWN), "depends"), (TIED, (TIED, TIED, TIED), "holds at scale only"),
+        (UP, (UP, TIED, TIED), "holds"), (UP, (UP, UP, WIDE), "depends"), (UP, (UP, UP, DOWN), "depends"), (TIED, (TIED, TIED, TIED), "holds at scale only"),
         (TIED, (UP, TIED, TIED), "depends"), (DOWN, (DOWN, TIED, TIED), "misleading"), (DOWN, (UP, DOWN, DOWN), "depends"),
     ],
 )  # fmt: skip
@@ -239,11 +236,14 @@ def test_margins_are_those_of_cosines_over_the_temperature():
     torch.testing.assert_close(margins(q, p, n, labels, 0.1, 0.2), expected)
 
 
+def test_every_way_in_one_stage_has_stages_to_compare_with():
+    assert sorted(arm for of in chapter_11.RIVALS.values() for arm in of) == sorted(ONE_STAGE)
+
+
 def test_all_students_read_the_same_lists():
     assert lists(PLANTED, "notebook") is lists(PLANTED, "notebook")
     assert {len(row) for row in lists(PLANTED, "notebook")} == {2 + chapter_11.LISTS}
     assert HARD != KL
-    assert {ALONE, ALONE_HARD, MIXED} == set(ONE_STAGE)
 
 
 # --- every family with a stage taken out -----------------------------------------------------
