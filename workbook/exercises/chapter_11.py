@@ -536,11 +536,16 @@ def _without_task_nothing(pairs, source, instructions, prompt):
 
 
 QUERIES = ("heart attack", "sort a list", "fill {task} in", "f'{x}'", "", "  two blanks ", "query: what is asked")
-TASKS = {"ask": "Find an answer", "code": "Find code that does it", "near": "Find a similar text"}
+TASKS = {
+    "ask": "Find an answer",
+    "code": "Find code that does it",
+    "near": "Find a similar text",
+    "re": r"Say what \d+ matches",
+}
 
 
 def _draw_instructions(rng: random.Random) -> tuple:
-    names = [*TASKS, "wiki"][: rng.choice((1, 4, 4))]
+    names = [*TASKS, "wiki"][: rng.choice((1, 5, 5))]
     pairs = [(rng.choice(QUERIES), rng.choice(("a text", "{task} text", " text"))) for _ in range(rng.randint(0, 5))]
     prompt = rng.choice((MISTRAL, "query: ", "query: ", "", "{task} in {lang}: ", "{task}? {task}! "))
     return pairs, [rng.choice(names) for _ in pairs], dict(TASKS), prompt
