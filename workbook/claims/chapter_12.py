@@ -452,9 +452,8 @@ def exams(collection: str, budget: str) -> dict[str, Asked]:
     found = written_queries(collection, "test")[: None if budget == "record" else 16]
     docs = docs_of(collection, "test")
     ids = [pair.natural.passage_id for pair in found]
-    right = {
-        p for pair in found for p in docs.qrels[pair.natural.query_id]
-    }  # a second right answer would count as wrong
+    # A second right answer to a natural query would count as wrong, so it is not searched.
+    right = {p for pair in found for p in docs.qrels[pair.natural.query_id]}
     others = [p for p in docs.corpus if p not in right]
     kept = {*ids, *random.Random(0).sample(others, max(0, min(len(others), SEARCHED[budget] - len(ids))))}
     corpus = {p: text for p, text in docs.corpus.items() if p in kept}
