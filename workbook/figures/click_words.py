@@ -8,8 +8,12 @@ import itertools
 import json
 import re
 from string import Template
+from typing import TYPE_CHECKING
 
 from workbook.figures.training_data import INSTEAD
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
 
 _number = itertools.count()
 
@@ -27,17 +31,18 @@ PAGE = Template("""
 <div class="says" aria-live="polite">Run this cell, and each word can be clicked.</div>
 <script>
 (() => {
+  const BANDS = 20, ROWS = 5, LONG = 13, NEAR = 0.8;  // of the index, and of decontaminate
   const box = document.getElementById("$id"), words = JSON.parse(box.dataset.words), instead = JSON.parse(box.dataset.instead);
   const changed = new Map();  // place -> the word that stands there now
   const split = text => text.toLowerCase().match(/[\\p{L}\\p{N}_]+/gu) || [];
   const runs = (all, size) => Array.from({length: Math.max(all.length - size + 1, 0)}, (_, i) => all.slice(i, i + size).join(" "));
   const shingles = all => all.length && all.length < 4 ? [all.join(" ")] : runs(all, 4);
-  const own = split(words.join(" ")), ownRuns = new Set(shingles(own)), ownLong = new Set(runs(own, $ngram));
+  const own = split(words.join(" ")), ownRuns = new Set(shingles(own)), ownLong = new Set(runs(own, LONG));
   const draw = () => {
     const copy = split(words.map((word, i) => changed.get(i) ?? word).join(" ")), copyRuns = shingles(copy);
     const both = [...new Set(copyRuns)].filter(run => ownRuns.has(run)).length, all = new Set([...copyRuns, ...ownRuns]).size;
-    const J = all ? both / all : 0, chance = 1 - (1 - J ** $rows) ** $bands;
-    const why = copy.join(" ") === own.join(" ") ? "equal" : runs(copy, $ngram).some(run => ownLong.has(run)) ? "shared words" : J >= $threshold ? "near-duplicate" : "";
+    const J = all ? both / all : 0, chance = 1 - (1 - J ** ROWS) ** BANDS;
+    const why = copy.join(" ") === own.join(" ") ? "equal" : runs(copy, LONG).some(run => ownLong.has(run)) ? "shared words" : J >= NEAR ? "near-duplicate" : "";
     box.querySelectorAll("button").forEach((button, i) => {
       button.textContent = changed.get(i) ?? words[i];
       button.setAttribute("aria-pressed", changed.has(i));
@@ -59,37 +64,21 @@ PAGE = Template("""
 """)
 
 
-class ClickWords:
-    """A text as a row of buttons; Jupyter draws it, and prints one line where no page is."""
+def click_words(text: str) -> "HTML":
+    """A text whose words the reader exchanges by a click, its runs of four words below, and who still notices.
 
-    def __init__(self, text: str, bands: int = 20, rows: int = 5, ngram: int = 13, threshold: float = 0.8):
-        """Prepare the page.
+    Args:
+        text: the test text, words parted by blanks.
+    Returns:
+        what Jupyter draws; where no script runs, as in a notebook that is not trusted, the text alone.
+    Raises:
+        ValueError: the text has no word.
+    """
+    from IPython.display import HTML
 
-        Args:
-            text: the test text, words parted by blanks.
-            bands, rows: how the signature of an index is cut.
-            ngram, threshold: as in `workbook.training_data.decontaminate`.
-        Raises:
-            ValueError: the text has no word.
-        """
-        if not re.search(r"\w", text):
-            raise ValueError(f"expected a text with a word in it, got {text!r}")
-        self.words = text.split()
-        self.settings = {"bands": bands, "rows": rows, "ngram": ngram, "threshold": threshold}
-
-    def __repr__(self) -> str:
-        return f"click_words: a page on which each of {len(self.words)} words can be exchanged"
-
-    def _repr_html_(self) -> str:
-        words, instead = (html.escape(json.dumps(each, ensure_ascii=False)) for each in (self.words, INSTEAD))
-        text = html.escape(
-            " ".join(self.words)
-        )  # what is seen where no script runs, as in a notebook that is not trusted
-        return PAGE.substitute(
-            self.settings, id=f"click-words-{next(_number)}", words=words, instead=instead, text=text
-        )
-
-
-def click_words(text: str) -> ClickWords:
-    """A text whose words the reader exchanges by a click, its runs of four words below, and who still notices."""
-    return ClickWords(text)
+    if not re.search(r"\w", text):
+        raise ValueError(f"expected a text with a word in it, got {text!r}")
+    words = text.split()
+    data, instead = (html.escape(json.dumps(each, ensure_ascii=False)) for each in (words, INSTEAD))
+    text = html.escape(" ".join(words))
+    return HTML(PAGE.substitute(id=f"click-words-{next(_number)}", words=data, instead=instead, text=text))
