@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from workbook.encoder import TransformerEncoder, train_tokenizer
-from workbook.late_interaction import colbert_loss, maxsim, maxsim_padded
+from workbook.late_interaction import colbert_loss, maxsim, maxsim_padded, pool_tokens
 from workbook.late_interaction.colbert import ColbertEncoder
+from workbook.similarity import normalize
 
 pytestmark = pytest.mark.parity
 SHAPES = [[3], [1, 1, 1], [5, 1, 9, 2], [40, 1, 1, 1, 80], [6, 6, 6]]
@@ -254,3 +255,18 @@ def test_candidates_and_scores_by_centroids_are_colberts():
         is_token = torch.arange(full.shape[1]) < lengths[candidates][:, None]
         expected = colbert_score_reduce(full, is_token, ColBERTConfig())
         assert torch.allclose(index.by_centroids(centroid_scores, candidates), expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 5])
+@pytest.mark.parametrize("protected", [0, 1, 3])
+def test_pooled_tokens_are_pylates(factor, protected):
+    from pylate.models import ColBERT
+
+    generator = torch.Generator().manual_seed(factor)
+    lengths = torch.tensor([30, 4, 11, 57])
+    passages = normalize(torch.randn(int(lengths.sum()), 16, generator=generator, dtype=torch.float64))
+    passages[3:9] = normalize(passages[3:9] + 3 * passages[2])  # tokens that say nearly the same
+    theirs = ColBERT.pool_embeddings_hierarchical(None, list(passages.split(lengths.tolist())), factor, protected)
+    ours, kept = pool_tokens(passages, lengths, factor, protected)
+    assert kept.tolist() == [len(each) for each in theirs]
+    torch.testing.assert_close(ours, torch.cat(theirs), rtol=0, atol=1e-12)

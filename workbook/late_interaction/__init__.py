@@ -24,9 +24,10 @@ from workbook.late_interaction.residual_codec import (
     default_num_centroids,
     quantile,
 )
+from workbook.late_interaction.token_pooling import pool_tokens
 
 __all__ = [
     "ColbertEncoder", "PlaidIndex", "ResidualCodec", "TokenEncoder", "colbert_loss", "compress_one", "decompress_one",
     "default_num_centroids", "fit_colbert", "load_colbert", "maxsim", "maxsim_one", "maxsim_padded", "maxsim_search",
-    "passage_chunks", "plaid_one", "plaid_search", "quantile", "segment_max", "token_alignments", "token_rows",
+    "passage_chunks", "plaid_one", "plaid_search", "pool_tokens", "quantile", "segment_max", "token_alignments", "token_rows",
 ]  # fmt: skip
