@@ -70,3 +70,30 @@ def test_outside_of_a_record_nothing_is_written(cache):
     experiment.claim().measure("notebook", (0, 0))
     assert experiment.measured == [0]
     assert not cache.exists()
+
+
+def test_a_dict_of_arrays_comes_back_as_it_was():
+    measured = []
+
+    def experiment(stop):
+        @kept.kept
+        def arm(seed):
+            if seed == stop:
+                raise KeyboardInterrupt
+            measured.append(seed)
+            return {"own index: a, b": np.arange(3.0), "seconds": np.array(0.5)}
+
+        return Claim(
+            900,
+            "00",
+            "It helps.",
+            "…",
+            lambda budget, seeds: {str(s): str(arm(s)) for s in seeds},
+            lambda m: Verdict("holds", "…"),
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        record.run_record(experiment(stop=1), (0, 1))
+    found = record.run_record(experiment(stop=None), (0, 1)).measurements
+    assert measured == [0, 1]
+    assert found["0"] == found["1"]

@@ -13,8 +13,8 @@ def test_seeds_that_differ_widen_the_interval():
     assert 0 <= low < value < high <= 0.3
     apart = difference(a + np.array([[0.1], [-0.1]]), b)
     assert apart[0] == value
-    # two seeds 0.2 apart: a standard error of 0.1
-    assert apart[2] - value == pytest.approx(np.hypot(high - value, 1.96 * 0.1), abs=1e-3)
+    # two seeds 0.2 apart: a standard error of 0.1, and Student's t of one degree of freedom
+    assert apart[2] - value == pytest.approx(np.hypot(high - value, 12.706 * 0.1), abs=1e-3)
     assert difference(b + 0.1, b) == [0.1, 0.1, 0.1]
 
 

@@ -6,7 +6,13 @@ from workbook.claims.claim import Claim, Interval, Verdict
 from workbook.exercises.show import Block, as_html, as_text
 from workbook.support.frontend import in_notebook
 
-TONES = {"holds": "right", "holds at scale only": "note", "depends": "note", "misleading": "wrong"}
+TONES = {
+    "holds": "right",
+    "holds at scale only": "note",
+    "depends": "note",
+    "misleading": "wrong",
+    "not settled here": "note",
+}
 WIDTH = 31  # letters of a drawn interval
 
 

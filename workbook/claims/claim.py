@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-VERDICTS = ("holds", "holds at scale only", "depends", "misleading")
+VERDICTS = ("holds", "holds at scale only", "depends", "misleading", "not settled here")
 
 Measurements = dict[str, Any]  # JSON: numbers, strings, lists, dicts
 

@@ -1,11 +1,11 @@
 """A record that was stopped goes on where it was: what its arms have measured is kept until the record is whole.
 
     @kept
-    def fine_tuned(objective, seed, budget): ...       -> an array
+    def fine_tuned(objective, seed, budget): ...       -> an array, or a dict of arrays
 
     with arms("claim_27") as before: ...               a large experiment; before.seconds: spent by runs that were stopped
 
-`kept` is `functools.cache`; inside of `arms` each array is written to disk, too. The folder is named by the code, so after a
+`kept` is `functools.cache`; inside of `arms` what a function returns is written to disk, too. The folder is named by the code, so after a
 change of the experiment, or of a concept that it rests on, nothing old is met.
 """
 
@@ -17,14 +17,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ParamSpec, cast
+from typing import ParamSpec, TypeVar, cast
 
 import numpy as np
 
 from workbook.support.files import user_cache, whole_file
 
 P = ParamSpec("P")
+Measured = TypeVar("Measured", np.ndarray, dict[str, np.ndarray])
 PACKAGE = Path(__file__).resolve().parents[1]
+OF = "of "  # stands in the file before the name of each array of a dict
 NOT_MEASURED = {"book", "demo", "exercises", "figures", "pipeline"}
 
 
@@ -51,12 +53,12 @@ def arms(name: str) -> Iterator[Arms]:
         _running.pop()
 
 
-def kept(arm: Callable[P, np.ndarray]) -> Callable[P, np.ndarray]:
-    """A function whose array is measured once for the same arguments, which are told apart by their `repr`."""
+def kept(arm: Callable[P, Measured]) -> Callable[P, Measured]:
+    """A function whose array, or dict of arrays, is measured once for the same arguments, told apart by their `repr`."""
 
     @functools.cache
     @functools.wraps(arm)
-    def measured(*args: P.args, **kwargs: P.kwargs) -> np.ndarray:
+    def measured(*args: P.args, **kwargs: P.kwargs) -> Measured:
         if not _running:
             return arm(*args, **kwargs)
         told = f"{arm.__module__}.{arm.__qualname__} {args!r} {kwargs!r}"
@@ -64,15 +66,17 @@ def kept(arm: Callable[P, np.ndarray]) -> Callable[P, np.ndarray]:
         if path.exists():
             with np.load(path, allow_pickle=False) as file:
                 _running[-1].seconds += float(file["seconds"])
-                return np.array(file["values"])
+                named = {name.removeprefix(OF): file[name] for name in file.files if name.startswith(OF)}
+                return cast(Measured, named if named else file["values"])
         start = time.perf_counter()
         values = arm(*args, **kwargs)
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, values=values, seconds=time.perf_counter() - start)
+            named = {OF + name: row for name, row in values.items()} if isinstance(values, dict) else {"values": values}
+            np.savez(file, seconds=np.array(time.perf_counter() - start), **named)
         return values
 
-    return cast(Callable[P, np.ndarray], measured)
+    return cast(Callable[P, Measured], measured)
 
 
 def _code() -> str:

@@ -1,11 +1,12 @@
 """What the experiments share: a short training, quality by query, and a difference with its interval, in numbers and in words."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from scipy.stats import t
 from torch import nn
 
 from workbook.base.make import quick_attention
@@ -56,16 +57,21 @@ def texts_of(*parts: Collection) -> Iterator[str]:
     return (text for part in parts for of in (part.queries, part.corpus) for text in of.values())
 
 
-def difference(a: np.ndarray, b: np.ndarray) -> list[float]:
+def difference(a: np.ndarray, b: np.ndarray, confidence: float = 0.95) -> list[float]:
     """Mean of a - b with its interval; both are (seeds, queries). Queries are resampled; each query's value is its mean
-    over the seeds, and the spread between seeds widens the interval by its standard error.
+    over the seeds, and the spread between seeds widens the interval: by its standard error times Student's t.
     """
-    mean, low, high = bootstrap_ci((a - b).mean(axis=0))
+    mean, low, high = bootstrap_ci((a - b).mean(axis=0), confidence)
     between = (a - b).mean(axis=1)
     if len(between) > 1:
-        error = 1.96 * between.std(ddof=1) / np.sqrt(len(between))
+        error = t.ppf((1 + confidence) / 2, len(between) - 1) * between.std(ddof=1) / np.sqrt(len(between))
         low, high = mean - np.hypot(mean - low, error), mean + np.hypot(high - mean, error)
     return [round(float(x), 4) for x in (mean, low, high)]
+
+
+def best_rate(rates: Sequence[float], quality: Callable[[float], float]) -> float:
+    """The learning rate with the best quality, which is not asked for where there is no choice."""
+    return rates[0] if len(rates) == 1 else max(rates, key=quality)
 
 
 def visible(intervals: Iterable[Sequence[float]]) -> float:

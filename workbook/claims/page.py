@@ -11,7 +11,14 @@ from workbook.claims.claim import VERDICTS, Claim, Interval
 from workbook.claims.record import Record, read_record
 
 UNSETTLED = "no record yet"
-SIGNS = {"holds": "✓", "holds at scale only": "◐", "depends": "○", "misleading": "✗", UNSETTLED: "…"}
+SIGNS = {
+    "holds": "✓",
+    "holds at scale only": "◐",
+    "depends": "○",
+    "misleading": "✗",
+    "not settled here": "?",
+    UNSETTLED: "…",
+}
 WIDTH, ROW = 320, 22  # of a drawing, in pixels
 
 STYLE = """
@@ -42,7 +49,7 @@ def page(claims: Iterable[Claim]) -> str:
         f"body:has(#{_slug(verdict)}:checked) article:not(.{_slug(verdict)}) {{ display: none; }}"
         for verdict in verdicts
     )
-    tones = {"holds": "good", "misleading": "bad", UNSETTLED: "none"}
+    tones = {"holds": "good", "misleading": "bad", "not settled here": "none", UNSETTLED: "none"}
     colours = "\n".join(f".{_slug(v)} {{ --tone: var(--{tones.get(v, 'mixed')}); }}" for v in verdicts)
     choices = [("all", f"all {len(entries)}"), *((_slug(v), f"{SIGNS[v]} {v} {counts[v]}") for v in verdicts)]
     radios = "\n".join(

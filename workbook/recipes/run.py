@@ -192,7 +192,12 @@ def run_recipe(
 
 
 def mine_negatives(
-    encoder: TextEncoder, pairs: Sequence[Pair], corpus: Sequence[str], num_negatives: int, seed: int
+    encoder: TextEncoder,
+    pairs: Sequence[Pair],
+    corpus: Sequence[str],
+    num_negatives: int,
+    seed: int,
+    **options: Any,
 ) -> Tuples:
     """Hard negatives by the encoder itself, drawn from the first ranks below 95 % of the positive's score.
 
@@ -202,10 +207,9 @@ def mine_negatives(
         corpus: passages to search; the positives are searched too.
         num_negatives: M.
         seed: decides which of the first ranks.
+        options: of `workbook.mining.mine_hard_negatives`, in place of the settings named above.
     Returns:
         (query, positive, negative_1, …, negative_M), grouped by query.
-
-    `workbook.mining.mine_hard_negatives` with fixed settings.
     """
     # A text is its own id.
     queries = {query: query for query, _ in pairs}
@@ -213,10 +217,11 @@ def mine_negatives(
     qrels: dict[str, dict[str, int]] = {query: {} for query in queries}
     for query, positive in pairs:
         qrels[query][positive] = 1
-    mined = mine_hard_negatives(
-        queries, passages, qrels, encoder, num_negatives=num_negatives, range_max=max(30, num_negatives),
-        relative_margin=0.05, sampling_strategy="random", too_few="pad", seed=seed,
-    )  # fmt: skip
+    usual: dict[str, Any] = {
+        "range_max": max(30, num_negatives), "relative_margin": 0.05, "sampling_strategy": "random", "too_few": "pad",
+    }  # fmt: skip
+    settings = usual | options
+    mined = mine_hard_negatives(queries, passages, qrels, encoder, num_negatives=num_negatives, seed=seed, **settings)
     return training_tuples(mined, queries, passages)
 
 
