@@ -8,7 +8,6 @@ from tests.train.test_fit import PAIRS, TOKENIZER
 from workbook.adapt import add_lora, merge
 from workbook.claims import decoder_run
 from workbook.claims.decoder_run import MEAN, SEARCHED, TRAINED, WHOLE, Size, measure
-from workbook.data.collection import Collection
 from workbook.encoder import TextEncoder
 from workbook.pooling import last_token_pool
 from workbook.recipes.decoder import LINEAR, decoder_encoder, with_end_token
@@ -88,16 +87,21 @@ def test_lora_trains_beside_the_frozen_layers_and_can_be_merged(model):
 
 
 def test_the_recorded_run_trains_each_arm_and_changes_the_first_at_search(model):
-    docs = Collection(
-        "small", {str(i): p for i, (_, p) in enumerate(PAIRS[:12])}, {str(i): q for i, (q, _) in enumerate(PAIRS[:6])},
-        {str(i): {str(i): 1} for i in range(6)}, {},
-    )  # fmt: skip
-    size = Size(steps=2, batch_size=4, r=2, max_length=24, seeds=(0, 1))
-    found = measure(model, PAIRS[:20], docs, size)
+    size = Size(steps=2, batch_size=4, r=2, max_length=24, pairs=20, queries=6, passages=12, seeds=(0, 1))
+    found = measure(model, size)
+    assert found["lr"] in size.lrs
     assert set(found["ndcg@10"]) == {"untrained", *TRAINED, *SEARCHED}
     assert all(len(values) == 2 for arm, values in found["ndcg@10"].items() if arm != "untrained")
     assert set(found["minus"]) == {*TRAINED, *SEARCHED} - {WHOLE}
     assert 0 < found["trained parameters"] < found["parameters"]
+
+
+def test_the_recorded_run_trains_on_nothing_that_is_asked_or_searched():
+    pairs, dev, test = decoder_run.data(Size(pairs=50, queries=20, passages=40))
+    apart = {text for docs in (dev, test) for part in (docs.queries, docs.corpus) for text in part.values()}
+    assert len(pairs) == 50
+    assert not apart & {text for pair in pairs for text in pair}
+    assert not set(dev.queries) & set(test.queries)
 
 
 def test_what_is_changed_at_search_is_changed_alone(model):

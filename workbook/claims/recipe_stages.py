@@ -3,20 +3,22 @@
 One budget of steps for all: when a stage is taken out, the others share its steps. All begin at `ENCODER`, which stands for
 the backbone that a family starts from; where a family does not read the mean, it has first been taught on bare texts to say
 the same at the token that is read. Without its backbone a family begins at fresh weights of the same shape. Weak pairs
-are spans of passages, and queries of which a share names a wrong passage; labelled pairs are few and clean. The learning
-rate of a family is chosen on dev queries, for all its stages together; test queries are measured.
+are spans of passages, and queries of which a share names a wrong passage; labelled pairs are few and clean. Each family,
+each family without a part, and each order has a learning rate of its own, chosen on dev queries, the same for its stages;
+test queries are measured. Differences have 99 % intervals, for there are many. E5's teacher reads the same labelled pairs,
+from the same start; its steps come on top, and what it gains by reordering stands beside E5.
 
-    python -m workbook.claims.recipe_stages        measures all this anew, in about an hour on one core
+    python -m workbook.claims.recipe_stages        measures all this anew, in about two hours on one core
 """
 
 import copy
 import itertools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,26 +29,27 @@ from workbook.base.make import quick_attention
 from workbook.claims import chapter_11
 from workbook.claims.claim import Measurements
 from workbook.claims.kept import arms, kept
-from workbook.claims.measuring import METRIC, difference, per_query
+from workbook.claims.measuring import METRIC, best_rate, difference
 from workbook.claims.record import SEEDS
+from workbook.cross_encoder import CrossEncoder
 from workbook.encoder import TextEncoder, TransformerEncoder
 from workbook.encoder import load as load_encoder
-from workbook.metrics import bootstrap_ci
 from workbook.metrics.leaderboard import shared_ranks
 from workbook.pretraining import span_pairs
-from workbook.recipes import Recipe, Sources, instructed, run_recipe, stage_steps, started_from, without
+from workbook.recipes import Recipe, Sources, instructed, mine_negatives, run_recipe, stage_steps, started_from, without
 from workbook.recipes.families import RECIPES
 from workbook.support import machine
 from workbook.support.files import write_json
 from workbook.train import fit_vectors
 
 ENCODER = chapter_11.ENCODER
-COLLECTIONS = chapter_11.COLLECTIONS
+COLLECTIONS = chapter_11.COLLECTIONS  # all families are run whole on both, and taken apart on the first
 RECORD = Path(__file__).parent / "records/recipe_stages.json"
-FULL, PROMPT, BACKBONE = "all stages", "prompt", "backbone"
+FULL, PROMPT = "all stages", "prompt"
 TUNING_SEED = chapter_11.TUNING_SEED
 NOISE = 0.3  # share of the weak queries that name a wrong passage
 MOST_NEGATIVES = 2
+CONFIDENCE = 0.99  # of a difference: some thirty are drawn beside each other
 TASKS = {
     "queries": "Given a query, retrieve a text that may answer it",
     "spans": "Given a part of a text, retrieve another part of the same text",
@@ -63,15 +66,14 @@ class Size(NamedTuple):
     max_length: int
     weak: int
     labelled: int
-    searched: tuple[int, int]  # dev or test queries, and the passages among which they search
     world: str
     read_steps: int  # on bare texts, where a family does not read the mean
     teacher_steps: int  # of the cross-encoder that teaches E5
 
 
 SIZES = {
-    "notebook": Size(4, 8, (3e-4,), 24, 16, 16, (20, 60), "notebook", 2, 2),
-    "record": Size(30, 24, (3e-4, 1e-3), 40, 400, 240, (250, 400), "record", 300, 120),
+    "notebook": Size(4, 8, (3e-4,), 24, 16, 16, "notebook", 2, 2),
+    "record": Size(36, 24, (3e-4, 1e-3, 3e-3), 64, 400, 240, "record", 300, 120),
 }
 
 
@@ -93,15 +95,23 @@ def capped(recipe: Recipe) -> Recipe:
 
 
 def miniature(recipe: Recipe, lr: float, budget: str) -> Recipe:
-    """The same at the budget's batch and one learning rate; the backbone is there, so its stage is not."""
-    small = capped(without(recipe, BACKBONE) if BACKBONE in [stage.name for stage in recipe.stages] else recipe)
+    """The same at the budget's batch and one learning rate; what the authors took over is there, so its stage is not."""
+    taken = backbone_of(recipe)
+    small = capped(without(recipe, taken) if taken else recipe)
     size = SIZES[budget]
     return replace(small, stages=tuple(replace(s, lr=lr, batch_size=size.batch_size) for s in small.stages))
 
 
+def backbone_of(recipe: Recipe) -> str:
+    """The stage that the authors did not train themselves, for which `ENCODER` stands; "" where they did."""
+    return next((stage.name for stage in recipe.stages if stage.published.taken_over), "")
+
+
 def removable(recipe: Recipe) -> list[str]:
-    """What can be taken out of a family: each of its stages, and its prompts where it has some."""
-    return [*(stage.name for stage in recipe.stages), *([PROMPT] if recipe.query_prompt else [])]
+    """What can be taken out of a family: its stages, but for one that would leave nothing to train, and its prompts."""
+    names, backbone = [stage.name for stage in recipe.stages], backbone_of(recipe)
+    trained = [name for name in names if name != backbone]
+    return [*(name for name in names if trained != [name]), *([PROMPT] if recipe.query_prompt else [])]
 
 
 @cache
@@ -135,93 +145,140 @@ def start(recipe: Recipe, collection: str, seed: int, budget: str, fresh: bool =
     return encoder
 
 
+@cache
+def teacher(collection: str, seed: int, budget: str) -> CrossEncoder:
+    """A cross-encoder of E5's labelled pairs, from the same start as its student."""
+    size, given = SIZES[budget], data(collection, budget, seed)
+    encoder = load_encoder(ENCODER)
+    encoder.max_length = size.max_length
+    rows = mine_negatives(encoder, [pair for _, pair in given.pairs("labelled")], given.texts, MOST_NEGATIVES, seed)
+    return chapter_11.reader_of(rows, given.texts, ENCODER, size.teacher_steps, size.world)
+
+
 def train(recipe: Recipe, encoder: TextEncoder, collection: str, steps: int, seed: int, budget: str) -> TextEncoder:
-    """Through all stages of a recipe, in place; the teacher of a collection is that of claim 31, after fewer steps."""
+    """Through all stages of a recipe, in place."""
     dtype = torch.bfloat16 if budget == "record" else None
-    taught = any(stage.taught_by == "cross-encoder" for stage in recipe.stages if stage.kind == "distillation")
-    teacher = chapter_11.teacher(collection, SIZES[budget].world, SIZES[budget].teacher_steps) if taught else None
+    reader = teacher(collection, seed, budget) if taught(recipe) else None
     with quick_attention() if budget == "record" else nullcontext():
-        run_recipe(
-            recipe, data(collection, budget, seed), steps, seed=seed, encoder=encoder, teacher=teacher, dtype=dtype
-        )
+        given = data(collection, budget, seed)
+        _, histories = run_recipe(recipe, given, steps, seed=seed, encoder=encoder, teacher=reader, dtype=dtype)
+    assert sum(map(len, histories.values())) == steps
     return encoder.eval()
+
+
+def taught(recipe: Recipe) -> bool:
+    """Whether a cross-encoder teaches some stage."""
+    return any(stage.taught_by == "cross-encoder" for stage in recipe.stages if stage.kind == "distillation")
+
+
+def prompted(recipe: Recipe) -> bool:
+    """Whether some stage puts prompts before its texts."""
+    return any(stage.prompted and stage.data != "texts" for stage in recipe.stages)
+
+
+def unprompted(encoder: TextEncoder) -> TextEncoder:
+    """The same without its prompts, in place: a prompt that no stage has met is left out at search."""
+    encoder.query_prompt = encoder.document_prompt = ""
+    return encoder
 
 
 def measured(encoder: TextEncoder, collection: str, seed: int, budget: str) -> np.ndarray:
     """nDCG@10 of each query (Q,), of dev queries with TUNING_SEED, else of test queries."""
-    at = chapter_11.world(collection, SIZES[budget].world)
-    docs = at.dev if seed == TUNING_SEED else at.test
-    return per_query(encoder, docs.sample(*SIZES[budget].searched))
+    return chapter_11.measured(encoder, collection, seed, SIZES[budget].world)
 
 
 @kept
-def result(family: str, out: str, collection: str, lr: float, seed: int, budget: str) -> np.ndarray:
+def result(family: str, out: str, collection: str, budget: str, lr: float, seed: int) -> np.ndarray:
     """nDCG@10 of each query after a family's training, with something taken out or FULL."""
     recipe = RECIPES[family]()
     recipe = instructed(recipe, "none") if out == PROMPT else recipe
-    small = miniature(recipe, lr, budget)
-    if out not in (FULL, PROMPT, BACKBONE):
+    small, backbone = miniature(recipe, lr, budget), backbone_of(recipe)
+    if out not in (FULL, PROMPT, backbone):
         small = without(small, out)
-    encoder = start(small, collection, seed, budget, fresh=out == BACKBONE)
-    return measured(train(small, encoder, collection, SIZES[budget].steps, seed, budget), collection, seed, budget)
+    encoder = start(small, collection, seed, budget, fresh=out == backbone)
+    train(small, encoder, collection, SIZES[budget].steps, seed, budget)
+    return measured(encoder if prompted(small) else unprompted(encoder), collection, seed, budget)
 
 
-def tuned_lr(family: str, collection: str, budget: str) -> float:
-    """The learning rate that dev queries prefer for a family with all its stages."""
-    lrs = SIZES[budget].lrs
-    if len(lrs) == 1:
-        return lrs[0]
-    return max(lrs, key=lambda lr: float(result(family, FULL, collection, lr, TUNING_SEED, budget).mean()))
+def tuned(
+    experiment: Callable[[float, int], np.ndarray], budget: str, seeds: Sequence[int]
+) -> tuple[np.ndarray, float]:
+    """An arm at the learning rate that dev queries prefer: (seeds, …, queries), and that rate.
+
+    What an arm has measured last is what it is judged by.
+    """
+    lr = best_rate(SIZES[budget].lrs, lambda lr: float(np.atleast_2d(experiment(lr, TUNING_SEED))[-1].mean()))
+    return np.array([experiment(lr, seed) for seed in seeds]), lr
 
 
-def families(collection: str, budget: str, seeds: Sequence[int], names: Sequence[str] = tuple(RECIPES)) -> Measurements:
-    """Each family whole and with each part taken out, and the leaderboard of the whole ones."""
+def families(
+    collection: str, budget: str, seeds: Sequence[int], apart: bool = True, names: Sequence[str] = tuple(RECIPES)
+) -> Measurements:
+    """Each family whole and, where they are taken apart, without each of its parts; and the leaderboard of the whole ones."""
     found: Measurements = {}
     whole: dict[str, np.ndarray] = {}
     for name in names:
-        lr, outs = tuned_lr(name, collection, budget), removable(RECIPES[name]())
-        rows = {out: np.array([result(name, out, collection, lr, s, budget) for s in seeds]) for out in (FULL, *outs)}
-        whole[name] = rows[FULL].mean(axis=0)
+        outs = removable(RECIPES[name]()) if apart else []
+        arms_of = {out: tuned(partial(result, name, out, collection, budget), budget, seeds) for out in (FULL, *outs)}
+        rows = {out: values for out, (values, _) in arms_of.items()}
+        whole[name], at_start = rows[FULL], unprompted(copy.deepcopy(read_at(name, collection, budget)))
         found[name] = {
-            "lr": lr,
-            "start": round(float(measured(read_at(name, collection, budget), collection, seeds[0], budget).mean()), 4),
+            "lr": {out: lr for out, (_, lr) in arms_of.items()},
+            "start": chapter_11.means(measured(at_start, collection, seeds[0], budget)[None])[0],
             METRIC: {out: values.mean(axis=1).round(4).tolist() for out, values in rows.items()},
-            "interval": [round(float(x), 4) for x in bootstrap_ci(whole[name])],
-            "without": {out: difference(rows[out], rows[FULL]) for out in outs},
+            "interval": difference(whole[name], np.zeros_like(whole[name])),
+            "without": {out: difference(rows[out], rows[FULL], CONFIDENCE) for out in outs},
         }
-    ranks = shared_ranks(whole)
+        if taught(RECIPES[name]()):
+            reader = teacher(collection, seeds[0], budget)
+            found[name]["teacher reorders"] = chapter_11.reordered(reader, collection, SIZES[budget].world)
+    ranks = shared_ranks(whole, lambda above, below: difference(above, below, CONFIDENCE)[1] > 0)
     return {"families": found, "leaderboard": dict(sorted(ranks.items(), key=lambda each: -whole[each[0]].mean()))}
 
 
-def orders(collection: str, budget: str, seeds: Sequence[int]) -> Measurements:
-    """BGE's three stages in each of the six orders: mean nDCG@10 of each seed before the first and after each stage."""
-    lr = tuned_lr("bge", collection, budget)
+@kept
+def one_order(names: tuple[str, ...], collection: str, budget: str, lr: float, seed: int) -> np.ndarray:
+    """nDCG@10 of each query before BGE's stages in this order and after each of them: (1 + stages, queries)."""
     recipe = miniature(RECIPES["bge"](), lr, budget)
-    at_start = [
-        float(measured(start(recipe, collection, s, budget), collection, s, budget).mean()) for s in seeds[:1]
-    ] * len(seeds)
-    counts = dict(zip(recipe.stages, stage_steps([s.share for s in recipe.stages], SIZES[budget].steps), strict=True))
-    after: dict[tuple[str, ...], dict[int, tuple[TextEncoder, float]]] = {}
-    lines: Measurements = {}
-    for order in itertools.permutations(recipe.stages):
-        names = tuple(stage.name for stage in order)
-        for number, stage in enumerate(order, start=1):
-            for seed in seeds if names[:number] not in after else ():  # two orders share their first stage
-                before = after[names[: number - 1]][seed][0] if number > 1 else start(recipe, collection, seed, budget)
-                encoder = copy.deepcopy(before)
-                train(replace(recipe, stages=(stage,)), encoder, collection, counts[stage], seed, budget)
-                score = float(measured(encoder, collection, seed, budget).mean())
-                after.setdefault(names[:number], {})[seed] = (encoder, score)
-        reached = [[after[names[:n]][seed][1] for n in (1, 2, 3)] for seed in seeds]
-        lines[" → ".join(names)] = [
-            [round(x, 4) for x in (first, *scores)] for first, scores in zip(at_start, reached, strict=True)
-        ]
-    return lines
+    stages = {stage.name: stage for stage in recipe.stages}
+    counts = dict(zip(stages, stage_steps([s.share for s in recipe.stages], SIZES[budget].steps), strict=True))
+    encoder = start(recipe, collection, seed, budget)
+    found, has_met = [measured(unprompted(encoder), collection, seed, budget)], False
+    for name in names:
+        of_one = replace(recipe, stages=(replace(stages[name], share=1.0),))
+        train(of_one, encoder, collection, counts[name], seed, budget)
+        has_met = has_met or prompted(of_one)
+        found.append(measured(encoder if has_met else unprompted(encoder), collection, seed, budget))
+    return np.array(found)
+
+
+def orders(collection: str, budget: str, seeds: Sequence[int]) -> Measurements:
+    """BGE's three stages in each of the six orders: mean nDCG@10 of each seed before the first and after each stage.
+
+    "minus the published order" is what each other order ends ahead.
+    """
+    published = tuple(stage.name for stage in miniature(RECIPES["bge"](), 1e-4, budget).stages)
+    every = {
+        order: tuned(partial(one_order, order, collection, budget), budget, seeds)
+        for order in itertools.permutations(published)
+    }
+    ends = {order: rows[:, -1] for order, (rows, _) in every.items()}
+    return {
+        "lines": {" → ".join(order): rows.mean(axis=-1).round(4).tolist() for order, (rows, _) in every.items()},
+        "lr": {" → ".join(order): lr for order, (_, lr) in every.items()},
+        "minus the published order": {
+            " → ".join(order): difference(rows, ends[published], CONFIDENCE)
+            for order, rows in ends.items()
+            if order != published
+        },
+    }
 
 
 def measure(budget: str = "record", seeds: tuple[int, ...] = SEEDS) -> Measurements:
-    """All of it: by collection the families, their leaderboard, and the orders."""
-    return {c: {**families(c, budget, seeds), "orders": orders(c, budget, seeds)} for c in COLLECTIONS}
+    """All of it: by collection the families, their leaderboard, and the orders, which are those of the first alone."""
+    first, *others = COLLECTIONS
+    whole = {c: families(c, budget, seeds, apart=False) for c in others}
+    return {first: {**families(first, budget, seeds), "orders": orders(first, budget, seeds)}, **whole}
 
 
 def read() -> Measurements:

@@ -59,8 +59,8 @@ def lanes(recipes: Sequence[Recipe], found: Mapping[str, Any], out: str = NOTHIN
         "block is the one that the control has taken out; the others have its steps. Right of each lane, on an axis "
         "from 0: a small ring for nDCG@10 with all stages, and a mark with whiskers for what is left. Lanes that have no such stage keep "
         "their mark.",
-        notice="Families differ in data and size in life; here only the recipe differs, and a block called backbone costs no steps, for it is "
-        "given; without it a family begins at fresh weights. Where the whiskers reach the ring, nothing was lost "
+        notice="Families differ in data and size in life; here only the recipe differs, and what a family took over from others (a backbone, a language model) costs no steps, "
+        "for it is given; without it a family begins at fresh weights. Where the whiskers reach the ring, nothing was lost "
         "that this drawing could show.",
         title=title,
         height=170 + LANE * len(names),

@@ -7,7 +7,7 @@ both systems answer the same queries, so the difference is often surer than eith
 Taught in 11.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ def leaderboard(
         seeds[system] = len(each)
     order = sorted(values, key=lambda system: -values[system].mean())
     against = order[0] if baseline is None else baseline
-    rows, ranks = [], shared_ranks(values, seed)
+    rows, ranks = [], shared_ranks(values, lambda above, below: bootstrap_ci(above - below, seed=seed).low > 0)
     for system in order:
         row = {
             "rank": ranks[system],
@@ -67,15 +67,18 @@ def leaderboard(
     return rows
 
 
-def shared_ranks(values: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, int]:
+def shared_ranks(
+    values: Mapping[str, np.ndarray], differ: Callable[[np.ndarray, np.ndarray], bool] | None = None
+) -> dict[str, int]:
     """The places of systems, best first, where neighbours that do not differ share one.
 
-    A system shares the place of the one above it unless the interval of their difference lies off 0. So first and third may
+    A system shares the place of the one above it unless the two differ: unless the interval of their difference lies off 0. So first and third may
     share a place that each shares with the second, though a comparison of the two alone would part them.
 
     Args:
-        values: system -> (Q,), one value per query; the mean over seeds, where there are several.
-        seed: of the bootstrap.
+        values: system -> (Q,), one value per query, or whatever `differ` takes.
+        differ: (values of the one above, of the one below) -> whether they differ; by default the bootstrap over queries
+            decides.
     Returns:
         system -> place, counted from 1; after two that share place 1 comes place 3.
     """
@@ -83,6 +86,10 @@ def shared_ranks(values: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, i
     ranks: dict[str, int] = {}
     for place, system in enumerate(order, start=1):
         above = order[place - 2]
-        differs = place == 1 or bootstrap_ci(values[above] - values[system], seed=seed).low > 0
+        differs = place == 1 or (differ or _differ)(values[above], values[system])
         ranks[system] = place if differs else ranks[above]
     return ranks
+
+
+def _differ(above: np.ndarray, below: np.ndarray) -> bool:
+    return bootstrap_ci(above - below).low > 0
