@@ -148,10 +148,10 @@ def cross_encoder_of(base: TextEncoder) -> CrossEncoder:
     return model
 
 
-def colbert_of(base: TextEncoder) -> ColbertEncoder:
+def colbert_of(base: TextEncoder, query_length: int = 32) -> ColbertEncoder:
     """A ColBERT encoder on a copy of the base's words and layers, before any training."""
     torch.manual_seed(0)
-    return ColbertEncoder(base.tokenizer, copy.deepcopy(base.backbone), COLBERT_SIZE, document_length=base.max_length)
+    return ColbertEncoder(base.tokenizer, copy.deepcopy(base.backbone), COLBERT_SIZE, query_length, base.max_length)
 
 
 def _with_updates(model: Head, plan: HeadPlan) -> Head:

@@ -1,0 +1,214 @@
+import numpy as np
+import pytest
+import torch
+
+from workbook.claims import chapter_14
+from workbook.claims.chapter_11 import COLLECTIONS, DOCS, PLANTED, world
+from workbook.claims.chapter_14 import (
+    ABSENT,
+    CLAIMS,
+    DEFAULTS,
+    EVERY,
+    FORM,
+    LEAST_WORDS,
+    ONE,
+    OTHER,
+    SAME,
+    STEM,
+    THERE,
+    TWO_BITS,
+    WHOLE,
+    large,
+    late,
+    matches,
+    prices,
+    pruned,
+    quality,
+    share_of,
+    tokens_of,
+    whom,
+    words_of,
+)
+from workbook.data import Collection
+
+QUALITY, MATCHES, PRICES, PRUNING = CLAIMS
+UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
+
+
+# --- the rules -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ahead", "reads", "left", "verdict"),
+    [
+        ((UP, UP), UP, TIED, "holds"), ((UP, UP), UP, DOWN, "holds"), ((UP, UP), UP, UP, "depends"), ((UP, UP), TIED, DOWN, "depends"),
+        ((UP, TIED), UP, TIED, "depends"), ((TIED, TIED), UP, UP, "holds at scale only"), ((DOWN, DOWN), UP, UP, "misleading"),
+    ],
+)  # fmt: skip
+def test_quality_can_fall_either_way(ahead, reads, left, verdict):
+    found = {
+        c: {"tokens minus one": row, "reader minus one": reads, "reader minus tokens": left}
+        for c, row in zip(COLLECTIONS, ahead, strict=True)
+    }
+    told = QUALITY.decide(found | {"cosqa": found[DOCS]})
+    assert told.verdict == verdict
+    assert len(told.intervals) == 4
+    assert "cosqa" in told.because
+
+
+@pytest.mark.parametrize(
+    ("shares", "words", "verdict"),
+    [
+        (([0.7, 0.6, 0.8],) * 2, 100, "holds"), (([0.7, 0.6, 0.8], [0.5, 0.4, 0.6]), 100, "depends"),
+        (([0.3, 0.2, 0.4],) * 2, 100, "misleading"), (([0.7, 0.6, 0.8],) * 2, LEAST_WORDS - 1, "not settled here"),
+    ],
+)  # fmt: skip
+def test_matches_can_fall_either_way(shares, words, verdict):
+    found = {
+        c: {
+            "words": {THERE: 300, FORM: words, ABSENT: 50},
+            "shares": {THERE: {SAME: 0.9, STEM: 0.0, OTHER: 0.1}},
+            "form found": row,
+            "by chance": 0.02,
+        }
+        for c, row in zip(COLLECTIONS, shares, strict=True)
+    }
+    assert MATCHES.decide(found).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("lost", "bytes_of_two", "verdict"),
+    [
+        ((TIED, TIED), 20, "holds"), ((TIED, DOWN), 20, "depends"), ((DOWN, DOWN), 20, "misleading"), ((TIED, TIED), 40, "misleading"),
+        ((UP, [0.0, -0.02, 0.02]), 20, "depends"),
+    ],
+)  # fmt: skip
+def test_prices_can_fall_either_way(lost, bytes_of_two, verdict):
+    found = {
+        c: {
+            "bytes": {ONE: 512, WHOLE: 128, TWO_BITS: bytes_of_two},
+            "minus whole": {TWO_BITS: row},
+            "milliseconds": {ONE: 0.1},
+        }
+        for c, row in zip(COLLECTIONS, lost, strict=True)
+    }
+    assert PRICES.decide(found).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("lost", "ms", "verdict"),
+    [
+        ((TIED, TIED), (5, 5), "holds"), ((TIED, TIED), (5, 9), "depends"), ((TIED, TIED), (9, 9), "misleading"),
+        ((DOWN, DOWN), (5, 5), "misleading"), ((TIED, DOWN), (5, 5), "depends"),
+    ],
+)  # fmt: skip
+def test_pruning_can_fall_either_way(lost, ms, verdict):
+    found = {
+        c: {"minus all": {DEFAULTS: row}, "milliseconds": {EVERY: 10, DEFAULTS: time}, "passages": 8_000}
+        for c, row, time in zip(COLLECTIONS, lost, ms, strict=True)
+    }
+    assert PRUNING.decide(found).verdict == verdict
+
+
+# --- the experiments -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return late(DOCS, 3e-4, 0, "notebook")
+
+
+def test_the_places_of_words_are_those_of_their_vectors(encoder):
+    text = "Sorts a list, in-place (unbelievably fast)."
+    for query in (True, False):
+        tokens = encoder.query_tokens(text) if query else encoder.document_tokens(text)
+        told = {
+            word.text: [tokens[place].removeprefix("##") for place in word.places]
+            for word in words_of(encoder, text, query)
+        }
+        assert "".join(told["unbelievably"]) == "unbelievably"
+        assert "".join(told["list"]) == "list"
+        assert ("," in told) == query  # a passage does not keep punctuation
+
+
+def test_a_word_is_counted_by_what_the_passage_offers_it(encoder, monkeypatch):
+    docs = Collection(
+        "two", {"p": "He runs home.", "o": "nothing"}, {"q": "running the home zebra"}, {"q": {"p": 1}}, {}
+    )
+    tokens = encoder.document_tokens(docs.corpus["p"])
+    place = {name: tokens.index(name) for name in tokens}
+    asked = encoder.query_tokens(docs.queries["q"])
+    runs = next(word.places[0] for word in words_of(encoder, docs.corpus["p"], query=False) if word.text == "runs")
+    wanted = {
+        asked.index(name): target for name, target in (("running", runs), ("home", place["home"])) if name in asked
+    }
+    assert len(wanted) == 2
+    vectors = torch.eye(len(tokens))
+    queries = torch.zeros(1, len(asked), len(tokens))
+    for row in range(len(asked)):
+        queries[0, row] = vectors[wanted.get(row, place["he"])]
+    monkeypatch.setattr(encoder, "encode_query", lambda texts: queries)
+    monkeypatch.setattr(encoder, "encode_document", lambda texts: (vectors, torch.tensor([len(tokens)])))
+    found = whom(encoder, docs)
+    assert found[FORM][0].tolist() == [1, 0, 1, 0]  # running found runs
+    assert found[THERE][0].tolist() == [1, 1, 0, 0]  # home found itself
+    assert found[ABSENT][0].tolist() == [1, 0, 0, 1]  # zebra had to find something
+    assert found["chance"][0] == pytest.approx(1 / len(tokens))
+
+
+def test_a_share_has_the_interval_of_its_queries():
+    part, whole = np.array([1.0, 0, 1, 1]), np.array([1.0, 1, 1, 2])
+    value, low, high = share_of(part, whole)
+    assert value == 0.6
+    assert 0 <= low < value < high <= 1
+    assert share_of(np.zeros(3), np.zeros(3)) == [0.0, 0.0, 1.0]
+
+
+def test_each_way_has_its_bytes():
+    found = prices(PLANTED, "notebook", 3e-4, 0)
+    docs = world(PLANTED, "notebook").test
+    tokens = len(tokens_of(late(PLANTED, 3e-4, 0, "notebook"), docs).passages) / len(docs.corpus)
+    assert found[f"bytes: {WHOLE}"] == pytest.approx(128 * tokens)
+    assert found[f"bytes: {TWO_BITS}"] == pytest.approx(20 * tokens)
+    assert found["bytes: 1 bits"] == pytest.approx(12 * tokens)
+    assert found["bytes: 1 of 2 tokens, 2 bits"] < 0.6 * found[f"bytes: {TWO_BITS}"]
+    assert found[WHOLE].shape == (len(docs.queries),)
+
+
+def test_all_arms_are_judged_on_the_same_queries():
+    rows = {
+        arm: quality(arm, PLANTED, "notebook", 3e-4, 0)[PLANTED] for arm in (ONE, chapter_14.TOKENS, chapter_14.READER)
+    }
+    assert {row.shape for row in rows.values()} == {(len(world(PLANTED, "notebook").test.queries),)}
+    assert all(((row >= 0) & (row <= 1)).all() for row in rows.values())
+
+
+def test_pruning_that_reads_everything_finds_what_reading_everything_finds(monkeypatch):
+    monkeypatch.setattr(
+        chapter_14, "KNOBS", {DEFAULTS: {}, "wide": {"nprobe": 64, "ndocs": 1_000, "centroid_score_threshold": -1.0}}
+    )
+    found = pruned.__wrapped__(PLANTED, "notebook", 3e-4, 0)
+    assert np.array_equal(found["wide"], found[EVERY])
+    assert found["overlap: wide"] == 1
+    assert 0 < found[f"overlap: {DEFAULTS}"] <= 1
+    assert len(large(PLANTED, "notebook").corpus) == 60
+
+
+def test_matches_are_counted_for_every_query():
+    found = matches(DOCS, "notebook", 3e-4, 0)
+    queries = len(world(DOCS, "notebook").test.queries)
+    for offer in (THERE, FORM, ABSENT):
+        counted = found[f"{DOCS}: {offer}"]
+        assert counted.shape == (queries, 4)
+        assert np.array_equal(counted[:, 0], counted[:, 1:].sum(axis=1))
+    assert found[f"{DOCS}: {THERE}"][:, 0].sum() > 0
+
+
+def test_public_collections_are_measured_where_a_folder_is_named(monkeypatch, tmp_path):
+    chapter_14.public.cache_clear()
+    monkeypatch.delenv("WORKBOOK_PUBLIC", raising=False)
+    assert chapter_14.public("notebook") == {}
+    chapter_14.public.cache_clear()
+    monkeypatch.setenv("WORKBOOK_PUBLIC", str(tmp_path))
+    assert chapter_14.public("notebook") == {}
+    chapter_14.public.cache_clear()

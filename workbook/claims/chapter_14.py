@@ -1,0 +1,638 @@
+"""Claims 38 to 41: what a vector for each token buys, whom the tokens find, what it costs, and what pruning keeps.
+
+One vector and a vector for each token start from the same weights, `ENCODER`, and read the same lists in as many steps; each
+has its own learning rate, chosen on dev queries. Worlds, lists and what is kept out of training are those of chapter 11's
+claims. Test queries decide.
+
+    WORKBOOK_PUBLIC=FOLDER python -m workbook claims run 38 --record
+
+measures public collections as well, on which nothing was trained: those of PUBLIC that the folder holds, in BEIR's layout.
+They stand in the record and decide nothing.
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbook.base.heads import colbert_of
+from workbook.base.make import quick_attention
+from workbook.claims import chapter_11
+from workbook.claims.chapter_11 import COLLECTIONS, DOCS, ENCODER, by_sign, intervals, lists, means, world
+from workbook.claims.claim import Claim, Interval, Measurements, Verdict
+from workbook.claims.kept import kept
+from workbook.claims.measuring import METRIC, best_rate, difference, of_run, per_query, signed, visible
+from workbook.data import Collection, load
+from workbook.encoder import TextEncoder
+from workbook.late_interaction import ColbertEncoder, PlaidIndex, ResidualCodec, fit_colbert, maxsim, pool_tokens
+from workbook.late_interaction.maxsim import EMPTY_SCORE
+from workbook.rerank import rerank
+from workbook.similarity import as_run, dense_search
+from workbook.support.types import Run
+from workbook.support.words import STOP_WORDS, Words
+
+ONE, TOKENS, READER = "one vector", "a vector for each token", "cross-encoder"
+PUBLIC = ("cosqa", "squad_dev")
+MARGIN = 0.05  # of the lists: what an encoder finds above 95 % of the right answer's score is no negative
+DEPTH = 20  # of one vector's hits that the cross-encoder reads
+QUERY_LENGTH = 24
+TUNING_SEED = chapter_11.TUNING_SEED
+CLOSE = 0.02  # nDCG@10 that the cross-encoder may be ahead
+SMALL_LOSS = 0.01  # nDCG@10 that a smaller or faster index may lose
+BITS = (4, 2, 1)
+FACTORS = (2, 4)  # tokens that become one
+
+
+class Size(NamedTuple):
+    """How much is trained and searched beyond chapter 11's sizes."""
+
+    steps: int
+    batch_size: int  # lists
+    lrs: tuple[float, ...]
+    reader_steps: int
+    reader_lrs: tuple[float, ...]
+    public: tuple[int, int]  # queries and passages of a public collection
+    large: tuple[int, int]  # queries and passages among which pruning is judged
+
+
+SIZES = {
+    "notebook": Size(2, 4, (3e-4,), 2, (3e-4,), (10, 30), (10, 60)),
+    "record": Size(60, 16, (1e-4, 3e-4, 1e-3, 3e-3), 400, (1e-4, 3e-4), (400, 2_000), (300, 8_000)),
+}
+
+
+# --- training --------------------------------------------------------------------------------
+
+
+def rows_of(collection: str, budget: str) -> list[tuple[str, ...]]:
+    """The lists (query, positive, negative, …) that all arms read."""
+    return list(lists(collection, budget, MARGIN))
+
+
+def one_vector(collection: str, lr: float, seed: int, budget: str) -> TextEncoder:
+    """Trained on the lists."""
+    size, encoder = SIZES[budget], chapter_11.new_encoder(budget)
+    rows = rows_of(collection, budget)
+    chapter_11.steps_of(encoder, rows, lr, seed, budget, steps=size.steps, batch_size=size.batch_size)
+    return encoder
+
+
+def late(collection: str, lr: float, seed: int, budget: str) -> ColbertEncoder:
+    """A vector for each token, trained on the same lists; the projection is new."""
+    size, start = SIZES[budget], chapter_11.new_encoder(budget)
+    encoder = colbert_of(start, QUERY_LENGTH)
+    dtype, rows = torch.bfloat16 if budget == "record" else None, rows_of(collection, budget)
+    with quick_attention() if budget == "record" else nullcontext():
+        fit_colbert(encoder, rows, size.steps, size.batch_size, lr, seed, dtype=dtype, texts=rows, show=False)
+    return encoder.eval()
+
+
+class Tokens(NamedTuple):
+    """What late interaction holds of a collection: (Q, S, D), and ragged (L, D) with lengths (N,)."""
+
+    queries: Tensor
+    passages: Tensor
+    lengths: Tensor
+
+
+def tokens_of(encoder: ColbertEncoder, docs: Collection) -> Tokens:
+    """All queries and passages, encoded."""
+    return Tokens(
+        encoder.encode_query(list(docs.queries.values())), *encoder.encode_document(list(docs.corpus.values()))
+    )
+
+
+def by_scores(scores: Tensor, docs: Collection) -> np.ndarray:
+    """nDCG@10 of each query: (Q, N) scores -> (Q,)."""
+    best, order = scores.sort(dim=1, descending=True, stable=True)
+    return of_run(as_run(docs.queries, list(docs.corpus), best[:, :10], order[:, :10]), docs)
+
+
+def exact(read: Tokens, docs: Collection) -> np.ndarray:
+    """The same, by MaxSim with every passage."""
+    return by_scores(maxsim(*read), docs)
+
+
+@cache
+def public(budget: str) -> dict[str, Collection]:
+    """The public collections that the folder named by WORKBOOK_PUBLIC holds; none where it is not set."""
+    folder = os.environ.get("WORKBOOK_PUBLIC", "")
+    if not folder:
+        return {}
+    found = {name: Path(folder) / name for name in PUBLIC if (Path(folder) / name).is_dir()}
+    return {name: load(path).split("test").sample(*SIZES[budget].public) for name, path in found.items()}
+
+
+def searched(collection: str, split: str, budget: str) -> dict[str, Collection]:
+    """What an arm is judged on: dev or test of its own collection, and, what learned from DOCS, the public ones."""
+    at = world(collection, budget)
+    if split == "dev":
+        return {collection: at.dev}
+    return {collection: at.test, **(public(budget) if collection == DOCS else {})}
+
+
+def split_of(seed: int) -> str:
+    """Dev queries for the seed that tunes, else test queries."""
+    return "dev" if seed == TUNING_SEED else "test"
+
+
+# --- claim 38 --------------------------------------------------------------------------------
+
+
+@kept
+def quality(arm: str, collection: str, budget: str, lr: float, seed: int) -> dict[str, np.ndarray]:
+    """nDCG@10 of each query, by collection, after one arm's training."""
+    among = searched(collection, split_of(seed), budget)
+    if arm == ONE:
+        encoder = one_vector(collection, lr, seed, budget)
+        return {name: per_query(encoder, docs) for name, docs in among.items()}
+    if arm == TOKENS:
+        tokens = late(collection, lr, seed, budget)
+        return {name: exact(tokens_of(tokens, docs), docs) for name, docs in among.items()}
+    rows, size = rows_of(collection, budget), SIZES[budget]
+    shelf = chapter_11.shelf(collection, budget)
+    reader = chapter_11.reader_of(rows, shelf, ENCODER, size.reader_steps, budget, lr=lr, seed=seed)
+    hits = first_hits(collection, split_of(seed), budget)
+    return {
+        name: of_run(rerank(reader, hits[name], docs.queries, docs.corpus, depth=DEPTH), docs)
+        for name, docs in among.items()
+    }
+
+
+@cache
+def first_hits(collection: str, split: str, budget: str) -> dict[str, Run]:
+    """What one vector finds, trained at its best rate with the seed that tunes: the cross-encoder reads that and no more."""
+    encoder = one_vector(collection, chosen(ONE, collection, budget), TUNING_SEED, budget)
+    among = searched(collection, split, budget)
+    return {name: dense_search(encoder, docs.corpus, docs.queries, k=DEPTH) for name, docs in among.items()}
+
+
+def chosen(arm: str, collection: str, budget: str) -> float:
+    """The learning rate that dev queries prefer."""
+    size = SIZES[budget]
+    rates = size.reader_lrs if arm == READER else size.lrs
+    return best_rate(rates, lambda lr: float(quality(arm, collection, budget, lr, TUNING_SEED)[collection].mean()))
+
+
+def measure_quality(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """nDCG@10 by collection and arm; a public collection is judged by what learned from pydocs."""
+    found: Measurements = {}
+    for trained_on in COLLECTIONS:
+        lrs = {arm: chosen(arm, trained_on, budget) for arm in (ONE, TOKENS, READER)}
+        of_seeds = {arm: [quality(arm, trained_on, budget, lr, seed) for seed in seeds] for arm, lr in lrs.items()}
+        for name, docs in searched(trained_on, "test", budget).items():
+            rows = {arm: np.array([each[name] for each in of]) for arm, of in of_seeds.items()}
+            found[name] = {
+                METRIC: {"untrained": means(per_query(chapter_11.new_encoder(budget), docs)[None])}
+                | {arm: means(values) for arm, values in rows.items()},
+                "lr": lrs,
+                "tokens minus one": difference(rows[TOKENS], rows[ONE]),
+                "reader minus one": difference(rows[READER], rows[ONE]),
+                "reader minus tokens": difference(rows[READER], rows[TOKENS]),
+                "trained on": trained_on,
+            }
+    return found
+
+
+def decide_quality(m: Measurements) -> Verdict:
+    """Is a vector for each token above one vector in both, and a cross-encoder that is above it, too, less than CLOSE ahead?"""
+    ahead = {f"{c}: tokens minus one vector": m[c]["tokens minus one"] for c in COLLECTIONS}
+    left = {f"{c}: cross-encoder minus tokens": m[c]["reader minus tokens"] for c in COLLECTIONS}
+    verdict = by_sign(ahead)
+    reads = [m[c]["reader minus one"][1] > 0 for c in COLLECTIONS]
+    if verdict == "holds" and not (all(reads) and all(high < CLOSE for _, _, high in left.values())):
+        verdict = "depends"
+    parts = [
+        f"{c} {signed(m[c]['tokens minus one'])}, cross-encoder minus one vector {signed(m[c]['reader minus one'])}, minus tokens "
+        f"{signed(m[c]['reader minus tokens'])}"
+        for c in m
+    ]
+    because = (
+        f"nDCG@10, a vector for each token minus one vector: {'; '.join(parts)}. A difference of {visible([*ahead.values()]):.3f} would have "
+        "been seen. Collections other than planted and pydocs decide nothing: nothing was trained on them"
+    )
+    return Verdict(verdict, because, intervals(ahead | left))
+
+
+# --- claim 39 --------------------------------------------------------------------------------
+
+SAME, STEM, OTHER = "the same word", "the same stem", "another"
+KINDS = (SAME, STEM, OTHER)
+THERE, FORM, ABSENT = "word is there", "only another form is there", "neither is there"
+
+
+class Word(NamedTuple):
+    """A word of a text, and the places of its tokens among the text's vectors."""
+
+    text: str
+    places: tuple[int, ...]
+
+
+def words_of(encoder: ColbertEncoder, text: str, query: bool) -> list[Word]:
+    """The words behind the vectors of a text, in their order; special tokens, marker and punctuation are none."""
+    tokenizer = encoder.query_tokenizer if query else encoder.documents.tokenizer
+    read = tokenizer.encode(text)
+    skipped = set() if query else set(encoder.skiplist.tolist())
+    places: dict[int, list[int]] = {}
+    spans: dict[int, tuple[int, int]] = {}  # in characters
+    place = 0
+    for i, (id, word, (begin, end)) in enumerate(zip(read.ids, read.word_ids, read.offsets, strict=True)):
+        if i == 1:  # behind [CLS]
+            place += len(encoder.query_marker if query else encoder.document_marker)
+        if id in skipped:
+            continue
+        if word is not None:
+            places.setdefault(word, []).append(place)
+            spans[word] = spans.get(word, (begin, end))[0], end
+        place += 1
+    return [Word(text[slice(*spans[word])].lower(), tuple(places[word])) for word in places]
+
+
+def whom(encoder: ColbertEncoder, docs: Collection) -> dict[str, np.ndarray]:
+    """Whom each word of a query finds in its right passage, counted, and how often a token drawn at random would be it.
+
+    A word is judged by its first token. Returned is for THERE, FORM and ABSENT, which say what the passage offers, an
+    array (Q, 4): words, and of those how many found the same word, the same stem, another. "chance" is (Q,): the share of
+    tokens of the same stem, added up over the words of FORM.
+    """
+    stem = Words(stemmer="english")
+    counts = {offer: np.zeros((len(docs.queries), 1 + len(KINDS))) for offer in (THERE, FORM, ABSENT)}
+    chance = np.zeros(len(docs.queries))
+    asked = encoder.encode_query(list(docs.queries.values()))
+    for row, (query, text) in enumerate(docs.queries.items()):
+        passage = docs.corpus[max(docs.qrels[query], key=lambda p: docs.qrels[query][p])]
+        vectors, _ = encoder.encode_document([passage])
+        there = words_of(encoder, passage, query=False)
+        owner = {place: word.text for word in there for place in word.places}
+        for word in words_of(encoder, text, query=True):
+            own = stem(word.text)
+            if word.text in STOP_WORDS or not own:
+                continue
+            alike = [place for place, other in owner.items() if stem(other) == own]
+            is_there = any(word.text == other for other in owner.values())
+            offer = THERE if is_there else FORM if alike else ABSENT
+            found = owner.get(int((vectors @ asked[row, word.places[0]]).argmax()), "")
+            kind = SAME if found == word.text else STEM if stem(found) == own else OTHER
+            counts[offer][row, [0, 1 + KINDS.index(kind)]] += 1
+            chance[row] += len(alike) / len(vectors) if offer == FORM else 0.0
+    return counts | {"chance": chance}
+
+
+@kept
+def matches(collection: str, budget: str, lr: float, seed: int) -> dict[str, np.ndarray]:
+    """`whom` after training, by collection: "collection: offer" -> (Q, 4), "collection: chance" -> (Q,)."""
+    encoder = late(collection, lr, seed, budget)
+    among = searched(collection, "test", budget)
+    return {f"{name}: {what}": rows for name, docs in among.items() for what, rows in whom(encoder, docs).items()}
+
+
+def measure_matches(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """By collection and by what the passage offers, the shares of KINDS; and "form found", with its interval over queries."""
+    found: Measurements = {}
+    for trained_on in COLLECTIONS:
+        lr = chosen(TOKENS, trained_on, budget)
+        of_seeds = [matches(trained_on, budget, lr, seed) for seed in seeds]
+        for name in searched(trained_on, "test", budget):
+            mean = {
+                what: np.mean([each[f"{name}: {what}"] for each in of_seeds], axis=0) for what in (THERE, FORM, ABSENT)
+            }
+            chance = of_seeds[0][f"{name}: chance"]
+            found[name] = {
+                "words": {what: int(counted[:, 0].sum()) for what, counted in mean.items()},
+                "shares": {
+                    what: dict(
+                        zip(
+                            KINDS,
+                            (counted[:, 1:].sum(axis=0) / max(1, counted[:, 0].sum())).round(4).tolist(),
+                            strict=True,
+                        )
+                    )
+                    for what, counted in mean.items()
+                },
+                "form found": share_of(mean[FORM][:, 2], mean[FORM][:, 0]),
+                "word found": share_of(mean[THERE][:, 1], mean[THERE][:, 0]),
+                "by chance": round(float(chance.sum() / max(1, mean[FORM][:, 0].sum())), 4),
+                "trained on": trained_on,
+            }
+    return found
+
+
+def share_of(part: np.ndarray, whole: np.ndarray, seed: int = 0) -> list[float]:
+    """sum(part) / sum(whole) with its 95 % interval: queries are drawn with replacement. (Q,), (Q,) -> share, low, high."""
+    if not whole.sum():
+        return [0.0, 0.0, 1.0]
+    rows = np.random.default_rng(seed).integers(len(whole), size=(2_000, len(whole)))
+    drawn = part[rows].sum(axis=1) / np.maximum(whole[rows].sum(axis=1), 1)
+    ends = np.quantile(drawn, (0.025, 0.975))
+    return [round(float(x), 4) for x in (part.sum() / whole.sum(), *ends)]
+
+
+def decide_matches(m: Measurements) -> Verdict:
+    """Where a query's word stands in the passage in another form alone, is that form what it finds, in most cases?"""
+    rows = {c: m[c]["form found"] for c in COLLECTIONS}
+    above, below = [low > 0.5 for _, low, _ in rows.values()], [high < 0.5 for _, _, high in rows.values()]
+    known = [m[c]["words"][FORM] >= LEAST_WORDS for c in COLLECTIONS]
+    if not all(known):
+        verdict = "not settled here"
+    elif all(above) or all(below):
+        verdict = "holds" if all(above) else "misleading"
+    else:
+        verdict = "depends"
+    parts = []
+    for c in m:
+        value, low, high = m[c]["form found"]
+        shares = m[c]["shares"]
+        parts.append(
+            f"{c}: of {m[c]['words'][FORM]} words {value:.2f} [{low:.2f}, {high:.2f}] find their other form, {m[c]['by chance']:.2f} by chance; of "
+            f"{m[c]['words'][THERE]} that are there {shares[THERE][SAME]:.2f} find themselves and {shares[THERE][OTHER]:.2f} another word"
+        )
+    because = (
+        f"words of a query, judged by their first token, in the right passage. {'; '.join(parts)}. Where there is neither word nor form, "
+        "another is found by necessity: " + ", ".join(f"{m[c]['words'][ABSENT]} words of {c}" for c in m)
+    )
+    return Verdict(verdict, because, tuple(Interval(f"{c}: finds its other form", *row) for c, row in rows.items()))
+
+
+LEAST_WORDS = 30  # of another form, below which no share is judged
+
+
+# --- claim 40 --------------------------------------------------------------------------------
+
+
+def bytes_of(read: Tokens, codec: ResidualCodec | None, passages: int) -> float:
+    """Bytes for a passage: float16 numbers, or a code of 4 bytes and the residual for each token. Lists are not counted."""
+    D = read.passages.shape[1]
+    each = 2 * D if codec is None else 4 + D * codec.nbits // 8
+    return each * len(read.passages) / passages
+
+
+def compressed(read: Tokens, nbits: int, seed: int) -> tuple[Tokens, ResidualCodec]:
+    """The same vectors after a codec that was trained on them."""
+    codec = ResidualCodec.train(read.passages, nbits=nbits, seed=seed)
+    return read._replace(passages=codec.decompress(*codec.compress(read.passages))), codec
+
+
+@kept
+def prices(collection: str, budget: str, lr: float, seed: int) -> dict[str, np.ndarray]:
+    """nDCG@10 of each query with whole, compressed and pooled vectors; "bytes: way" -> bytes for each passage."""
+    encoder, docs = late(collection, lr, seed, budget), world(collection, budget).test
+    read, found = tokens_of(encoder, docs), {}
+
+    def add(way: str, held: Tokens, codec: ResidualCodec | None) -> None:
+        found[way] = exact(held, docs)
+        found[f"bytes: {way}"] = np.array(bytes_of(held, codec, len(docs.corpus)))
+
+    add(WHOLE, read, None)
+    for nbits in BITS:
+        add(f"{nbits} bits", *compressed(read, nbits, seed))
+    for factor in FACTORS:
+        pooled = Tokens(read.queries, *pool_tokens(read.passages, read.lengths, factor))
+        add(f"1 of {factor} tokens", pooled, None)
+        add(f"1 of {factor} tokens, 2 bits", *compressed(pooled, 2, seed))
+    return found
+
+
+WHOLE, TWO_BITS = "float16", "2 bits"
+
+
+def measure_prices(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """By collection and way: nDCG@10, bytes for a passage, what is lost; beside one vector, and the milliseconds of a query."""
+    found: Measurements = {}
+    for collection in COLLECTIONS:
+        lr = chosen(TOKENS, collection, budget)
+        of_seeds = [prices(collection, budget, lr, seed) for seed in seeds]
+        ways = [way for way in of_seeds[0] if not way.startswith("bytes: ")]
+        rows = {way: np.array([each[way] for each in of_seeds]) for way in ways}
+        one = np.array(
+            [quality(ONE, collection, budget, chosen(ONE, collection, budget), seed)[collection] for seed in seeds]
+        )
+        dim = chapter_11.new_encoder(budget).embedding_size
+        found[collection] = {
+            METRIC: {ONE: means(one)} | {way: means(values) for way, values in rows.items()},
+            "bytes": {ONE: 2.0 * dim}
+            | {way: round(float(np.mean([each[f"bytes: {way}"] for each in of_seeds])), 1) for way in ways},
+            "minus whole": {way: difference(rows[way], rows[WHOLE]) for way in ways if way != WHOLE},
+            "minus one vector": {way: difference(rows[way], one) for way in ways},
+            "milliseconds": milliseconds(collection, budget, lr),
+        }
+    return found
+
+
+def milliseconds(collection: str, budget: str, lr: float) -> dict[str, float]:
+    """Of one query among all passages of the test, encoded before: the median of a hundred, on one thread."""
+    docs = world(collection, budget).test
+    read, vectors = tokens_of(late(collection, lr, 0, budget), docs), chapter_11.new_encoder(budget)
+    one = torch.from_numpy(vectors.encode_document(list(docs.corpus.values())))
+    asked = torch.from_numpy(vectors.encode_query(list(docs.queries.values())))
+    held, codec = compressed(read, 2, 0)
+    codes = codec.compress(read.passages)
+    ways: dict[str, Callable[[int], Any]] = {
+        ONE: lambda q: (one @ asked[q]).topk(10),
+        WHOLE: lambda q: maxsim(read.queries[q], read.passages, read.lengths).topk(10),
+        TWO_BITS: lambda q: maxsim(read.queries[q], codec.decompress(*codes), held.lengths).topk(10),
+    }
+    return {way: timed(search, len(docs.queries)) for way, search in ways.items()}
+
+
+def timed(search: Callable[[int], Any], queries: int, times: int = 100) -> float:
+    """Median milliseconds of a search, called with the number of a query."""
+    found = []
+    for i in range(times):
+        began = time.perf_counter()
+        search(i % queries)
+        found.append(1000 * (time.perf_counter() - began))
+    return round(float(np.median(found)), 3)
+
+
+def decide_prices(m: Measurements) -> Verdict:
+    """Do two bits lose less than SMALL_LOSS, whole interval, at a fifth of the bytes or less, in both collections?"""
+    rows = {f"{c}: {way}": m[c]["minus whole"][way] for c in COLLECTIONS for way in m[c]["minus whole"]}
+    two = [m[c]["minus whole"][TWO_BITS] for c in COLLECTIONS]
+    small = [m[c]["bytes"][WHOLE] >= 5 * m[c]["bytes"][TWO_BITS] for c in COLLECTIONS]
+    if all(small) and all(low > -SMALL_LOSS for _, low, _ in two):
+        verdict = "holds"
+    elif not any(small) or all(high < -SMALL_LOSS for _, _, high in two):
+        verdict = "misleading"
+    else:
+        verdict = "depends"
+    parts = []
+    for c in COLLECTIONS:
+        size, lost = m[c]["bytes"], m[c]["minus whole"]
+        ways = ", ".join(f"{way} {size[way]:,.0f} bytes {signed(lost[way])}" for way in lost)
+        times = ", ".join(f"{way} {ms:.2f}" for way, ms in m[c]["milliseconds"].items())
+        parts.append(
+            f"{c}: one vector {size[ONE]:,.0f} bytes for a passage, tokens in float16 {size[WHOLE]:,.0f}; {ways}; milliseconds of a query {times}"
+        )
+    because = f"nDCG@10 minus that of float16. {'. '.join(parts)}"
+    return Verdict(verdict, because, intervals(rows))
+
+
+# --- claim 41 --------------------------------------------------------------------------------
+
+DEFAULTS = "as in colbert-ai"
+EVERY = "all passages"  # decompressed and scored
+KNOBS: dict[str, dict[str, Any]] = {
+    DEFAULTS: {},
+    "2 centroids": {"nprobe": 2},
+    "4 centroids": {"nprobe": 4},
+    "64 read": {"ndocs": 64},
+    "1,024 read": {"ndocs": 1_024},
+    "threshold .4": {"centroid_score_threshold": 0.4},
+    "threshold .6": {"centroid_score_threshold": 0.6},
+}
+FASTER = 0.5  # at most this share of the time
+
+
+@cache
+def large(collection: str, budget: str) -> Collection:
+    """Test queries among many passages; some were trained on, for only two ways to search the same index are compared."""
+    docs = load(collection) if collection == DOCS else chapter_11.planted_world(budget).collection()
+    return docs.split("test").sample(*SIZES[budget].large)
+
+
+@kept
+def pruned(collection: str, budget: str, lr: float, seed: int) -> dict[str, np.ndarray]:
+    """nDCG@10 of each query by way of searching the same two-bit codes; "ms: way" and "overlap: way" beside it."""
+    encoder, docs = late(collection, lr, seed, budget), large(collection, budget)
+    read, ids = tokens_of(encoder, docs), list(docs.corpus)
+    codec = ResidualCodec.train(sampled(read, 4_096, seed), nbits=2, seed=seed)
+    index = PlaidIndex(codec)
+    index.add(read.passages, read.lengths)
+    index.build()
+    codes = index.codes, index.residuals
+
+    def every(query: Tensor) -> tuple[Tensor, Tensor]:
+        scores, order = maxsim(query, codec.decompress(*codes), index.lengths).topk(10)
+        return scores, order
+
+    def through(knobs: dict[str, Any], query: Tensor) -> tuple[Tensor, Tensor]:
+        scores, order = index.search(query[None], 10, **knobs)
+        return scores[0], order[0]
+
+    searches: dict[str, Callable[[Tensor], tuple[Tensor, Tensor]]] = {EVERY: every}
+    searches |= {way: partial(through, knobs) for way, knobs in KNOBS.items()}
+    found: dict[str, np.ndarray] = {}
+    best: dict[str, Tensor] = {}
+    for way, search in searches.items():
+        rows, times = [], []
+        for query in read.queries:
+            began = time.perf_counter()
+            rows.append(search(query))
+            times.append(1000 * (time.perf_counter() - began))
+        scores, order = (torch.stack([row[part] for row in rows]) for part in (0, 1))
+        scores = scores.masked_fill(order < 0, EMPTY_SCORE)
+        best[way] = order
+        found[way] = of_run(as_run(docs.queries, ids, scores, order), docs)
+        found[f"ms: {way}"] = np.array(np.median(times))
+        shared = [len(set(a) & set(b)) / 10 for a, b in zip(order.tolist(), best[EVERY].tolist(), strict=True)]
+        found[f"overlap: {way}"] = np.array(np.mean(shared))
+    return found
+
+
+def sampled(read: Tokens, passages: int, seed: int) -> Tensor:
+    """The tokens of some passages, drawn by the seed."""
+    each = read.passages.split(read.lengths.tolist())
+    drawn = random.Random(seed).sample(range(len(each)), min(passages, len(each)))
+    return torch.cat([each[i] for i in drawn])
+
+
+def measure_pruning(budget: str, seeds: tuple[int, ...]) -> Measurements:
+    """By collection and way: nDCG@10, what it is behind reading every passage, milliseconds, and the shared first ten."""
+    found: Measurements = {}
+    for collection in COLLECTIONS:
+        lr = chosen(TOKENS, collection, budget)
+        of_seeds = [pruned(collection, budget, lr, seed) for seed in seeds]
+        rows = {way: np.array([each[way] for each in of_seeds]) for way in (EVERY, *KNOBS)}
+
+        def mean_of(what: str, of_seeds: Sequence[dict[str, np.ndarray]] = of_seeds) -> dict[str, float]:
+            return {
+                way: round(float(np.mean([each[f"{what}: {way}"] for each in of_seeds])), 3) for way in (EVERY, *KNOBS)
+            }
+
+        found[collection] = {
+            METRIC: {way: means(values) for way, values in rows.items()},
+            "minus all": {way: difference(rows[way], rows[EVERY]) for way in KNOBS},
+            "milliseconds": mean_of("ms"),
+            "overlap": mean_of("overlap"),
+            "passages": len(large(collection, budget).corpus),
+        }
+    return found
+
+
+def decide_pruning(m: Measurements) -> Verdict:
+    """At colbert-ai's defaults: less than SMALL_LOSS behind, with the whole interval, in at most FASTER of the time?"""
+    rows = {f"{c}: {way}": m[c]["minus all"][way] for c in COLLECTIONS for way in m[c]["minus all"]}
+    kept_it = [m[c]["minus all"][DEFAULTS][1] > -SMALL_LOSS for c in COLLECTIONS]
+    fast = [m[c]["milliseconds"][DEFAULTS] <= FASTER * m[c]["milliseconds"][EVERY] for c in COLLECTIONS]
+    lost = [m[c]["minus all"][DEFAULTS][2] < -SMALL_LOSS for c in COLLECTIONS]
+    if all(kept_it) and all(fast):
+        verdict = "holds"
+    elif all(lost) or not any(fast):
+        verdict = "misleading"
+    else:
+        verdict = "depends"
+    parts = []
+    for c in COLLECTIONS:
+        ms = m[c]["milliseconds"]
+        ways = ", ".join(f"{way} {ms[way]:.1f} ms {signed(row)}" for way, row in m[c]["minus all"].items())
+        parts.append(f"{c}, {m[c]['passages']:,} passages: all {ms[EVERY]:.1f} ms; {ways}")
+    because = f"nDCG@10 minus that of reading every passage's two-bit codes. {'. '.join(parts)}"
+    return Verdict(verdict, because, intervals(rows))
+
+
+_COMMON = (
+    f"from {ENCODER}, {SIZES['record'].steps} steps of {SIZES['record'].batch_size} lists of one positive and {chapter_11.LISTS} negatives, "
+    "learning rates by dev queries, five seeds, nDCG@10 on test queries, intervals over queries and seeds, planted and pydocs"
+)
+CLAIMS = (
+    Claim(
+        38,
+        "14",
+        "Late interaction beats one vector, and comes close to the cross-encoder.",
+        f"{_COMMON}. A vector of 64 numbers for each token against one of 256 for the text, and a cross-encoder that was trained on the same lists and "
+        f"random passages, for {SIZES['record'].reader_steps} steps, and reads one vector's first {DEPTH}. Holds when tokens are above one vector in both, with intervals "
+        f"above 0, and the cross-encoder, if it is above one vector itself, is ahead of tokens by less than {CLOSE} with the whole interval; depends when "
+        "only the first is true, or in one collection alone, or when the cross-encoder is not above one vector, for then there is nothing to come close to; misleading when tokens are below in both; otherwise holds at scale only (published: MRR@10 on MS MARCO 36.0 and 39.7 "
+        "for ColBERT and ColBERTv2)",
+        measure_quality,
+        decide_quality,
+    ),
+    Claim(
+        39,
+        "14",
+        "MaxSim is soft term matching: diabetes finds diabetic.",
+        f"{_COMMON}. Words of a query, stop words left out, are followed into the right passage. Judged are those that stand there in another form of the same "
+        "stem alone (Snowball): is the token that wins of that stem? Holds when more than half do in both collections, with the interval over "
+        f"queries; misleading when less than half in both; depends otherwise; not settled here with fewer than {LEAST_WORDS} such words in one",
+        measure_matches,
+        decide_matches,
+    ),
+    Claim(
+        40,
+        "14",
+        "Its price is bytes, and residual compression buys them back.",
+        f"{_COMMON}. The same vectors in float16 and through residual codes, the codec trained on the passages themselves. Holds when two bits take a "
+        f"fifth of the bytes or less and lose less than {SMALL_LOSS} with the whole interval, in both; misleading when they lose more in both, or "
+        "take more than a fifth in both; depends otherwise. One and four bits, and pooled tokens, stand beside it",
+        measure_prices,
+        decide_prices,
+    ),
+    Claim(
+        41,
+        "14",
+        "PLAID-style pruning keeps quality at a fraction of the latency.",
+        f"{_COMMON}; {SIZES['record'].large[1]:,} passages. Two-bit codes, all of them decompressed and scored, or pruned at colbert-ai's defaults for "
+        f"ten results. Holds when pruning loses less than {SMALL_LOSS} with the whole interval and takes at most {FASTER:.0%} of the median time of a query, in "
+        "both; misleading when it loses more in both or is slower in both; depends otherwise",
+        measure_pruning,
+        decide_pruning,
+    ),
+)
