@@ -16,6 +16,7 @@ ARROWS = {module: house.imports(path, KNOWN) - {module} for module, path in KNOW
 SAVED = {
     "workbook.bm25": ["BM25", "words"],
     "workbook.claims": ["read_record", "settle"],
+    "workbook.claims.chapter_10": ["pays_up_to"],
     "workbook.cost": ["multiply_adds"],
     "workbook.data": ["load"],
     "workbook.data.planted": ["planted"],

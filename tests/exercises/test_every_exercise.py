@@ -179,3 +179,4 @@ def test_questions(chapter, question):
     for words in ([c.text.strip() for c in question.choices], [c.explanation.strip() for c in question.choices]):
         assert all(words)
         assert len(set(words)) == len(words)
+        assert not re.search(r"\*\w", " ".join([question.text, *words]))  # shown as plain text: nothing is emphasized

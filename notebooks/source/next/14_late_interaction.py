@@ -241,8 +241,7 @@ explore(
 
 # %%
 met = meet(fresh, mine, answers[0])
-best = met.similarity.max(dim=1)
-for token, value, place in zip(met.query, best.values.tolist(), best.indices.tolist()):
+for token, place in zip(met.query, met.similarity.argmax(dim=1).tolist()):
     if token not in late_interaction.GLUE:
         print(f"{token:<10} chose {met.passage[place]}")
 
