@@ -24,6 +24,7 @@ from workbook.claims.chapter_14 import (
     THERE,
     TWO_BITS,
     WHOLE,
+    Way,
     as_read,
     compressed,
     followed,
@@ -129,7 +130,7 @@ def test_pruning_can_fall_either_way(lost, ms, verdict):
 
 @pytest.fixture(scope="module")
 def encoder():
-    return late(DOCS, 3e-4, 0, "notebook")
+    return late(DOCS, Way(3e-4, True), 0, "notebook")
 
 
 def test_the_places_of_words_are_those_of_their_vectors(encoder):
@@ -197,9 +198,9 @@ def test_a_share_has_the_interval_of_its_queries_and_seeds():
 
 
 def test_each_way_has_its_bytes_and_the_centroids_count():
-    found = prices(PLANTED, "notebook", 3e-4, 0)
+    found = prices(PLANTED, "notebook", Way(3e-4, True), 0)
     docs = large(PLANTED, "notebook")
-    read = tokens_of(late(PLANTED, 3e-4, 0, "notebook"), docs)
+    read = tokens_of(late(PLANTED, Way(3e-4, True), 0, "notebook"), docs)
     tokens = len(read.passages) / len(docs.corpus)
     _, codec = compressed(read, 2, 0, "notebook")
     table = 2 * codec.centroids.numel() / len(docs.corpus)
@@ -227,7 +228,8 @@ def test_a_reader_sees_no_more_of_a_passage_than_the_others():
 
 def test_all_arms_are_judged_on_the_same_queries():
     rows = {
-        arm: quality(arm, PLANTED, "notebook", 3e-4, 0)[PLANTED] for arm in (ONE, chapter_14.TOKENS, chapter_14.READER)
+        arm: quality(arm, PLANTED, "notebook", Way(3e-4), 0)[PLANTED]
+        for arm in (ONE, chapter_14.TOKENS, chapter_14.READER)
     }
     assert {row.shape for row in rows.values()} == {(len(world(PLANTED, "notebook").test.queries),)}
     assert all(((row >= 0) & (row <= 1)).all() for row in rows.values())
@@ -235,7 +237,7 @@ def test_all_arms_are_judged_on_the_same_queries():
 
 def test_pruning_that_reads_everything_finds_what_reading_everything_finds(monkeypatch):
     monkeypatch.setattr(chapter_14, "KNOBS", {DEFAULTS: {}, "wide": {"nprobe": 64, "ndocs": READ_ALL}})
-    found = pruned.__wrapped__(PLANTED, "notebook", 3e-4, 0)
+    found = pruned.__wrapped__(PLANTED, "notebook", Way(3e-4, True), 0)
     assert np.array_equal(found["wide"], found[EVERY])
     assert np.array_equal(found[HELD], found[EVERY])
     assert found["overlap: wide"] == 1
@@ -244,7 +246,7 @@ def test_pruning_that_reads_everything_finds_what_reading_everything_finds(monke
 
 
 def test_matches_are_counted_for_every_query():
-    found = matches(DOCS, "notebook", 3e-4, 0)
+    found = matches(DOCS, "notebook", Way(3e-4, True), 0)
     queries = followed(DOCS, "notebook")[DOCS].queries
     assert not set(queries.values()) & {query for query, *_ in rows_of(DOCS, "notebook")}
     for offer in OFFERS:
@@ -252,7 +254,7 @@ def test_matches_are_counted_for_every_query():
         assert counted.shape == (len(queries), 4)
         assert np.array_equal(counted[:, 0], counted[:, 1:].sum(axis=1))
     assert found[f"{DOCS}: {THERE}"][:, 0].sum() > 0
-    before = matches(DOCS, "notebook", 0.0, 0)
+    before = matches(DOCS, "notebook", Way(0.0, True), 0)
     assert all(np.array_equal(before[name][..., 0], found[name][..., 0]) for name in found)
 
 
@@ -264,3 +266,27 @@ def test_public_collections_are_measured_where_a_folder_is_named(monkeypatch, tm
     monkeypatch.setenv("WORKBOOK_PUBLIC", str(tmp_path))
     assert chapter_14.public("notebook") == {}
     chapter_14.public.cache_clear()
+
+
+def test_tokens_choose_between_mask_and_none_and_one_vector_has_no_such_choice(monkeypatch):
+    asked = []
+
+    def quality_of(arm, collection, budget, way, seed):
+        asked.append((arm, way, seed))
+        return {collection: np.array([way.lr + way.expansion])}
+
+    monkeypatch.setattr(chapter_14, "quality", quality_of)
+    monkeypatch.setitem(chapter_14.SIZES, "notebook", chapter_14.SIZES["notebook"]._replace(lrs=(1e-4, 1e-3)))
+    assert chapter_14.chosen(chapter_14.TOKENS, DOCS, "notebook") == Way(1e-3, True)
+    assert chapter_14.chosen(ONE, DOCS, "notebook") == Way(1e-3)
+    assert [way.expansion for arm, way, _ in asked if arm == ONE] == [False, False]
+    assert len(asked) == 6
+    assert {seed for *_, seed in asked} == {chapter_14.TUNING_SEED}
+
+
+def test_before_training_tokens_stand_where_training_passages_reach_furthest():
+    before = chapter_14.bare(DOCS, True, "notebook")
+    weight = before.projection.weight.detach()
+    torch.testing.assert_close(weight @ weight.T, torch.eye(len(weight)), atol=1e-4, rtol=0)
+    assert len(before.query_ids(["a"])[0]) == chapter_14.QUERY_LENGTH
+    assert len(chapter_14.bare(DOCS, False, "notebook").query_ids(["a"])[0]) < chapter_14.QUERY_LENGTH

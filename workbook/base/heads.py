@@ -22,12 +22,13 @@ from workbook.base.make import by_text, quick_attention
 from workbook.base.texts import PASSAGES, WORLDS, Pair
 from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
 from workbook.data.planted import planted
-from workbook.encoder import TextEncoder, TransformerEncoder
+from workbook.encoder import TextEncoder, TransformerEncoder, evaluating
 from workbook.encoder.shipped import FOLDER, load
 from workbook.late_interaction import ColbertEncoder, fit_colbert
 from workbook.mining import mine_hard_negatives, training_tuples
 from workbook.support.files import write_safetensors
 from workbook.support.types import Corpus, Qrels, Queries
+from workbook.train.vectors import principal_directions
 
 Head = TypeVar("Head", CrossEncoder, ColbertEncoder)
 LINEAR = ("query", "key", "value", "output", "expand", "contract")  # of each block
@@ -148,10 +149,28 @@ def cross_encoder_of(base: TextEncoder) -> CrossEncoder:
     return model
 
 
-def colbert_of(base: TextEncoder, query_length: int = 32) -> ColbertEncoder:
-    """A ColBERT encoder on a copy of the base's words and layers, before any training."""
+def colbert_of(
+    base: TextEncoder, query_length: int = 32, query_expansion: bool = True, texts: Sequence[str] = ()
+) -> ColbertEncoder:
+    """A ColBERT encoder on a copy of the base's words and layers, before any training.
+
+    Args:
+        base: an encoder whose token vectors are projected.
+        query_length, query_expansion: as in `ColbertEncoder`.
+        texts: the projection begins at the directions in which the tokens of these reach furthest; without them at
+            random numbers.
+    """
     torch.manual_seed(0)
-    return ColbertEncoder(base.tokenizer, copy.deepcopy(base.backbone), COLBERT_SIZE, query_length, base.max_length)
+    backbone = copy.deepcopy(base.backbone)
+    model = ColbertEncoder(
+        base.tokenizer, backbone, COLBERT_SIZE, query_length, base.max_length, query_expansion=query_expansion
+    )
+    if texts:
+        with torch.no_grad(), evaluating(model):
+            input_ids, mask = model.pad(model.document_ids(texts))
+            vectors = model.documents.backbone(input_ids, mask)[mask.bool()]  # (L, hidden size)
+            model.projection.weight.copy_(principal_directions(vectors, COLBERT_SIZE).T)
+    return model
 
 
 def _with_updates(model: Head, plan: HeadPlan) -> Head:

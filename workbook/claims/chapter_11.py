@@ -22,7 +22,7 @@ from workbook.claims.hard_negatives import Remembering, World, without_held_out
 from workbook.claims.kept import kept
 from workbook.claims.measuring import (
     METRIC,
-    best_rate,
+    best_of,
     difference,
     of_run,
     per_query,
@@ -167,7 +167,7 @@ Experiment = Callable[[float, int], np.ndarray]  # (learning rate, seed) -> nDCG
 
 def tuned(experiment: Experiment, seeds: tuple[int, ...], budget: str) -> tuple[np.ndarray, float]:
     """An arm at the learning rate that dev queries prefer: (seeds, queries), and that rate."""
-    lr = best_rate(SIZES[budget].lrs, lambda lr: float(experiment(lr, TUNING_SEED).mean()))
+    lr = best_of(SIZES[budget].lrs, lambda lr: float(experiment(lr, TUNING_SEED).mean()))
     return np.array([experiment(lr, seed) for seed in seeds]), lr
 
 
@@ -502,7 +502,7 @@ def measure_instructions(budget: str, seeds: tuple[int, ...]) -> Measurements:
             found = instructed(arm, budget, lr, TUNING_SEED)
             return float(np.mean([rows.mean() for name, rows in found.items() if "one index" in name]))
 
-        chosen[arm] = best_rate(SIZES[budget].lrs, on_dev)
+        chosen[arm] = best_of(SIZES[budget].lrs, on_dev)
     for arm in (*trained_arms, LEFT_OUT, EXCHANGED):
         trained = QUERY if arm in (LEFT_OUT, EXCHANGED) else arm
         of_seeds = [instructed(trained, budget, chosen[trained], seed) for seed in seeds]
@@ -799,7 +799,7 @@ def measure_sources(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
     def runs(name: str, made: Batches) -> list[dict[str, np.ndarray]]:
         """One for each seed, at the rate that dev queries prefer."""
-        lrs[name] = best_rate(size.lrs, lambda lr: _mean(of_sources(made, budget, lr, TUNING_SEED)))
+        lrs[name] = best_of(size.lrs, lambda lr: _mean(of_sources(made, budget, lr, TUNING_SEED)))
         return [of_sources(made, budget, lrs[name], seed) for seed in seeds]
 
     found = {arm: runs(arm, made) for arm, made in arms.items()}

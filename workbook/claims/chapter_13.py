@@ -18,7 +18,7 @@ from torch import Tensor
 
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.hard_negatives import without_held_out
-from workbook.claims.measuring import METRIC, best_rate, difference, of_run, signed, train, visible
+from workbook.claims.measuring import METRIC, best_of, difference, of_run, signed, train, visible
 from workbook.data import Collection, load
 from workbook.data.planted import planted
 from workbook.encoder import TextEncoder
@@ -150,7 +150,7 @@ def chosen_lr(collection: str, dims: Dims, budget: str) -> float:
         query, passage = vectors_of(trained(collection, dims, lr, TUNING_SEED, budget), dev)
         return float(at_sizes(query, passage, dev, dims).mean())
 
-    return best_rate(size.lrs, on_dev)
+    return best_of(size.lrs, on_dev)
 
 
 def arms_of(collection: str, budget: str, seeds: Sequence[int]) -> dict[str, np.ndarray]:

@@ -25,7 +25,7 @@ from workbook.adapt import add_lora, trained_parameters
 from workbook.claims.claim import Measurements
 from workbook.claims.hard_negatives import WRITER
 from workbook.claims.kept import arms, kept
-from workbook.claims.measuring import METRIC, best_rate, difference, per_query, sieved, texts_of, train
+from workbook.claims.measuring import METRIC, best_of, difference, per_query, sieved, texts_of, train
 from workbook.data import Collection, load
 from workbook.encoder import TextEncoder
 from workbook.encoder.hugging_face import load_backbone
@@ -116,7 +116,7 @@ def searched(arm: str, model: Path, size: Size, lr: float, seed: int) -> dict[st
 
 def measure(model: Path, size: Size) -> Measurements:
     """nDCG@10 by arm and seed, what each is ahead of the first, and what was trained."""
-    lr = best_rate(size.lrs, lambda lr: float(searched(WHOLE, model, size, lr, TUNING_SEED)[WHOLE].mean()))
+    lr = best_of(size.lrs, lambda lr: float(searched(WHOLE, model, size, lr, TUNING_SEED)[WHOLE].mean()))
     rows: dict[str, list[np.ndarray]] = {}
     for seed in size.seeds:
         for trained in TRAINED:

@@ -20,6 +20,7 @@ from workbook.training_data import decontaminate
 
 METRIC = "ndcg@10"
 Row = TypeVar("Row", bound=tuple[str, ...])
+Choice = TypeVar("Choice")
 
 
 def train(encoder: nn.Module, rows: Sequence[tuple[str, ...]], *, quick: bool, **options: Any) -> History:
@@ -69,9 +70,9 @@ def difference(a: np.ndarray, b: np.ndarray, confidence: float = 0.95) -> list[f
     return [round(float(x), 4) for x in (mean, low, high)]
 
 
-def best_rate(rates: Sequence[float], quality: Callable[[float], float]) -> float:
-    """The learning rate with the best quality, which is not asked for where there is no choice."""
-    return rates[0] if len(rates) == 1 else max(rates, key=quality)
+def best_of(choices: Sequence[Choice], quality: Callable[[Choice], float]) -> Choice:
+    """The choice, such as a learning rate, with the best quality, which is not asked for where there is one alone."""
+    return choices[0] if len(choices) == 1 else max(choices, key=quality)
 
 
 def visible(intervals: Iterable[Sequence[float]]) -> float:

@@ -29,7 +29,7 @@ from workbook.base.make import quick_attention
 from workbook.claims import chapter_11
 from workbook.claims.claim import Measurements
 from workbook.claims.kept import arms, kept
-from workbook.claims.measuring import METRIC, best_rate, difference
+from workbook.claims.measuring import METRIC, best_of, difference
 from workbook.claims.record import SEEDS
 from workbook.cross_encoder import CrossEncoder
 from workbook.encoder import TextEncoder, TransformerEncoder
@@ -207,7 +207,7 @@ def tuned(
 
     What an arm has measured last is what it is judged by.
     """
-    lr = best_rate(SIZES[budget].lrs, lambda lr: float(np.atleast_2d(experiment(lr, TUNING_SEED))[-1].mean()))
+    lr = best_of(SIZES[budget].lrs, lambda lr: float(np.atleast_2d(experiment(lr, TUNING_SEED))[-1].mean()))
     return np.array([experiment(lr, seed) for seed in seeds]), lr
 
 
