@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from workbook.figures.results import add_lines_of_seeds
 from workbook.figures.theme import COLORS, GREY, INK, SEQUENCE, SYMBOLS, bar_style, figure, in_lines, ticks_at
 
 if TYPE_CHECKING:
@@ -276,4 +277,33 @@ def matched(shares: Mapping[str, Mapping[str, float]], counts: Mapping[str, int]
                 textangle=0, marker={**bar_style(color, shape), "line": {"color": INK, "width": 0.5}},
             )
         )  # fmt: skip
+    return fig
+
+
+def as_passages_grow(values: Mapping[str, Mapping[int, Sequence[float]]], bm25: Mapping[int, float]) -> "Figure":
+    """Quality over how many texts from elsewhere stand behind each passage: a line for each arm, and one for BM25.
+
+    Args:
+        values: arm -> texts behind each passage -> one value per seed.
+        bm25: texts behind each passage -> its quality.
+    """
+    import plotly.graph_objects as go
+
+    places = list(bm25)
+    fig = figure(
+        alt=f"Lines over the number of texts that stand behind each passage, {', '.join(map(str, places))}: nDCG@10 from 0 for {', '.join(values)}, with whiskers from the "
+        "lowest seed to the highest, and a dashed line for BM25.",
+        notice="Compare the slopes before the heights: the queries ask for the same passages all along. Who loses least when a passage says more than one thing?",
+        title="more than one thing in a passage",
+        height=430,
+        xaxis={"title": "texts from elsewhere behind each passage", "tickmode": "array", "tickvals": places},
+        yaxis={"title": "nDCG@10"},
+    )
+    add_lines_of_seeds(fig, values)
+    fig.add_trace(
+        go.Scatter(
+            x=places, y=[round(bm25[place], 4) for place in places], name="BM25", mode="lines", line={"color": COLORS[1], "dash": "dash"},
+        )
+    )  # fmt: skip
+    fig.update_yaxes(range=[0, 1])
     return fig
