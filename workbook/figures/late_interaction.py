@@ -65,8 +65,8 @@ def who_answers_whom(met: Meeting, shown: str = "all", title: str = "") -> "Figu
         notice="Read a row: where is its outline, on the same word, on a relative, or on something that stands for nothing? Then add up how much of "
         "the sum comes from tokens that are no words. A cell compares two words in their sentences, not two words of a dictionary.",
         title=title,
-        height=150 + 26 * len(queries),
-        margin={"l": 110, "r": 20, "t": 90, "b": 60},
+        height=250 + 26 * len(queries),
+        margin={"l": 110, "r": 20, "t": 130, "b": 120},
         showlegend=False,
         bargap=0.25,
     )
@@ -97,8 +97,9 @@ def who_answers_whom(met: Meeting, shown: str = "all", title: str = "") -> "Figu
     )
     told = f"score {maxima.sum():.2f}, of which {glue:.2f} from tokens that are no words; as one vector each: {met.one_vector:.2f}"
     fig.add_annotation(
-        x=0, y=-0.06, xref="paper", yref="paper", xanchor="left", yanchor="top", showarrow=False, text=told
-    )
+        x=0, y=0, xref="paper", yref="paper", xanchor="left", yanchor="top", yshift=-76, showarrow=False, text=told,
+    )  # fmt: skip
+    fig.update_layout(title={"y": 0.99, "yref": "container", "yanchor": "top"})
     return fig
 
 
