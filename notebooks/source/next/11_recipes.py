@@ -203,7 +203,7 @@ apart = one_source_batches(source, order, 32)
 print(f"mixed batches: {from_elsewhere(mixed):.2f}, batches of one source: {from_elsewhere(apart):.2f}")
 
 # %% [markdown]
-# The package's trainer takes `groups`, the source of each row, and evens the sizes out, so that no batch is a remnant.
+# The package's trainer takes `groups`, the source of each row.
 #
 # ## Build it: an instruction before the query
 #
@@ -389,7 +389,7 @@ def run_stages(encoder, stages, pairs, steps, prompt, mine, train):
 run_stages = check("11.7", run_stages)
 
 # %% [markdown]
-# A rehearsal with BGE's two stages on pairs. `train` only writes down what it is asked; the "encoder" is the list of what it has been through.
+# A rehearsal with BGE's two stages on pairs; `train` only writes down what it is asked:
 
 
 # %%
@@ -618,7 +618,6 @@ quiz("11")
 # ## Recap
 #
 # - A recipe is stages in an order: backbone, weak pairs, labelled pairs with mined negatives, a teacher.
-# - Published numbers have a source. Many that go round belong to another model or measure.
 # - GTE, Nomic and Jina draw each batch from one source; GTE draws the source by n^α.
 # - The instruction stands before the query, in training and at search.
 # - A decoder is read at its end token, also where a text is cut.
