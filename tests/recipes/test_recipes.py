@@ -185,6 +185,16 @@ def test_instructions_on_both_sides_become_part_of_the_texts(monkeypatch):
     assert (encoder.query_prompt, encoder.document_prompt) == ("Find the answer: ", "Find the answer: ")
 
 
+def test_a_prompt_that_no_stage_has_met_is_left_out_at_search(monkeypatch):
+    monkeypatch.setattr(recipe_run, "fit", lambda *rest, **options: [])
+    whole, _ = run(recipes.bge())
+    without_it, _ = run(recipes.without(recipes.bge(), "hard negatives"))  # weak pairs have no prompt
+    assert whole.query_prompt == recipes.bge().query_prompt != ""
+    assert without_it.query_prompt == ""
+    both, _ = run(recipes.without(recipes.e5(), "distillation"))
+    assert (both.query_prompt, both.document_prompt) == ("query: ", "passage: ")
+
+
 def test_sources_are_drawn_by_their_size_to_a_power(monkeypatch):
     seen = {}
     monkeypatch.setattr(recipe_run, "fit", lambda *rest, **options: seen.setdefault("options", options) and [])

@@ -15,8 +15,7 @@ import copy
 import itertools
 import json
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -25,11 +24,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from workbook.base.make import quick_attention
 from workbook.claims import chapter_11
 from workbook.claims.claim import Measurements
 from workbook.claims.kept import arms, kept
-from workbook.claims.measuring import METRIC, best_of, difference
+from workbook.claims.measuring import METRIC, difference, quickly, tuned
 from workbook.claims.record import SEEDS
 from workbook.cross_encoder import CrossEncoder
 from workbook.encoder import TextEncoder, TransformerEncoder
@@ -46,7 +44,6 @@ ENCODER = chapter_11.ENCODER
 COLLECTIONS = chapter_11.COLLECTIONS  # all families are run whole on both, and taken apart on the first
 RECORD = Path(__file__).parent / "records/recipe_stages.json"
 FULL, PROMPT = "all stages", "prompt"
-TUNING_SEED = chapter_11.TUNING_SEED
 NOISE = 0.3  # share of the weak queries that name a wrong passage
 MOST_NEGATIVES = 2
 CONFIDENCE = 0.99  # of a difference: some thirty are drawn beside each other
@@ -127,11 +124,9 @@ def read_at(recipe_name: str, collection: str, budget: str) -> TextEncoder:
         queries = [query for query, _ in chapter_11.pool(collection, size.world)]
         texts = [*chapter_11.shelf(collection, size.world), *queries]
         original.max_length = size.max_length
-        with quick_attention() if budget == "record" else nullcontext():
-            fit_vectors(
-                encoder, texts, torch.from_numpy(original.encode(texts)), steps=size.read_steps, batch_size=32, lr=1e-3,
-                dtype=torch.bfloat16 if budget == "record" else None, show=False,
-            )  # fmt: skip
+        with quickly(budget == "record") as dtype:
+            vectors = torch.from_numpy(original.encode(texts))
+            fit_vectors(encoder, texts, vectors, size.read_steps, batch_size=32, lr=1e-3, dtype=dtype, show=False)
     return encoder.eval()
 
 
@@ -157,10 +152,9 @@ def teacher(collection: str, seed: int, budget: str) -> CrossEncoder:
 
 def train(recipe: Recipe, encoder: TextEncoder, collection: str, steps: int, seed: int, budget: str) -> TextEncoder:
     """Through all stages of a recipe, in place."""
-    dtype = torch.bfloat16 if budget == "record" else None
     reader = teacher(collection, seed, budget) if taught(recipe) else None
-    with quick_attention() if budget == "record" else nullcontext():
-        given = data(collection, budget, seed)
+    given = data(collection, budget, seed)
+    with quickly(budget == "record") as dtype:
         _, histories = run_recipe(recipe, given, steps, seed=seed, encoder=encoder, teacher=reader, dtype=dtype)
     assert sum(map(len, histories.values())) == steps
     return encoder.eval()
@@ -171,13 +165,8 @@ def taught(recipe: Recipe) -> bool:
     return any(stage.taught_by == "cross-encoder" for stage in recipe.stages if stage.kind == "distillation")
 
 
-def prompted(recipe: Recipe) -> bool:
-    """Whether some stage puts prompts before its texts."""
-    return any(stage.prompted and stage.data != "texts" for stage in recipe.stages)
-
-
 def unprompted(encoder: TextEncoder) -> TextEncoder:
-    """The same without its prompts, in place: a prompt that no stage has met is left out at search."""
+    """The same without its prompts, in place: before training it has met none."""
     encoder.query_prompt = encoder.document_prompt = ""
     return encoder
 
@@ -196,19 +185,7 @@ def result(family: str, out: str, collection: str, budget: str, lr: float, seed:
     if out not in (FULL, PROMPT, backbone):
         small = without(small, out)
     encoder = start(small, collection, seed, budget, fresh=out == backbone)
-    train(small, encoder, collection, SIZES[budget].steps, seed, budget)
-    return measured(encoder if prompted(small) else unprompted(encoder), collection, seed, budget)
-
-
-def tuned(
-    experiment: Callable[[float, int], np.ndarray], budget: str, seeds: Sequence[int]
-) -> tuple[np.ndarray, float]:
-    """An arm at the learning rate that dev queries prefer: (seeds, …, queries), and that rate.
-
-    What an arm has measured last is what it is judged by.
-    """
-    lr = best_of(SIZES[budget].lrs, lambda lr: float(np.atleast_2d(experiment(lr, TUNING_SEED))[-1].mean()))
-    return np.array([experiment(lr, seed) for seed in seeds]), lr
+    return measured(train(small, encoder, collection, SIZES[budget].steps, seed, budget), collection, seed, budget)
 
 
 def families(
@@ -219,7 +196,10 @@ def families(
     whole: dict[str, np.ndarray] = {}
     for name in names:
         outs = removable(RECIPES[name]()) if apart else []
-        arms_of = {out: tuned(partial(result, name, out, collection, budget), budget, seeds) for out in (FULL, *outs)}
+        arms_of = {
+            out: tuned(partial(result, name, out, collection, budget), seeds, SIZES[budget].lrs)
+            for out in (FULL, *outs)
+        }
         rows = {out: values for out, (values, _) in arms_of.items()}
         whole[name], at_start = rows[FULL], unprompted(copy.deepcopy(read_at(name, collection, budget)))
         found[name] = {
@@ -243,12 +223,13 @@ def one_order(names: tuple[str, ...], collection: str, budget: str, lr: float, s
     stages = {stage.name: stage for stage in recipe.stages}
     counts = dict(zip(stages, stage_steps([s.share for s in recipe.stages], SIZES[budget].steps), strict=True))
     encoder = start(recipe, collection, seed, budget)
-    found, has_met = [measured(unprompted(encoder), collection, seed, budget)], False
+    found, prompt = [measured(unprompted(encoder), collection, seed, budget)], ""
     for name in names:
-        of_one = replace(recipe, stages=(replace(stages[name], share=1.0),))
-        train(of_one, encoder, collection, counts[name], seed, budget)
-        has_met = has_met or prompted(of_one)
-        found.append(measured(encoder if has_met else unprompted(encoder), collection, seed, budget))
+        train(
+            replace(recipe, stages=(replace(stages[name], share=1.0),)), encoder, collection, counts[name], seed, budget
+        )
+        encoder.query_prompt = prompt = encoder.query_prompt or prompt  # met by this stage or by one before
+        found.append(measured(encoder, collection, seed, budget))
     return np.array(found)
 
 
@@ -259,7 +240,7 @@ def orders(collection: str, budget: str, seeds: Sequence[int]) -> Measurements:
     """
     published = tuple(stage.name for stage in miniature(RECIPES["bge"](), 1e-4, budget).stages)
     every = {
-        order: tuned(partial(one_order, order, collection, budget), budget, seeds)
+        order: tuned(partial(one_order, order, collection, budget), seeds, SIZES[budget].lrs)
         for order in itertools.permutations(published)
     }
     ends = {order: rows[:, -1] for order, (rows, _) in every.items()}

@@ -148,7 +148,8 @@ def run_recipe(
         save_every: steps between two checkpoints of a stage.
         dtype: `torch.bfloat16` trains under autocast.
     Returns:
-        the encoder, with the recipe's prompts, and stage name -> history.
+        the encoder, with the recipe's prompts, and stage name -> history. A query prompt that no stage has put before
+        its queries is left out: the encoder has never met it.
     Raises:
         ValueError: training texts are evaluation texts, the folder belongs to another run, or the recipe is
             not one that can be run.
@@ -186,7 +187,8 @@ def run_recipe(
             break
     first = next(iter(data.labelled), "")
     task = data.instructions.get(first, first)
-    encoder.query_prompt = recipe.query_prompt.replace("{task}", task)
+    met = any(stage.prompted and stage.kind not in PRETRAINING for stage in recipe.stages)
+    encoder.query_prompt = recipe.query_prompt.replace("{task}", task) if met else ""
     encoder.document_prompt = recipe.document_prompt.replace("{task}", task)
     return encoder, histories
 
