@@ -17,7 +17,7 @@
 #
 # **You will be able to** say what each kind of pre-training asks of a model and what it leaves out, build masks and pairs from bare text, write a step of RetroMAE, compare starts fairly, say from how many labels on a start stops paying, and what it is worth when evaluation text has slipped in.
 #
-# **You need** chapters 02 (pooling) and 04 (InfoNCE). **It takes** about {minutes} minutes, about 80 seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
+# **You need** chapters 02 (pooling) and 04 (InfoNCE). **It takes** about {minutes} minutes, about 90 seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
 
 # %%
 import copy
