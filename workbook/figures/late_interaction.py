@@ -157,7 +157,7 @@ def two_words(
 
 
 class Priced(NamedTuple):
-    """A way to keep a passage: bytes, nDCG@10 with its interval, milliseconds of a query where they were taken."""
+    """A way to keep a passage: its bytes, and nDCG@10 with the lowest and the highest seed."""
 
     bytes: float
     value: float
@@ -177,10 +177,10 @@ def frontier(ways: Mapping[str, Priced], title: str = "") -> "Figure":
     points = sorted(ways.items(), key=lambda item: item[1].bytes)
     names, prices = [name for name, _ in points], [price for _, price in points]
     fig = figure(
-        alt=f"Points over bytes of a passage, on a logarithmic axis from {prices[0].bytes:,.0f} to {prices[-1].bytes:,.0f}; the height is nDCG@10 with its interval. From left to "
+        alt=f"Points over bytes of a passage, on a logarithmic axis from {prices[0].bytes:,.0f} to {prices[-1].bytes:,.0f}; the height is nDCG@10, with whiskers from the lowest seed to the highest. From left to "
         f"right: {', '.join(names)}.",
-        notice="Better is up, cheaper is left. Whiskers of two points that overlap say nothing about their difference: the same queries were asked, so the difference "
-        "is surer than either; the table has it.",
+        notice="Better is up, cheaper is left. Whiskers are seeds. What two ways differ by is surer than either, for the same queries were asked: the claim has "
+        "those intervals.",
         title=title,
         height=470,
         margin={"l": 70, "r": 90, "t": 50, "b": 70},
