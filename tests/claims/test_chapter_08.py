@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tests.helpers.rows import DOWN, TIED, UP
 from workbook.claims import chapter_08, hard_negatives
 from workbook.claims.chapter_08 import (
     ADDED,
@@ -20,7 +21,6 @@ from workbook.data import load
 from workbook.mining import Mined
 
 RANDOM, MINERS, READERS, ROUNDS, NUMBER, WINDOW = CLAIMS
-UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
 
 
 def left(share, fewer):

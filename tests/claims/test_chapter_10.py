@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tests.helpers.rows import DOWN, TIED, UP
 from workbook.claims import chapter_10
 from workbook.claims.chapter_10 import (
     CLAIMS,
@@ -29,7 +30,6 @@ from workbook.claims.chapter_10 import (
 )
 
 PAIRS, STARTED = CLAIMS
-UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
 
 
 def pairs_found(scratch, continued, alone=DOWN):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.helpers.rows import DOWN, TIED, UP
 from workbook.claims import chapter_11, recipe_stages
 from workbook.claims.chapter_11 import (
     BOTH,
@@ -23,7 +24,6 @@ from workbook.claims.chapter_11 import (
     SOURCES,
     STAGE_TASKS,
     TASKS,
-    TUNING_SEED,
     WITHOUT_TEACHER,
     Truth,
     evaluation,
@@ -32,7 +32,6 @@ from workbook.claims.chapter_11 import (
     search_tasks,
     shelf,
     task_rows,
-    tuned,
     two_tasks,
     weak_pairs,
     with_noise,
@@ -41,7 +40,6 @@ from workbook.claims.chapter_11 import (
 from workbook.recipes.families import RECIPES
 
 STAGES, NOISE, INSTRUCTIONS, DISTILLATION, ONE_SOURCE = CLAIMS
-UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
 WIDE = [0.0, -0.06, 0.06]  # nothing seen, and nothing could have been
 
 
@@ -174,20 +172,6 @@ def test_noise_exchanges_passages_of_exactly_its_share(noise):
     assert sorted(passage for _, passage in noisy) == sorted(passage for _, passage in pairs)
     assert sum(a != b for a, b in zip(pairs, noisy, strict=True)) == noise * 40
     assert with_noise(pairs[:1], 1.0, 0) == pairs[:1]  # nothing to exchange with
-
-
-def test_dev_queries_choose_the_rate_and_test_queries_decide(monkeypatch):
-    monkeypatch.setitem(chapter_11.SIZES, "notebook", chapter_11.SIZES["notebook"]._replace(lrs=(1e-4, 1e-3)))
-    seen = []
-
-    def experiment(lr, seed):
-        seen.append((lr, seed))
-        return np.full(3, lr)
-
-    rows, lr = tuned(experiment, (0, 1), "notebook")
-    assert lr == 1e-3
-    assert rows.shape == (2, 3)
-    assert [seed for _, seed in seen] == [TUNING_SEED, TUNING_SEED, 0, 1]
 
 
 def test_the_same_title_asks_for_documentation_or_for_code():

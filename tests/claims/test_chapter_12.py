@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from tests.helpers.rows import DOWN, TIED, UP
 from workbook.claims import chapter_12, written_texts
 from workbook.claims.chapter_12 import (
     AT,
@@ -47,7 +48,6 @@ from workbook.claims.written_texts import (
 from workbook.llm import LLMError, Recorded, answer_key
 
 SYNTHETIC, NEGATIVES, LEAKAGE, FLATTERY = CLAIMS
-UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
 
 
 def synthetic(natural, written, most):

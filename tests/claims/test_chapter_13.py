@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.helpers.rows import DOWN, TIED, UP
 from workbook.claims import chapter_13
 from workbook.claims.chapter_13 import (
     AHEAD,
@@ -34,7 +35,6 @@ from workbook.claims.chapter_13 import (
 )
 
 CUT, PRICE, FUNNEL = CLAIMS
-UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
 WIDE = [0.0, -0.05, 0.05]
 
 

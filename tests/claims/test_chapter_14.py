@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.helpers.rows import DOWN, TIED, UP
 from workbook.claims import chapter_14
 from workbook.claims.chapter_11 import COLLECTIONS, DOCS, PLANTED, new_encoder, world
 from workbook.claims.chapter_14 import (
@@ -32,6 +33,7 @@ from workbook.claims.chapter_14 import (
     late,
     matches,
     one_kept,
+    one_vector,
     prices,
     pruned,
     quality,
@@ -41,10 +43,12 @@ from workbook.claims.chapter_14 import (
     whom,
     words_of,
 )
+from workbook.claims.measuring import per_query
 from workbook.data import Collection
+from workbook.index.quantize import dequantize_embeddings, quantization_ranges, quantize_embeddings
+from workbook.similarity import normalize
 
 QUALITY, MATCHES, PRICES, PRUNING = CLAIMS
-UP, TIED, DOWN = [0.1, 0.05, 0.15], [0.0, -0.005, 0.005], [-0.1, -0.15, -0.05]
 
 
 # --- the rules -------------------------------------------------------------------------------
@@ -212,9 +216,16 @@ def test_each_way_has_its_bytes_and_the_centroids_count():
     assert found[WHOLE].shape == (len(docs.queries),)
 
 
-def test_a_byte_for_each_number_of_one_vector_is_nearly_the_vector():
-    found = one_kept(DOCS, "notebook", 3e-4, 0)
-    assert abs(found[ONE] - found[ONE_INT8]).mean() < 0.05
+def test_one_vector_is_kept_in_float16_and_in_a_byte_for_each_number():
+    found, docs = one_kept(DOCS, "notebook", 3e-4, 0), large(DOCS, "notebook")
+    encoder = one_vector(DOCS, 3e-4, 0, "notebook")
+    assert np.allclose(found[ONE], per_query(encoder, docs), atol=0.02)
+    held = encoder.encode_document(list(docs.corpus.values()))
+    asked = encoder.encode_query(list(docs.queries.values()))
+    exact, codes = asked @ held.T, quantize_embeddings(held, "int8")
+    near = normalize(torch.from_numpy(dequantize_embeddings(codes, "int8", quantization_ranges(held))))
+    assert np.abs(asked @ near.numpy().T - exact).max() < 0.02  # of cosines
+    assert found[ONE_INT8].shape == found[ONE].shape
 
 
 def test_a_reader_sees_no_more_of_a_passage_than_the_others():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from workbook.claims import measuring
-from workbook.claims.measuring import difference, of_run, per_query, signed, visible
+from workbook.claims.measuring import TUNING_SEED, difference, of_run, per_query, signed, tuned, visible
 from workbook.data import load
 
 
@@ -46,3 +46,19 @@ def test_a_training_has_its_temperature_and_gives_way_to_options(monkeypatch, qu
     measuring.train(None, [("q", "p")], quick=quick, steps=3, temperature=0.1)
     assert (seen["dtype"] is not None) == quick
     assert (seen["temperature"], seen["steps"], seen["show"]) == (0.1, 3, False)
+
+
+def test_dev_queries_choose_the_rate_and_the_last_point_decides():
+    seen = []
+
+    def experiment(rate, seed):
+        seen.append((rate, seed))
+        return np.array([[1 - rate] * 3, [rate] * 3])  # before and after
+
+    rows, rate = tuned(experiment, (0, 1), (0.1, 0.2))
+    assert rate == 0.2
+    assert rows.shape == (2, 2, 3)
+    assert seen == [(0.1, TUNING_SEED), (0.2, TUNING_SEED), (0.2, 0), (0.2, 1)]
+    seen.clear()
+    tuned(experiment, (0,), (0.1,))
+    assert seen == [(0.1, 0)]  # no choice, so none is asked for

@@ -18,7 +18,7 @@ def test_every_claim_has_one_card_with_the_verdict_of_its_record():
     assert list(cards) == list(CLAIMS)
     for id, verdict in cards.items():
         record = read_record(id)
-        assert verdict == (record.verdict if record else board.UNSETTLED).replace(" ", "-")
+        assert verdict == (record.verdict if record else board.NO_RECORD).replace(" ", "-")
         if record:
             assert record.because.split()[0] in html
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from workbook.claims.claim import Claim, Interval, Verdict
+from workbook.claims.claim import NOT_SETTLED, Claim, Interval, Verdict
 from workbook.exercises.show import Block, as_html, as_text
 from workbook.support.frontend import in_notebook
 
@@ -11,7 +11,7 @@ TONES = {
     "holds at scale only": "note",
     "depends": "note",
     "misleading": "wrong",
-    "not settled here": "note",
+    NOT_SETTLED: "note",
 }
 WIDTH = 31  # letters of a drawn interval
 

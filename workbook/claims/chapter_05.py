@@ -16,7 +16,7 @@ from torch import Tensor
 from workbook.claims.chapter_02 import small_docs
 from workbook.claims.chapter_04 import tokenizer
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
-from workbook.claims.measuring import METRIC, difference, of_run
+from workbook.claims.measuring import METRIC, TUNING_SEED, difference, of_run
 from workbook.claims.whole_batch import measure_devices, measure_gradcache
 from workbook.data import Collection, load
 from workbook.encoder import StaticEncoder, TextEncoder
@@ -26,7 +26,6 @@ from workbook.similarity import cos_sim, dense_search
 from workbook.train import fit
 
 LRS, TEMPERATURES = (0.005, 0.02, 0.08), (0.05, 0.1)  # every arm tries all six
-TUNING_SEED = 100
 DIM, MAX_LENGTH = 128, 64
 BUDGETS = {  # batch sizes, steps of the first comparison, examples of the second, queries, passages
     "notebook": ((16, 64), 8, 512, 100, 400),

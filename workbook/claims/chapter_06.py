@@ -15,7 +15,7 @@ from torch import nn
 
 from workbook.claims import measuring
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
-from workbook.claims.measuring import difference, signed, visible
+from workbook.claims.measuring import TUNING_SEED, difference, signed, visible
 from workbook.data import Collection, load
 from workbook.encoder import Dense, DualEncoder, StaticEncoder, TextEncoder
 from workbook.encoder import load as load_encoder
@@ -24,7 +24,6 @@ from workbook.similarity import dense_search
 from workbook.support.types import Encoder
 
 METRICS = ("ndcg@10", "recall@10")
-TUNING_SEED = 100
 PAIRS = 8_000  # of a collection, at most
 DIM = 128  # of a static encoder
 

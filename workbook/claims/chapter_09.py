@@ -20,7 +20,7 @@ from workbook.base import load_cross_encoder
 from workbook.bm25 import BM25
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.hard_negatives import Remembering, has_cross_encoder
-from workbook.claims.measuring import METRIC, difference, per_query, signed, train, visible
+from workbook.claims.measuring import METRIC, TUNING_SEED, difference, per_query, signed, train, visible
 from workbook.cross_encoder import CrossEncoder
 from workbook.data import Collection
 from workbook.data.planted import planted
@@ -33,7 +33,6 @@ from workbook.training_data import judge_prompt, parse_judgement
 
 ENCODER = "base/start"  # searches for candidates, and is trained
 GUIDE = "base"  # judges them: it has seen pairs
-TUNING_SEED = 100
 ANSWERS = Path(__file__).resolve().parents[2] / "datasets/smollm2/answers.jsonl"
 
 

@@ -11,7 +11,6 @@ fine-tuning and never before.
 import copy
 import random
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from functools import cache
 from itertools import takewhile
 from typing import Any, NamedTuple
@@ -19,11 +18,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from workbook.base.make import quick_attention
 from workbook.bm25 import BM25
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.kept import kept
-from workbook.claims.measuring import METRIC, difference, per_query, sieved, signed, texts_of, train, visible
+from workbook.claims.measuring import (
+    METRIC,
+    TUNING_SEED,
+    difference,
+    per_query,
+    quickly,
+    sieved,
+    signed,
+    split_of,
+    texts_of,
+    train,
+    visible,
+)  # fmt: skip
 from workbook.data import Collection, load
 from workbook.encoder import TextEncoder, TransformerEncoder
 from workbook.encoder import load as load_encoder
@@ -47,7 +57,7 @@ NONE, MLM, ICT, SPANS, TITLES, RETROMAE = "none", "MLM", "ICT", "spans", "title-
 PAIR_OBJECTIVES = (ICT, SPANS, TITLES)
 POOLINGS = {"mean": mean_pool, "cls": cls_pool}
 TEXTS, TASK = "pydocs", "pydocs-code"
-TUNING_SEED, TUNING_LABELS = 100, 1  # which of the numbers of labels
+TUNING_LABELS = 1  # which of the numbers of labels
 FEWEST, MOST = 0, -1
 
 # As published, each the same model fine-tuned from BERT's masked language modelling, and from RetroMAE.
@@ -149,8 +159,7 @@ def pretrained(objective: str, start: str, lr: float, seed: int, budget: str) ->
         contrast(encoder, unlabelled_pairs(objective, seed, budget), size.pre_steps, lr, seed, budget)
     elif objective != NONE:
         model = MaskedLanguageModel(encoder, seed=seed) if objective == MLM else RetroMAE(encoder, seed=seed)
-        with quick_attention() if budget == "record" else nullcontext():
-            dtype = torch.bfloat16 if budget == "record" else None
+        with quickly(budget == "record") as dtype:
             pretrain(model, texts(budget), size.pre_steps, size.batch_size, dtype, lr=lr, seed=seed, show=False)
     return encoder.eval()
 
@@ -176,7 +185,7 @@ def fine_tuned(objective: str, start: str, setting: Setting, count: int, seed: i
     encoder.pooling = POOLINGS[setting.pooling]
     steps = max(SIZES[budget].steps, count // SIZES[budget].batch_size)
     contrast(encoder, drawn_labels(count, seed, budget), steps, setting.lr, seed, budget)
-    return per_query(encoder.eval(), searched("dev" if seed == TUNING_SEED else "test", budget))
+    return per_query(encoder.eval(), searched(split_of(seed), budget))
 
 
 def tuned(objective: str, start: str, poolings: Sequence[str], count: int, budget: str) -> Setting:
@@ -220,7 +229,7 @@ def curves(
 @kept
 def unlabelled(objective: str, start: str, lr: float, seed: int, budget: str) -> np.ndarray:
     """nDCG@10 of each query (Q,) after reading alone: of dev queries with TUNING_SEED, else of test queries."""
-    split = "dev" if seed == TUNING_SEED else "test"
+    split = split_of(seed)
     return per_query(pretrained(objective, start, lr, seed, budget), searched(split, budget))
 
 

@@ -6,8 +6,7 @@ searched there stands in what is trained on.
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
 
@@ -16,20 +15,23 @@ import torch
 from torch import Tensor
 
 from workbook.base.heads import cross_encoder_of
-from workbook.base.make import quick_attention
-from workbook.claims.claim import Claim, Interval, Measurements, Verdict
+from workbook.claims.claim import NOT_SETTLED, Claim, Interval, Measurements, Verdict
 from workbook.claims.hard_negatives import Remembering, World, without_held_out
 from workbook.claims.kept import kept
 from workbook.claims.measuring import (
     METRIC,
+    TUNING_SEED,
     best_of,
     difference,
     of_run,
     per_query,
+    quickly,
     sieved,
     signed,
+    split_of,
     texts_of,
     train,
+    tuned,
     visible,
 )
 from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
@@ -48,7 +50,6 @@ ENCODER = "base/start"  # all arms start from it
 JUDGE = "base"  # the same after contrastive training on many pairs, some of them those of claim 31
 PLANTED, DOCS, CODE = "planted", "pydocs", "pydocs-code"
 COLLECTIONS = (PLANTED, DOCS)
-TUNING_SEED = 100
 CONFIDENCE = 0.99  # of a difference where a rule asks for six or eight
 TEMPERATURE = 0.05
 Rows = list[tuple[str, ...]]
@@ -158,17 +159,7 @@ def steps_of(encoder: TextEncoder, rows: Rows, lr: float, seed: int, budget: str
 
 def measured(encoder: TextEncoder, collection: str, seed: int, budget: str) -> np.ndarray:
     """nDCG@10 of each query: (Q,). Of dev queries with TUNING_SEED, else of test queries."""
-    at = world(collection, budget)
-    return per_query(encoder, at.dev if seed == TUNING_SEED else at.test)
-
-
-Experiment = Callable[[float, int], np.ndarray]  # (learning rate, seed) -> nDCG@10 of each query
-
-
-def tuned(experiment: Experiment, seeds: tuple[int, ...], budget: str) -> tuple[np.ndarray, float]:
-    """An arm at the learning rate that dev queries prefer: (seeds, queries), and that rate."""
-    lr = best_of(SIZES[budget].lrs, lambda lr: float(experiment(lr, TUNING_SEED).mean()))
-    return np.array([experiment(lr, seed) for seed in seeds]), lr
+    return per_query(encoder, getattr(world(collection, budget), split_of(seed)))
 
 
 def means(rows: np.ndarray) -> list[float]:
@@ -183,7 +174,6 @@ def untrained(collection: str, budget: str) -> np.ndarray:
 
 
 UNSEEN = "holds at scale only"  # where nothing is seen here and a larger experiment, named in the rule, has seen it
-UNSETTLED = "not settled here"
 
 
 def by_sign(rows: Mapping[str, Sequence[float]], unseen: str = UNSEEN) -> str:
@@ -265,7 +255,7 @@ def measure_stages(budget: str, seeds: tuple[int, ...]) -> Measurements:
     for collection in STAGE_TASKS:
         before, rows, chosen = untrained(collection, budget), {}, {}
         for arm in (*ONE_STAGE, STAGED_PLAIN, STAGED, WEAK):
-            rows[arm], chosen[arm] = tuned(partial(staged, arm, collection, budget), seeds, budget)
+            rows[arm], chosen[arm] = tuned(partial(staged, arm, collection, budget), seeds, SIZES[budget].lrs)
         found[collection] = {
             METRIC: {"untrained": means(before[None])} | {arm: means(values) for arm, values in rows.items()},
             "lr": chosen,
@@ -291,7 +281,7 @@ def decide_stages(m: Measurements) -> Verdict:
         f"nDCG@10, weak pairs and then labelled ones, minus each way in one stage with as many steps, with negatives or without as it has them. "
         f"{'. '.join(parts)}. A difference of {visible(list(rows.values())):.3f} would have been seen"
     )
-    return Verdict(by_sign(rows, UNSETTLED), because, intervals(rows))
+    return Verdict(by_sign(rows, NOT_SETTLED), because, intervals(rows))
 
 
 # --- claim 29 --------------------------------------------------------------------------------
@@ -330,7 +320,7 @@ def measure_noise(budget: str, seeds: tuple[int, ...]) -> Measurements:
         for count in size.pairs:
             for noise in size.noise if count in (few, many) else (0.0,):
                 arm = partial(noisy, collection, budget, count, noise)
-                grid[count, noise], chosen[f"{count}, {noise}"] = tuned(arm, seeds, budget)
+                grid[count, noise], chosen[f"{count}, {noise}"] = tuned(arm, seeds, size.lrs)
         found[collection] = {
             METRIC: {f"{count}, {noise}": means(values) for (count, noise), values in grid.items()},
             "lr": chosen,
@@ -352,7 +342,7 @@ HALF = "0.5"
 
 
 def decide_noise(m: Measurements) -> Verdict:
-    """Are many pairs, half of them wrong, above few clean ones in both collections, and do the few teach anything at all?"""
+    """Are many pairs, half of them wrong, above few clean ones in both collections?"""
     rows = {c: m[c]["many noisy minus few clean"][HALF] for c in COLLECTIONS}
     few, many = m["pairs"][0], m["pairs"][-1]
     parts = []
@@ -370,7 +360,7 @@ def decide_noise(m: Measurements) -> Verdict:
         f"difference of {visible(list(rows.values())):.3f} would have been seen"
     )
     return Verdict(
-        by_sign(rows, UNSETTLED),
+        by_sign(rows, NOT_SETTLED),
         because,
         intervals({f"{c}: many, half wrong, minus few clean": rows[c] for c in rows}),
     )
@@ -484,7 +474,7 @@ def instructed(arm: str, budget: str, lr: float, seed: int) -> dict[str, np.ndar
     The model that was told the task in training is also searched without being told, and told the other task.
     """
     models = instructed_models(arm, budget, lr, seed)
-    split = "dev" if seed == TUNING_SEED else "test"
+    split = split_of(seed)
     ways = (QUERY, LEFT_OUT, EXCHANGED) if arm == QUERY and split == "test" else (arm,)
     return {
         f"{way}: {name}": values for way in ways for name, values in search_tasks(models, way, split, budget).items()
@@ -592,11 +582,8 @@ def reader_of(
     base.max_length = 2 * SIZES[budget].max_length
     reader, rng = cross_encoder_of(base), random.Random(seed)
     wider = [(*row, *rng.sample([text for text in corpus if text not in row], EASY)) for row in rows]
-    with quick_attention() if budget == "record" else nullcontext():
-        fit_cross_encoder(
-            reader, wider, steps=steps, batch_size=12, lr=lr, seed=seed,
-            dtype=torch.bfloat16 if budget == "record" else None, show=False,
-        )  # fmt: skip
+    with quickly(budget == "record") as dtype:
+        fit_cross_encoder(reader, wider, steps=steps, batch_size=12, lr=lr, seed=seed, dtype=dtype, show=False)
     return reader.eval()
 
 
@@ -692,7 +679,7 @@ def measure_distillation(budget: str, seeds: tuple[int, ...]) -> Measurements:
         arms = (*WITHOUT_TEACHER, KL, KL_BASE, *((KL_TRUTH,) if collection == PLANTED else ()))
         rows, chosen = {}, {}
         for arm in arms:
-            rows[arm], chosen[arm] = tuned(partial(taught, arm, collection, budget), seeds, budget)
+            rows[arm], chosen[arm] = tuned(partial(taught, arm, collection, budget), seeds, SIZES[budget].lrs)
         found[collection] = {
             METRIC: {"untrained": means(untrained(collection, budget)[None])}
             | {arm: means(values) for arm, values in rows.items()},
@@ -727,7 +714,7 @@ def decide_distillation(m: Measurements) -> Verdict:
         f"difference of {visible(list(rows.values())):.3f} would have been seen"
     )
     reads_better = all(low > 0 for c in COLLECTIONS for _, low, _ in m[c]["teachers reorder"])
-    return Verdict(by_sign(rows, UNSETTLED) if reads_better else UNSETTLED, because, intervals(rows))
+    return Verdict(by_sign(rows, NOT_SETTLED) if reads_better else NOT_SETTLED, because, intervals(rows))
 
 
 # --- claim 74 --------------------------------------------------------------------------------
@@ -770,7 +757,7 @@ def of_sources(made: Batches, budget: str, lr: float, seed: int) -> dict[str, np
         shares = {} if made.alpha is None else {"shares": source_shares(counted, made.alpha)}
         options = {"groups": groups, **shares}
     losses = steps_of(encoder, rows, lr, seed, budget, **options)
-    found = by_source(encoder, "dev" if seed == TUNING_SEED else "test", budget)
+    found = by_source(encoder, split_of(seed), budget)
     return found | {LOSS: np.array(np.mean(losses[-max(1, len(losses) // 6) :]))}
 
 
@@ -843,7 +830,7 @@ def decide_sources(m: Measurements) -> Verdict:
         verdict = "misleading"
     else:
         apart = over_all[1] > 0 or over_all[2] < 0 or any(low > 0 or high < 0 for _, low, high in own)
-        verdict = "depends" if apart else UNSETTLED
+        verdict = "depends" if apart else NOT_SETTLED
     losses = {arm: float(np.mean(of)) for arm, of in m[LOSS].items()}
     because = (
         f"nDCG@10, one source for each batch minus mixed batches: all queries {signed(over_all)}; "

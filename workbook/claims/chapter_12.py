@@ -26,7 +26,6 @@ from workbook.claims.hard_negatives import (
     NONE,
     OWN,
     RANDOM,
-    TUNING_SEED,
     WRITTEN_QUERIES,
     Arm,
     new_encoder,
@@ -34,7 +33,7 @@ from workbook.claims.hard_negatives import (
     world,
 )
 from workbook.claims.kept import kept
-from workbook.claims.measuring import METRIC, difference, of_run, per_query, signed, train, visible
+from workbook.claims.measuring import METRIC, TUNING_SEED, difference, of_run, per_query, signed, train, visible
 from workbook.claims.written_texts import (
     Natural,
     WrittenPair,

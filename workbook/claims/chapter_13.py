@@ -18,7 +18,7 @@ from torch import Tensor
 
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.hard_negatives import without_held_out
-from workbook.claims.measuring import METRIC, best_of, difference, of_run, signed, train, visible
+from workbook.claims.measuring import METRIC, TUNING_SEED, best_of, difference, of_run, signed, train, visible
 from workbook.data import Collection, load
 from workbook.data.planted import planted
 from workbook.encoder import TextEncoder
@@ -33,7 +33,6 @@ COLLECTIONS = ("planted", "pydocs")
 DIMS = (8, 16, 32, 64, 128, 256)
 WHOLE, SMALL = 256, 32  # the whole vector, and an eighth of it
 ALONE = {"planted": (8, 16, 32, 64, 128), "pydocs": (8, 32)}  # sizes with a training of their own
-TUNING_SEED = 100
 PLAIN, NESTED = "plain", "Matryoshka"
 TURNED, PCA, SEPARATE = "plain, turned at random", "plain, PCA", "trained for that size alone"
 

@@ -14,37 +14,47 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import t as student
 from torch import Tensor
 
 from workbook.base.heads import colbert_of
-from workbook.base.make import quick_attention
 from workbook.bm25 import BM25
 from workbook.claims import chapter_11
 from workbook.claims.chapter_11 import (
     COLLECTIONS,
     DOCS,
     ENCODER,
-    UNSETTLED,
     by_sign,
     intervals,
     lists,
     means,
     planted_world,
     world,
-)  # fmt: skip
-from workbook.claims.claim import Claim, Interval, Measurements, Verdict
+)
+from workbook.claims.claim import NOT_SETTLED, Claim, Interval, Measurements, Verdict
 from workbook.claims.kept import kept
-from workbook.claims.measuring import METRIC, best_of, difference, of_run, per_query, signed, visible
+from workbook.claims.measuring import (
+    METRIC,
+    TUNING_SEED,
+    best_of,
+    difference,
+    of_run,
+    per_query,
+    quickly,
+    signed,
+    split_of,
+    visible,
+    widened,
+)
 from workbook.data import Collection, load
 from workbook.encoder import TextEncoder
+from workbook.index.quantize import dequantize_embeddings, quantization_ranges, quantize_embeddings
 from workbook.late_interaction import ColbertEncoder, PlaidIndex, ResidualCodec, fit_colbert, maxsim, pool_tokens
 from workbook.late_interaction.maxsim import EMPTY_SCORE
 from workbook.rerank import rerank
@@ -59,7 +69,6 @@ MARGIN = 0.05  # of the lists: what an encoder finds above 95 % of the right ans
 DEPTH = 20  # of one vector's hits that the cross-encoder reads
 QUERY_LENGTH = 32
 PROJECTED = 300  # passages whose tokens say where the projection begins
-TUNING_SEED = chapter_11.TUNING_SEED
 CLOSE = 0.02  # nDCG@10 that the cross-encoder may be ahead
 SMALL_LOSS = 0.01  # nDCG@10 that a smaller or faster index may lose
 BITS = (4, 2, 1)
@@ -117,9 +126,8 @@ def bare(collection: str, expansion: bool, budget: str) -> ColbertEncoder:
 @cache
 def late(collection: str, way: Way, seed: int, budget: str) -> ColbertEncoder:
     """A vector for each token, trained on the same lists."""
-    size, encoder = SIZES[budget], bare(collection, way.expansion, budget)
-    dtype, rows = torch.bfloat16 if budget == "record" else None, rows_of(collection, budget)
-    with quick_attention() if budget == "record" else nullcontext():
+    size, encoder, rows = SIZES[budget], bare(collection, way.expansion, budget), rows_of(collection, budget)
+    with quickly(budget == "record") as dtype:
         fit_colbert(encoder, rows, size.steps, size.batch_size, way.lr, seed, dtype=dtype, texts=rows, show=False)
     return encoder.eval()
 
@@ -176,11 +184,6 @@ def searched(collection: str, split: str, budget: str) -> dict[str, Collection]:
     if split == "dev":
         return {collection: at.dev}
     return {collection: at.test, **(public(budget) if collection == DOCS else {})}
-
-
-def split_of(seed: int) -> str:
-    """Dev queries for the seed that tunes, else test queries."""
-    return "dev" if seed == TUNING_SEED else "test"
 
 
 # --- claim 38 --------------------------------------------------------------------------------
@@ -254,7 +257,7 @@ def decide_quality(m: Measurements) -> Verdict:
     """Is a vector for each token above one vector in both, and a cross-encoder that is above it, too, less than CLOSE ahead?"""
     ahead = {f"{c}: tokens minus one vector": m[c]["tokens minus one"] for c in COLLECTIONS}
     left = {f"{c}: cross-encoder minus tokens": m[c]["reader minus tokens"] for c in COLLECTIONS}
-    verdict = by_sign(ahead, UNSETTLED)
+    verdict = by_sign(ahead, NOT_SETTLED)
     reads = [m[c]["reader minus one"][1] > 0 for c in COLLECTIONS]
     if verdict == "holds" and not (all(reads) and all(high < CLOSE for _, _, high in left.values())):
         verdict = "depends"
@@ -277,6 +280,7 @@ KINDS = (SAME, STEM, OTHER)
 THERE, PIECE = "word is there", "another form is there, with the same first piece"
 FORM, ABSENT = "another form is there, with another first piece", "neither is there"
 OFFERS = (THERE, PIECE, FORM, ABSENT)
+LEAST_WORDS = 30  # of another form, below which no share is judged
 
 
 class Word(NamedTuple):
@@ -409,11 +413,9 @@ def share_of(part: np.ndarray, whole: np.ndarray, seed: int = 0) -> list[float]:
     mean, by_seed = part.mean(axis=0), part.sum(axis=1) / whole.sum()
     rows = np.random.default_rng(seed).integers(len(whole), size=(2_000, len(whole)))
     drawn = mean[rows].sum(axis=1) / np.maximum(whole[rows].sum(axis=1), 1)
-    value, (low, high) = float(by_seed.mean()), np.quantile(drawn, (0.025, 0.975))
-    seeds = len(by_seed)
-    error = student.ppf(0.975, seeds - 1) * by_seed.std(ddof=1) / np.sqrt(seeds) if seeds > 1 else 0.0
-    ends = max(0.0, value - float(np.hypot(value - low, error))), min(1.0, value + float(np.hypot(high - value, error)))
-    return [round(x, 4) for x in (value, *ends)]
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    value, low, high = widened((float(by_seed.mean()), low, high), by_seed)
+    return [round(x, 4) for x in (value, max(0.0, low), min(1.0, high))]
 
 
 def decide_matches(m: Measurements) -> Verdict:
@@ -443,10 +445,9 @@ def decide_matches(m: Measurements) -> Verdict:
     return Verdict(verdict, because, tuple(Interval(f"{c}: finds its other form", *row) for c, row in rows.items()))
 
 
-LEAST_WORDS = 30  # of another form, below which no share is judged
-
-
 # --- claim 40 --------------------------------------------------------------------------------
+
+WHOLE, TWO_BITS, CENTROIDS, ONE_INT8 = "float16", "2 bits", "centroids alone", "one vector, int8"
 
 
 def bytes_of(read: Tokens, codec: ResidualCodec | None, bits: int | None = None) -> float:
@@ -505,13 +506,9 @@ def one_kept(collection: str, budget: str, lr: float, seed: int) -> dict[str, np
         torch.from_numpy(encode(list(texts.values())))
         for encode, texts in ((encoder.encode_query, docs.queries), (encoder.encode_document, docs.corpus))
     )
-    widest = held.abs().amax(dim=0)
-    eight = (held / widest * 127).round() / 127 * widest
+    ranges = quantization_ranges(held)
+    eight = torch.from_numpy(dequantize_embeddings(quantize_embeddings(held, "int8", ranges), "int8", ranges))
     return {ONE: by_scores(asked @ held.half().float().T, docs), ONE_INT8: by_scores(asked @ normalize(eight).T, docs)}
-
-
-CENTROIDS, ONE_INT8 = "centroids alone", "one vector, int8"
-WHOLE, TWO_BITS = "float16", "2 bits"
 
 
 def measure_prices(budget: str, seeds: tuple[int, ...]) -> Measurements:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-VERDICTS = ("holds", "holds at scale only", "depends", "misleading", "not settled here")
+NOT_SETTLED = "not settled here"
+VERDICTS = ("holds", "holds at scale only", "depends", "misleading", NOT_SETTLED)
 
 Measurements = dict[str, Any]  # JSON: numbers, strings, lists, dicts
 

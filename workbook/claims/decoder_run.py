@@ -25,7 +25,7 @@ from workbook.adapt import add_lora, trained_parameters
 from workbook.claims.claim import Measurements
 from workbook.claims.hard_negatives import WRITER
 from workbook.claims.kept import arms, kept
-from workbook.claims.measuring import METRIC, best_of, difference, per_query, sieved, texts_of, train
+from workbook.claims.measuring import METRIC, TUNING_SEED, best_of, difference, per_query, sieved, texts_of, train
 from workbook.data import Collection, load
 from workbook.encoder import TextEncoder
 from workbook.encoder.hugging_face import load_backbone
@@ -43,7 +43,6 @@ TRAINED: Mapping[str, dict[str, Any]] = {  # arm -> how its encoder differs from
     MEAN: {"pooling": "mean"},
     ENDLESS: {"end": None},
 }
-TUNING_SEED = 100
 LONGEST = 64  # characters of a query
 SEARCHED = ("instruction left out at search", "end token left out at search", "mean of the tokens at search")
 

@@ -22,7 +22,7 @@ from workbook.base import load_cross_encoder
 from workbook.bm25 import BM25
 from workbook.claims import measuring
 from workbook.claims.kept import kept
-from workbook.claims.measuring import per_query
+from workbook.claims.measuring import TUNING_SEED, per_query
 from workbook.data import Collection, load
 from workbook.data.planted import planted
 from workbook.encoder import TextEncoder
@@ -39,7 +39,6 @@ from workbook.zoo import files_of_wheel
 ENCODER = "base/start"  # all arms start from it
 WRITTEN = Path(__file__).parents[2] / "datasets/smollm2/negatives.jsonl"
 WRITER, WRITTEN_QUERIES, MAX_TOKENS = "SmolLM2-135M-Instruct", 96, 64  # of an answer: about as long as a passage
-TUNING_SEED = 100
 NONE, RANDOM, KEYWORDS, OWN = "pairs alone", "random", "BM25", "own"
 CLEAN, CROSS_ENCODER, LANGUAGE_MODEL = "own, no right answers", "cross-encoder", "written"
 MARGIN = 0.05  # of a filter: so much below the positive, as a share of its score

@@ -1,7 +1,7 @@
 """What the experiments share: a short training, quality by query, and a difference with its interval, in numbers and in words."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from workbook.train.loop import History
 from workbook.training_data import decontaminate
 
 METRIC = "ndcg@10"
+TUNING_SEED = 100  # of the runs that choose a setting, on dev queries
 Row = TypeVar("Row", bound=tuple[str, ...])
 Choice = TypeVar("Choice")
 
@@ -33,8 +34,15 @@ def train(encoder: nn.Module, rows: Sequence[tuple[str, ...]], *, quick: bool, *
         options: of `workbook.train.fit`.
     """
     options = {"temperature": 0.05, "show": False} | options
-    with quick_attention() if quick else nullcontext():
-        return fit(encoder, rows, dtype=torch.bfloat16 if quick else None, **options)
+    with quickly(quick) as dtype:
+        return fit(encoder, rows, dtype=dtype, **options)
+
+
+@contextmanager
+def quickly(on: bool = True) -> Iterator[torch.dtype | None]:
+    """How records are trained: with the attention that is fast for short texts, and the dtype of autocast, bfloat16."""
+    with quick_attention() if on else nullcontext():
+        yield torch.bfloat16 if on else None
 
 
 def per_query(encoder: Encoder, docs: Collection) -> np.ndarray:
@@ -62,12 +70,44 @@ def difference(a: np.ndarray, b: np.ndarray, confidence: float = 0.95) -> list[f
     """Mean of a - b with its interval; both are (seeds, queries). Queries are resampled; each query's value is its mean
     over the seeds, and the spread between seeds widens the interval: by its standard error times Student's t.
     """
-    mean, low, high = bootstrap_ci((a - b).mean(axis=0), confidence)
-    between = (a - b).mean(axis=1)
-    if len(between) > 1:
-        error = t.ppf((1 + confidence) / 2, len(between) - 1) * between.std(ddof=1) / np.sqrt(len(between))
-        low, high = mean - np.hypot(mean - low, error), mean + np.hypot(high - mean, error)
-    return [round(float(x), 4) for x in (mean, low, high)]
+    mean, low, high = widened(bootstrap_ci((a - b).mean(axis=0), confidence), (a - b).mean(axis=1), confidence)
+    return [round(x, 4) for x in (mean, low, high)]
+
+
+def widened(
+    interval: tuple[float, float, float], by_seed: np.ndarray, confidence: float = 0.95
+) -> tuple[float, float, float]:
+    """An interval over queries, made wider by what seeds differ: by the standard error of their mean times Student's t.
+
+    Args:
+        interval: mean, low, high over queries.
+        by_seed: (seeds,), the same mean of each seed.
+        confidence: of the interval.
+    """
+    (mean, low, high), n = interval, len(by_seed)
+    error = t.ppf((1 + confidence) / 2, n - 1) * by_seed.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0
+    return float(mean), float(mean - np.hypot(mean - low, error)), float(mean + np.hypot(high - mean, error))
+
+
+def split_of(seed: int) -> str:
+    """Dev queries for the seed that tunes, else test queries."""
+    return "dev" if seed == TUNING_SEED else "test"
+
+
+def tuned(
+    experiment: Callable[[float, int], np.ndarray], seeds: Sequence[int], rates: Sequence[float]
+) -> tuple[np.ndarray, float]:
+    """An arm at the learning rate that dev queries prefer.
+
+    Args:
+        experiment: (learning rate, seed) -> (queries,), or (points, queries), of which the last point is judged.
+        seeds: of the arm; the rate is chosen with TUNING_SEED.
+        rates: to choose from.
+    Returns:
+        (seeds, …, queries), and the rate.
+    """
+    rate = best_of(rates, lambda rate: float(np.atleast_2d(experiment(rate, TUNING_SEED))[-1].mean()))
+    return np.array([experiment(rate, seed) for seed in seeds]), rate
 
 
 def best_of(choices: Sequence[Choice], quality: Callable[[Choice], float]) -> Choice:

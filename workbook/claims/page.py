@@ -7,17 +7,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from workbook.claims.claim import VERDICTS, Claim, Interval
+from workbook.claims.claim import NOT_SETTLED, VERDICTS, Claim, Interval
 from workbook.claims.record import Record, read_record
 
-UNSETTLED = "no record yet"
+NO_RECORD = "no record yet"
 SIGNS = {
     "holds": "✓",
     "holds at scale only": "◐",
     "depends": "○",
     "misleading": "✗",
-    "not settled here": "?",
-    UNSETTLED: "…",
+    NOT_SETTLED: "?",
+    NO_RECORD: "…",
 }
 WIDTH, ROW = 320, 22  # of a drawing, in pixels
 
@@ -44,12 +44,12 @@ def page(claims: Iterable[Claim]) -> str:
     """
     entries = [(claim, read_record(claim.id)) for claim in claims]
     counts = Counter(_verdict(record) for _, record in entries)
-    verdicts = [verdict for verdict in (*VERDICTS, UNSETTLED) if counts[verdict]]
+    verdicts = [verdict for verdict in (*VERDICTS, NO_RECORD) if counts[verdict]]
     rules = "\n".join(
         f"body:has(#{_slug(verdict)}:checked) article:not(.{_slug(verdict)}) {{ display: none; }}"
         for verdict in verdicts
     )
-    tones = {"holds": "good", "misleading": "bad", "not settled here": "none", UNSETTLED: "none"}
+    tones = {"holds": "good", "misleading": "bad", NOT_SETTLED: "none", NO_RECORD: "none"}
     colours = "\n".join(f".{_slug(v)} {{ --tone: var(--{tones.get(v, 'mixed')}); }}" for v in verdicts)
     choices = [("all", f"all {len(entries)}"), *((_slug(v), f"{SIGNS[v]} {v} {counts[v]}") for v in verdicts)]
     radios = "\n".join(
@@ -137,7 +137,7 @@ def drawing(intervals: Sequence[Interval]) -> str:
 
 
 def _verdict(record: Record | None) -> str:
-    return record.verdict if record else UNSETTLED
+    return record.verdict if record else NO_RECORD
 
 
 def _slug(verdict: str) -> str:

@@ -8,6 +8,7 @@ Taught in 11.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def leaderboard(
         seeds[system] = len(each)
     order = sorted(values, key=lambda system: -values[system].mean())
     against = order[0] if baseline is None else baseline
-    rows, ranks = [], shared_ranks(values, lambda above, below: bootstrap_ci(above - below, seed=seed).low > 0)
+    rows, ranks = [], shared_ranks(values, partial(_differ, seed=seed))
     for system in order:
         row = {
             "rank": ranks[system],
@@ -67,8 +68,13 @@ def leaderboard(
     return rows
 
 
+def _differ(above: np.ndarray, below: np.ndarray, seed: int = 0) -> bool:
+    """Whether the interval of the difference over queries lies above 0."""
+    return bootstrap_ci(above - below, seed=seed).low > 0
+
+
 def shared_ranks(
-    values: Mapping[str, np.ndarray], differ: Callable[[np.ndarray, np.ndarray], bool] | None = None
+    values: Mapping[str, np.ndarray], differ: Callable[[np.ndarray, np.ndarray], bool] = _differ
 ) -> dict[str, int]:
     """The places of systems, best first, where neighbours that do not differ share one.
 
@@ -86,10 +92,6 @@ def shared_ranks(
     ranks: dict[str, int] = {}
     for place, system in enumerate(order, start=1):
         above = order[place - 2]
-        differs = place == 1 or (differ or _differ)(values[above], values[system])
+        differs = place == 1 or differ(values[above], values[system])
         ranks[system] = place if differs else ranks[above]
     return ranks
-
-
-def _differ(above: np.ndarray, below: np.ndarray) -> bool:
-    return bootstrap_ci(above - below).low > 0
