@@ -47,7 +47,7 @@ from workbook.metrics import bootstrap_ci, evaluate, ndcg_by_chance
 from workbook.similarity import dense_search
 
 docs = planted(3_000, unlabelled=1.0, label_noise=0.0).collection()
-dev = docs.split("dev").sample(120, 300)
+dev = docs.split("dev").sample(120, 220)
 names, bodies = list(dev.corpus), list(dev.corpus.values())
 elsewhere = [text for p, text in docs.corpus.items() if p not in dev.corpus]
 
@@ -262,7 +262,7 @@ pairs = [pair for pair in docs.pairs("train") if pair[1] not in set(bodies)][:60
 longer = {others: joined(others) for others in (0, 1, 2)}
 
 
-def with_tokens(seed, expansion=False, steps=24):
+def with_tokens(seed, expansion=False, steps=20):
     encoder = colbert_of(load("base/start"), 16, expansion, elsewhere[:300])
     short = [(query, passage[:240]) for query, passage in pairs]
     fit_colbert(encoder, short, steps=steps, batch_size=24, lr=1e-3, seed=seed)
@@ -270,7 +270,7 @@ def with_tokens(seed, expansion=False, steps=24):
 
 
 # %%
-def with_one(seed, steps=24):
+def with_one(seed, steps=20):
     encoder = load("base/start")
     short = [(query, passage[:240]) for query, passage in pairs]
     fit(encoder, short, steps=steps, batch_size=24, lr=5e-4, seed=seed, temperature=0.05)
