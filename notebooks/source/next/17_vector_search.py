@@ -1,0 +1,492 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 17 · How are a billion vectors searched?
+#
+# A billion vectors of 384 numbers take 1.5 terabytes, and an exact search reads them all for every query. Two things help: read fewer vectors, and store fewer bytes of each. Both lose something.
+#
+# **You will be able to** cut a space into cells, write a vector in a few bytes, build an index from both, and measure what it misses.
+#
+# **You need** chapters 03 (recall) and 13 (cut vectors). **It takes** about {minutes} minutes, «N» seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
+
+# %%
+import numpy as np
+import torch
+
+from workbook.exercises import check, hint, predict, quiz, reveal
+
+quiz("13.q1", "14.q4")
+
+# %% [markdown]
+# ## Predict
+
+# %%
+predict("17.p1")
+
+# %% [markdown]
+# ## A failure first
+#
+# 800 points in a plane are cut into 16 cells, and so are 800 passages of your Python's documentation. Each of a hundred queries looks into the cell it falls into, and nowhere else. Are its ten nearest neighbours there?
+
+# %%
+from workbook import data
+from workbook.encoder import load
+from workbook.index import kmeans
+from workbook.index.clustering import nearest_lists
+
+dev = data.load("pydocs").split("dev").sample(100, 800)
+base = load("base")
+base.max_length = 24
+passages, queries = (torch.tensor(base.encode(list(texts.values()))) for texts in (dev.corpus, dev.queries))
+
+
+# %%
+def found_in_own_cell(queries, vectors):  # the share of each query's ten nearest
+    centroids = kmeans(vectors, 16, seed=0)
+    cell_of, own = (nearest_lists(x, centroids, "l2", 1) for x in (vectors, queries))  # (N, 1), (Q, 1)
+    nearest = torch.cdist(queries, vectors).topk(10, largest=False).indices  # (Q, 10)
+    return (cell_of[nearest, 0] == own).float().mean().item()
+
+
+points = torch.randn(900, 2, generator=torch.Generator().manual_seed(0))
+shares = {"plane": found_in_own_cell(points[:100], points[100:]), "text": found_in_own_cell(queries, passages)}
+print("in the plane more than three quarters:", shares["plane"] > 0.75)
+print("of texts more than half are missed:", shares["text"] < 0.5)
+
+# %% tags=["nbval-ignore-output"]
+print({name: round(share, 2) for name, share in shares.items()})
+
+# %% [markdown]
+# The picture in the plane misleads. With 256 numbers nearly everything lies close to some border.
+#
+# ## The idea
+#
+# **Cells.** K-means finds C centroids. A vector stands in the cell of its nearest one, and a query opens the `nprobe` nearest cells: about nprobe / C of all vectors are read. That is an **inverted file**, IVF.
+#
+# **Codes.** A vector is cut into m pieces. Each piece has a **codebook** of K entries, and is stored as the number of the nearest: **product quantization**, PQ. The query stays whole (**asymmetric distance**). Squared distances add up over pieces, so a table for each, made once a query, is enough:
+#
+# $$|q - x|^2 \approx \sum_{j=1}^{m} |q_j - b_{j,\,code_j}|^2$$
+#
+# | letter | shape | |
+# |---|---|---|
+# | q, x | (D,), (N, D) | query, vectors |
+# | centroids | (C, D) | one a cell |
+# | b | (m, K, D / m) | codebooks |
+# | codes | (N, m) | what is stored |
+# | tables | (m, K) | piece of q to entry, squared |
+#
+# Near means a small squared distance. Where all vectors have length 1, it ranks as the cosine: |q − x|² = 2 − 2 q · x.
+#
+# Rounding moves every vector a little. Does that change who is nearest?
+
+# %%
+predict("17.p2")
+
+# %% [markdown]
+# What a billion vectors of 384 numbers take:
+
+# %%
+for kept, size in {"float32": 4 * 384, "int8": 384, "48 codes of 8 bits": 48, "one bit a number": 384 // 8}.items():
+    print(f"{kept:<18} {size:>5} bytes a vector, {size * 10**9 / 10**12:.3f} TB")
+
+# %% [markdown]
+# «drawing: the four points below, codes in the corners, the query with lines to points and corners»
+#
+# ## By hand
+#
+# Four points, two pieces of one bit: 1.2 or 4.8, and 2.1 or 5.9.
+
+# %%
+four = torch.tensor([[1.0, 2.0], [1.4, 6.0], [5.0, 2.2], [4.6, 5.8]])
+books = torch.tensor([[[1.2], [4.8]], [[2.1], [5.9]]])  # (m, K, D / m)
+query = torch.tensor([2.0, 3.0])
+for point, (i, j) in zip(four, ((0, 0), (0, 1), (1, 0), (1, 1))):
+    stands_for = torch.stack([books[0, i, 0], books[1, j, 0]])
+    exact, by_code = ((query - x).square().sum().item() for x in (point, stands_for))
+    print(f"code {i}{j}: distance {exact:5.2f}, by its code {by_code:5.2f}")
+
+# %% [markdown]
+# The tables hold .64 and 7.84, .81 and 8.41. Code 01: .64 + 8.41 = 9.05.
+#
+# ## Build it: one round of k-means
+#
+# **Contract.** `vectors` is (N, D), `centroids` (C, D), one of each at least, of any length; nothing is normalized. Each vector goes to the centroid at the smallest squared distance; of equally near ones to the smaller number, from 0. Then each centroid moves to the mean of its vectors; one without vectors stays. Return a tuple: the assignment to the old centroids, int64 (N,), and the new centroids (C, D). Nothing that is passed in changes.
+
+
+# %%
+# Exercise 17.1 · one round of k-means · easy · 8 min
+def kmeans_round(vectors, centroids):  # (N, D), (C, D) -> (N,), (C, D)
+    ### BEGIN SOLUTION
+    assignment = (vectors[:, None] - centroids[None]).square().sum(dim=2).argmin(dim=1)  # of equal ones the first
+    moved = centroids.clone()
+    for c in assignment.unique():
+        moved[c] = vectors[assignment == c].mean(dim=0)
+    return assignment, moved
+    ### END SOLUTION
+
+
+# %%
+kmeans_round = check("17.1", kmeans_round)
+
+# %%
+centroids, spread = passages[:16], []
+for _ in range(10):
+    assignment, moved = kmeans_round(passages, centroids)
+    spread.append((passages - centroids[assignment]).square().sum().item())
+    centroids = moved
+assignment, _ = kmeans_round(passages, centroids)
+print("no round raises it:", all(spread[i + 1] <= spread[i] * (1 + 1e-6) for i in range(9)))
+
+# %% [markdown]
+# A vector changes only to something nearer, and the mean is the best place for a centroid: so the sum cannot rise.
+#
+# ## Build it: search in the nearest cells
+#
+# **Contract.** `query` is (D,), `vectors` (N, D), `centroids` (C, D), of any length; nothing is normalized. `assignment` (N,), int64, says in which cell each vector stands; take it as it is, even where another centroid is nearer. `nprobe` and `k` are 1 or more. Open the `nprobe` cells whose centroids are nearest to the query, all if there are fewer; an empty one counts. Of the vectors in them return the numbers, from 0, of the `k` nearest: a list of ints, the nearest first. If there are fewer, return all, perhaps none. Near is by squared distance; of equally near cells or vectors the smaller number comes first.
+
+
+# %%
+# Exercise 17.2 · search in the nearest cells · medium · 10 min
+def search_cells(query, vectors, assignment, centroids, nprobe, k):
+    # (D,), (N, D), (N,), (C, D), int, int -> list of int
+    ### BEGIN SOLUTION
+    near = (centroids - query).square().sum(dim=1)
+    opened = near.argsort(stable=True)[:nprobe]
+    rows = torch.isin(assignment, opened).nonzero()[:, 0]
+    far = (vectors[rows] - query).square().sum(dim=1)
+    return rows[far.argsort(stable=True)[:k]].tolist()
+    ### END SOLUTION
+
+
+# %%
+search_cells = check("17.2", search_cells)
+
+
+# %%
+def shared(search):  # the mean share of the exact ten that a search finds
+    return np.mean([len(set(search(q)) & set(ten)) / 10 for q, ten in zip(queries, exact)])
+
+
+def in_cells(nprobe):
+    return lambda q: search_cells(q, passages, assignment, centroids, nprobe, 10)
+
+
+exact = [in_cells(16)(q) for q in queries]
+recall = {nprobe: shared(in_cells(nprobe)) for nprobe in (1, 2, 4, 8)}
+gains = [(recall[2 * n] - recall[n]) / n for n in (1, 2, 4)]  # of each further cell
+print("each further cell brings something, and less than the one before:", gains[0] > gains[1] > gains[2] > 0)
+
+# %% tags=["nbval-ignore-output"]
+print({f"{nprobe} of 16": round(float(share), 2) for nprobe, share in recall.items()})
+
+# %% [markdown]
+# How many are worth their time, only your own vectors tell.
+#
+# ## Build it: a byte for each number
+#
+# Now the bytes. The simplest code is a ruler of 256 marks for each dimension, laid out once by a **calibration set**: vectors like those to come.
+#
+# **Contract.** `calibration` is (M, D), M 2 or more, `vectors` (N, D), of any length; nothing is normalized. Each dimension has its own minimum and maximum in `calibration`, and its step: their difference / 255, or 1 where they are equal. A number's level is (number − minimum) / step, rounded down, cut off at 0 and 255. Return a tuple: the codes, torch.int8 (N, D), level − 128; and what they stand for, floats (N, D), minimum + step · level. Nothing that is passed in changes.
+
+
+# %%
+# Exercise 17.4 · a byte for each number · medium · 10 min
+def int8_round_trip(calibration, vectors):  # (M, D), (N, D) -> int8 (N, D), (N, D)
+    ### BEGIN SOLUTION
+    low, high = calibration.min(dim=0).values, calibration.max(dim=0).values
+    step = torch.where(high > low, (high - low) / 255, 1.0)
+    level = ((vectors - low) / step).floor().clamp(0, 255)
+    return (level - 128).to(torch.int8), low + step * level
+    ### END SOLUTION
+
+
+# %%
+int8_round_trip = check("17.4", int8_round_trip)
+
+
+# %%
+def ten_of(vectors):  # search through other vectors than the passages' own
+    return lambda q: (vectors - q).square().sum(dim=1).argsort(stable=True)[:10].tolist()
+
+
+codes, back = int8_round_trip(passages[:400], passages)
+print("a quarter of the bytes:", 4 * codes.nbytes == passages.nbytes)
+print("more than nine of ten are the same:", shared(ten_of(back)) > 0.9)
+
+# %% [markdown]
+# ## Build it: ranges from one query
+#
+# **The other way round.** A colleague takes the ranges from the query that has just come: one vector. Find the smallest input on which that ranks wrongly.
+#
+# **Contract.** Return `query, vectors`, (D,) and (N, D), lists or tensors of finite numbers, no two vectors equally far from the query. They are ranked by squared distance to it, of equally far ones the smaller number first: once as they are, once as they come back from 17.4 with the query's own numbers as minimum and maximum. The rankings must differ. Size counts all numbers; the smallest is asked for.
+
+
+# %%
+# Exercise 17.6 · ranges from one query · easy · 5 min
+def smallest_ranges():  # () -> (D,), (N, D)
+    ### BEGIN SOLUTION
+    return [1.0], [[0.0], [0.5]]
+    ### END SOLUTION
+
+
+# %%
+smallest_ranges = check("17.6", smallest_ranges)
+
+# %%
+own = int8_round_trip(queries[:1].repeat(2, 1), passages)
+print("different codes of 800 passages:", len(own[0].unique(dim=0)))
+
+# %% [markdown]
+# The step is 1, and numbers of texts differ by much less.
+#
+# ## Build it: product quantization
+#
+# **Contract.** `query` is (D,), `vectors` (N, D), N 1 or more, `codebooks` (m, K, D / m); nothing is normalized. A vector is cut into m pieces of D / m numbers that stand side by side. The code of piece j is the number, from 0, of the entry of codebook j at the smallest squared distance; of equally near ones the smaller. The query is cut likewise, not quantized: a table for each piece holds its squared distances to all K entries. A vector's distance is the sum of what the m tables hold at its codes; no root is taken. Return a tuple: codes, int64 (N, m), and distances, floats (N,).
+
+
+# %%
+# Exercise 17.3 · product quantization · medium · 12 min
+def codes_and_distances(query, vectors, codebooks):  # (D,), (N, D), (m, K, D / m) -> (N, m), (N,)
+    ### BEGIN SOLUTION
+    m = len(codebooks)
+    pieces, asked = vectors.reshape(len(vectors), m, 1, -1), query.reshape(m, 1, -1)
+    codes = (pieces - codebooks).square().sum(dim=3).argmin(dim=2)  # (N, m)
+    tables = (asked - codebooks).square().sum(dim=2)  # (m, K)
+    return codes, tables[torch.arange(m), codes].sum(dim=1)
+    ### END SOLUTION
+
+
+# %%
+codes_and_distances = check("17.3", codes_and_distances)
+codes, distances = codes_and_distances(query, four, books)
+print(codes.tolist(), [round(d, 2) for d in distances.tolist()])
+
+# %% [markdown]
+# Codes are made when a passage comes in, tables when a query does: m lookups in place of D multiplications.
+#
+# ## Build it: an index of cells and codes
+#
+# In a cell all vectors share the centroid. What it leaves, the **residual**, is small, so the same bytes say it better. And codes need not have the last word: find more candidates than you need, and compare these few in full (**rescoring**).
+
+# %%
+predict("17.p3")
+
+# %% [markdown]
+# **Contract.** `query`, `vectors`, `centroids` and `codebooks` are as in 17.2 and 17.3; nothing is normalized. `nprobe`, `rescore` and `k` are 1 or more.
+#
+# 1. **Before a query.** Each vector stands in the cell of its nearest centroid (17.1), and has the codes of its residual, vector minus centroid (17.3).
+# 2. **Cells.** Open the `nprobe` nearest (17.2).
+# 3. **Codes.** In each, take its centroid off the query; tables of that give the distances by codes. Keep the `rescore` nearest, of all opened cells together.
+# 4. **Full vectors.** Return the `k` of these with the smallest squared distance from query to vector: a list of ints, the nearest first.
+#
+# Of equally near ones the smaller number comes first, in each step. Where there are fewer than asked for, take all: with `rescore` below `k` no more than `rescore` come back.
+
+
+# %%
+# Exercise 17.7 · an index of cells and codes · hard · 20 min
+def search_ivfpq(query, vectors, centroids, codebooks, nprobe, rescore, k):
+    # (D,), (N, D), (C, D), (m, K, D / m), int, int, int -> list of int
+    ### BEGIN SOLUTION
+    assignment, _ = kmeans_round(vectors, centroids)
+    near = (centroids - query).square().sum(dim=1)
+    found = []
+    for cell in near.argsort(stable=True)[:nprobe]:
+        rows = (assignment == cell).nonzero()[:, 0]
+        if len(rows):  # a cell may be empty
+            residuals = vectors[rows] - centroids[cell]
+            _, distances = codes_and_distances(query - centroids[cell], residuals, codebooks)
+            found += zip(distances.tolist(), rows.tolist())
+    candidates = [n for _, n in sorted(found)[:rescore]]
+    exact = (vectors[candidates] - query).square().sum(dim=1).tolist()
+    return [n for _, n in sorted(zip(exact, candidates))[:k]]
+    ### END SOLUTION
+
+
+# %%
+search_ivfpq = check("17.7", search_ivfpq)
+
+# %%
+from workbook.index.product_quantization import train_codebooks
+
+books = train_codebooks(passages - centroids[assignment], m=32, nbits=4)  # 32 pieces of 8 numbers, 16 entries each
+
+
+def rescored(rescore):
+    return lambda q: search_ivfpq(q, passages, centroids, books, 16, rescore, 10)
+
+
+recall = {rescore: shared(rescored(rescore)) for rescore in (10, 50)}
+print("by codes alone, less than seven of ten:", recall[10] < 0.7)
+print("50 rescored, more than three quarters:", recall[50] > 0.75)
+
+# %% tags=["nbval-ignore-output"]
+print({f"{rescore} rescored": round(float(share), 2) for rescore, share in recall.items()})
+
+# %% [markdown]
+# The codes take 16 bytes, the vector 1,024. They need not put the right ones first; they must not lose them.
+#
+# ## See it
+#
+# «Cells on a map, nprobe 1 to 16; share found over share scanned: plane, text, random. Own query.»
+#
+# ## Train it
+#
+# «An index learns, too: recall by training vectors for each centroid, two seeds.»
+#
+# ## Break it
+#
+# «Cells of one package only. Random vectors. Packed bits multiplied as int8: .10 of ten, by differing bits .47.»
+#
+# ## In the libraries
+#
+# faiss gets your centroids and codebooks, sentence-transformers your calibration set. Distances that differ by a rounding error may change places, so a few queries in a hundred may differ.
+
+# %%
+import faiss
+
+faiss.omp_set_num_threads(1)
+quantizer = faiss.IndexFlatL2(256)
+quantizer.add(centroids.numpy())
+ivf = faiss.IndexIVFFlat(quantizer, 256, 16)
+ivf.is_trained, ivf.nprobe = True, 4
+ivf.add(passages.numpy())
+theirs = ivf.search(queries.numpy(), 10)[1].tolist()
+print("IVF finds the same:", np.mean([in_cells(4)(q) == ten for q, ten in zip(queries, theirs)]) > 0.95)
+
+# %%
+ivfpq = faiss.IndexIVFPQ(quantizer, 256, 16, 32, 4)
+faiss.copy_array_to_vector(books.numpy().ravel(), ivfpq.pq.centroids)
+ivfpq.is_trained, ivfpq.nprobe = True, 4
+index = faiss.IndexRefineFlat(ivfpq)
+index.k_factor = 5  # candidates for each result
+index.add(passages.numpy())
+theirs = index.search(queries.numpy(), 10)[1].tolist()
+ours = [search_ivfpq(q, passages, centroids, books, 4, 50, 10) for q in queries]
+print("cells, codes and rescoring find the same:", np.mean([a == b for a, b in zip(ours, theirs)]) > 0.95)
+
+# %%
+from sentence_transformers.util.quantization import quantize_embeddings
+
+theirs = quantize_embeddings(passages.numpy(), "int8", calibration_embeddings=passages[:400].numpy())
+print("int8 gives the same codes:", np.array_equal(int8_round_trip(passages[:400], passages)[0].numpy(), theirs))
+
+# %% [markdown]
+# faiss says `nlist` for C and `nbits` for log₂ K. `workbook.index` has these indexes with faiss' calls.
+#
+# ## Further: a walk through a graph
+#
+# **{minutes} min.** **HNSW** has no cells. Every vector has links to some neighbours, and a search walks along them towards the query. Levels with ever fewer vectors lie above, to find where to begin; the walk on the lowest is what finds.
+#
+# **Contract.** `query` is (D,), `vectors` (N, D), of any length; nothing is normalized. `neighbours` is a list of N lists: the numbers of the vectors to which links lead from each, in any order, perhaps none; a link need not lead back. `entry` is the vector at which the walk begins; `ef` and `k` are 1 or more. Nearer means a smaller squared distance to the query; of equal ones the smaller number is nearer, throughout. The walk has met `entry`. Of all that it has met it keeps the nearest, as many as the larger of `ef` and `k`. As long as it keeps a vector behind which it has not looked, it takes the nearest of these, looks behind it, and so meets its neighbours. Return a tuple: the numbers of the `k` nearest that it has met, a list of ints, the nearest first (all, if it has met fewer), and how many vectors it has met, each counted once, the entry included.
+#
+# Two heaps do it: of those that wait to be looked behind with the nearest on top, and of those that are kept with the farthest on top.
+
+
+# %%
+# Exercise 17.5 · a walk through a graph · hard · 15 min
+def walk(query, neighbours, vectors, entry, ef, k):
+    # (D,), N lists of int, (N, D), int, int, int -> (list of int, int)
+    ### BEGIN SOLUTION
+    import heapq
+
+    def far(n):
+        return (vectors[n] - query).square().sum().item()
+
+    first = far(entry)
+    met, waiting, kept = {entry}, [(first, entry)], [(-first, -entry)]
+    while waiting:
+        distance, here = heapq.heappop(waiting)
+        if (-distance, -here) < kept[0]:  # farther than the farthest that is kept
+            break
+        for n in set(neighbours[here]) - met:
+            met.add(n)
+            distance = far(n)
+            if len(kept) < max(ef, k) or (-distance, -n) > kept[0]:
+                heapq.heappush(waiting, (distance, n))
+                heapq.heappush(kept, (-distance, -n))
+                if len(kept) > max(ef, k):
+                    heapq.heappop(kept)
+    return [-n for _, n in sorted(kept, reverse=True)[:k]], len(met)
+    ### END SOLUTION
+
+
+# %%
+walk = check("17.5", walk)
+
+# %% [markdown]
+# A graph that faiss has built, with its lowest level only, and your walk on it:
+
+# %%
+graph = faiss.IndexHNSWFlat(256, 8)
+graph.add(passages.numpy())
+graph.hnsw.max_level, graph.hnsw.efSearch = 0, 16
+begin, links = (faiss.vector_to_array(part) for part in (graph.hnsw.offsets, graph.hnsw.neighbors))
+width = graph.hnsw.nb_neighbors(0)
+neighbours = [[n for n in links[i : i + width].tolist() if n >= 0] for i in begin[:-1].tolist()]
+theirs = graph.search(queries.numpy(), 10)[1].tolist()
+walks = {ef: [walk(q, neighbours, passages, graph.hnsw.entry_point, ef, 10) for q in queries] for ef in (1, 16, 64)}
+print("faiss finds the same:", np.mean([ten == other for (ten, _), other in zip(walks[16], theirs)]) > 0.95)
+
+# %%
+recall = {ef: np.mean([len(set(a) & set(b)) / 10 for (a, _), b in zip(each, exact)]) for ef, each in walks.items()}
+met = {ef: np.mean([number for _, number in each]) for ef, each in walks.items()}
+print("more kept, more found, more met:", recall[1] < recall[16] < recall[64] and met[1] < met[16] < met[64])
+
+# %% tags=["nbval-ignore-output"]
+for ef in walks:
+    print(f"ef {ef:>2}: {recall[ef]:.2f} of the exact ten, {met[ef]:.0f} of 800 passages met")
+
+# %% [markdown]
+# By inner products of vectors of any length, links lead astray: a long vector is near to everybody, and a vector need not be nearest to itself. Scale to length 1 first.
+#
+# ## Further: questions people ask
+#
+# **{minutes} min.**
+#
+# **Recall of IVF, HNSW or PQ is terrible on random vectors. What is wrong?** The vectors. Random ones have no neighbourhoods: in many dimensions all are about equally far, so cells, links and codes have nothing to go by. Judge an index by your own vectors and queries, against flat search.
+#
+# **How do I set nlist, nprobe, ef, and how much do I train on?** `nlist` between √N and 4 √N: then choosing cells costs about what reading one does. faiss wants 39 to 256 training vectors for each centroid, and they must be like those that will be searched. Then raise `nprobe` or `ef` until your queries find enough, and look at the time. `nprobe` is 1 until you set it; look at it again after loading.
+#
+# **I ask for 10 and get fewer.** The opened cells hold fewer; or `efSearch` is below k, and a walk returns no more than it keeps. faiss keeps the larger of the two.
+#
+# **int8: how much quality, and is it deterministic?** Quality depends on the model. Of float32's in MTEB retrieval, int8 kept 97 % for mxbai-large, 94.7 % for e5-base-v2, 90.8 % for MiniLM-L6; one bit with rescoring 96.5, 74.8 and 93.8 % (Hugging Face's post on embedding quantization). Equal vectors and ranges give equal codes. But a vector differs in its last digits from batch to batch, and a number beside a mark can then fall on its other side. So compare ranks, not codes.
+#
+# **How do I compare bits that are packed into bytes?** Count those that differ (Hamming). Read as int8 and multiplied, the first bit of eight counts 128 times as much as the last.
+#
+# **Matryoshka and quantization together: normalize when?** Cut, normalize, then take ranges or codebooks from the *cut* vectors. «Grid of sizes and bits at equal bytes»
+#
+# ## Claims settled here
+#
+# «47, 48, 49, 73»
+#
+# ## Quiz
+
+# %%
+quiz("17")
+
+# %% [markdown]
+# ## Recap
+#
+# - Cells read less, codes store less. Both lose; `nprobe` and `rescore` buy it back.
+# - One cell of 16 misses most neighbours of these texts. The plane says otherwise.
+# - Tables take the query as it is: it costs no bytes.
+# - Codes of residuals need the residual of the query, anew in each cell.
+# - Ranges and centroids come from many vectors like those to come, never from one query.
+#
+# **New terms:** k-means · inverted file (IVF) · `nprobe` · calibration set · product quantization (PQ) · codebook · asymmetric distance · residual · rescoring · HNSW · `ef`.
+#
+# **Open task.** Take 10,000 vectors and 100 queries of your own. Which index finds 95 of 100 exact neighbours, in how many bytes and milliseconds beside flat search?
+#
+# **Read next:** Jégou et al. 2011 (product quantization); Malkov and Yashunin 2016 (HNSW); faiss' wiki, "Guidelines to choose an index".
+#
+# **Next chapter:** 18 · My domain is different. Now what?
