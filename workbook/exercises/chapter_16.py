@@ -121,6 +121,18 @@ def _missing_behind_the_last(runs, k):
     return _best_first({p: sum(1 / (k + _ranks(s).get(p, len(s) + 1)) for s in runs) for p in every})
 
 
+def _missing_behind_all(runs, k):
+    every = {p: None for scores in runs for p in _ranked(scores)}
+    return _best_first({p: sum(1 / (k + _ranks(s).get(p, len(every) + 1)) for s in runs) for p in every})
+
+
+def _order_as_ranks(scores: Scores) -> dict[str, int]:
+    """The places that a sort takes its entries from, where the places it puts them at are meant."""
+    ids = list(scores)
+    places = {ids[i]: ids.index(p) + 1 for i, p in enumerate(_ranked(scores))}
+    return {p: places[p] for p in ids}
+
+
 def _one_long_list(runs, k):
     """All hits of all runs, sorted by score together."""
     hits = [(score, p) for scores in runs for p, score in scores.items()]
@@ -230,6 +242,7 @@ RUNS = (
     ),
     Situation("a run is empty", lambda runs, *r: not all(runs)),
     Situation("there is one run", lambda runs, *r: len(runs) == 1),
+    Situation("there is more than one run", lambda runs, *r: len(runs) > 1),
     Situation("there are more than two runs", lambda runs, *r: len(runs) > 2),
     Situation("a score is negative", lambda runs, *r: any(s < 0 for scores in runs for s in scores.values())),
 )
@@ -247,7 +260,7 @@ RRF = Exercise(
     difficulty="easy",
     minutes=8,
     section="Build it: ranks alone",
-    signature="list of (id -> score), int -> id -> sum",
+    signature="list of dict, int -> dict",
     reference=rrf,
     another=_counted_ranks,
     draw=_draw_runs,
@@ -295,6 +308,11 @@ RRF = Exercise(
             "the place in the dict is the rank",
             _by_rank(ranks=lambda scores: {p: i for i, p in enumerate(scores, start=1)}),
             "You take the place in the dict for the rank. The entries stand in any order, so sort them by their score before you count.",
+        ),
+        Mistake(
+            "sorted by id",
+            _by_rank(ranks=_ranks_by(lambda scores: lambda p: p)),
+            "You sort the ids, not the scores: `sorted` of a dict, or of its items, goes by the keys. The highest score has rank 1.",
         ),
         Mistake(
             "the worst has rank 1",
@@ -357,6 +375,11 @@ RRF = Exercise(
             "shorter the run is. It gets nothing.",
         ),
         Mistake(
+            "missing means the rank behind all passages",
+            _missing_behind_all,
+            "A passage that a run lacks gets a share from it with you, as if it stood behind all passages of all runs. It gets nothing.",
+        ),
+        Mistake(
             "equal scores share a rank",
             _by_rank(ranks=_shared_ranks(dense=False)),
             "Equal scores share a rank with you. Each has a rank of its own; of equal ones the one that stands first in the dict comes "
@@ -385,6 +408,12 @@ RRF = Exercise(
             "You sort upwards and turn the list round. That turns equal scores round, too: the one that stands last in the dict comes first.",
         ),
         Mistake(
+            "argsort taken for ranks",
+            _by_rank(ranks=_order_as_ranks),
+            "`argsort` tells you which passage stands at rank 1, 2, 3. You read it the other way round: as the rank of passage 1, 2, 3. Walk "
+            "along the sorted ids and count.",
+        ),
+        Mistake(
             "not sorted",
             _by_rank(order=dict),
             "The sums are right, and the dict holds them in the order in which you met the passages. The best one stands first.",
@@ -398,6 +427,12 @@ RRF = Exercise(
             "equal sums by id",
             _by_rank(order=_in_order_by(lambda sums: lambda p: (-sums[p], p))),
             "You sort equal sums by their ids. The passage of the earlier run comes first, and within a run the one with the better rank.",
+        ),
+        Mistake(
+            "equal sums by id, from the back",
+            _by_rank(order=_in_order_by(lambda sums: lambda p: (sums[p], p), backwards=True)),
+            "Of equal sums the larger id comes first with you. The passage of the earlier run comes first, and within a run the one with the "
+            "better rank.",
         ),
         Mistake(
             "of equal sums the last first",
@@ -420,6 +455,17 @@ RRF = Exercise(
             "the last run overwrites",
             _by_rank(join=lambda found, R, k: found[-1]),
             "Each run overwrites what the one before has given. Add to what stands there already.",
+        ),
+        Mistake(
+            "the first share is lost",
+            _by_rank(join=lambda found, R, k: sum(found[1:])),
+            "Where you meet a passage for the first time, you put it into the dict without its share; so what one run alone holds has 0. The "
+            "first share counts like the others.",
+        ),
+        Mistake(
+            "the sums begin at 1",
+            _by_rank(join=lambda found, R, k: 1 + sum(found)),
+            "Your sums begin at 1. They begin at 0, and each run that holds the passage adds its share.",
         ),
         Mistake(
             "k is always 60",
@@ -558,6 +604,27 @@ def _by_places(scores: Scores) -> Fused:
     return {p: (count - rank) / (count - 1) if count > 1 else 0.0 for p, rank in _ranks(scores).items()}
 
 
+def _by_ids(scores: Scores) -> Fused:
+    """Python's min and max of a dict are those of its keys."""
+    low, high = (scores[min(scores)], scores[max(scores)]) if scores else (0.0, 0.0)
+    return {p: (s - low) / (high - low) if high != low else 0.0 for p, s in scores.items()}
+
+
+def _centred(scores: Scores) -> Fused:
+    values = list(scores.values())
+    mean, spread = sum(values) / max(1, len(values)), max(values, default=0.0) - min(values, default=0.0)
+    return {p: (s - mean) / spread if spread else 0.0 for p, s in scores.items()}
+
+
+def _not_found(given: float) -> Callable[..., float]:
+    """What a run gives to a passage that it lacks, before its weight."""
+
+    def join(found, weights):
+        return _weighed(found, weights) + given * (sum(weights) - sum(weight for weight, _ in found))
+
+    return join
+
+
 def _weights_first(runs, weights):
     weighed = [{p: w * s for p, s in scores.items()} for scores, w in zip(runs, weights, strict=True)]
     return _scores_fused(weighed, [1.0] * len(runs))
@@ -618,7 +685,7 @@ SUM = Exercise(
     difficulty="medium",
     minutes=10,
     section="Build it: a weighted sum",
-    signature="list of (id -> score), list of float -> id -> sum",
+    signature="list of dict, list of float -> dict",
     reference=weighted_sum,
     another=_passage_by_passage,
     draw=_draw_weighted,
@@ -697,6 +764,28 @@ SUM = Exercise(
             "You take the lowest score off and divide by the highest. The best hit then does not reach 1: divide by max - min.",
         ),
         Mistake(
+            "the lowest and highest id",
+            _by_score(norm=_by_ids),
+            "`min` of a dict is its smallest key, so your lowest score is that of the first id in the alphabet, and your highest that of the "
+            "last. Look among the values.",
+        ),
+        Mistake(
+            "the mean taken off",
+            _by_score(norm=_centred),
+            "You take off the mean. What lies below it then has a negative number, so not to be found is better than that. The lowest score is "
+            "taken off.",
+        ),
+        Mistake(
+            "1 in the denominator",
+            _by_score(
+                norm=lambda s: {
+                    p: (x - min(s.values())) / (max(s.values()) - min(s.values()) + 1) for p, x in s.items()
+                }
+            ),
+            "You add 1 to max - min, so as not to divide by zero. Beside a spread of 20 that is little, beside a cosine's .3 it is nearly all: "
+            "the scale counts again. Treat a run of equal scores by itself.",
+        ),
+        Mistake(
             "the lowest and highest of all runs",
             _over_all_runs,
             "You look for the lowest and highest score among all runs together. Then BM25 fills the range from 0 to 1 and all cosines lie at "
@@ -709,9 +798,25 @@ SUM = Exercise(
             "highest, and everybody else's number changes. Normalize what was found; what was not found gets 0 after that.",
         ),
         Mistake(
+            "what is missing is punished",
+            _by_score(join=_not_found(-1.0)),
+            "A passage loses the weight of each run that lacks it. Then what one run alone has found hardly ever comes in front. A run that "
+            "lacks it gives 0.",
+        ),
+        Mistake(
+            "what is missing gets a half",
+            _by_score(join=_not_found(0.5)),
+            "A run that lacks a passage gives it a half with you: more than to what it has found in the lower half of its range. It gives 0.",
+        ),
+        Mistake(
             "all equal means 1",
             _by_score(norm=lambda scores: _min_max(scores, lambda s: 1.0)),
             "Where all scores of a run are equal, you give each 1, as to a best hit. Each is the last hit as well; the contract gives 0.",
+        ),
+        Mistake(
+            "all equal share 1",
+            _by_score(norm=lambda scores: _min_max(scores, lambda s: 1 / len(scores))),
+            "Where all scores of a run are equal, you share out 1 among them; a passage that is alone gets all of it. The contract gives 0.",
         ),
         Mistake(
             "all equal means a half",
@@ -732,6 +837,11 @@ SUM = Exercise(
             "Where all scores of a run are equal, as when it holds one passage only, max - min is 0 and you divide by it. Give each 0 there.",
         ),
         Mistake(
+            "an empty run raises",
+            _by_score(norm=lambda scores: _min_max(scores) if scores else {"": min(scores.values())}),
+            "A run can be empty, and an empty list has no lowest value: `min` raises. Such a run adds nothing.",
+        ),
+        Mistake(
             "a small number in the denominator",
             _by_score(
                 norm=lambda s: {
@@ -747,6 +857,11 @@ SUM = Exercise(
             "The weights never count: each run has weight 1.",
         ),
         Mistake(
+            "the first weight for all",
+            lambda runs, weights: weighted_sum(runs, weights[:1] * len(runs)),
+            "Every run has the first run's weight. Each has its own.",
+        ),
+        Mistake(
             "weighed before it is normalized",
             _weights_first,
             "You multiply by the weight first and normalize then. Min-max takes any factor off again, so the weights never count (a weight of "
@@ -756,6 +871,12 @@ SUM = Exercise(
             "normalized after the sum",
             _after_the_sum,
             "You add up the raw scores and bring the sums between 0 and 1. By then one run has decided. Normalize each run before you add.",
+        ),
+        Mistake(
+            "the sums normalized once more",
+            lambda runs, weights: _best_first(_min_max(weighted_sum(runs, weights))),
+            "You bring the sums between 0 and 1 once more, after the runs have been. Then the last one always has 0 and the first 1. The sums "
+            "themselves are asked for.",
         ),
         Mistake(
             "divided by the sum of the weights",
@@ -774,6 +895,11 @@ SUM = Exercise(
             "You keep passages that every run holds. A passage that a run lacks gets 0 from it, and stays in.",
         ),
         Mistake(
+            "what has 0 is dropped",
+            lambda runs, weights: {p: s for p, s in weighted_sum(runs, weights).items() if s > 0},
+            "You leave out passages whose sum is 0. Somebody has found them: they stand at the end.",
+        ),
+        Mistake(
             "only what the first run holds",
             _of_the_first_run(weighted_sum),
             "You walk through the passages of the first run alone. What only a later run has found is lost.",
@@ -787,8 +913,19 @@ SUM = Exercise(
         Mistake(
             "a softmax",
             _by_score(norm=_softmax),
-            "You take a softmax of each run. A difference of 5 between two BM25 scores then gives everything to the first; cosines come out "
+            "You take a softmax of each run. A difference of 5 between two BM25 scores then gives nearly all to the first; cosines come out "
             "nearly equal. Min-max is asked for.",
+        ),
+        Mistake(
+            "a sigmoid",
+            _by_score(norm=lambda scores: {p: 1 / (1 + math.exp(-s)) for p, s in scores.items()}),
+            "You put each score through a sigmoid. BM25's are all nearly 1 then, and cosines all near .7: the scale still counts. Min-max is "
+            "asked for.",
+        ),
+        Mistake(
+            "clipped",
+            _by_score(norm=lambda scores: {p: min(1.0, max(0.0, s)) for p, s in scores.items()}),
+            "You cut off what lies above 1 and below 0. All BM25 scores above 1 are equal then. Min-max moves and stretches; it cuts nothing off.",
         ),
         Mistake(
             "divided by the sum",
@@ -893,6 +1030,11 @@ def _hidden(x: Tensor, is_token: Tensor) -> Tensor:
     return torch.where(is_token, x, 0.0)
 
 
+def _multiplied(x: Tensor, is_token: Tensor) -> Tensor:
+    """The same, but that 0 times infinity is not 0."""
+    return x * is_token
+
+
 def _squashed(x: Tensor) -> Tensor:
     return x.relu().log1p()
 
@@ -921,6 +1063,11 @@ def _text_by_text(logits, mask):
 def _from_the_front(logits, mask):
     counts = mask.sum(1, keepdim=True)
     return splade_pool(logits, (torch.arange(mask.shape[1]) < counts).to(mask.dtype))
+
+
+def _cut_to_the_longest(logits, mask):
+    longest = int(mask.sum(1).max())
+    return _squashed(logits[:, :longest]).amax(1) if longest else logits[:, 0] * 0
 
 
 def _draw_logits(rng: random.Random) -> tuple[Tensor, Tensor]:
@@ -1030,6 +1177,12 @@ VECTOR = Exercise(
             "that. Most logits are that low. Cut first.",
         ),
         Mistake(
+            "relu after the logarithm, and the mask after both",
+            _spoken(squash=lambda x: x.log1p().relu(), hide=_multiplied),
+            "You take the logarithm first and cut below 0 afterwards. 1 plus a logit below -1 has no logarithm: NaN, and neither relu nor a "
+            "product with the mask mends that. Cut first.",
+        ),
+        Mistake(
             "no relu",
             _spoken(squash=lambda x: x, last=lambda w: w.log1p()),
             "Nothing is cut below 0. Weights come out negative, and NaN from -1 down. A word that no token speaks for has weight 0.",
@@ -1044,6 +1197,16 @@ VECTOR = Exercise(
             "the 1 is missing",
             _spoken(squash=lambda x: x.relu().log()),
             "You take log of the logit instead of log(1 + the logit). At 0 that is minus infinity, and below 1 it is negative.",
+        ),
+        Mistake(
+            "the 1 is missing, and the mask is multiplied",
+            _spoken(squash=lambda x: x.relu().log(), hide=_multiplied),
+            "You take log of the logit instead of log(1 + the logit). At 0 that is minus infinity, and 0 times that, at padding, is NaN.",
+        ),
+        Mistake(
+            "1 is added to the logarithm",
+            _spoken(squash=lambda x: x.relu().log() + 1, hide=_multiplied),
+            "You take log of the logit and add 1. It is log(1 + the logit): 1 is added first, so that 0 becomes log 1, which is 0.",
         ),
         Mistake(
             "no logarithm",
@@ -1077,6 +1240,16 @@ VECTOR = Exercise(
             "You add up over the tokens and take the logarithm of the sum. Keep the loudest token's weight for each word.",
         ),
         Mistake(
+            "a softmax over the tokens",
+            _spoken(pool=lambda w, is_token: (w.softmax(1) * w).sum(1)),
+            "You weigh the tokens by a softmax and add up. That comes near the loudest one only where it is far ahead. Keep the loudest.",
+        ),
+        Mistake(
+            "a root",
+            _spoken(squash=lambda x: x.relu().sqrt()),
+            "You take the root. It holds loud words back, too, and less so than log(1 + …), which is asked for.",
+        ),
+        Mistake(
             "the mean over the tokens",
             _spoken(pool=lambda w, is_token: w.sum(1) / is_token.sum(1).clamp(min=1)),
             "You take the mean over the tokens. A word that one token of fifty speaks for then hardly counts. Keep the loudest.",
@@ -1107,6 +1280,23 @@ VECTOR = Exercise(
             _spoken(hide=lambda w, is_token: w.masked_fill(~is_token, -math.inf)),
             "You silence padding with minus infinity after the logarithm. A text without tokens then has nothing else. No weight is below 0, so "
             "0 silences padding well enough; or put minus infinity in before the relu.",
+        ),
+        Mistake(
+            "a low number before the logarithm",
+            _spoken(squash=torch.relu, hide=lambda w, is_token: w.masked_fill(~is_token, -1e9), last=torch.log1p),
+            "You put a low number in place of padding after the relu. A text without tokens has nothing else, and that number has no logarithm: "
+            "NaN. Put it in before the relu, or put 0.",
+        ),
+        Mistake(
+            "cut to the longest text",
+            _cut_to_the_longest,
+            "You cut the batch to its longest text. The shorter ones still have padding, and it takes part. Each text has its own row of the mask.",
+        ),
+        Mistake(
+            "divided by the number of tokens",
+            _spoken(pool=lambda w, is_token: w.amax(1) / is_token.sum(1).clamp(min=1)),
+            "You divide the loudest token's weight by the number of tokens. Nothing has to be divided: a maximum does not grow with the length "
+            "as a sum does.",
         ),
         Mistake(
             "padding is taken to stand at the end",
@@ -1233,7 +1423,7 @@ PRICE = Exercise(
         Mistake(
             "the mean over the words",
             lambda weights: weights.mean(0).square().mean(),
-            "You take the mean over the words at the end. V is 30,000, most words cost nothing, and the price nearly vanishes. Add up.",
+            "You take the mean over the words at the end. V is tens of thousands, most words cost nothing, and the price nearly vanishes. Add up.",
         ),
         Mistake(
             "the mean of each text",
@@ -1250,6 +1440,21 @@ PRICE = Exercise(
             lambda weights: weights.mean(0).sum().square(),
             "You add up over the words and square then. Words that have nothing to do with one another are multiplied that way. Square each "
             "word's mean by itself.",
+        ),
+        Mistake(
+            "one mean of everything, squared",
+            lambda weights: weights.mean().square(),
+            "You take one mean over texts and words, and square it. Each word has its own mean and its own square; these are added up.",
+        ),
+        Mistake(
+            "one sum of everything, squared",
+            lambda weights: weights.sum().square(),
+            "You add up everything and square it. Each word has its own mean over the texts and its own square; these are added up.",
+        ),
+        Mistake(
+            "one sum of everything, squared, over B",
+            lambda weights: weights.sum().square() / len(weights),
+            "You add up everything, square it, and divide by B. Each word has its own mean over the texts and its own square; these are added up.",
         ),
         Mistake(
             "the length",
@@ -1285,7 +1490,7 @@ PRICE = Exercise(
         Mistake(
             "words are counted",
             lambda weights: (weights > 0).float().mean(0).square().sum() + 0 * weights.sum(),
-            "You count in how many texts a word stands. That is the true cost of a search, and it has no gradient: a weight is there or not. "
+            "You count in how many texts a word stands. That is nearer to what a search costs, and has no gradient: a weight is there or not. "
             "The mean weight stands in for it.",
         ),
         Mistake(
@@ -1299,7 +1504,17 @@ PRICE = Exercise(
             "You take each word's largest weight in the batch. One text alone then makes a word as dear as all together would. Take the mean.",
         ),
         Mistake(
-            "the variance is taken off",
+            "the mean over texts that use the word",
+            lambda weights: (weights.sum(0) / (weights > 0).sum(0).clamp(min=1)).square().sum(),
+            "You divide by the number of texts that use the word. Then a rare word is as dear as one that all use. Divide by B.",
+        ),
+        Mistake(
+            "only what is shared",
+            lambda weights: torch.where((weights > 0).sum(0) > 1, weights.mean(0), 0.0).square().sum(),
+            "You charge only for words that more than one text uses. Each word costs the square of its mean, and a rare one little by itself.",
+        ),
+        Mistake(
+            "the variance",
             lambda weights: weights.var(0, unbiased=False).sum(),
             "You compute the variance over the batch. A word that all texts use equally would cost nothing, and it is the dearest of all.",
         ),
@@ -1347,14 +1562,14 @@ def _read_of_relevant(judged: Mapping[str, int], read: Sequence[str], depth: int
 def _highest(
     judged, scores, depth, k, *, first=lambda judged, scores, depth, k: _ranked(scores)[:depth],
     perfect=lambda grades: sorted(grades, reverse=True), cut=lambda grades, k: grades[:k],
-    ideal=lambda judged, found, k: sorted(judged.values(), reverse=True)[:k], gain=float,
+    ideal=lambda judged, found, k: sorted(judged.values(), reverse=True)[:k], gain=float, unjudged=0,
     discount=lambda rank: math.log2(rank + 1), recall=_read_of_relevant, nothing=(0.0, 0.0),
 ):  # fmt: skip
     """The ceiling with one part exchanged."""
     if nothing is not None and not any(judged.values()):
         return nothing
     found = first(judged, scores, depth, k)
-    grades = [judged.get(p, 0) for p in found]
+    grades = [judged.get(p, unjudged) for p in found]
     best = _dcg(ideal(judged, grades, k), gain, discount)
     reached = _dcg(cut(perfect(grades), k), gain, discount)
     return recall(judged, found, depth, k), reached / best if best or nothing is None else 0.0
@@ -1378,6 +1593,25 @@ def _highest_by_counting(judged, scores, depth, k):
         return float((row / np.log2(np.arange(2, len(row) + 2))).sum())
 
     return sum(count for grade, count in reached.items() if grade) / relevant, dcg(reached) / dcg(there)
+
+
+def _not_divided(judged, scores, depth, k):
+    recall, _ = _highest(judged, scores, depth, k)
+    grades = sorted((judged.get(p, 0) for p in _ranked(scores)[:depth]), reverse=True)
+    return recall, _dcg(grades[:k]) if any(judged.values()) else 0.0
+
+
+def _best_of_all_found(judged, scores, depth, k):
+    """The best order of the whole run as the ideal."""
+    within = sorted((grade for p, grade in judged.items() if p in scores), reverse=True)[:k]
+    return _highest(judged, scores, depth, k, ideal=lambda judged, found, k: within)
+
+
+def _of_those_found(judged, scores, depth, k):
+    relevant = sum(grade > 0 for p, grade in judged.items() if p in scores)
+    return _highest(
+        judged, scores, depth, k, recall=lambda judged, read, depth, k: sum(judged.get(p, 0) > 0 for p in read) / max(1, relevant)
+    )  # fmt: skip
 
 
 def _relevant_first(judged: Mapping[str, int]) -> list[str]:
@@ -1430,7 +1664,7 @@ CEILING = Exercise(
     difficulty="medium",
     minutes=10,
     section="Build it: the ceiling",
-    signature="id -> grade, id -> score, int, int -> (float, float)",
+    signature="dict, dict, int, int -> (float, float)",
     reference=ceiling,
     another=_highest_by_counting,
     draw=_draw_judged,
@@ -1496,6 +1730,12 @@ CEILING = Exercise(
             "anything relevant was read. The best order is that of all judged passages, found or not.",
         ),
         Mistake(
+            "the best order of the whole run",
+            _best_of_all_found,
+            "You divide by the best order of what the run holds, read or not. What was never retrieved is missing in both, so the first stage's "
+            "losses are not seen. The best order is that of all judged passages.",
+        ),
+        Mistake(
             "what is missing is found all the same",
             _with(
                 first=lambda judged, scores, depth, k: list(judged),
@@ -1514,6 +1754,17 @@ CEILING = Exercise(
             "You take the first `depth` entries of the dict. They stand in any order: those with the highest scores are read.",
         ),
         Mistake(
+            "the first ids in the alphabet",
+            _with(first=lambda judged, scores, depth, k: sorted(scores)[:depth]),
+            "`sorted` of a dict sorts its ids. The passages with the highest scores are read: sort by score.",
+        ),
+        Mistake(
+            "sorted by grade, then cut to the depth",
+            _with(first=lambda judged, scores, depth, k: sorted(scores, key=lambda p: -judged.get(p, 0))[:depth]),
+            "You sort the whole run by grade and cut to `depth` then. That reranker has read the whole run. The first stage decides who is "
+            "among the first `depth`; only these are sorted by grade.",
+        ),
+        Mistake(
             "the lowest scores are read",
             _with(first=lambda judged, scores, depth, k: sorted(scores, key=scores.get)[:depth]),
             "You sort from low to high, and read the worst of the run. Higher scores are better.",
@@ -1522,6 +1773,12 @@ CEILING = Exercise(
             "the first stage's order",
             _with(perfect=list),
             "You measure the first stage's own order. A perfect reranker sorts what it has read by the grades, best first.",
+        ),
+        Mistake(
+            "relevant ones first, whatever their grade",
+            _with(perfect=lambda grades: sorted(grades, key=lambda grade: grade == 0)),
+            "You put the relevant passages first, and leave them in the first stage's order among themselves. A perfect reranker sorts by the "
+            "grade: a 3 stands before a 1.",
         ),
         Mistake(
             "the worst order",
@@ -1543,6 +1800,21 @@ CEILING = Exercise(
             _with(first=_condensed),
             "You leave out what nobody has judged before you count the depth. The reranker does not know who was judged: such passages cost "
             "reading time like any other.",
+        ),
+        Mistake(
+            "unjudged passages are relevant",
+            _with(
+                unjudged=1,
+                recall=lambda judged, read, depth, k: (
+                    sum(judged.get(p, 1) > 0 for p in read) / len(_relevant_first(judged))
+                ),
+            ),
+            "A passage that nobody judged counts as relevant with you. It has grade 0.",
+        ),
+        Mistake(
+            "unjudged passages raise",
+            _with(first=lambda judged, scores, depth, k: [p for p in _ranked(scores)[:depth] if judged[p] >= 0]),
+            "A passage that was read and that nobody judged is no key of `judged`, and you look it up there. It has grade 0.",
         ),
         Mistake(
             "one too few is read",
@@ -1591,6 +1863,22 @@ CEILING = Exercise(
             "Every rank counts alike in your nDCG. Divide by log2(rank + 1).",
         ),
         Mistake(
+            "the first two ranks are not discounted",
+            _with(discount=lambda rank: math.log2(max(2, rank))),
+            "Your discount is log2(rank) from rank 2 on, as in the oldest form of nDCG: the first two ranks count alike. It is log2(rank + 1).",
+        ),
+        Mistake(
+            "log2 of 1",
+            _with(discount=lambda rank: math.log2(rank)),
+            "You divide by log2 of the rank, and the logarithm of 1 is 0. With ranks from 1 it is log2(rank + 1); with places from 0 it is "
+            "log2(place + 2).",
+        ),
+        Mistake(
+            "not divided by the best",
+            _not_divided,
+            "Your second number is the DCG itself. The n in nDCG stands for normalized: divide by the DCG of the best order.",
+        ),
+        Mistake(
             "the discount 1 / rank",
             _with(discount=lambda rank: float(rank)),
             "You divide by the rank. nDCG divides by log2(rank + 1), which falls more slowly.",
@@ -1609,6 +1897,12 @@ CEILING = Exercise(
             "divided by the depth",
             _with(recall=lambda judged, first, depth, k: sum(judged.get(p, 0) > 0 for p in first) / depth),
             "You divide by the depth: that is precision. Recall divides by the number of relevant passages.",
+        ),
+        Mistake(
+            "a share of what the run holds",
+            _of_those_found,
+            "You divide by the relevant passages that the run holds somewhere. Then a first stage that finds one of ten, on top, has recall 1. "
+            "Divide by all relevant passages.",
         ),
         Mistake(
             "all judged are relevant",
@@ -1719,7 +2013,7 @@ REVERSED = Reversed(
     difficulty="easy",
     minutes=5,
     section="Build it: cut too early",
-    signature="() -> list of ids, id -> score, int, int",
+    signature="() -> list of ids, dict of scores, int, int",
     reference=smallest_cut,
     another=lambda: (("x", "y"), {"y": -1, "x": -2}, 7, 1),
     right=_rerank_then_cut,
@@ -1954,6 +2248,44 @@ def _each_run_reranked(query, retrievers, milliseconds, per_pair, budget, k, sco
     return list(rrf(runs, 60))[:k]
 
 
+def _called_in(order: Callable[[Retrievers, Mapping[str, int]], Any]) -> Answer:
+    """The retrievers called, and fused, in another order."""
+
+    def answer(query, retrievers, milliseconds, *rest):
+        return _staged(query, {name: retrievers[name] for name in order(retrievers, milliseconds)}, milliseconds, *rest)
+
+    return answer
+
+
+def _all_or_nothing(query, retrievers, milliseconds, per_pair, budget, k, score):
+    def fitting(fused, n, k):
+        return list(fused) if n >= len(fused) else []
+
+    return _staged(query, retrievers, milliseconds, per_pair, budget, k, score, read=fitting)
+
+
+def _seam_torn(query, retrievers, milliseconds, per_pair, budget, k, score):
+    """The first unread passage is left out."""
+    left = budget - sum(milliseconds[name] for name in retrievers)
+    _refused(left)
+    n = left // per_pair
+    return _staged(
+        query, retrievers, milliseconds, per_pair, budget, k, score,
+        order=lambda fused, found: [*_ranked(found), *list(fused)[n + 1 :]],
+    )  # fmt: skip
+
+
+def _nothing_returned(query, retrievers, milliseconds, per_pair, budget, k, score):
+    try:
+        return _staged(query, retrievers, milliseconds, per_pair, budget, k, score)
+    except ValueError:
+        return []
+
+
+def _a_price_for_each_retriever(query, retrievers, milliseconds, per_pair, *rest):
+    return _staged(query, retrievers, milliseconds, per_pair * len(retrievers), *rest)
+
+
 def _kept_by_all(runs: Sequence[Scores], k: int) -> Fused:
     return {p: s for p, s in rrf(runs, 60).items() if all(p in scores for scores in runs)}
 
@@ -2076,7 +2408,7 @@ SEARCH = Exercise(
     difficulty="hard",
     minutes=20,
     section="Build it: a search within a budget",
-    signature="str, name -> retriever, name -> int, int, int, int, score -> list of ids",
+    signature="str, dict, dict, int, int, int, score -> list of ids",
     reference=search_within,
     another=_pair_by_pair,
     draw=_draw_search,
@@ -2123,6 +2455,18 @@ SEARCH = Exercise(
             ),
             ["D"],
         ),
+        Case(
+            "each finds one passage, and no pair fits",
+            _made(
+                {"splade": {"S": 2.0}, "bm25": {"B": 9.0}, "dense": {"D": 0.9}},
+                {"dense": 20, "splade": 30, "bm25": 10},
+                90,
+                110,
+                3,
+                {},
+            ),
+            ["S", "B", "D"],
+        ),
         Case("one retriever", _made({"dense": COSINES}, {"dense": 20}, 40, 110, 3, OPINIONS), ["C", "A", "E"]),
         Case("nothing was found", _made({"bm25": {}, "dense": {}}, TEN_AND_TWENTY, 40, 110, 3, OPINIONS), []),
     ),
@@ -2142,6 +2486,16 @@ SEARCH = Exercise(
             "k are read, whatever the budget",
             _searching(read=lambda fused, n, k: list(fused)[:k]),
             "You rerank k passages. It is the budget that says how many are read, and k how many are returned.",
+        ),
+        Mistake(
+            "k are read at the least",
+            _searching(read=lambda fused, n, k: list(fused)[: max(n, k)]),
+            "You rerank k passages also where fewer fit. The budget decides how many are read; what was not read still can be returned.",
+        ),
+        Mistake(
+            "all or nothing",
+            _all_or_nothing,
+            "Where not all candidates fit, you rerank none. Rerank as many as fit: the first ones.",
         ),
         Mistake(
             "everything is read",
@@ -2166,10 +2520,21 @@ SEARCH = Exercise(
             "read stands behind.",
         ),
         Mistake(
+            "one is lost between read and unread",
+            _seam_torn,
+            "The first passage that was not read is missing. What is read ends where the rest begins: [:n] and [n:].",
+        ),
+        Mistake(
             "both kinds of scores in one list",
             _searching(order=lambda fused, found: _ranked({p: found.get(p, s) for p, s in fused.items()})),
             "You sort read and unread passages together: a reranker's 3.5 or -1 beside a fused sum of .03. These have nothing to do with each "
             "other. What was read stands in front, also with a negative score.",
+        ),
+        Mistake(
+            "unread passages have a score of 0",
+            _searching(order=lambda fused, found: _ranked({p: found.get(p, 0.0) for p in fused})),
+            "What was not read has 0 with you, and goes in front of what was read and scored negative. No score is no 0: what was read stands "
+            "in front, whatever its score.",
         ),
         Mistake(
             "new and old scores added",
@@ -2214,6 +2579,16 @@ SEARCH = Exercise(
             "places with itself; the time is gone all the same.",
         ),
         Mistake(
+            "one pair too few",
+            _searching(fit=lambda left, per_pair, budget: max(0, left // per_pair - 1)),
+            "You read one pair fewer than fit.",
+        ),
+        Mistake(
+            "each pair paid once for each retriever",
+            _a_price_for_each_retriever,
+            "You multiply the time of a pair by the number of retrievers. A fused passage is read once, whoever has found it.",
+        ),
+        Mistake(
             "milliseconds as pairs",
             _searching(fit=lambda left, per_pair, budget: left),
             "You read one pair for each millisecond that is left. Divide by what a pair takes.",
@@ -2237,6 +2612,12 @@ SEARCH = Exercise(
             "Where the retrievers alone exceed the budget you return the fused order, late. Raise ValueError: whoever set the budget must know.",
         ),
         Mistake(
+            "an empty list instead of an error",
+            _nothing_returned,
+            "Where the retrievers alone exceed the budget you return an empty list. That looks like a search that has found nothing. Raise "
+            "ValueError.",
+        ),
+        Mistake(
             "a negative number of pairs",
             _searching(refuse=lambda left: None),
             "Where the retrievers alone exceed the budget, a negative number of pairs fits, and a slice that ends at -2 takes all but the last "
@@ -2251,6 +2632,23 @@ SEARCH = Exercise(
             "raw scores added",
             _searching(fuse=_sums_of_scores),
             "You fuse by adding up raw scores, so one retriever decides alone. Fuse by RRF.",
+        ),
+        Mistake(
+            "a weighted sum",
+            _searching(fuse=lambda runs, k: weighted_sum(runs, [1.0] * len(runs))),
+            "You fuse by a weighted sum of normalized scores. Fuse by RRF.",
+        ),
+        Mistake(
+            "retrievers in the order of their times",
+            _called_in(lambda retrievers, milliseconds: milliseconds),
+            "You walk through `milliseconds` and fuse in that order. Of equal sums the passage of the earlier run comes first, and the runs come "
+            "in the order of `retrievers`.",
+        ),
+        Mistake(
+            "retrievers in the order of their names",
+            _called_in(lambda retrievers, milliseconds: sorted(retrievers)),
+            "You sort the retrievers by name. Of equal sums the passage of the earlier run comes first, and the runs come in the order of "
+            "`retrievers`.",
         ),
         Mistake(
             "lists put one behind the other",
@@ -2272,6 +2670,13 @@ SEARCH = Exercise(
             _each_run_reranked,
             "You rerank as many as fit of each retriever's run, and fuse after that. That spends the budget several times. Fuse first, then "
             "rerank once.",
+        ),
+        Mistake(
+            "the best candidate is not read",
+            _searching(
+                read=lambda fused, n, k: list(fused)[1 : 1 + n], order=lambda fused, found: _read_first(fused, found)
+            ),
+            "You begin to read at the second candidate, so the first of the fused list is never read. A slice begins at 0.",
         ),
         Mistake(
             "the last ones are read",
@@ -2316,6 +2721,11 @@ SEARCH = Exercise(
             "k is not used",
             _searching(last=lambda ids, found, k: ids),
             "You return all candidates. At most k are wanted.",
+        ),
+        Mistake(
+            "k is not used where no pair fits",
+            _searching(last=lambda ids, found, k: ids[:k] if found else ids),
+            "Where no pair fits, you return all candidates. At most k are wanted there, too.",
         ),
         Mistake(
             "the new order is not used",

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # 16 · How do the stages fit in 110 ms?
 #
-# A cross-encoder reads slowly: at a pair a millisecond, a million passages take a quarter of an hour. So a cheap search finds some dozens, and the dear judge orders these.
+# A cross-encoder reads slowly: at a pair a millisecond, a million passages take a quarter of an hour. So cheap searches find some dozens, and it orders these.
 #
-# **You will be able to** fuse by ranks and by scores, make SPLADE's vectors and price them, compute the ceiling over a reranker, and spend a budget of milliseconds.
+# **You will be able to** fuse by ranks and by scores, make and price SPLADE's vectors, compute a reranker's ceiling, and spend a budget of milliseconds.
 #
 # **You need** chapters 03 (BM25, nDCG) and 15. **It takes** about {minutes} minutes, about 60 seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
 
@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from workbook.exercises import check, hint, predict, quiz, reveal
-from workbook.figures import explore, results, show
+from workbook.figures import explore, results, retrieve_and_rerank, show
 
 quiz("03.q3", "14.q1")
 
@@ -73,7 +73,7 @@ print(f"BM25 {ndcg(keywords):.2f}, ten read {ndcg(by_the_truth(10)):.2f}, a hund
 #
 # **Reciprocal rank fusion** (RRF) forgets scores; the **weighted sum** keeps how far the first is ahead. Neither adds raw ones: BM25 gives 12 where a cosine gives .8.
 #
-# **SPLADE**, one more search, gives a text a weight for each word of a vocabulary, by a language model, also for words that it lacks. Most are 0, so an inverted index does, as for BM25.
+# **SPLADE**, one more search, lets a language model weigh each word of its vocabulary for a text, also words that it lacks. Most weights are 0, so an inverted index does, as for BM25.
 #
 # | letter | shape | |
 # |---|---|---|
@@ -91,8 +91,11 @@ for passage, ranks in places.items():
     shares = " + ".join(f"1/{60 + rank}" for rank in ranks)
     print(f"{passage}: {shares:<11} = {sum(1 / (60 + rank) for rank in ranks):.6f}")
 
+# %%
+show(retrieve_and_rerank.shares_of_ranks({"keywords": "ABCD", "dense": "CAEB"}, 60, "two lists, fused"))
+
 # %% [markdown]
-# The most possible is 2/61 = .032787. What both have found lies in front. «Drawing»
+# What both have found lies in front.
 
 # %%
 predict("16.p2")
@@ -100,12 +103,12 @@ predict("16.p2")
 # %% [markdown]
 # ## Build it: ranks alone
 #
-# **Contract.** `runs` is a list of dicts, one at least: what each retriever found for one query, passage id → score, higher is better, in any order, perhaps empty. `k` is 0 or more. In each run the highest score has rank 1, the next 2, and so on; equal scores have ranks of their own, in the dict's order. A passage gets 1/(k + rank) from each run that holds it, and nothing from the others. Return a dict of all passages, id → sum, best first. Of equal sums the passage that an earlier run holds comes first, and within a run the one with the better rank. Nothing passed in changes, here and below.
+# **Contract.** `runs` is a list of dicts, one at least: what each retriever found for one query, passage id → score, higher is better, in any order, perhaps empty. `k` is 0 or more. In each run the highest score has rank 1, the next 2, and so on; equal scores have ranks of their own, in the dict's order. A passage gets 1/(k+rank) from each run that holds it, and nothing from the others. Return a dict of all passages, id → sum, best first. Of equal sums the passage that an earlier run holds comes first, and within a run the one with the better rank. Nothing passed in changes, here and below.
 
 
 # %%
 # Exercise 16.1 · reciprocal rank fusion · easy · 8 min
-def rrf(runs, k):  # list of (id -> score), int -> id -> sum
+def rrf(runs, k):  # list of dict, int -> dict
     ### BEGIN SOLUTION
     sums = {}
     for scores in runs:
@@ -137,12 +140,12 @@ print("RRF is ahead of keywords:", ndcg(fused) > ndcg(keywords), "· and of dens
 #
 # ## Build it: a weighted sum
 #
-# **Contract.** `runs` is as in 16.1; `weights` has a number for each run, 0 or more. In each run a score becomes (s − min)/(max − min), by that run's lowest and highest score: **min-max**. Where all its scores are equal, as when there is only one, each becomes 0. A passage gets the run's weight times this number from each run that holds it, and 0 from the others. Return a dict as in 16.1: all passages, id → sum, best first, equal sums ordered as there.
+# **Contract.** `runs` is as in 16.1; `weights` has a number for each run, 0 or more. In each run a score becomes (s−min)/(max−min), by that run's lowest and highest score: **min-max**. Where all its scores are equal, as when there is only one, each becomes 0. A passage gets the run's weight times this number from each run that holds it, and 0 from the others. Return a dict as in 16.1: all passages, id → sum, best first, equal sums ordered as there.
 
 
 # %%
 # Exercise 16.2 · a weighted sum of scores · medium · 10 min
-def weighted_sum(runs, weights):  # list of (id -> score), list of float -> id -> sum
+def weighted_sum(runs, weights):  # list of dict, list of float -> dict
     ### BEGIN SOLUTION
     sums = {}
     for scores, weight in zip(runs, weights):
@@ -167,7 +170,7 @@ print(weighted_sum([{"last of two": 11.9, "first": 12.0}, {"first": 0.8, "other"
 #
 # ## Build it: SPLADE's vector
 #
-# **Contract.** `logits` (B, T, V) are finite, also at padding. `mask` (B, T) has 1 at a token and 0 at padding, which may stand anywhere; a text may have no token. A word's weight in a text is log(1 + max(0, logit)), with the natural logarithm, at the token where that is largest; padding has no say. Return (B, V); zeros for a text without tokens. Nothing is normalized. Gradients flow.
+# **Contract.** `logits` (B, T, V) are finite, also at padding. `mask` (B, T) has 1 at a token and 0 at padding, which may stand anywhere; a text may have no token. A word's weight in a text is log(1+max(0,logit)), with the natural logarithm, at the token where that is largest; padding has no say. Return (B, V); zeros for a text without tokens. Nothing is normalized. Gradients flow.
 
 
 # %%
@@ -212,12 +215,12 @@ print(
 #
 # ## Build it: the ceiling
 #
-# **Contract.** One query. `judged` is passage id → grade, whole numbers from 0, one passage at least; above 0 is relevant. `scores` is passage id → the first stage's score, in any order, no two equal, perhaps empty. `depth` and `k` are 1 or more. A reranker reads the `depth` passages with the highest scores, or all if there are fewer, and sorts them by true grade, best first; unjudged ones have 0. Return two floats: the share of all relevant passages that it read (**recall@depth**), and the nDCG@k of its order, with gain = grade, discount 1/log2(rank + 1), and as ideal all judged passages, found or not. Both are 0 if nothing is relevant.
+# **Contract.** One query. `judged` is passage id → grade, whole numbers from 0, one passage at least; above 0 is relevant. `scores` is passage id → the first stage's score, in any order, no two equal, perhaps empty. `depth` and `k` are 1 or more. A reranker reads the `depth` passages with the highest scores, or all if there are fewer, and sorts them by true grade, best first; unjudged ones have 0. Return two floats: the share of all relevant passages that it read (**recall@depth**), and the nDCG@k of its order, with gain = grade, discount 1/log2(rank+1), and as ideal the best k of all judged passages, found or not. Both are 0 if nothing is relevant.
 
 
 # %%
 # Exercise 16.4 · the ceiling · medium · 10 min
-def ceiling(judged, scores, depth, k):  # id -> grade, id -> score, int, int -> (float, float)
+def ceiling(judged, scores, depth, k):  # dict, dict, int, int -> (float, float)
     ### BEGIN SOLUTION
     def dcg(grades):
         best = sorted(grades, reverse=True)[:k]
@@ -252,7 +255,7 @@ for depth in (1, 10, 100):
 
 # %%
 # Exercise 16.5 · cut too early · easy · 5 min
-def smallest_cut():  # () -> list of ids, id -> score, int, int
+def smallest_cut():  # () -> list of ids, dict of scores, int, int
     ### BEGIN SOLUTION
     return ["a", "b"], {"a": 0.1, "b": 0.9}, 2, 1
     ### END SOLUTION
@@ -262,17 +265,19 @@ def smallest_cut():  # () -> list of ids, id -> score, int, int
 smallest_cut = check("16.5", smallest_cut)
 
 # %% [markdown]
+# Who is cut is never judged.
+#
 # ## Build it: a search within a budget
 #
 # **Contract.** `retrievers` is name → function, one at least; called with `query` it returns a run as in 16.1. They run one after another: `milliseconds` is name → what each takes. `per_pair` is what the reranker takes for a pair; `score(pairs)` takes a list of (query, passage id) and returns a list of scores, higher is better. Times and `budget` are whole numbers, `per_pair` and `k` 1 or more.
 #
-# If the retrievers alone take more than `budget`, raise `ValueError`. Else call each once, fuse by RRF with 60 as its k, and score the first passages of the fused list: as many as fit whole into what is left, all if there are fewer, perhaps none. No other pair is scored. Return a list of at most `k` ids: those scored, by their new score, equal ones in fused order; behind them the others, in fused order.
+# If the retrievers alone take more than `budget`, raise `ValueError`. Else call each once, in the dict's order, fuse by RRF with 60 as its k, and score the first passages of the fused list: as many as fit whole into what is left, all if there are fewer, perhaps none. No other pair is scored. Return a list of at most `k` ids: those scored, by their new score, equal ones in fused order; behind them the others, in fused order.
 
 
 # %%
 # Exercise 16.6 · a search within a budget · hard · 20 min
 def search_within(query, retrievers, milliseconds, per_pair, budget, k, score):
-    # str, name -> retriever, name -> int, int, int, int, score -> list of ids
+    # str, dict, dict, int, int, int, score -> list of ids
     ### BEGIN SOLUTION
     left = budget - sum(milliseconds[name] for name in retrievers)
     if left < 0:
@@ -314,6 +319,8 @@ print("the slower the judge, the worse:", sorted(quality.values(), reverse=True)
 print("the slowest judge reads nothing, so RRF is left:", quality[101] == ndcg({q: places(fused[q]) for q in fused}))
 
 # %% [markdown]
+# Below one pair's time, fusion is all there is; so a judge has to be fast as well as good.
+#
 # ## See it: 110 milliseconds
 #
 # «The signature. Ask first:»
@@ -332,7 +339,7 @@ predict("16.p3")
 #
 # ## In the libraries
 #
-# sentence-transformers pools, charges and fuses alike. (The weighted sum is ranx's, says a test.)
+# sentence-transformers pools, charges and fuses alike.
 
 # %%
 from sentence_transformers.sparse_encoder.losses import FlopsLoss
@@ -362,7 +369,7 @@ with tempfile.TemporaryDirectory() as folder:
 print("the same fused order:", written["documents"] == list(rrf([dense[one], keywords[one]], 60)))
 
 # %% [markdown]
-# The package's own stages, timed by a clock, return what you returned. (RRF's sums are often equal, and `rerank` and `evaluate` tell equals apart by id; so places stand for sums.)
+# The package's stages return what you returned. (RRF's sums are often equal, and `rerank` and `evaluate` order equals by id: hence places.)
 
 # %%
 from workbook.rerank import rrf as fuse
@@ -397,7 +404,7 @@ print("equal lists:", yours == [list(run[q]) for q in dev.queries])
 #
 # **Weights or RRF?** 18 public sets, mean nDCG@10 (computed from pyserini's tables): BM25 .424, bge-base .508; both fused: RRF .515, min-max .530, raw scores .440. RRF beat both on 8 of the 18, min-max on 9, raw scores on 3; in Recall@100 RRF on 13. So fuse for recall, and measure.
 #
-# **What is a score of .016?** 1/61: first in one list, or about sixtieth in both. The most is n/(k + 1) for n runs, whatever was found: no threshold tells relevant from not.
+# **What is a score of .016?** 1/61: first in one list, or about sixtieth in both. The most is n/(k+1) for n runs, whatever was found: no threshold tells relevant from not.
 #
 # **One model for all?** BGE-M3's dense, sparse and multi-vector scores are trained together and added without min-max (`hybrid_scores`). MIRACL, nDCG@10: 69.2, 53.9, 70.5; together 71.5.
 #
@@ -409,16 +416,15 @@ quiz("16")
 # %% [markdown]
 # ## Recap
 #
-# - No stage finds what another lost: compute the ceiling.
-# - Rerank `depth`, then cut to `k`.
-# - RRF adds 1/(k + rank), from rank 1; its sums are no probabilities.
+# - No stage finds what another lost: compute the ceiling. Rerank `depth`, then cut.
+# - RRF adds 1/(k+rank), from rank 1; its sums are no probabilities.
 # - Never add raw scores of different scales. Min-max gives the last hit 0.
-# - SPLADE: relu, log(1 + …), maximum over tokens; padding is silent.
+# - SPLADE: relu, log(1+…), maximum over tokens; padding is silent.
 # - FLOPS squares the mean over the batch: what all use is dear.
 #
-# **New terms:** reciprocal rank fusion · min-max · learned sparse retrieval, SPLADE · FLOPS · ceiling · depth.
+# **New terms:** reciprocal rank fusion, min-max, learned sparse retrieval (SPLADE), FLOPS, ceiling, depth.
 #
-# **Open task.** With your own search and 50 queries: time a pair, work out the depth, and hold the ceiling there beside what your reranker reaches. Which stage is worth a week?
+# **Open task.** With your own search and 50 queries: time a pair, work out the depth, and hold the ceiling there beside your reranker. Which stage is worth a week?
 #
 # **Read next:** Cormack et al. 2009 (RRF); Formal et al. 2021 (SPLADE v2); Bruch et al. 2023 (fusion functions).
 #
