@@ -1,4 +1,4 @@
-"""Our metrics are trec_eval's and ranx's; our rank correlation is scipy's."""
+"""Our metrics are trec_eval's and ranx's; our rank correlation is scipy's; our calibration is scikit-learn's."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,11 @@ import pytest
 from workbook.metrics import (
     evaluate,
     evaluate_ids,
+    fit_platt,
     number_qrels,
     ranked_ids,
     read_trec_run,
+    reliability_curve,
     spearman,
     write_trec_qrels,
     write_trec_run,
@@ -152,3 +154,47 @@ def test_spearman_equal_to_scipy(ties):
     generator = np.random.default_rng(0)
     a, b = generator.integers(0, 5, (2, 40)) if ties else generator.normal(size=(2, 40))
     assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic, abs=1e-12)
+
+
+@pytest.mark.parametrize("bins", [1, 4, 10, 33])
+def test_the_reliability_curve_has_scikit_learns_bins(bins):
+    from sklearn.calibration import calibration_curve
+
+    generator = np.random.default_rng(bins)
+    edges = np.linspace(0, 1, bins + 1)
+    p = np.concatenate([generator.random(200), generator.random(50) ** 4, edges, np.nextafter(edges[:-1], 1)])
+    labels = generator.random(len(p)) < p
+    curve = reliability_curve(p, labels, bins)
+    share, probability = calibration_curve(labels, p, n_bins=bins, strategy="uniform")
+    np.testing.assert_allclose(curve.probabilities, probability, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(curve.shares, share, rtol=0, atol=1e-12)
+    assert curve.counts.sum() == len(p)
+
+
+def logits_and_labels(seed):
+    generator = np.random.default_rng(seed)
+    logits = generator.normal(generator.normal(0, 5), generator.choice([0.1, 3, 40]), 300)
+    noise = generator.logistic(0, logits.std(), 300)
+    return logits, (logits - logits.mean() + noise > 0).astype(int)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_scale_and_shift_are_those_of_a_logistic_regression(seed):
+    from sklearn.linear_model import LogisticRegression
+
+    logits, labels = logits_and_labels(seed)
+    scale, shift = fit_platt(logits, labels, smooth=False)
+    mean, deviation = logits.mean(), logits.std()  # scaled for their solver, which stops earlier on long features
+    peer = LogisticRegression(C=1e12, tol=1e-12, max_iter=10_000).fit(((logits - mean) / deviation)[:, None], labels)
+    theirs = peer.coef_[0, 0] / deviation, peer.intercept_[0] - peer.coef_[0, 0] * mean / deviation
+    np.testing.assert_allclose([scale, shift], theirs, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_with_platts_targets_they_are_those_of_scikit_learns_sigmoid(seed):
+    from sklearn.calibration import _SigmoidCalibration
+
+    logits, labels = logits_and_labels(seed)
+    scale, shift = fit_platt(logits, labels)
+    peer = _SigmoidCalibration().fit(logits, labels)
+    np.testing.assert_allclose([scale, shift], [-peer.a_, -peer.b_], rtol=1e-3, atol=1e-3)

@@ -3,6 +3,7 @@
 Taught in 03.
 """
 
+from workbook.metrics.calibration import expected_calibration_error, fit_platt, reliability_curve
 from workbook.metrics.correlation import spearman
 from workbook.metrics.leaderboard import leaderboard, shared_ranks
 from workbook.metrics.measures import average_precision, hit_rate, ndcg, precision, r_precision, recall, reciprocal_rank
@@ -19,8 +20,8 @@ from workbook.metrics.significance import Interval, bootstrap_ci, paired_permuta
 from workbook.metrics.trec import read_trec_run, write_trec_qrels, write_trec_run
 
 __all__ = [
-    "Interval", "average_precision", "bootstrap_ci", "evaluate", "evaluate_ids", "grades", "hit_rate", "judged_only",
-    "leaderboard", "ndcg", "ndcg_by_chance", "number_qrels", "paired_permutation_test", "precision", "r_precision",
-    "ranked_ids", "read_trec_run", "recall", "reciprocal_rank", "shared_ranks", "spearman", "write_trec_qrels",
-    "write_trec_run",
+    "Interval", "average_precision", "bootstrap_ci", "evaluate", "evaluate_ids", "expected_calibration_error",
+    "fit_platt", "grades", "hit_rate", "judged_only", "leaderboard", "ndcg", "ndcg_by_chance", "number_qrels",
+    "paired_permutation_test", "precision", "r_precision", "ranked_ids", "read_trec_run", "recall",
+    "reciprocal_rank", "reliability_curve", "shared_ranks", "spearman", "write_trec_qrels", "write_trec_run",
 ]  # fmt: skip
