@@ -1683,6 +1683,10 @@ def _without_heaps(query, neighbours, vectors, entry, ef, k):
 _Met = tuple[float, int]  # how far, and the number
 
 
+def _numbers_of(kept, k):
+    return [n for _, n in kept[:k]]
+
+
 def _step(
     query, neighbours, vectors, entry, ef, k, *, far=lambda query, x: float((x - query).square().sum()),
     key=lambda far, n: (far, n), room=lambda ef, k: max(ef, k), take=lambda todo: todo.pop(0),
@@ -1690,14 +1694,15 @@ def _step(
     behind=lambda neighbours, here: neighbours[here],
     enters=lambda found, kept, room, here: len(kept) < room or found < kept[-1],
     forget=lambda kept: kept.pop(), mark="met", start=True,
-    last=lambda kept, k: [n for _, n in kept[:k]], count="met",
+    last=_numbers_of, count="met",
 ):  # fmt: skip
     """A walk with one part exchanged; `todo` and `kept` are sorted, the nearest first."""
     most, looks = room(ef, k), 1
     first = key(far(query, vectors[entry]), entry)
     number = (lambda item: -item[1]) if key(0.0, 1) == (0.0, -1) else (lambda item: item[1])
     todo, kept = [first], [first] if start else []
-    met, opened = {entry} if mark in ("met", "kept") else set(), []
+    met: set[int] = {entry} if mark in ("met", "kept") else set()
+    opened: list[int] = []
     while todo and looks < 2000:
         here = take(todo)
         if kept and stops(here, kept, most, opened):
@@ -2828,7 +2833,7 @@ INDEX = Exercise(
         ),
         Mistake(
             "k candidates at least",
-            lambda *args: _index(*args[:5], max(args[5], args[6]), args[6]),
+            lambda q, x, c, b, nprobe, rescore, k: _index(q, x, c, b, nprobe, max(rescore, k), k),
             "You keep k candidates where `rescore` is smaller. Keep `rescore`, and return fewer: that is what the contract says, so that a caller sees "
             "what was asked for.",
         ),
@@ -2845,7 +2850,7 @@ INDEX = Exercise(
         ),
         Mistake(
             "k candidates",
-            lambda *args: _index(*args[:5], args[6], args[6]),
+            lambda q, x, c, b, nprobe, rescore, k: _index(q, x, c, b, nprobe, k, k),
             "You keep k candidates. Then rescoring can change their order, and none can come in that the codes had placed lower. Keep `rescore`.",
         ),
         Mistake(
