@@ -816,6 +816,12 @@ CELLS = Exercise(
             "The right vectors, with the nearest one last. It stands first.",
         ),
         Mistake(
+            "the smallest numbers",
+            _opening(last=lambda numbers, far, k: sorted(numbers)[:k]),
+            "You return the candidates with the smallest numbers, as a list of pairs does that is sorted with the number in front. Put the distance "
+            "in front.",
+        ),
+        Mistake(
             "in the order of the vectors",
             _opening(last=lambda numbers, far, k: sorted(_nearest_numbers(numbers, far, k))),
             "The right vectors, sorted by their number. The nearest one stands first.",
@@ -1081,6 +1087,12 @@ PIECES = Exercise(
             "the first codebook for all",
             _quantizing(books_of=lambda books: books[:1].expand_as(books)),
             "All pieces are looked up in the first codebook. Each has its own: entry 0 of another piece is another vector.",
+        ),
+        Mistake(
+            "the nearest entry of each table for all",
+            _quantizing(look_up=lambda table, codes: table.amin(1).expand(len(codes), -1)),
+            "You take the smallest number of each table, so all vectors are equally far. A vector's own codes say which numbers of the tables are "
+            "its.",
         ),
         Mistake(
             "the first table for all",
@@ -1905,6 +1917,12 @@ def _draw_graph(rng: random.Random) -> tuple[Any, ...]:
     )
 
 
+def _numbers_and_count(result: Any, args: tuple) -> dict[str, Any]:
+    if not isinstance(result, list | tuple) or len(result) != 2 or not isinstance(result[0], list | tuple):
+        raise compare.NotAResult("return two things: a list of numbers, and how many vectors were met")
+    return {"numbers": list(result[0]), "met": result[1]}
+
+
 def _is_missed(query, neighbours, vectors, entry, ef, k) -> bool:
     return walk(query, neighbours, vectors, entry, ef, k)[0] != _order(_far(query, vectors))[:k]
 
@@ -1974,6 +1992,7 @@ WALK = Exercise(
     reference=walk,
     another=_without_heaps,
     draw=_draw_graph,
+    observe=_numbers_and_count,
     loops=True,
     situations=(
         Situation("ef is below k", lambda *args: args[4] < args[5]),
@@ -1986,13 +2005,13 @@ WALK = Exercise(
         Situation("one is asked for", lambda *args: args[5] == 1),
     ),
     cases=(
-        Case("five on a line, ef below k", _five_on_a_line, ([3, 4], 5)),
-        Case("behind a hill, one is kept", lambda: _behind_a_hill()[0], ([1], 3)),
-        Case("behind a hill, two are kept", lambda: _behind_a_hill()[1], ([3], 5)),
-        Case("equally far ones, links that lead one way", _ties_and_one_way, ([1, 2], 5)),
-        Case("eight vectors, some long", _longer_is_not_nearer, ([6, 5, 1], 7)),
-        Case("ten on a line, one thrown out before its turn", _thrown_out_in_time, ([8, 7], 8)),
-        Case("fewer are found than k", _fewer_than_k, ([0, 1], 2)),
+        Case("five on a line, ef below k", _five_on_a_line, {"numbers": [3, 4], "met": 5}),
+        Case("behind a hill, one is kept", lambda: _behind_a_hill()[0], {"numbers": [1], "met": 3}),
+        Case("behind a hill, two are kept", lambda: _behind_a_hill()[1], {"numbers": [3], "met": 5}),
+        Case("equally far ones, links that lead one way", _ties_and_one_way, {"numbers": [1, 2], "met": 5}),
+        Case("eight vectors, some long", _longer_is_not_nearer, {"numbers": [6, 5, 1], "met": 7}),
+        Case("ten on a line, one thrown out before its turn", _thrown_out_in_time, {"numbers": [8, 7], "met": 8}),
+        Case("fewer are found than k", _fewer_than_k, {"numbers": [0, 1], "met": 2}),
     ),
     properties=(
         Property("a walk that keeps all it meets is exact where everything can be reached", _wide_enough_is_exact),
@@ -2294,11 +2313,17 @@ def _by_own_ranges(query: Any, vectors: Any) -> list[int]:
     return _nearest_first(query, q + _steps(query, vectors))
 
 
+EQUALLY_FAR = "two vectors are equally far from the query, so no ranking of them is the right one"
+
+
 def _not_a_query(query: Any, vectors: Any) -> str | None:
     for name, value in (("query", query), ("vectors", vectors)):
         if not isinstance(value, list | tuple | np.ndarray | Tensor):
             return f"{name} must be a list or a tensor"
-    q, x = _vectors(query, vectors)
+    try:
+        q, x = _vectors(query, vectors)
+    except ValueError:
+        return "vectors must be (N, D): a list of vectors that have as many numbers as the query, each"
     if q.ndim != 1 or not q.size:
         return "query must be (D,): a list of numbers, such as [1, 2]"
     if x.ndim != 2 or not len(x) or x.shape[1] != len(q):
@@ -2307,7 +2332,7 @@ def _not_a_query(query: Any, vectors: Any) -> str | None:
         return "query and vectors must hold numbers that are finite"
     far = ((x - q) ** 2).sum(1)
     if len(set(far.round(9))) < len(far):
-        return "two vectors are equally far from the query, so no ranking of them is the right one"
+        return EQUALLY_FAR
     return None
 
 
@@ -2353,7 +2378,7 @@ RANGES = Reversed(
             "equally far",
             lambda: ([1.0], [[0.5], [1.5]]),
             "Two of your vectors are equally far from the query. Then there is no right ranking that a wrong one could differ from: move one.",
-            when=lambda query, vectors: bool(_not_a_query(query, vectors)) and len(_vectors(query, vectors)[1]) > 1,
+            when=lambda query, vectors: _not_a_query(query, vectors) == EQUALLY_FAR,
         ),
         Mistake(
             "one vector",
@@ -2542,6 +2567,16 @@ def _each_vector_in_each_cell(query, vectors, centroids, codebooks, nprobe, resc
         far = torch.minimum(far, here)
     kept = _nearest_of(range(len(vectors)), far.tolist(), rescore)
     return _nearest_of(kept, _far(query, vectors).tolist(), k)
+
+
+def _empty_cell_raises(query, vectors, centroids, codebooks, nprobe, rescore, k):
+    def cells(far, nprobe, cell_of):
+        opened = _order(far)[:nprobe]
+        if not set(opened) <= set(cell_of.tolist()):
+            raise RuntimeError("cannot reshape tensor of 0 elements")
+        return opened
+
+    return _index(query, vectors, centroids, codebooks, nprobe, rescore, k, cells=cells)
 
 
 def _without_codes(query, vectors, centroids, codebooks, nprobe, rescore, k):
@@ -2799,6 +2834,12 @@ INDEX = Exercise(
             "all cells are opened",
             _assembled(cells=lambda far, nprobe, cell_of: _order(far)),
             "All cells are opened, and nothing is saved.",
+        ),
+        Mistake(
+            "an empty cell raises an error",
+            _empty_cell_raises,
+            "Where an opened cell is empty you ask for the codes of no vector, and an error is raised. Pass over such a cell: there is nothing "
+            "to compare.",
         ),
         Mistake(
             "empty cells do not count",

@@ -258,8 +258,8 @@ print("different codes of 800 passages:", len(own[0].unique(dim=0)))
 # Exercise 17.3 · product quantization · medium · 12 min
 def codes_and_distances(query, vectors, codebooks):  # (D,), (N, D), (m, K, D / m) -> (N, m), (N,)
     ### BEGIN SOLUTION
-    m = len(codebooks)
-    pieces, asked = vectors.reshape(len(vectors), m, 1, -1), query.reshape(m, 1, -1)
+    m, _, width = codebooks.shape
+    pieces, asked = vectors.reshape(-1, m, 1, width), query.reshape(m, 1, width)
     codes = (pieces - codebooks).square().sum(dim=3).argmin(dim=2)  # (N, m)
     tables = (asked - codebooks).square().sum(dim=2)  # (m, K)
     return codes, tables[torch.arange(m), codes].sum(dim=1)
@@ -285,7 +285,7 @@ predict("17.p3")
 # **Contract.** `query`, `vectors`, `centroids` and `codebooks` are as in 17.2 and 17.3; nothing is normalized. `nprobe`, `rescore` and `k` are 1 or more.
 #
 # 1. **Before a query.** Each vector stands in the cell of its nearest centroid (17.1), and has the codes of its residual, vector minus centroid (17.3).
-# 2. **Cells.** Open the `nprobe` nearest (17.2).
+# 2. **Cells.** Open the `nprobe` nearest (17.2); some may be empty.
 # 3. **Codes.** In each, take its centroid off the query; tables of that give the distances by codes. Keep the `rescore` nearest, of all opened cells together.
 # 4. **Full vectors.** Return the `k` of these with the smallest squared distance from query to vector: a list of ints, the nearest first.
 #
