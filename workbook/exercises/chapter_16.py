@@ -126,6 +126,13 @@ def _missing_behind_all(runs, k):
     return _best_first({p: sum(1 / (k + _ranks(s).get(p, len(every) + 1)) for s in runs) for p in every})
 
 
+def _mean_ranks(scores: Scores) -> dict[str, float]:
+    """Equal scores share the mean of their ranks, as in a rank correlation."""
+    ranks = _ranks(scores)
+    alike = {p: [ranks[q] for q in scores if scores[q] == scores[p]] for p in _ranked(scores)}
+    return {p: sum(found) / len(found) for p, found in alike.items()}
+
+
 def _order_as_ranks(scores: Scores) -> dict[str, int]:
     """The places that a sort takes its entries from, where the places it puts them at are meant."""
     ids = list(scores)
@@ -364,6 +371,11 @@ RRF = Exercise(
             "that one.",
         ),
         Mistake(
+            "what scores 0 or less is left out",
+            _by_rank(ranks=lambda scores: _ranks({p: s for p, s in scores.items() if s > 0})),
+            "You leave out what scores 0 or less. Logits of a good hit can be negative, and cosines, too; only who stands before whom counts.",
+        ),
+        Mistake(
             "only what the first run holds",
             _of_the_first_run(rrf),
             "You walk through the passages of the first run alone. What only a later run has found is lost.",
@@ -390,6 +402,12 @@ RRF = Exercise(
             _by_rank(ranks=_shared_ranks(dense=True)),
             "You rank the different scores, so equal ones share a rank and those behind them move up. Count passages: each has a rank of "
             "its own.",
+        ),
+        Mistake(
+            "equal scores share the mean rank",
+            _by_rank(ranks=_mean_ranks),
+            "Equal scores share the mean of their ranks with you, as in a rank correlation. Each has a rank of its own; of equal ones the one "
+            "that stands first in the dict comes first.",
         ),
         Mistake(
             "equal scores by id",
@@ -584,9 +602,13 @@ def _over_all_runs(runs, weights):
     )
 
 
-def _deviations(scores: Scores) -> Fused:
-    values = np.array(list(scores.values()))
-    return {p: float((s - values.mean()) / values.std()) if np.ptp(values) else 0.0 for p, s in scores.items()}
+def _deviations(ddof: int) -> Callable[[Scores], Fused]:
+    def normalized(scores):
+        values = np.array(list(scores.values()))
+        spread = values.std(ddof=ddof) if len(set(scores.values())) > 1 else 0.0
+        return {p: float((s - values.mean()) / spread) if spread else 0.0 for p, s in scores.items()}
+
+    return normalized
 
 
 def _softmax(scores: Scores) -> Fused:
@@ -895,6 +917,24 @@ SUM = Exercise(
             "You keep passages that every run holds. A passage that a run lacks gets 0 from it, and stays in.",
         ),
         Mistake(
+            "a run of weight 0 is left out",
+            lambda runs, weights: weighted_sum(
+                *zip(*[(s, w) for s, w in zip(runs, weights, strict=True) if w] or [({}, 1.0)], strict=True)
+            ),
+            "You leave out a run whose weight is 0, and with it the passages that only it holds. They belong in the result, with a sum of 0.",
+        ),
+        Mistake(
+            "a run of equal scores is left out",
+            lambda runs, weights: weighted_sum([s if len(set(s.values())) > 1 else {} for s in runs], weights),
+            "You leave out a run whose scores are all equal, and with it the passages that only it holds. They get 0 from it, and belong in "
+            "the result.",
+        ),
+        Mistake(
+            "a run of one passage is left out",
+            lambda runs, weights: weighted_sum([s if len(s) > 1 else {} for s in runs], weights),
+            "You leave out a run that holds one passage. It gets 0 from that run, and belongs in the result.",
+        ),
+        Mistake(
             "what has 0 is dropped",
             lambda runs, weights: {p: s for p, s in weighted_sum(runs, weights).items() if s > 0},
             "You leave out passages whose sum is 0. Somebody has found them: they stand at the end.",
@@ -906,9 +946,15 @@ SUM = Exercise(
         ),
         Mistake(
             "means and deviations",
-            _by_score(norm=_deviations),
+            _by_score(norm=_deviations(ddof=0)),
             "You take off the mean and divide by the standard deviation. That is z-score, a fair choice too, but 0 means average there, so "
             "not to be found is better than to be found last. Min-max is asked for.",
+        ),
+        Mistake(
+            "means and deviations of a sample",
+            _by_score(norm=_deviations(ddof=1)),
+            "You take off the mean and divide by the standard deviation, with n - 1. That is z-score, in which 0 means average, so not to be "
+            "found is better than to be found last. Min-max is asked for.",
         ),
         Mistake(
             "a softmax",
@@ -2467,6 +2513,11 @@ SEARCH = Exercise(
             ),
             ["S", "B", "D"],
         ),
+        Case(
+            "the judge likes nothing",
+            _made(TWO, TEN_AND_TWENTY, 40, 110, 3, {"A": -5.0, "B": -9.0, "C": -3.5, "D": -1.0, "E": -2.0}),
+            ["C", "A", "B"],
+        ),
         Case("one retriever", _made({"dense": COSINES}, {"dense": 20}, 40, 110, 3, OPINIONS), ["C", "A", "E"]),
         Case("nothing was found", _made({"bm25": {}, "dense": {}}, TEN_AND_TWENTY, 40, 110, 3, OPINIONS), []),
     ),
@@ -2721,6 +2772,28 @@ SEARCH = Exercise(
             "k is not used",
             _searching(last=lambda ids, found, k: ids),
             "You return all candidates. At most k are wanted.",
+        ),
+        Mistake(
+            "negative scores are dropped",
+            _searching(order=lambda fused, found: [p for p in _read_first(fused, found) if found.get(p, 1.0) > 0]),
+            "You drop what the reranker has scored 0 or less. Its scores are logits: they order passages, and 0 is no border between good and "
+            "bad. Nobody is dropped.",
+        ),
+        Mistake(
+            "negative scores do not count",
+            _searching(order=lambda fused, found: _read_first(fused, {p: s for p, s in found.items() if s > 0})),
+            "What the reranker has scored 0 or less goes back among the unread with you. It was read: it stands in front of them, by its "
+            "score.",
+        ),
+        Mistake(
+            "k of those read, and k of the others",
+            _searching(
+                last=lambda ids, found, k: [
+                    *[p for p in ids if p in found][:k],
+                    *[p for p in ids if p not in found][:k],
+                ]
+            ),
+            "You cut the read and the unread passages to k, and then put them together: up to twice as many. Put them together first.",
         ),
         Mistake(
             "k is not used where no pair fits",
