@@ -1541,7 +1541,7 @@ CALIBRATED = Exercise(
         Case(
             "errors of both signs",
             lambda: (
-                torch.tensor([0.2, 0.3, 0.1, 0.8, 0.9, 0.7, 0.6]),
+                torch.tensor([0.22, 0.31, 0.12, 0.83, 0.94, 0.71, 0.62]),
                 torch.tensor([1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0]),
                 2,
             ),
@@ -2130,7 +2130,8 @@ def _draw_step(rng: random.Random) -> tuple:
         qrels[q] = dict(zip(judged, grades, strict=True))
         found = rng.sample(list(corpus), rng.randint(0, len(corpus)))
         run[q] = {p: rng.choice((1.0, 2.0, 3.0, 4.5, 6.0)) for p in found}
-    qrels, run = ({q: each[q] for q in rng.sample(list(each), len(each))} for each in (qrels, run))
+    qrels = {q: qrels[q] for q in rng.sample(list(qrels), len(qrels))}  # in another order than the queries
+    run = {q: run[q] for q in rng.sample(list(run), len(run))}
     others = rng.sample(list(corpus), rng.randint(0, 4))
     model = Reader(_weights(rng.randrange(1000)), rng.choice((None, 0.5)))
     return model, queries, corpus, qrels, run, others, rng.randint(0, 3), rng.choice((0.1, 0.5))
