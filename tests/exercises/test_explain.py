@@ -290,3 +290,16 @@ def test_a_loop_that_only_picks_entries_gets_no_remark(line, computes):
 
     code = f"def f(query, positive, all_query, all_positive, rank, temperature):\n    parts = []\n    {line}\n    return parts\n"
     assert any("loops in Python" in remark for remark in remarks(EXERCISES["05.5"], written(code))) is computes
+
+
+def test_right_values_in_another_form_are_not_blamed_on_a_change_that_changes_nothing():
+    told = said_of(
+        "15.4",
+        "def reliability(probabilities, labels, bins):\n"
+        "    place = torch.bucketize(probabilities, torch.linspace(0, 1, bins + 1)[1:-1])\n"
+        "    rows = [(probabilities[place == b].mean().item(), labels[place == b].mean().item(), (place == b).sum().item())\n"
+        "            for b in place.unique()]\n"
+        "    said, share, count = map(list, zip(*rows))\n"
+        "    return said, share, count, sum(n * abs(s - p) for p, s, n in rows) / len(labels)\n",
+    )
+    assert "as if" not in told

@@ -91,6 +91,38 @@ def _in_turns(q: int, p: int, room: int) -> tuple[int, int]:
     return q, p
 
 
+def _both_at_once(q: int, p: int, room: int) -> tuple[int, int]:
+    while q + p > room:
+        q, p = max(0, q - 1), max(0, p - 1)
+    return q, p
+
+
+def _all_at_once(q: int, p: int, room: int) -> tuple[int, int]:
+    excess = max(0, q + p - room)
+    return (max(0, q - excess), p) if q >= p else (q, max(0, p - excess))
+
+
+def _longer_at_first(q: int, p: int, room: int) -> tuple[int, int]:
+    turned = q > p
+    while q + p > room:
+        if (turned and q) or not p:
+            q -= 1
+        else:
+            p -= 1
+    return q, p
+
+
+def _segments_before_the_cut(query, passage, cls, sep, max_length):
+    return _pair(query, passage, cls, sep, max_length)[0], _two_segments(len(query), len(passage))
+
+
+def _without_an_empty_query(query, passage, cls, sep, max_length):
+    if query:
+        return _pair(query, passage, cls, sep, max_length)
+    kept = list(passage[: max_length - 2])
+    return [cls, *kept, sep], [0] * (len(kept) + 2)
+
+
 def _in_proportion(q: int, p: int, room: int) -> tuple[int, int]:
     if q + p <= room:
         return q, p
@@ -217,6 +249,24 @@ PAIR = Exercise(
             "the moment loses.",
         ),
         Mistake(
+            "both lose in each turn",
+            _paired(lengths=_both_at_once),
+            "In each turn both texts lose an id. A short query is soon gone that way, and where one id too many was there, two are taken. The "
+            "longer text of the moment loses, one id at a time.",
+        ),
+        Mistake(
+            "all at once from the longer text",
+            _paired(lengths=_all_at_once),
+            "You take all that is too much from the text that is longer at first. It can become the shorter one by that, or empty. After each "
+            "id look anew which of the two is longer.",
+        ),
+        Mistake(
+            "the longer text of the beginning",
+            _paired(lengths=_longer_at_first),
+            "You find out once which text is longer, and cut that one alone. It can become the shorter one by that. After each id look anew which "
+            "of the two is longer.",
+        ),
+        Mistake(
             "cut in proportion",
             _paired(lengths=_in_proportion),
             "Both lose the same share of their ids. Of a query of four words one or two are left then. The longer text loses first, until "
@@ -244,6 +294,12 @@ PAIR = Exercise(
             _paired(lengths=lambda q, p, room: _lengths(q, p, room, tie=lambda q, p: q >= p)),
             "Where both are equally long, the text that was longer at first loses with you. It is the other one: what was longer keeps the odd "
             "place.",
+        ),
+        Mistake(
+            "of texts that began equally long the passage",
+            _paired(lengths=lambda q, p, room: _lengths(q, p, room, tie=lambda q, p: q < p)),
+            "Where both texts begin equally long, the passage loses first with you. It is the query then, so the passage keeps the odd place: look "
+            "at what `>=` does where you compare.",
         ),
         Mistake(
             "the special tokens do not count",
@@ -321,6 +377,11 @@ PAIR = Exercise(
             "All ids have segment 0, as those of a single text do. The segments tell the model which tokens ask and which answer.",
         ),
         Mistake(
+            "segments of the whole texts",
+            _segments_before_the_cut,
+            "Your segments are as many as the texts had ids before they were cut. There is one for each id of the result.",
+        ),
+        Mistake(
             "segments 1 and 2",
             _paired(segment=lambda q, p: [1] * (q + 2) + [2] * (p + 1)),
             "Your segments are counted from 1. They are rows of an embedding table with two rows, counted from 0.",
@@ -349,6 +410,17 @@ PAIR = Exercise(
                 )
             ),
             "You fill up to `max_length`. Padding comes later, to the longest of a batch, which is mostly much shorter.",
+        ),
+        Mistake(
+            "an empty query is left out",
+            _without_an_empty_query,
+            "Where the query is empty you leave its [SEP] out as well, as if the passage stood alone. The frame is always the same: [CLS], query, "
+            "[SEP], passage, [SEP].",
+        ),
+        Mistake(
+            "the ids alone",
+            lambda *args: _pair(*args)[0],
+            "You return the ids alone. A tuple is asked for: the ids, and the segments.",
         ),
         Mistake(
             "segments first",
@@ -441,6 +513,28 @@ def _first_right(labels: Tensor) -> Tensor:
 def _hardest_wrong(scores: Tensor, labels: Tensor) -> Tensor:
     hardest = scores.masked_fill(labels == 1, -math.inf).amax(dim=1, keepdim=True)
     return F.softplus((hardest - scores)[labels == 1]).mean()
+
+
+def _pairs_in_order(scores: Tensor, labels: Tensor) -> Tensor:
+    pairs = torch.triu((labels[:, :, None] == 1) & (labels[:, None, :] == 0))
+    found = F.softplus(scores[:, None, :] - scores[:, :, None])[pairs]
+    return found.sum() / max(1, len(found))
+
+
+def _who_is_above(scores: Tensor, labels: Tensor) -> Tensor:
+    difference, above = scores[:, :, None] - scores[:, None, :], labels[:, :, None] > labels[:, None, :]
+    other = ~torch.eye(scores.shape[1], dtype=torch.bool).expand_as(above)
+    return _bce(difference[other], above[other].float())
+
+
+def _mean_against_mean(scores: Tensor, labels: Tensor) -> Tensor:
+    wrong = ((1 - labels) * scores).sum(1) / (1 - labels).sum(1)
+    return F.softplus(wrong - (_shares(labels) * scores).sum(1)).mean()
+
+
+def _against_wrong_alone(scores: Tensor, labels: Tensor) -> Tensor:
+    wrong = scores.masked_fill(labels == 1, -math.inf).logsumexp(dim=1, keepdim=True)
+    return (_shares(labels) * (torch.logaddexp(scores, wrong) - scores)).sum(1).mean()
 
 
 def _kl(scores: Tensor, labels: Tensor) -> Tensor:
@@ -605,6 +699,12 @@ LISTS = Exercise(
             "ones have to be judged as well.",
         ),
         Mistake(
+            "pointwise, right and wrong weigh the same",
+            _with(pointwise=lambda s, y: (F.softplus(-s[y == 1]).mean() + F.softplus(s[y == 0]).mean()) / 2),
+            "You take a mean over the right passages, one over the wrong, and the mean of the two. Every score counts alike: who weighs the rare "
+            "right ones higher gets probabilities that are too high.",
+        ),
+        Mistake(
             "pointwise, squared errors",
             _with(pointwise=lambda s, y: (s.sigmoid() - y).square().mean()),
             "Your pointwise loss is the squared error of the probability. It hardly moves a score that is sure and wrong; cross-entropy is "
@@ -659,6 +759,12 @@ LISTS = Exercise(
             "Your pairwise loss is a hinge with margin 1: from there on nothing is learned. RankNet's softplus is smooth, and never quite 0.",
         ),
         Mistake(
+            "a hinge without a margin",
+            _with(pairwise=lambda s, y: F.relu(_wrong_minus_right(s, y)).mean()),
+            "Your pairwise loss is 0 as soon as the right passage is above the wrong one, be it by a hair. RankNet's softplus asks for more, and is "
+            "smooth.",
+        ),
+        Mistake(
             "the difference itself",
             _with(pairwise=lambda s, y: _wrong_minus_right(s, y).mean()),
             "You take the mean difference itself. It falls without end, and one pair that is very right makes up for many that are wrong. "
@@ -680,6 +786,36 @@ LISTS = Exercise(
             _with(pairwise=lambda s, y: (1 + _wrong_minus_right(s, y).exp()).log().mean()),
             "For scores of usual size your pairwise loss is right. From a difference of 89 on, exp is infinite in float32. `softplus` does the "
             "same without that.",
+        ),
+        Mistake(
+            "pairwise, the sigmoid alone",
+            _with(pairwise=lambda s, y: _wrong_minus_right(s, y).sigmoid().mean()),
+            "You take the mean of a sigmoid: how likely the wrong one would win. The loss is minus the *logarithm* of how likely the right one "
+            "wins; without it a pair that is quite wrong has hardly any gradient.",
+        ),
+        Mistake(
+            "pairwise, the sign is missing",
+            _with(pairwise=lambda s, y: -_softplus_mean(s, y)),
+            "Your pairwise loss is negative: logarithms of probabilities are, and the minus before them is missing. As it stands, a step down "
+            "makes the order worse.",
+        ),
+        Mistake(
+            "pairs that stand in order alone",
+            _with(pairwise=_pairs_in_order),
+            "Only pairs whose right passage stands before the wrong one in the row count with you, as where `triu` or j > i is used. The places "
+            "of a row mean nothing: every right one makes a pair with every wrong one.",
+        ),
+        Mistake(
+            "pairs as a classification",
+            _with(pairwise=_who_is_above),
+            'You classify all pairs by whether the first is above the second, with 0 for pairs of equal labels, too. These say "below" where '
+            "nothing is known, and push equal ones apart in both directions at once. Only a right and a wrong one make a pair, once.",
+        ),
+        Mistake(
+            "mean against mean",
+            _with(pairwise=_mean_against_mean),
+            "You compare the mean score of a list's right passages with that of its wrong ones. One very low wrong passage then hides another "
+            "that is on top. Each pair has a softplus of its own.",
         ),
         Mistake(
             "the hardest wrong passage alone",
@@ -724,6 +860,24 @@ LISTS = Exercise(
             "one right passage alone, in the list",
             _with(listwise=lambda s, y: F.cross_entropy(s, y.argmax(1))),
             "Your listwise loss picks one right passage and pushes the others down as if they were wrong. All right ones share the target.",
+        ),
+        Mistake(
+            "other right passages leave the denominator",
+            _with(listwise=_against_wrong_alone),
+            "Each right passage competes with the wrong ones alone in your listwise loss: the other right ones are taken out of its softmax. "
+            "That can be done, and is another loss; here the softmax runs over the whole row.",
+        ),
+        Mistake(
+            "every right passage counts the same",
+            _with(listwise=lambda s, y: -s.log_softmax(dim=1)[y == 1].mean()),
+            "You take the mean over all right passages of the batch. A list with three of them then counts three times as much as one with "
+            "one: each *list* counts once.",
+        ),
+        Mistake(
+            "listwise, the sign is missing",
+            _with(listwise=lambda s, y: -_cross_entropy(s, y)),
+            "Your listwise loss is negative: logarithms of shares are, and the minus before them is missing. As it stands, a step down takes "
+            "shares away from the right passages.",
         ),
         Mistake(
             "the mean over all scores",
@@ -775,13 +929,18 @@ LISTS = Exercise(
             "The numbers are right, and no gradient leads back to the scores: nothing would be learned. Return the losses as they come, with "
             "their graph.",
         ),
+        Mistake(
+            "plain numbers",
+            lambda s, y: tuple(float(loss.detach()) for loss in _three(s, y)),
+            "You return plain numbers. A loss has to be a tensor with its graph, or nothing can be learned from it.",
+        ),
     ),
     hints=(
         "Three questions to the same scores: is each relevant? who is above whom? who gets which share? Which of them look at one score, "
         "which at two, which at a row?",
         "For the pairs, hold the scores beside themselves with one more axis, (B, L, L), and pick the places where the one is right and the "
         "other wrong.",
-        "`F` has a loss that takes logits, `softplus`, and `log_softmax`. Only the last needs labels that add up to 1 in a row.",
+        "torch.nn.functional has a loss that takes logits, `softplus`, and `log_softmax`. Only the last needs labels that add up to 1 in a row.",
     ),
 )
 
@@ -1077,6 +1236,43 @@ MARGIN = Exercise(
             "You hold the positive against the mean of its negatives. Each negative has a margin of its own, and the teacher one for it.",
         ),
         Mistake(
+            "the first negative alone",
+            _learning(loss=lambda s, t: (_margins(s) - _margins(t))[:, :1].square().mean()),
+            "You look at each query's first negative. All M of them count.",
+        ),
+        Mistake(
+            "less where it is large",
+            _learning(loss=lambda s, t: F.smooth_l1_loss(_margins(s), _margins(t))),
+            "From a difference of 1 on your loss no longer grows with the square: that is a Huber loss. The squared difference is asked for.",
+        ),
+        Mistake(
+            "positive and negatives apart",
+            _learning(loss=lambda s, t: F.mse_loss(s[:, 0], t[:, 0]) + F.mse_loss(s[:, 1:], t[:, 1:])),
+            "You hold the positive's score and the negatives' scores against the teacher's, and add the two errors. Then the student also "
+            "has to learn where the teacher's zero lies. Only differences, positive minus negative, are held against each other.",
+        ),
+        Mistake(
+            "margins between 0 and 1",
+            _learning(loss=lambda s, t: (_margins(s).sigmoid() - _margins(t).sigmoid()).square().mean()),
+            "You put both margins through a sigmoid. From a margin of 5 on all look alike; take them as they are.",
+        ),
+        Mistake(
+            "the mean over the dimensions",
+            _learning(compared=lambda q, d: (q[:, None] * d).mean(dim=2)),
+            "You take the mean over the dimensions in place of the sum, so every score is smaller by D. A dot product adds up.",
+        ),
+        Mistake(
+            "the query at length 1",
+            _learning(compared=lambda q, d: _products(normalize(q), d)),
+            "You normalize the queries. That changes every margin by another factor: nothing is normalized here.",
+        ),
+        Mistake(
+            "all queries' negatives added up",
+            lambda q, p, n, t: _distilled(q, p, n.sum(0, keepdim=True).expand_as(n), t),
+            "A query meets the negatives of all queries, added up: an axis of the batch was summed over where it should run along. Row i of "
+            "`negatives` belongs to row i of `query`.",
+        ),
+        Mistake(
             "the hardest negative alone",
             _learning(loss=_hardest_alone),
             "You look at the negative that the student finds best. All M of a query count.",
@@ -1151,7 +1347,7 @@ def _places(p: Tensor, bins: int) -> Tensor:
 
 
 def _gap(said: Tensor, share: Tensor, count: Tensor, p: Tensor, y: Tensor) -> float:
-    return float((count * (share - said).abs()).sum() / count.sum())
+    return float((count * (share - said).abs()).sum() / len(p))
 
 
 def _reliable(
@@ -1169,7 +1365,7 @@ def _reliable(
         n = int(inside.sum())
         rows.append((said(p[inside], n, number, bins), share(y[inside], y), n))
     columns = [torch.tensor([float(row[i]) for row in rows]) for i in (0, 1)]
-    counts = torch.tensor([row[2] for row in rows])
+    counts = torch.tensor([row[2] for row in rows], dtype=torch.long)
     gap = error(columns[0], columns[1], counts, p, y)
     shown = torch.stack([count(n, len(p)) for n in counts]) if len(rows) else counts
     return last((*columns, shown, gap))
@@ -1208,6 +1404,39 @@ def _all_bins(empty: float) -> Answer:
 
 def _floor(p: Tensor, bins: int) -> Tensor:
     return (p.double() * bins).floor().long()
+
+
+def _rows(columns: Sequence[tuple[float, float, int]], N: int) -> tuple[Tensor, Tensor, Tensor, float]:
+    said, share, count = (torch.tensor([row[i] for row in columns]) for i in range(3))
+    return said.float(), share.float(), count.long(), float((count * (share - said).abs()).sum() / N)
+
+
+def _closed_at_both_ends(probabilities, labels, bins):
+    found = []
+    for b in range(bins):
+        inside = (probabilities >= b / bins) & (probabilities <= (b + 1) / bins)
+        if inside.any():
+            found.append((float(probabilities[inside].mean()), float(labels[inside].mean()), int(inside.sum())))
+    return _rows(found, len(labels))
+
+
+def _as_they_come(probabilities, labels, bins):
+    where = _places(probabilities, bins)
+    inside = [where == b for b in dict.fromkeys(where.tolist())]
+    return _rows([(float(probabilities[i].mean()), float(labels[i].mean()), int(i.sum())) for i in inside], len(labels))
+
+
+def _of_relevant_alone(probabilities, labels, bins):
+    where = _places(probabilities, bins)
+    inside = [where == b for b in where.unique()]
+    said = [float((probabilities * labels)[i].sum() / labels[i].sum().clamp(min=1)) for i in inside]
+    return _rows([(p, float(labels[i].mean()), int(i.sum())) for p, i in zip(said, inside, strict=True)], len(labels))
+
+
+def _without_relevant(probabilities, labels, bins):
+    said, share, count, _ = _reliable(probabilities, labels, bins)
+    there = share > 0
+    return _rows(list(zip(*(column[there].tolist() for column in (said, share, count)), strict=True)), len(labels))
 
 
 def _by_rank(p: Tensor, bins: int) -> Tensor:
@@ -1312,7 +1541,7 @@ CALIBRATED = Exercise(
         Case(
             "errors of both signs",
             lambda: (
-                torch.tensor([0.2, 0.3, 0.1, 0.8, 0.9, 0.7, 0.6]),
+                torch.tensor([0.22, 0.31, 0.12, 0.83, 0.94, 0.71, 0.62]),
                 torch.tensor([1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0]),
                 2,
             ),
@@ -1346,6 +1575,29 @@ CALIBRATED = Exercise(
             "including (b + 1) / bins.",
         ),
         Mistake(
+            "an edge belongs to both bins",
+            _closed_at_both_ends,
+            "A probability that lies on an edge falls into two bins with you, and is counted twice: all bins are closed at both ends. Only the "
+            "upper edge belongs to a bin; the first holds 0 as well.",
+        ),
+        Mistake(
+            "an edge belongs to no bin",
+            _measured(place=lambda p, bins: _places(p, bins).masked_fill((p.double() * bins) % 1 == 0, -1)),
+            "A probability that lies on an edge belongs to no bin of yours: all are open at both ends. The upper edge belongs to a bin; the "
+            "first holds 0 as well.",
+        ),
+        Mistake(
+            "bins by rounding",
+            _measured(place=lambda p, bins: (p.double() * bins).round().long().clamp(max=bins - 1)),
+            "You round to find the bin, so your edges lie in the middle of those that are asked for. All that is between two edges belongs to "
+            "one bin.",
+        ),
+        Mistake(
+            "0 has a bin of its own",
+            _measured(place=lambda p, bins: _places(p, bins) + (p > 0).long()),
+            "A probability of 0 has a bin of its own before the first. The first bin holds it.",
+        ),
+        Mistake(
             "1 falls out",
             _measured(place=lambda p, bins: _floor(p, bins).masked_fill(p == 1, -1)),
             "Your bins include their lower edge and not the upper one, so a probability of 1 belongs to none of them. The surest passages are "
@@ -1370,6 +1622,17 @@ CALIBRATED = Exercise(
             "the middle of the bin",
             _measured(said=lambda p, n, number, bins: (number + 0.5) / bins),
             "You give the middle of each bin. What was said is the *mean* of its probabilities; they may crowd at one end.",
+        ),
+        Mistake(
+            "the mean of the relevant ones",
+            _of_relevant_alone,
+            "Your mean probability is that of a bin's relevant passages alone. What was said of the others counts as well.",
+        ),
+        Mistake(
+            "bins without a relevant passage are left out",
+            _without_relevant,
+            "You leave out bins in which nothing is relevant. A share of 0 is a finding: there the model should have said nearly 0. Only bins "
+            "without any passage are left out.",
         ),
         Mistake(
             "the upper edge of the bin",
@@ -1484,6 +1747,16 @@ CALIBRATED = Exercise(
             "asks that probabilities be near 0 and 1.",
         ),
         Mistake(
+            "ten bins always",
+            lambda p, y, bins: _reliable(p, y, 10),
+            "You have ten bins, whatever `bins` is.",
+        ),
+        Mistake(
+            "in the order in which they are met",
+            _as_they_come,
+            "Your bins come in the order in which passages fall into them. The lowest bin comes first.",
+        ),
+        Mistake(
             "from high to low",
             _measured(last=lambda rows: (*[column.flip(0) for column in rows[:3]], rows[3])),
             "Your bins run from high probabilities to low ones. The lowest bin comes first.",
@@ -1530,6 +1803,8 @@ def _not_a_list(logits: Any) -> str | None:
         return "return a list of logits, such as [2.0, -1.0]"
     if not isinstance(logits, list | np.ndarray | Tensor) or isinstance(logits, dict):
         return "return one list of logits, such as [2.0, -1.0]"
+    if isinstance(logits, list) and any(isinstance(x, str | bool | dict) for x in logits):
+        return "each logit is a number"
     x = _logits(logits)
     if x.ndim != 1:
         return "return one flat list: a number for each candidate"
@@ -1579,7 +1854,7 @@ IN_EVERY_LIST = Reversed(
             when=lambda logits: _logits(logits).size == 0,
         ),
         Mistake(
-            "minus infinity",
+            "not finite",
             lambda: [-math.inf],
             "A logit is a finite number. It need not be far below 0 either.",
             when=lambda logits: not np.isfinite(_logits(logits)).all(),
@@ -1701,7 +1976,7 @@ def _hard(found: Mapping[str, float], right: list[str], num_hard: int, *, order=
     return [p for p in order(found) if p not in right][:num_hard]
 
 
-def _easy(others: Sequence[str], right: list[str], hard: list[str]) -> list[str]:
+def _easy(others: Sequence[str], right: list[str], hard: list[str], found: Mapping[str, float]) -> list[str]:
     return [p for p in others if p not in right and p not in hard]
 
 
@@ -1717,37 +1992,49 @@ def _reciprocal(scores: Tensor) -> float:
     return 1 / (1 + int((scores[1:] >= scores[0]).sum()))
 
 
+def _plain_sgd(parameter: Tensor, gradient: Tensor, lr: float) -> None:
+    parameter -= lr * gradient
+
+
+def _first_of_adam(parameter: Tensor, gradient: Tensor, lr: float, decay: float = 0.0) -> None:
+    """Its means are those of one gradient, so every weight moves by `lr`."""
+    parameter *= 1 - lr * decay
+    parameter -= lr * gradient / (gradient.abs() + 1e-8)
+
+
 def _step(
-    model, queries, corpus, qrels, run, others, num_hard, lr, *, relevant=_above_zero, also_found=False,
+    model, queries, corpus, qrels, run, others, num_hard, lr, *, order=lambda queries, qrels, run: queries,
+    relevant=_above_zero, known=lambda right, judged: right, also_found=False,
     target=lambda right, judged, found: right[0], hard=_hard, easy=_easy,
-    listed=lambda right, hard, easy: [right, *hard, *easy], read=_in_one_call, loss_of=_first_is_right,
+    listed=lambda first, hard, easy, right: [first, *hard, *easy], read=_in_one_call, loss_of=_first_is_right,
     reciprocal=lambda scores, ids, found: _reciprocal(scores), mean=lambda found: sum(found) / len(found),
-    clear=True, sign=1.0, ranked_after=False, turned=False, given=lambda loss, mrr: (loss, mrr),
+    clear=True, update=_plain_sgd, ranked_after=False, pair=lambda q, p, queries, corpus: (queries[q], corpus[p]),
+    given=lambda loss, mrr: (loss, mrr),
 ):  # fmt: skip
     """The step with one part exchanged."""
-    lists, ids = [], []
-    for query, text in queries.items():
-        right = relevant(qrels[query])
-        first = target(right, qrels[query], run[query])
-        bad = hard(run[query], right, num_hard)
-        chosen = listed(first, bad, easy(others, right, bad))
-        if also_found and first not in run[query]:
+    lists, ids, runs = [], [], []
+    for query in order(queries, qrels, run):
+        right, found = relevant(qrels[query]), run[query]
+        first = target(right, qrels[query], found)
+        bad = hard(found, known(right, qrels[query]), num_hard)
+        if also_found and first not in found:
             continue
-        ids.append(chosen)
-        lists.append([(corpus[p], text) if turned else (text, corpus[p]) for p in chosen])
+        ids.append(listed(first, bad, easy(others, right, bad, found), right))
+        lists.append([pair(query, p, queries, corpus) for p in ids[-1]])
+        runs.append(found)
     scores = read(model, lists)
     loss = loss_of(scores)
-    found = [reciprocal(s.detach(), i, run[q]) for s, i, q in zip(scores, ids, queries, strict=False)]
+    ranks = [reciprocal(s.detach(), i, found) for s, i, found in zip(scores, ids, runs, strict=True)]
     parameters = list(model.parameters())
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
     with torch.no_grad():
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             old = parameter.grad if not clear and parameter.grad is not None else 0.0
             parameter.grad = gradient + old
-            parameter -= sign * lr * parameter.grad
+            update(parameter, parameter.grad, lr)
         if ranked_after:
-            found = [_reciprocal(s) for s in read(model, lists)]
-    return given(float(loss.detach()), mean(found))
+            ranks = [_reciprocal(s) for s in read(model, lists)]
+    return given(float(loss.detach()), mean(ranks))
 
 
 def _stepping(**parts: Any) -> Answer:
@@ -1810,13 +2097,13 @@ def _three_queries(num_hard: int, seed: int, old: float | None = None) -> Callab
     queries = {"q1": "ab", "q2": "c", "q3": "bca"}
     qrels = {
         "q1": {"p9": 0, "p3": 1, "p7": 3},
-        "q2": {"p2": 2},
         "q3": {"p11": 1, "p5": 0, "p6": 2},
+        "q2": {"p2": 2},
     }
     run = {
+        "q3": {"p5": 8.0, "p6": 9.0, "p11": 7.5, "p4": 1.0},
         "q1": {"p0": 2.0, "p7": 9.0, "p3": 4.0, "p8": 6.0, "p9": 5.0, "p1": 6.0},
         "q2": {"p6": 1.0, "p10": 7.0, "p0": 3.0},
-        "q3": {"p5": 8.0, "p6": 9.0, "p11": 7.5, "p4": 1.0},
     }
     others = ["p4", "p7", "p10", "p2", "p5"]
     return lambda: (Reader(_weights(seed), old), queries.copy(), corpus, qrels, run, list(others), num_hard, 0.5)
@@ -1843,6 +2130,8 @@ def _draw_step(rng: random.Random) -> tuple:
         qrels[q] = dict(zip(judged, grades, strict=True))
         found = rng.sample(list(corpus), rng.randint(0, len(corpus)))
         run[q] = {p: rng.choice((1.0, 2.0, 3.0, 4.5, 6.0)) for p in found}
+    qrels = {q: qrels[q] for q in rng.sample(list(qrels), len(qrels))}  # in another order than the queries
+    run = {q: run[q] for q in rng.sample(list(run), len(run))}
     others = rng.sample(list(corpus), rng.randint(0, 4))
     model = Reader(_weights(rng.randrange(1000)), rng.choice((None, 0.5)))
     return model, queries, corpus, qrels, run, others, rng.randint(0, 3), rng.choice((0.1, 0.5))
@@ -1870,7 +2159,7 @@ def _lists_of(model, queries, corpus, qrels, run, others, num_hard, lr) -> list[
     for q in queries:
         right = _above_zero(qrels[q])
         hard = _hard(run[q], right, num_hard)
-        lists.append([right[0], *hard, *_easy(others, right, hard)])
+        lists.append([right[0], *hard, *_easy(others, right, hard, run[q])])
     return lists
 
 
@@ -1913,6 +2202,11 @@ def _pair_by_pair_calls(model: nn.Module, lists: list[list[tuple[str, str]]]) ->
     return [torch.cat([model([pair]) for pair in pairs]) for pairs in lists]
 
 
+def _step_for_each_query(model, queries, corpus, qrels, run, others, num_hard, lr):
+    rows = [_step(model, {q: text}, corpus, qrels, run, others, num_hard, lr) for q, text in queries.items()]
+    return tuple(sum(column) / len(rows) for column in zip(*rows, strict=True))
+
+
 def _by_the_retriever(scores: Tensor, ids: list[str], found: Mapping[str, float]) -> float:
     ranked = [p for p in _best_first(found) if p in ids]
     return 1 / (1 + ranked.index(ids[0])) if ids[0] in ranked else 0.0
@@ -1933,6 +2227,7 @@ STEP = Exercise(
     observe=_seen_step,
     situations=(
         Situation("there is more than one query", lambda model, queries, *rest: len(queries) > 1),
+        Situation("the run holds the queries in another order", lambda m, q, c, j, run, *rest: list(q) != list(run)),
         Situation(
             "a query has several relevant passages",
             lambda m, q, c, qrels, *rest: any(len(_above_zero(j)) > 1 for j in qrels.values()),
@@ -1974,7 +2269,7 @@ STEP = Exercise(
     mistakes=(
         Mistake(
             "hard passages alone",
-            _stepping(easy=lambda others, right, hard: []),
+            _stepping(easy=lambda others, right, hard, found: []),
             "The random passages are missing from your lists. A reranker that never meets an easy wrong passage learns nothing about them, and "
             "can put one on top: keep some beside the hard ones.",
         ),
@@ -1992,7 +2287,7 @@ STEP = Exercise(
         ),
         Mistake(
             "relevant passages among the random ones",
-            _stepping(easy=lambda others, right, hard: [p for p in others if p != right[0] and p not in hard]),
+            _stepping(easy=lambda others, right, hard, found: [p for p in others if p != right[0] and p not in hard]),
             "A random passage can be relevant by chance. You leave out the target alone; leave out all that qrels grades above 0.",
         ),
         Mistake(
@@ -2007,6 +2302,24 @@ STEP = Exercise(
             "passages are the surest wrong ones.",
         ),
         Mistake(
+            "judged passages are left out",
+            _stepping(known=lambda right, judged: list(judged)),
+            "You leave out every passage that qrels names. One with grade 0 was looked at and is irrelevant: that is the surest wrong answer "
+            "there is. Only what is graded above 0 is left out.",
+        ),
+        Mistake(
+            "other relevant passages are in the list",
+            _stepping(listed=lambda first, hard, easy, right: [*right, *hard, *easy]),
+            "All relevant passages stand in your list, and all but the first count as wrong: they are pushed down, although they answer the "
+            "query. Only the first one enters.",
+        ),
+        Mistake(
+            "random passages that were found are left out",
+            _stepping(easy=lambda others, right, hard, found: [p for p in others if p not in right and p not in found]),
+            "You leave out random passages that stand anywhere in the run. Only those that are in the list already, as hard ones, are left "
+            "out; the others of the run come in where they were drawn.",
+        ),
+        Mistake(
             "the best grade is the target",
             _stepping(target=lambda right, judged, found: max(right, key=lambda p: judged[p])),
             "You take the relevant passage with the highest grade. The first one in qrels is asked for.",
@@ -2018,6 +2331,12 @@ STEP = Exercise(
             ),
             "You take the relevant passage that the retriever ranks highest. The first one in qrels is asked for, wherever the retriever has "
             "it: what it finds by itself needs less help.",
+        ),
+        Mistake(
+            "the first in qrels, whatever its grade",
+            _stepping(target=lambda right, judged, found: next(iter(judged))),
+            "You take the first passage of qrels without a look at its grade. It may be 0, and then a wrong passage is the target: take the first "
+            "whose grade is above 0.",
         ),
         Mistake(
             "queries whose answer was not found are left out",
@@ -2062,13 +2381,13 @@ STEP = Exercise(
         ),
         Mistake(
             "a passage stands twice",
-            _stepping(easy=lambda others, right, hard: [p for p in others if p not in right]),
+            _stepping(easy=lambda others, right, hard, found: [p for p in others if p not in right]),
             "A random passage that is among the hard ones already stands twice in your list, and counts twice in the softmax.",
         ),
         Mistake(
             "the relevant passage stands last",
             _stepping(
-                listed=lambda right, hard, easy: [*hard, *easy, right],
+                listed=lambda first, hard, easy, right: [*hard, *easy, first],
                 loss_of=lambda scores: torch.stack([-s.log_softmax(0)[-1] for s in scores]).mean(),
                 reciprocal=lambda s, ids, found: _reciprocal(s.roll(1)),
             ),
@@ -2076,13 +2395,28 @@ STEP = Exercise(
         ),
         Mistake(
             "random passages before the hard ones",
-            _stepping(listed=lambda right, hard, easy: [right, *easy, *hard]),
+            _stepping(listed=lambda first, hard, easy, right: [first, *easy, *hard]),
             "The random passages stand before the hard ones. The order is: relevant, hard, random.",
         ),
         Mistake(
+            "in the order of the run",
+            _stepping(order=lambda queries, qrels, run: run),
+            "You go through the queries as they stand in `run`. The lists come in the order of `queries`.",
+        ),
+        Mistake(
+            "in the order of qrels",
+            _stepping(order=lambda queries, qrels, run: qrels),
+            "You go through the queries as they stand in `qrels`. The lists come in the order of `queries`.",
+        ),
+        Mistake(
             "the passage first",
-            _stepping(turned=True),
+            _stepping(pair=lambda q, p, queries, corpus: (corpus[p], queries[q])),
             "You give the model pairs of passage and query. It reads the query first.",
+        ),
+        Mistake(
+            "ids instead of texts",
+            _stepping(pair=lambda q, p, queries, corpus: (q, p)),
+            "You give the model ids to read. It reads texts: look them up in `queries` and `corpus`.",
         ),
         Mistake(
             "one call for each list",
@@ -2112,6 +2446,12 @@ STEP = Exercise(
             _stepping(loss_of=_pointwise),
             "You take the pointwise loss: each pair is judged by itself. The listwise one is asked for: the relevant passage's share of its "
             "list.",
+        ),
+        Mistake(
+            "the share itself",
+            _stepping(loss_of=lambda scores: torch.stack([1 - s.softmax(0)[0] for s in scores]).mean()),
+            "You take what is missing of the share to 1. Where the model is quite wrong that has hardly any gradient; the logarithm of the share "
+            "has one.",
         ),
         Mistake(
             "pairs of passages",
@@ -2149,13 +2489,32 @@ STEP = Exercise(
         ),
         Mistake(
             "up instead of down",
-            _stepping(sign=-1.0),
+            _stepping(update=lambda parameter, gradient, lr: _plain_sgd(parameter, gradient, -lr)),
             "The weights move along the gradient, so the loss rises. A step goes against it.",
         ),
         Mistake(
             "nothing moves",
-            _stepping(sign=0.0),
-            "The loss is right, and no weight has moved: the optimizer's step is missing.",
+            _stepping(update=lambda parameter, gradient, lr: None),
+            "The loss is right, and no weight has moved. Either the optimizer's step is missing, or it found no gradient: cleared between backward and "
+            "step, or the scores were taken out of the graph.",
+        ),
+        Mistake(
+            "Adam",
+            _stepping(update=_first_of_adam),
+            "The weights move as Adam moves them: in its first step each by `lr`, whatever the size of its gradient. Plain SGD is asked for, "
+            "which moves by `lr` times the gradient.",
+        ),
+        Mistake(
+            "AdamW",
+            _stepping(update=lambda parameter, gradient, lr: _first_of_adam(parameter, gradient, lr, decay=0.01)),
+            "The weights move as AdamW moves them: in its first step each by `lr`, and shrunk a little. Plain SGD is asked for, which moves by "
+            "`lr` times the gradient.",
+        ),
+        Mistake(
+            "a step for each query",
+            _step_for_each_query,
+            "You take a step for each query, so the second list is read by a model that has learned from the first. One call with all lists, "
+            "one loss, one step.",
         ),
         Mistake(
             "ranked after the step",

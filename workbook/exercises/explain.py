@@ -123,6 +123,8 @@ def _as_if(seen: Seen) -> Iterator[str]:
         for edit in _searched(edits(source)):
             function = _defined(edit, globals_)
             if function and all(_agrees(seen, function, seen.mine[i]) for i in order):
+                if all(_agrees(seen, function, call) for call in seen.right):
+                    continue  # the change changes nothing: the answer has the right values, in another form
                 yield f"it behaves as if, in a right solution, {edit.words(source_of(seen.answer) or '')}"
                 return
 

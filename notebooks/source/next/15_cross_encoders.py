@@ -24,7 +24,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from workbook.exercises import check, hint, predict, quiz, reveal
 from workbook.figures import attention, explore, show
@@ -167,10 +166,10 @@ predict("15.p3")
 # Exercise 15.2 · three losses on lists · medium · 12 min
 def three_losses(scores, labels):  # (B, L), (B, L) -> three scalars
     ### BEGIN SOLUTION
-    pointwise = F.binary_cross_entropy_with_logits(scores, labels)
+    pointwise = torch.nn.functional.binary_cross_entropy_with_logits(scores, labels)
     right_and_wrong = (labels[:, :, None] == 1) & (labels[:, None, :] == 0)  # (B, L, L)
     wrong_minus_right = scores[:, None, :] - scores[:, :, None]
-    pairwise = F.softplus(wrong_minus_right[right_and_wrong]).mean()
+    pairwise = torch.nn.functional.softplus(wrong_minus_right[right_and_wrong]).mean()
     P = labels / labels.sum(dim=1, keepdim=True)
     listwise = -(P * scores.log_softmax(dim=1)).sum(dim=1).mean()
     return pointwise, pairwise, listwise
