@@ -330,6 +330,11 @@ ROUND = Exercise(
             "You put a centroid on the vector nearest to the mean. That is k-medoids. A centroid may lie where no vector is.",
         ),
         Mistake(
+            "the sum begins at the old centroid",
+            _rounded(move=lambda rows, old, x: (rows.sum(0) + old) / len(rows)),
+            "You add the vectors to the old centroid before you divide. A sum begins at zero; the old centroid only said who belongs together.",
+        ),
+        Mistake(
             "the old centroid counts, too",
             _rounded(move=lambda rows, old, x: (rows.sum(0) + old) / (len(rows) + 1)),
             "You average the old centroid in, as if it were one of the vectors. It only said who belongs together.",
@@ -502,6 +507,13 @@ def _ranked_by_centroid(own: bool) -> Answer:
         return _nearest_numbers(numbers, far[numbers], k)
 
     return search
+
+
+def _over_the_centroid(query, vectors, assignment, centroids, nprobe, k):
+    of_cell = centroids[assignment]
+    far = _far(query, of_cell) + (vectors - of_cell).square().sum(1)
+    numbers = _inside(query, vectors, assignment, centroids, nprobe, k)
+    return _nearest_numbers(numbers, far[numbers], k)
 
 
 def _assigned_anew(query, vectors, assignment, centroids, nprobe, k):
@@ -754,6 +766,12 @@ CELLS = Exercise(
             _ranked_by_centroid(own=False),
             "You rank candidates by the distance to their cell's centroid: all of one cell are then alike. The centroid only opens the door; "
             "rank by the vectors themselves.",
+        ),
+        Mistake(
+            "the way over the centroid",
+            _over_the_centroid,
+            "You add the distance from the query to the centroid and that from the centroid to the vector. The way over the centroid says little of "
+            "the straight one: compare the query with the vector.",
         ),
         Mistake(
             "nearest to their own centroid",
@@ -1082,6 +1100,11 @@ PIECES = Exercise(
             "every other number belongs to a piece",
             _quantizing(cut=_strided),
             "You deal the numbers out to the pieces in turn, as `view(-1, m)` does. A piece holds numbers that stand side by side.",
+        ),
+        Mistake(
+            "the query's first piece for all",
+            _quantizing(ask=lambda pieces, books: pieces[:, :1].expand_as(pieces)),
+            "You compare the query's first piece with the entries of all codebooks. Piece j of the query belongs to codebook j.",
         ),
         Mistake(
             "the first codebook for all",
@@ -1695,7 +1718,7 @@ def _without_heaps(query, neighbours, vectors, entry, ef, k):
 _Met = tuple[float, int]  # how far, and the number
 
 
-def _numbers_of(kept, k):
+def _first_numbers(kept: list[_Met], k: int) -> list[int]:
     return [n for _, n in kept[:k]]
 
 
@@ -1703,10 +1726,8 @@ def _step(
     query, neighbours, vectors, entry, ef, k, *, far=lambda query, x: float((x - query).square().sum()),
     key=lambda far, n: (far, n), room=lambda ef, k: max(ef, k), take=lambda todo: todo.pop(0),
     stops=lambda here, kept, room, opened: here > kept[-1],
-    behind=lambda neighbours, here: neighbours[here],
     enters=lambda found, kept, room, here: len(kept) < room or found < kept[-1],
-    forget=lambda kept: kept.pop(), mark="met", start=True,
-    last=_numbers_of, count="met",
+    mark="met", start=True, last=_first_numbers, count="met",
 ):  # fmt: skip
     """A walk with one part exchanged; `todo` and `kept` are sorted, the nearest first."""
     most, looks = room(ef, k), 1
@@ -1722,7 +1743,7 @@ def _step(
         if mark == "opened":
             met.add(number(here))
         opened.append(number(here))
-        for n in behind(neighbours, number(here)):
+        for n in neighbours[number(here)]:
             if n in met:
                 continue
             if mark.startswith("met"):
@@ -1735,7 +1756,7 @@ def _step(
                 insort(todo, found)
                 insort(kept, found)
                 if len(kept) > most:
-                    forget(kept)
+                    kept.pop()
     numbers = last([(item[0], number(item)) for item in kept], k)
     links = 1 + sum(len(neighbours[n]) for n in opened)
     tally = {"met": len(met), "opened": len(opened), "looks": looks, "kept": len(kept), "links": links}
@@ -1822,6 +1843,21 @@ def _from_one_to_the_next(query, neighbours, vectors, entry, ef, k):
         done.add(waiting[0])
         for n in neighbours[waiting[0]]:
             met.setdefault(n, float(_far(vectors[waiting[0]], vectors[n])))
+
+
+def _first_looked_behind(query, neighbours, vectors, entry, ef, k):
+    """One heap for those that wait and those that are kept."""
+    far = _far(query, vectors).tolist()
+    met, todo, result = {entry}, [(far[entry], entry)], []
+    while todo:
+        result.append(heappop(todo)[1])
+        if len(result) == max(ef, k):
+            break
+        for n in neighbours[result[-1]]:
+            if n not in met:
+                met.add(n)
+                heappush(todo, (far[n], n))
+    return result[:k], len(met)
 
 
 def _both_ways(query, neighbours, vectors, entry, ef, k):
@@ -2252,6 +2288,12 @@ WALK = Exercise(
             "distances come back as well",
             _stepping(last=lambda kept, k: kept[:k]),
             "You return pairs of distance and number. The numbers alone are asked for.",
+        ),
+        Mistake(
+            "those looked behind first are the result",
+            _first_looked_behind,
+            "You return the vectors in the order in which you looked behind them, and stop when there are enough. The first ones lie on the way, and "
+            "need not be near. Keep apart who waits and who is kept.",
         ),
         Mistake(
             "those looked behind are counted",
@@ -2874,7 +2916,7 @@ INDEX = Exercise(
         ),
         Mistake(
             "k candidates at least",
-            lambda q, x, c, b, nprobe, rescore, k: _index(q, x, c, b, nprobe, max(rescore, k), k),
+            lambda q, x, c, books, nprobe, rescore, k: _index(q, x, c, books, nprobe, max(rescore, k), k),
             "You keep k candidates where `rescore` is smaller. Keep `rescore`, and return fewer: that is what the contract says, so that a caller sees "
             "what was asked for.",
         ),
@@ -2891,7 +2933,7 @@ INDEX = Exercise(
         ),
         Mistake(
             "k candidates",
-            lambda q, x, c, b, nprobe, rescore, k: _index(q, x, c, b, nprobe, k, k),
+            lambda q, x, c, books, nprobe, rescore, k: _index(q, x, c, books, nprobe, k, k),
             "You keep k candidates. Then rescoring can change their order, and none can come in that the codes had placed lower. Keep `rescore`.",
         ),
         Mistake(
