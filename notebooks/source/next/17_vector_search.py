@@ -17,7 +17,7 @@
 #
 # **You will be able to** cut a space into cells, write a vector in a few bytes, build an index from both, and measure what it misses.
 #
-# **You need** chapters 03 (recall) and 13 (cut vectors). **It takes** about {minutes} minutes, «N» seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
+# **You need** chapters 03 (recall) and 13 (cut vectors). **It takes** about {minutes} minutes, «N» seconds of machine time on one core, and «N» GB of memory. First, two questions from earlier chapters, from memory:
 
 # %%
 import numpy as np
@@ -224,6 +224,8 @@ print("a quarter of the bytes:", 4 * codes.nbytes == passages.nbytes)
 print("more than nine of ten are the same:", shared(ten_of(back)) > 0.9)
 
 # %% [markdown]
+# A step is small beside the differences between neighbours.
+#
 # ## Build it: ranges from one query
 #
 # **The other way round.** A colleague takes the ranges from the query that has just come: one vector. Find the smallest input on which that ranks wrongly.
@@ -382,7 +384,8 @@ print("int8 gives the same codes:", np.array_equal(int8_round_trip(passages[:400
 
 # %% [markdown]
 # faiss says `nlist` for C and `nbits` for log₂ K. `workbook.index` has these indexes with faiss' calls.
-#
+
+# %% [markdown]
 # ## Further: a walk through a graph
 #
 # **{minutes} min.** **HNSW** has no cells. Every vector has links to some neighbours, and a search walks along them towards the query. Levels with ever fewer vectors lie above, to find where to begin; the walk on the lowest is what finds.
@@ -448,14 +451,15 @@ for ef in walks:
 
 # %% [markdown]
 # By inner products of vectors of any length, links lead astray: a long vector is near to everybody, and a vector need not be nearest to itself. Scale to length 1 first.
-#
+
+# %% [markdown]
 # ## Further: questions people ask
 #
 # **{minutes} min.**
 #
 # **Recall of IVF, HNSW or PQ is terrible on random vectors. What is wrong?** The vectors. Random ones have no neighbourhoods: in many dimensions all are about equally far, so cells, links and codes have nothing to go by. Judge an index by your own vectors and queries, against flat search.
 #
-# **How do I set nlist, nprobe, ef, and how much do I train on?** `nlist` between √N and 4 √N: then choosing cells costs about what reading one does. faiss wants 39 to 256 training vectors for each centroid, and they must be like those that will be searched. Then raise `nprobe` or `ef` until your queries find enough, and look at the time. `nprobe` is 1 until you set it; look at it again after loading.
+# **How do I set nlist, nprobe, ef, and how much do I train on?** `nlist` between √N and 4 √N: with √N, comparing all centroids costs what reading one cell does, and several are opened. faiss wants 39 to 256 training vectors for each centroid, and they must be like those that will be searched. Then raise `nprobe` or `ef` until your queries find enough, and look at the time. `nprobe` is 1 until you set it; look at it again after loading.
 #
 # **I ask for 10 and get fewer.** The opened cells hold fewer; or `efSearch` is below k, and a walk returns no more than it keeps. faiss keeps the larger of the two.
 #
@@ -464,7 +468,8 @@ for ef in walks:
 # **How do I compare bits that are packed into bytes?** Count those that differ (Hamming). Read as int8 and multiplied, the first bit of eight counts 128 times as much as the last.
 #
 # **Matryoshka and quantization together: normalize when?** Cut, normalize, then take ranges or codebooks from the *cut* vectors. «Grid of sizes and bits at equal bytes»
-#
+
+# %% [markdown]
 # ## Claims settled here
 #
 # «47, 48, 49, 73»
