@@ -269,7 +269,7 @@ PAIR = Exercise(
         Mistake(
             "cut in proportion",
             _paired(lengths=_in_proportion),
-            "Both lose the same share of their ids. Of a query of four words one or two are left then. The longer text loses first, until "
+            "Both lose the same share of their ids, so a long passage costs a short query its words. The longer text loses first, until "
             "both are equally long.",
         ),
         Mistake(
@@ -659,7 +659,7 @@ LISTS = Exercise(
             "a sigmoid before the pointwise loss",
             _with(pointwise=lambda s, y: _bce(s.sigmoid(), y)),
             "You put the scores through a sigmoid, and the pointwise loss does so again. What is left lies between .5 and .73, so the loss of a "
-            "right passage cannot fall below .313 and training stalls. The loss takes logits.",
+            "right passage cannot fall below .313, however sure the model is. The loss takes logits.",
         ),
         Mistake(
             "a sigmoid before every loss",
@@ -1164,8 +1164,8 @@ MARGIN = Exercise(
         Mistake(
             "a teacher between 0 and 1",
             _learning(taught=lambda t: t.detach().sigmoid()),
-            "You put the teacher's scores through a sigmoid. Then none of its margins is above 1, and most are near 0 or 1: all that it knew "
-            "beyond right and wrong is gone. Take its logits.",
+            "You put the teacher's scores through a sigmoid. Then none of its margins is above 1, and where it is sure they are near 0 or 1: "
+            "what it knew beyond right and wrong is gone. Take its logits.",
         ),
         Mistake(
             "the teacher's shares",
