@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from workbook.exercises import compare
 from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Reversed, Situation
@@ -122,12 +121,6 @@ def _without_empty_cells(vectors, centroids):
 def _nearest_vector_of_each(vectors, centroids):
     chosen = _pairs_far(vectors, centroids).argmin(0)
     return chosen, vectors[chosen]
-
-
-def _all_vectors_pull(vectors, centroids):
-    far = _pairs_far(vectors, centroids)
-    weights = (-far).softmax(1)  # (N, C)
-    return far.argmin(1), weights.T @ vectors / weights.sum(0)[:, None]
 
 
 def _in_place(vectors, centroids):
@@ -340,11 +333,6 @@ ROUND = Exercise(
             "You average the old centroid in, as if it were one of the vectors. It only said who belongs together.",
         ),
         Mistake(
-            "half way",
-            _rounded(move=lambda rows, old, x: (rows.mean(0) + old) / 2),
-            "Your centroids go half of the way to the mean. They go all of it.",
-        ),
-        Mistake(
             "at length 1",
             _rounded(move=lambda rows, old, x: normalize(rows.mean(0))),
             "You scale the mean to length 1. That belongs to a k-means for inner products; with distances it is no longer the mean.",
@@ -378,20 +366,9 @@ ROUND = Exercise(
             "(N,) numbers below C.",
         ),
         Mistake(
-            "all vectors pull",
-            _all_vectors_pull,
-            "Every vector pulls at every centroid, by a softmax of the distances. In k-means a vector belongs to one cell wholly, and pulls at no "
-            "other.",
-        ),
-        Mistake(
             "cells from 1",
             lambda *args: (_round(*args)[0] + 1, _round(*args)[1]),
             "Your cells are counted from 1. They are counted from 0, so that they pick rows of the centroids.",
-        ),
-        Mistake(
-            "a column for each cell",
-            lambda *args: (F.one_hot(_round(*args)[0], len(args[1])), _round(*args)[1]),
-            "You return a one in a row of zeros for each vector. The number of the cell is asked for: (N,).",
         ),
         Mistake(
             "the centroids first",
@@ -496,17 +473,10 @@ def _cells_of_nearest_vectors(query, vectors, assignment, centroids, nprobe, k):
     return _in_cells(query, vectors, assignment, centroids, nprobe, k, cells=lambda *args: opened)
 
 
-def _ranked_by_centroid(own: bool) -> Answer:
-    """By the distance of the query to the centroid, or of the vector to its own centroid."""
-
-    def search(query, vectors, assignment, centroids, nprobe, k):
-        of_cell = centroids[assignment]
-        far = (vectors - of_cell).square().sum(1) if own else _far(query, of_cell)
-        opened = _order(_far(query, centroids))[:nprobe]
-        numbers = [n for n in range(len(vectors)) if int(assignment[n]) in opened]
-        return _nearest_numbers(numbers, far[numbers], k)
-
-    return search
+def _ranked_by_centroid(query, vectors, assignment, centroids, nprobe, k):
+    far = _far(query, centroids[assignment])
+    numbers = _inside(query, vectors, assignment, centroids, nprobe, k)
+    return _nearest_numbers(numbers, far[numbers], k)
 
 
 def _over_the_centroid(query, vectors, assignment, centroids, nprobe, k):
@@ -763,7 +733,7 @@ CELLS = Exercise(
         ),
         Mistake(
             "ranked by their centroid",
-            _ranked_by_centroid(own=False),
+            _ranked_by_centroid,
             "You rank candidates by the distance to their cell's centroid: all of one cell are then alike. The centroid only opens the door; "
             "rank by the vectors themselves.",
         ),
@@ -772,11 +742,6 @@ CELLS = Exercise(
             _over_the_centroid,
             "You add the distance from the query to the centroid and that from the centroid to the vector. The way over the centroid says little of "
             "the straight one: compare the query with the vector.",
-        ),
-        Mistake(
-            "nearest to their own centroid",
-            _ranked_by_centroid(own=True),
-            "You rank by how near a vector is to its own centroid. The query does not count in that. Compare with the query.",
         ),
         Mistake(
             "assigned anew",
@@ -788,13 +753,6 @@ CELLS = Exercise(
             "places instead of numbers",
             _opening(last=lambda numbers, far, k: _order(far)[:k]),
             "You return places among the candidates. A sort counts within what it is given: look up which vectors stand at these places.",
-        ),
-        Mistake(
-            "k and nprobe exchanged",
-            lambda query, vectors, assignment, centroids, nprobe, k: _in_cells(
-                query, vectors, assignment, centroids, k, nprobe
-            ),
-            "You open k cells and return nprobe vectors. It is the other way round.",
         ),
         Mistake(
             "k is not used",
@@ -959,14 +917,6 @@ def _one_code_for_all(query, vectors, codebooks):
     whole = codebooks.transpose(0, 1).flatten(1)  # (K, D)
     codes = _pairs_far(vectors, whole).argmin(1)
     return codes[:, None].repeat(1, len(codebooks)), _far(query, whole[codes])
-
-
-def _packed(query, vectors, codebooks):
-    codes, distances = _quantized(query, vectors, codebooks)
-    number = torch.zeros(len(codes), dtype=torch.long)
-    for column in codes.T:
-        number = number * codebooks.shape[1] + column
-    return number, distances
 
 
 def _books_turned(query, vectors, codebooks):
@@ -1198,11 +1148,6 @@ PIECES = Exercise(
             "You take the mean over the pieces. They are added up.",
         ),
         Mistake(
-            "the largest piece alone",
-            _quantizing(total=lambda found: found.amax(1)),
-            "You keep the piece that is farthest away. All pieces count.",
-        ),
-        Mistake(
             "the first piece alone",
             _quantizing(total=lambda found: found[:, 0]),
             "Your distances hold the first piece and no other. Add up all m.",
@@ -1232,11 +1177,6 @@ PIECES = Exercise(
             "minus the distance",
             _quantizing(total=lambda found: -found.sum(1)),
             "Your distances are negative, as scores that grow with nearness. A distance is 0 or more.",
-        ),
-        Mistake(
-            "one number for each vector",
-            _packed,
-            "You pack a vector's codes into one number. Return them side by side, (N, m).",
         ),
         Mistake(
             "pieces in rows",
@@ -1537,11 +1477,6 @@ BYTES = Exercise(
             "*below*, and codes of two libraries must agree.",
         ),
         Mistake(
-            "rounded up",
-            _byte(level=torch.ceil),
-            "You round up. The step below is asked for.",
-        ),
-        Mistake(
             "towards zero",
             _towards_zero,
             "You take 128 off first and then cut the digits off, as a conversion to int8 does: towards zero. Below zero that is upwards. Go to the "
@@ -1569,11 +1504,6 @@ BYTES = Exercise(
             _symmetric,
             "You divide by the largest absolute value, so that zero stays zero. That is another scheme: a dimension that runs from 0 to 1 uses half "
             "of its levels in it. Here the levels run from the minimum to the maximum.",
-        ),
-        Mistake(
-            "at length 1 first",
-            lambda calibration, vectors: _int8(normalize(calibration), normalize(vectors)),
-            "You bring the vectors to length 1. Nothing is normalized here: who wants that does it before.",
         ),
         Mistake(
             "nothing is done about a constant dimension",
@@ -1888,23 +1818,6 @@ def _one_hop(query, neighbours, vectors, entry, ef, k):
     return sorted(met, key=lambda n: (far[n], n))[:k], len(met)
 
 
-def _nearest_neighbour_alone(query, neighbours, vectors, entry, ef, k):
-    """Of each vector only the nearest neighbour goes on the list."""
-    far = _far(query, vectors).tolist()
-    met, todo, kept = {entry}, [(far[entry], entry)], [(far[entry], entry)]
-    while todo:
-        here = todo.pop(0)
-        if here > kept[-1]:
-            break
-        fresh = [n for n in dict.fromkeys(neighbours[here[1]]) if n not in met]
-        met.update(fresh)
-        for found in sorted((far[n], n) for n in fresh)[:1]:
-            insort(todo, found)
-            insort(kept, found)
-            del kept[max(ef, k) :]
-    return [n for _, n in kept[:k]], len(met)
-
-
 def _nearest_on_top(query, neighbours, vectors, entry, ef, k):
     """A heap of what is kept without the minus: its top is the nearest, and that is compared with, and thrown out."""
     far = _far(query, vectors).tolist()
@@ -1922,10 +1835,6 @@ def _nearest_on_top(query, neighbours, vectors, entry, ef, k):
                     if len(kept) > max(ef, k):
                         heappop(kept)
     return [n for _, n in sorted(kept)][:k], len(met)
-
-
-def _smallest_number_first(todo: list[_Met]) -> _Met:
-    return todo.pop(min(range(len(todo)), key=lambda i: todo[i][1]))
 
 
 def _draw_graph(rng: random.Random) -> tuple[Any, ...]:
@@ -2175,18 +2084,6 @@ WALK = Exercise(
             "mean that all others are farther.",
         ),
         Mistake(
-            "the smallest number is looked behind first",
-            _stepping(take=_smallest_number_first),
-            "You look behind the vector with the smallest number, as a heap of numbers does. It is the distance that has to stand first in what the "
-            "heap compares.",
-        ),
-        Mistake(
-            "only the nearest neighbour",
-            _nearest_neighbour_alone,
-            "Of each vector's neighbours you keep the nearest alone. The others may be near enough to be kept as well, and the way may lead over "
-            "them.",
-        ),
-        Mistake(
             "only downhill",
             _stepping(enters=lambda found, kept, room, here: (len(kept) < room or found < kept[-1]) and found < here),
             "You take a neighbour only if it is nearer than the vector it is a neighbour of. The way out of a hollow leads uphill first: compare "
@@ -2258,11 +2155,6 @@ WALK = Exercise(
             _stepping(far=lambda query, x: -float(x @ query)),
             "You go by dot products of vectors of any length. Long vectors are then near to everything, a vector need not be nearest to itself, and "
             "links between near vectors lead astray. Go by distance, or scale all to length 1 before the graph is built.",
-        ),
-        Mistake(
-            "cosines",
-            _stepping(far=lambda query, x: -float(F.cosine_similarity(x, query, dim=0))),
-            "You go by cosines. Nothing is normalized here: go by squared distance.",
         ),
         Mistake(
             "k is not used",
@@ -2569,19 +2461,6 @@ def _moved_centroids(query, vectors, centroids, *rest):
     return _index(query, vectors, moved, *rest, home=lambda x, c: cells)
 
 
-def _both_distances(query, vectors, centroids, codebooks, nprobe, rescore, k):
-    coarse: list[float] = []
-
-    def keep(numbers, far, rescore):
-        coarse.extend(far)
-        return _nearest_of(numbers, far, rescore)
-
-    def last(numbers, far, k):
-        return _nearest_of(numbers, [a + b for a, b in zip(far, coarse, strict=True)], k)
-
-    return _index(query, vectors, centroids, codebooks, nprobe, rescore, k, keep=keep, last=last)
-
-
 def _residuals_of_vectors(query, vectors, centroids, *rest):
     """In the end the query is compared with what the centroids have left."""
     residuals = vectors - centroids[_pairs_far(vectors, centroids).argmin(1)]
@@ -2833,11 +2712,6 @@ INDEX = Exercise(
             "You compare the query with the residuals of the candidates in the end. The full vectors are asked for there.",
         ),
         Mistake(
-            "both distances added up",
-            _both_distances,
-            "You add the tables' distance to the exact one. The exact one knows all that the tables know: it decides alone.",
-        ),
-        Mistake(
             "rescored by dot product",
             _assembled(to_vectors=_minus_dots),
             "In the end you rank by dot product. With vectors of any length that is another order than by distance.",
@@ -2950,11 +2824,6 @@ INDEX = Exercise(
             "the nearest cell first",
             _assembled(keep=_nearest_cell_first),
             "You keep the first candidates as they come, the nearest cell's before the others. Their distances by the tables decide.",
-        ),
-        Mistake(
-            "the worst candidates",
-            _assembled(keep=lambda numbers, far, rescore: sorted(numbers, key=lambda n: (-far[n], n))[:rescore]),
-            "You keep the candidates that are farthest by the tables. Small distances are good ones.",
         ),
         Mistake(
             "of equal codes the larger number",
