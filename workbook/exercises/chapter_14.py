@@ -47,11 +47,19 @@ def _paired(**parts: Any) -> Answer:
     return lambda *args: _pair(*args, **parts)
 
 
-def _token_by_token(query, passage, mask):
-    """The loop: of equal ones the best keep the gradient together."""
-    there = [t for t in range(len(passage)) if mask[t]]
-    best = [torch.stack([(q * passage[t]).sum() for t in there]).amax() for q in query]
-    return torch.stack(best).sum()
+def _lowest_for_padding(query, passage, mask):
+    """Padding gets the lowest similarity there is: the gradient is another one only where a token has just that."""
+    found = torch.stack([torch.stack([(q * p).sum() for p in passage]) for q in query])
+    return torch.where(mask.bool(), found, found.min()).amax(1).sum()
+
+
+def _zero_times_infinity(found: Tensor, is_token: Tensor) -> Tensor:
+    return found + (1 - is_token.float()) * -INFINITY
+
+
+def _in_front(mask: Tensor) -> int:
+    """How many tokens stand in front of the first padding."""
+    return int(mask.cumprod(0).sum())
 
 
 def _each_passage_token_once(query, passage, mask):
@@ -110,11 +118,11 @@ def _padding_of_one(answer: Answer) -> str | None:
     query = torch.tensor([[1.0, 2.0], [-1.0, 0.5]])
     passage = torch.tensor([[0.5, -2.0], [-0.5, -1.0]])
     alone = float(answer(query, passage, torch.tensor([1, 1])))
-    for words, padding in (("zeros", [0.0, 0.0]), ("long vectors", [90.0, 70.0])):
+    for words, padding in (("rows of zeros", [0.0, 0.0]), ("rows of large numbers", [90.0, 70.0])):
         longer = torch.cat([passage, torch.tensor([padding, padding])])
         padded = float(answer(query, longer, torch.tensor([1, 1, 0, 0])))
         if abs(padded - alone) > 1e-4:
-            return f"two {words} of padding change a score from {alone:.4g} to {padded:.4g}"
+            return f"two {words} at padding change a score from {alone:.4g} to {padded:.4g}"
     return None
 
 
@@ -142,7 +150,7 @@ PAIR = Exercise(
     section="Build it: MaxSim of one pair",
     signature="(S, D), (T, D), (T,) -> scalar",
     reference=maxsim,
-    another=_token_by_token,
+    another=_lowest_for_padding,
     gradient=True,
     draw=_draw_pair,
     situations=(
@@ -227,6 +235,20 @@ PAIR = Exercise(
             "words, and some tokenizers pad on the left.",
         ),
         Mistake(
+            "the end at the first padding",
+            lambda query, passage, mask: (
+                maxsim_one(query, passage[: _in_front(mask)]) if mask[0] else torch.tensor(0.0)
+            ),
+            "You stop at the first padding. Tokens may stand behind it: punctuation that is left out stands between words, and some "
+            "tokenizers pad on the left. Pass over the padding, and go on.",
+        ),
+        Mistake(
+            "zero times infinity",
+            _paired(hide=_zero_times_infinity),
+            "Your score is always NaN. Zero times infinity makes that: where 1 − mask is multiplied by minus infinity, each token gets NaN and "
+            "not 0. Put minus infinity at the padding alone, without a product.",
+        ),
+        Mistake(
             "the mean over query tokens",
             _paired(total=lambda best, is_token: best.mean()),
             "You take the mean over the query's tokens. Within one query that ranks alike; but the score is the sum, and a loss would see "
@@ -235,7 +257,7 @@ PAIR = Exercise(
         Mistake(
             "clipped at 0",
             _paired(total=lambda best, is_token: best.clamp(min=0).sum()),
-            "A best match below 0 counts as 0 with you, as if each query token could also choose nothing. A maximum that starts at 0 does the "
+            "A negative best match counts as 0 with you, as if each query token could also choose nothing. A maximum that starts at 0 does the "
             "same: start below everything.",
         ),
         Mistake(
@@ -274,6 +296,12 @@ PAIR = Exercise(
             "the query pooled first",
             lambda query, passage, mask: (passage[mask.bool()] @ query.mean(0)).amax(),
             "You make one vector of the query before it meets the passage. Then one token of the passage has to answer everything at once.",
+        ),
+        Mistake(
+            "one token for the whole query",
+            lambda query, passage, mask: (passage[mask.bool()] @ query.sum(0)).amax(),
+            "You add up over the query's tokens first, and take the maximum then: one token of the passage has to answer the whole query. "
+            "Each query token chooses its own; the sum comes last.",
         ),
         Mistake(
             "cosines",
@@ -362,8 +390,7 @@ def _flattened(query, query_mask, passages, mask):
     (Q, S, D), (N, T) = query.shape, mask.shape
     rows = (query * query_mask[:, :, None]).reshape(Q * S, D)
     found = (rows @ passages.reshape(N * T, D).T).view(Q, S, N, T)
-    lowest = torch.finfo(found.dtype).min
-    return torch.where(mask.bool(), found, lowest).amax(3).masked_fill(query_mask[:, :, None] == 0, 0.0).sum(1)
+    return torch.where(mask.bool(), found, found.min()).amax(3).masked_fill(query_mask[:, :, None] == 0, 0.0).sum(1)
 
 
 def _one_by_one(score: Callable[[Tensor, Tensor], Tensor]) -> Answer:
@@ -377,10 +404,26 @@ def _one_by_one(score: Callable[[Tensor, Tensor], Tensor]) -> Answer:
     return scores
 
 
-def _cut_at_counts(query, query_mask, passages, mask):
-    queries = [q[: int(n)] for q, n in zip(query, query_mask.sum(1), strict=True)]
-    texts = [p[: int(n)] for p, n in zip(passages, mask.sum(1), strict=True)]
-    return torch.stack([torch.stack([maxsim_one(q, p) for p in texts]) for q in queries])
+def _cut(*, queries: bool, passages: bool) -> Answer:
+    """The padding of one side, or of both, is taken to stand at the end of each row."""
+
+    def ends(mask: Tensor) -> Tensor:
+        return torch.arange(mask.shape[1]) < mask.sum(1, keepdim=True)
+
+    return lambda query, query_mask, texts, mask: _batch(
+        query, ends(query_mask) if queries else query_mask, texts, ends(mask) if passages else mask
+    )
+
+
+def _viewed(query: Tensor, passages: Tensor) -> Tensor:
+    """A product of two long matrices, (Q S, N T), cut up in another order than it has."""
+    (Q, S, D), (N, T, _) = query.shape, passages.shape
+    return (query.reshape(Q * S, D) @ passages.reshape(N * T, D).T).view(Q, N, S, T)
+
+
+def _pairs(query, query_mask, passages, mask):
+    found = [_batch(*(x[None] for x in row)) for row in zip(query, query_mask, passages, mask, strict=False)]
+    return torch.cat(found).flatten()
 
 
 def _own_passages(query, query_mask, passages, mask):
@@ -534,10 +577,29 @@ BATCH = Exercise(
             "padding must add nothing, which is 0; what must lie below everything is a passage's.",
         ),
         Mistake(
+            "zero times infinity",
+            _batched(hide=_zero_times_infinity),
+            "Your scores are always NaN. Zero times infinity makes that: where 1 − mask is multiplied by minus infinity, each token gets NaN "
+            "and not 0. Put minus infinity at the padding alone, without a product.",
+        ),
+        Mistake(
             "each query with its own passage",
             _own_passages,
             "You score query i with passage i alone, (Q,). Every query meets every passage: the result is (Q, N), whether there are as many "
             "of the one as of the other or not.",
+        ),
+        Mistake(
+            "pairs, as far as they go",
+            _pairs,
+            "You walk through queries and passages side by side, so each query meets one passage alone, and the longer list is cut off. Every "
+            "query meets every passage: one loop within the other, or an axis for each.",
+        ),
+        Mistake(
+            "cut up in another order",
+            _batched(compared=_viewed),
+            "A product of all query tokens with all tokens of the passages has its numbers in the order q, s, n, t. A `view` or `reshape` to "
+            "q, n, s, t gives the axes these names and moves no number, so tokens of other texts are mixed in. Cut it up as it is; then "
+            "exchange the axes.",
         ),
         Mistake(
             "passages in rows",
@@ -597,6 +659,12 @@ BATCH = Exercise(
             "until the sum.",
         ),
         Mistake(
+            "one token for the whole query",
+            _one_by_one(lambda q, p: (p @ q.sum(0)).amax()),
+            "You add up over the query's tokens first, and take the maximum then: one token of a passage has to answer the whole query. Each "
+            "query token chooses its own; the sum comes last.",
+        ),
+        Mistake(
             "both sides pooled first",
             _one_by_one(lambda q, p: q.mean(0) @ p.mean(0)),
             "You make one vector of each text and compare these. That is the encoder of the chapters before; here all tokens meet.",
@@ -606,7 +674,7 @@ BATCH = Exercise(
             _batched(
                 total=lambda best, is_asked, is_token: best.clamp(min=0).sum(2),
             ),
-            "A best match below 0 counts as 0 with you. It counts as it is: a passage that is unlike a query token loses by it.",
+            "A negative best match counts as 0 with you. It counts as it is: a passage that is unlike a query token loses by it.",
         ),
         Mistake(
             "cosines",
@@ -621,9 +689,21 @@ BATCH = Exercise(
         ),
         Mistake(
             "padding is taken to stand at the end",
-            _cut_at_counts,
+            _cut(queries=True, passages=True),
             "You count each row's tokens and take as many from the front. Padding may stand anywhere in a row: take the positions whose mask "
             "is 1.",
+        ),
+        Mistake(
+            "padding of a query is taken to stand at the end",
+            _cut(queries=True, passages=False),
+            "You count each query's tokens and take as many from the front. Padding may stand anywhere in a row, of a query as of a passage: "
+            "take the positions whose mask is 1.",
+        ),
+        Mistake(
+            "padding of a passage is taken to stand at the end",
+            _cut(queries=False, passages=True),
+            "You count each passage's tokens and take as many from the front. Padding may stand anywhere in a row: take the positions whose "
+            "mask is 1.",
         ),
         Mistake(
             "ones and zeros of the passages' mask exchanged",
