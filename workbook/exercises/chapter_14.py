@@ -778,6 +778,24 @@ def _filled_before_the_end(kept: list[int], fill: int, length: int) -> list[int]
     return [*kept[:-1], *[fill] * (length - len(kept)), kept[-1]]
 
 
+def _by_id(*, whole: bool) -> Answer:
+    """[CLS] and [SEP] are found by their ids: all of them are left out, or the text ends at the first."""
+
+    def made(ids, marker, mask_id, length):
+        first, *words, last = ids
+        kept = [i for i in words if i not in (first, last)] if whole else ids[1 : ids.index(last)]
+        return query_ids([first, *kept, last], marker, mask_id, length)
+
+    return made
+
+
+def _ended_twice(ids, marker, mask_id, length):
+    """The list is cut where there is no room, and [SEP] is put behind it whether or not it was cut away."""
+    first, *rest = ids[: length - 2]
+    kept = [first, marker, *rest, ids[-1]]
+    return kept + [mask_id] * (length - len(kept))
+
+
 def _in_place(ids, marker, mask_id, length):
     ids.insert(1, marker)
     del ids[length - 1 : -1]
@@ -788,6 +806,8 @@ def _in_place(ids, marker, mask_id, length):
 def _draw_ids(rng: random.Random) -> tuple[list[int], int, int, int]:
     first, last, mask_id = rng.choice(((101, 102, 103), (101, 102, 103), (2, 3, 4), (5, 6, 9)))
     words = [rng.randint(1000, 1060) for _ in range(rng.randint(0, 8))]
+    if words and rng.random() < 0.3:  # somebody writes "[SEP]"
+        words[rng.randrange(len(words))] = rng.choice((first, last, last, mask_id))
     return [first, *words, last], rng.choice((1, 7, 30)), mask_id, rng.randint(4, 12)
 
 
@@ -809,6 +829,11 @@ LENGTH = Exercise(
         Situation("there is room behind the query", lambda ids, marker, mask_id, length: len(ids) + 1 < length),
         Situation("the query has no words", lambda ids, marker, mask_id, length: len(ids) == 2),
         Situation("[MASK] has another id than 103", lambda ids, marker, mask_id, length: mask_id != 103),
+        Situation(
+            "a word has the id of [CLS] or [SEP]",
+            lambda ids, marker, mask_id, length: any(i in (ids[0], ids[-1]) for i in ids[1:-1]),
+        ),
+        Situation("a word has the id of [MASK]", lambda ids, marker, mask_id, length: mask_id in ids),
     ),
     cases=(
         Case(
@@ -824,6 +849,11 @@ LENGTH = Exercise(
         Case("it would fit without the marker", lambda: ([2, 11, 12, 13, 3], 7, 4, 5), [2, 7, 11, 12, 3]),
         Case("it fits exactly", lambda: ([2, 11, 12, 3], 7, 4, 5), [2, 7, 11, 12, 3]),
         Case("no words", lambda: ([101, 102], 1, 103, 5), [101, 1, 102, 103, 103]),
+        Case(
+            "a word that reads [SEP]",
+            lambda: ([101, 1005, 102, 1006, 102], 1, 103, 7),
+            [101, 1, 1005, 102, 1006, 102, 103],
+        ),
     ),
     mistakes=(
         Mistake(
@@ -869,6 +899,14 @@ LENGTH = Exercise(
             "The marker takes the place of [CLS]. Keep [CLS]; the marker comes behind it.",
         ),
         Mistake(
+            "the marker in place of [CLS], and room for a word more",
+            _made(
+                made=lambda first, marker, words, last: [marker, *words, last],
+                words=lambda words, length: words[: length - 2],
+            ),
+            "The marker takes the place of [CLS]. Keep [CLS]: the marker comes behind it and needs a place of its own.",
+        ),
+        Mistake(
             "the marker in place of the first word",
             _made(
                 made=lambda first, marker, words, last: [first, marker, *words[1:], last],
@@ -899,6 +937,24 @@ LENGTH = Exercise(
                 words=lambda words, length: words[: length - 2],
             ),
             "Your queries have no [SEP]. It stands behind the last word, in front of what is filled up.",
+        ),
+        Mistake(
+            "[SEP] stands twice",
+            _ended_twice,
+            "You cut the list, and put [SEP] behind what is left, also where nothing was cut away: a short query then has two. Take [SEP] "
+            "off before you cut the words.",
+        ),
+        Mistake(
+            "words are known by their ids",
+            _by_id(whole=True),
+            "You tell words from [CLS] and [SEP] by their ids, so a word that has one of these ids is lost. Go by the place: [CLS] is the "
+            "first id, [SEP] the last, and everything between them is a word.",
+        ),
+        Mistake(
+            "the end at the first [SEP]",
+            _by_id(whole=False),
+            "You look for the id of [SEP], and the query ends where it is met first. A word may have the same id: [SEP] is the last id of the "
+            "list.",
         ),
         Mistake(
             "filled in front of [SEP]",
