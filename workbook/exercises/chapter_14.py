@@ -1270,6 +1270,12 @@ CODE = Exercise(
             "You give the number of the last cut-off below, which is one less than how many there are; so the two lowest buckets become one.",
         ),
         Mistake(
+            "the last bucket is lost",
+            _coding(bucket=lambda residual, cutoffs: _counted(residual, cutoffs).clamp(max=len(cutoffs) - 1)),
+            "Your largest bucket is the number of cut-offs minus 1, so the two highest buckets become one. A residual above all cut-offs "
+            "counts all of them: there is one bucket more than cut-offs.",
+        ),
+        Mistake(
             "the nearest cut-off",
             _coding(bucket=lambda residual, cutoffs: (residual[..., None] - cutoffs).abs().argmin(-1)),
             "You give the number of the nearest cut-off. Cut-offs lie *between* buckets, so there is one bucket more than cut-offs: count "
