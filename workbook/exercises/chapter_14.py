@@ -1519,13 +1519,14 @@ def _best_first(numbers: Sequence[int], score: Callable[[int], float]) -> list[i
 
 def _plaid(
     query, centroids, codes, buckets, weights, k, nprobe, ndocs, *,
-    nearness=lambda query, centroids: query @ centroids.T, probe=_probed,
+    nearness=lambda query, centroids: query @ centroids.T, roughly=lambda query, centroids: query @ centroids.T,
+    probe=_probed,
     is_candidate=lambda probed, code: bool(probed.intersection(code.tolist())),
     cheap=_maxsim_of, keep=lambda numbers, score, ndocs, k: _best_first(numbers, score)[:ndocs],
     vectors=_decompressed, exact=_maxsim_of, last=lambda numbers, score, k: _best_first(numbers, score)[:k],
 ):  # fmt: skip
     """The three stages with one part exchanged."""
-    near = query @ centroids.T  # (S, C)
+    near = roughly(query, centroids)  # (S, C)
     probed = probe(nearness(query, centroids), nprobe)
     candidates = [n for n, code in enumerate(codes) if len(code) and is_candidate(probed, code)]
     kept = keep(candidates, lambda n: cheap(near[:, codes[n]]), ndocs, k)
@@ -1596,6 +1597,23 @@ def _every_token_finds(query, centroids, codes, buckets, weights, k, nprobe, ndo
     return _plaid(query, centroids, hidden, buckets, weights, k, nprobe, ndocs)
 
 
+def _found_twice(*, to_the_end: bool) -> Answer:
+    """Candidates are put down for each query token: who is found twice takes two of the ndocs places."""
+
+    def search(query, centroids, codes, buckets, weights, k, nprobe, ndocs):
+        near = query @ centroids.T
+        rows = [set(row) for row in near.topk(nprobe, dim=1).indices.tolist()]
+        found = [n for row in rows for n, code in enumerate(codes) if row.intersection(code.tolist())]
+        kept = _best_first(found, lambda n: _maxsim_of(near[:, codes[n]]))[:ndocs]
+
+        def score(n):
+            return _maxsim_of(query @ _decompressed(centroids[codes[n]], weights[buckets[n]]).T)
+
+        return _best_first(kept if to_the_end else list(set(kept)), score)[:k]
+
+    return search
+
+
 def _by_centroids_alone(query, centroids, codes, buckets, weights, k, nprobe, ndocs):
     return _plaid(
         query, centroids, codes, buckets, weights, k, nprobe, ndocs, last=lambda numbers, score, k: numbers[:k]
@@ -1604,6 +1622,11 @@ def _by_centroids_alone(query, centroids, codes, buckets, weights, k, nprobe, nd
 
 def _bag_of_centroids(found: Tensor) -> float:
     return float(found.sum())
+
+
+def _larger_first(numbers: Sequence[int], score: Callable[[int], float], many: int) -> list[int]:
+    """The best ones, and of equal ones the larger number first."""
+    return sorted(sorted(numbers), key=score)[::-1][:many]
 
 
 def _places(numbers: Sequence[int], score: Callable[[int], float], k: int) -> list[int]:
@@ -1700,11 +1723,18 @@ def _best_is_no_candidate() -> tuple[Any, ...]:
 
 
 def _equal_scores() -> tuple[Any, ...]:
-    """Passages 0 and 1 become the same vector, (1, 0); by centroids 1 is better. All numbers are exact."""
-    codes = _lists([1], [0], [1], [1])
-    buckets = _lists([[1, 0]], [[1, 0]], [[0, 1]], [[1, 1]], D=2)
+    """Passages 0, 1 and 4 become the same vector, (1, 0); by centroids 1 is better. All numbers are exact."""
+    codes = _lists([1], [0], [1], [1], [1])
+    buckets = _lists([[1, 0]], [[1, 0]], [[0, 1]], [[1, 1]], [[1, 0]], D=2)
     centroids, weights = torch.tensor([[1.0, 0.5], [0.5, 0.5]]), torch.tensor([-0.5, 0.5])
     return torch.tensor([[2.0, 1.0]]), centroids, codes, buckets, weights, 3, 2, 9
+
+
+def _long_centroids() -> tuple[Any, ...]:
+    """Both query tokens have their largest product with centroid 0, and passage 0's centroid points more their way."""
+    centroids, codes = torch.tensor([[4.0, 1.0], [1.0, 1.25], [-1.0, 0.5]]), _lists([1], [0], [2], [2, 1])
+    buckets = _lists([[1, 1]], [[0, 1]], [[0, 0]], [[1, 0], [0, 1]], D=2)
+    return torch.tensor([[1.0, 1.0], [0.5, 0.75]]), centroids, codes, buckets, torch.tensor([-0.5, 0.5]), 3, 2, 1
 
 
 def _eight_passages() -> tuple[Any, ...]:
@@ -1727,9 +1757,24 @@ def _far_passages(answer: Answer) -> str | None:
     return None if list(before) == list(after) else f"one more of them turns {list(before)} into {list(after)}"
 
 
+def _each_once(answer: Answer) -> str | None:
+    for make in (_order_turned, _eight_passages):
+        query, centroids, codes, buckets, weights, *_ = make()
+        found = list(answer(query, centroids, codes, buckets, weights, 9, 2, 9))
+        for n in range(len(codes)):
+            if found.count(n) > 1:
+                return f"passage {n} stands {found.count(n)} times in {found}"
+    return None
+
+
 def _candidates(query, centroids, codes, buckets, weights, k, nprobe, ndocs) -> list[int]:
     probed = _probed(query @ centroids.T, nprobe)
     return [n for n, code in enumerate(codes) if probed.intersection(code.tolist())]
+
+
+def _is_found_twice(query, centroids, codes, buckets, weights, k, nprobe, ndocs) -> bool:
+    rows = [set(row) for row in (query @ centroids.T).topk(nprobe, dim=1).indices.tolist()]
+    return any(sum(bool(row.intersection(code.tolist())) for row in rows) > 1 for code in codes)
 
 
 def _cheap_scores(query, centroids, codes, *rest) -> list[float]:
@@ -1762,6 +1807,7 @@ PLAID = Exercise(
         Situation("nothing is found", lambda *args: not _candidates(*args)),
         Situation("the query has one token", lambda *args: len(args[0]) == 1),
         Situation("nprobe is above 1", lambda *args: args[6] > 1),
+        Situation("two query tokens look into the same passage", _is_found_twice),
         Situation("there is one bit", lambda *args: len(args[4]) == 2),
     ),
     cases=(
@@ -1769,9 +1815,13 @@ PLAID = Exercise(
         Case("six passages, two query tokens", _order_turned, [1, 2]),
         Case("the best passage is no candidate", _best_is_no_candidate, [2, 0]),
         Case("equal exact scores", _equal_scores, [3, 0, 1]),
+        Case("long centroids, and one is kept", _long_centroids, [1]),
         Case("eight passages, two bits", _eight_passages),
     ),
-    properties=(Property("a passage that no query token looks into changes nothing", _far_passages),),
+    properties=(
+        Property("a passage that no query token looks into changes nothing", _far_passages),
+        Property("a passage is found once, however many query tokens look into it", _each_once),
+    ),
     mistakes=(
         Mistake(
             "all passages are candidates",
@@ -1806,6 +1856,18 @@ PLAID = Exercise(
             _searching(nearness=lambda query, centroids: query @ normalize(centroids).T),
             "You bring the centroids to length 1 before you choose among them. They are taken as they are; only what is decompressed is "
             "divided by its length.",
+        ),
+        Mistake(
+            "centroids at length 1 in stage 2",
+            _searching(roughly=lambda query, centroids: query @ normalize(centroids).T),
+            "In stage 2 you bring the centroids to length 1, as the exact score does with what is decompressed. There each token is its "
+            "centroid as it is, so a long centroid scores high.",
+        ),
+        Mistake(
+            "centroids at length 1 from the start",
+            lambda query, centroids, *rest: _plaid(query, normalize(centroids), *rest),
+            "You bring the centroids to length 1 before anything else. They are taken as they are, in all three stages; only what is "
+            "decompressed, the sum, is divided by its length.",
         ),
         Mistake(
             "the farthest centroids",
@@ -1863,9 +1925,33 @@ PLAID = Exercise(
         ),
         Mistake(
             "of equal ones the larger number",
-            _searching(keep=lambda numbers, score, ndocs, k: sorted(numbers, key=score)[::-1][:ndocs]),
+            _searching(keep=lambda numbers, score, ndocs, k: _larger_first(numbers, score, ndocs)),
             "Of candidates with the same score by centroids you keep the larger numbers: a list that was sorted upwards and then reversed has "
             "equal ones reversed, too. The smaller number comes first.",
+        ),
+        Mistake(
+            "of equal exact scores the larger number",
+            _searching(last=_larger_first),
+            "Of passages with equal exact scores you put the larger number first, as a reversed list, or reversed pairs of score and number, "
+            "do. The smaller number comes first.",
+        ),
+        Mistake(
+            "of equal ones the larger number, in both stages",
+            _searching(keep=lambda numbers, score, ndocs, k: _larger_first(numbers, score, ndocs), last=_larger_first),
+            "Of equal scores you put the larger number first, by centroids and exactly: pairs of score and number that are sorted downwards "
+            "have their numbers downwards, too. The smaller number comes first.",
+        ),
+        Mistake(
+            "found twice",
+            _found_twice(to_the_end=True),
+            "A passage into which two query tokens look stands twice among your candidates, and takes two places. Each passage is a candidate "
+            "once, whoever finds it.",
+        ),
+        Mistake(
+            "found twice, in stage 2",
+            _found_twice(to_the_end=False),
+            "A passage into which two query tokens look stands twice among your candidates, and takes two of the `ndocs` places; another one "
+            "is pruned for it. Each passage is a candidate once, whoever finds it.",
         ),
         Mistake(
             "only tokens of chosen centroids score",
@@ -1909,6 +1995,12 @@ PLAID = Exercise(
             "divided by the passage's length",
             _searching(vectors=lambda centroid, residual: F.normalize(centroid + residual, dim=0)),
             "You divide each dimension by its length over all tokens of the passage. Each *token* has its own length: along the last axis.",
+        ),
+        Mistake(
+            "one length for all tokens",
+            _searching(vectors=lambda centroid, residual: (centroid + residual) / (centroid + residual).norm()),
+            "You divide all tokens of a passage by one number, the length of the whole matrix. Each *token* has its own length: along the last "
+            "axis.",
         ),
         Mistake(
             "divided before the sum",
@@ -1959,7 +2051,7 @@ PLAID = Exercise(
         Mistake(
             "clipped at 0",
             _searching(exact=lambda found: float(found.amax(1).clamp(min=0).sum())),
-            "A best match below 0 counts as 0 in your exact score. It counts as it is.",
+            "A negative best match counts as 0 in your exact score. It counts as it is.",
         ),
         Mistake(
             "of equal exact scores the better centroids",
@@ -1980,6 +2072,11 @@ PLAID = Exercise(
             "k is not used",
             _searching(last=lambda numbers, score, k: _best_first(numbers, score)),
             "You return all passages that were scored exactly. At most k are asked for.",
+        ),
+        Mistake(
+            "filled up to k",
+            _searching(last=lambda numbers, score, k: (_best_first(numbers, score) + [-1] * k)[:k]),
+            "Where fewer than k passages are left you fill up with -1, as index libraries do. The list is then shorter: passages only.",
         ),
         Mistake(
             "in the order of the corpus",
