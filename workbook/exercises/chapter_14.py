@@ -47,11 +47,19 @@ def _paired(**parts: Any) -> Answer:
     return lambda *args: _pair(*args, **parts)
 
 
-def _token_by_token(query, passage, mask):
-    """The loop: of equal ones the best keep the gradient together."""
-    there = [t for t in range(len(passage)) if mask[t]]
-    best = [torch.stack([(q * passage[t]).sum() for t in there]).amax() for q in query]
-    return torch.stack(best).sum()
+def _lowest_for_padding(query, passage, mask):
+    """Padding gets the lowest similarity there is: the gradient is another one only where a token has just that."""
+    found = torch.stack([torch.stack([(q * p).sum() for p in passage]) for q in query])
+    return torch.where(mask.bool(), found, found.min()).amax(1).sum()
+
+
+def _zero_times_infinity(found: Tensor, is_token: Tensor) -> Tensor:
+    return found + (1 - is_token.float()) * -INFINITY
+
+
+def _in_front(mask: Tensor) -> int:
+    """How many tokens stand in front of the first padding."""
+    return int(mask.cumprod(0).sum())
 
 
 def _each_passage_token_once(query, passage, mask):
@@ -110,11 +118,11 @@ def _padding_of_one(answer: Answer) -> str | None:
     query = torch.tensor([[1.0, 2.0], [-1.0, 0.5]])
     passage = torch.tensor([[0.5, -2.0], [-0.5, -1.0]])
     alone = float(answer(query, passage, torch.tensor([1, 1])))
-    for words, padding in (("zeros", [0.0, 0.0]), ("long vectors", [90.0, 70.0])):
+    for words, padding in (("rows of zeros", [0.0, 0.0]), ("rows of large numbers", [90.0, 70.0])):
         longer = torch.cat([passage, torch.tensor([padding, padding])])
         padded = float(answer(query, longer, torch.tensor([1, 1, 0, 0])))
         if abs(padded - alone) > 1e-4:
-            return f"two {words} of padding change a score from {alone:.4g} to {padded:.4g}"
+            return f"two {words} at padding change a score from {alone:.4g} to {padded:.4g}"
     return None
 
 
@@ -142,7 +150,7 @@ PAIR = Exercise(
     section="Build it: MaxSim of one pair",
     signature="(S, D), (T, D), (T,) -> scalar",
     reference=maxsim,
-    another=_token_by_token,
+    another=_lowest_for_padding,
     gradient=True,
     draw=_draw_pair,
     situations=(
@@ -227,6 +235,20 @@ PAIR = Exercise(
             "words, and some tokenizers pad on the left.",
         ),
         Mistake(
+            "the end at the first padding",
+            lambda query, passage, mask: (
+                maxsim_one(query, passage[: _in_front(mask)]) if mask[0] else torch.tensor(0.0)
+            ),
+            "You stop at the first padding. Tokens may stand behind it: punctuation that is left out stands between words, and some "
+            "tokenizers pad on the left. Pass over the padding, and go on.",
+        ),
+        Mistake(
+            "zero times infinity",
+            _paired(hide=_zero_times_infinity),
+            "Your score is always NaN. Zero times infinity makes that: where 1 − mask is multiplied by minus infinity, each token gets NaN and "
+            "not 0. Put minus infinity at the padding alone, without a product.",
+        ),
+        Mistake(
             "the mean over query tokens",
             _paired(total=lambda best, is_token: best.mean()),
             "You take the mean over the query's tokens. Within one query that ranks alike; but the score is the sum, and a loss would see "
@@ -235,7 +257,7 @@ PAIR = Exercise(
         Mistake(
             "clipped at 0",
             _paired(total=lambda best, is_token: best.clamp(min=0).sum()),
-            "A best match below 0 counts as 0 with you, as if each query token could also choose nothing. A maximum that starts at 0 does the "
+            "A negative best match counts as 0 with you, as if each query token could also choose nothing. A maximum that starts at 0 does the "
             "same: start below everything.",
         ),
         Mistake(
@@ -274,6 +296,12 @@ PAIR = Exercise(
             "the query pooled first",
             lambda query, passage, mask: (passage[mask.bool()] @ query.mean(0)).amax(),
             "You make one vector of the query before it meets the passage. Then one token of the passage has to answer everything at once.",
+        ),
+        Mistake(
+            "one token for the whole query",
+            lambda query, passage, mask: (passage[mask.bool()] @ query.sum(0)).amax(),
+            "You add up over the query's tokens first, and take the maximum then: one token of the passage has to answer the whole query. "
+            "Each query token chooses its own; the sum comes last.",
         ),
         Mistake(
             "cosines",
@@ -362,8 +390,7 @@ def _flattened(query, query_mask, passages, mask):
     (Q, S, D), (N, T) = query.shape, mask.shape
     rows = (query * query_mask[:, :, None]).reshape(Q * S, D)
     found = (rows @ passages.reshape(N * T, D).T).view(Q, S, N, T)
-    lowest = torch.finfo(found.dtype).min
-    return torch.where(mask.bool(), found, lowest).amax(3).masked_fill(query_mask[:, :, None] == 0, 0.0).sum(1)
+    return torch.where(mask.bool(), found, found.min()).amax(3).masked_fill(query_mask[:, :, None] == 0, 0.0).sum(1)
 
 
 def _one_by_one(score: Callable[[Tensor, Tensor], Tensor]) -> Answer:
@@ -377,10 +404,26 @@ def _one_by_one(score: Callable[[Tensor, Tensor], Tensor]) -> Answer:
     return scores
 
 
-def _cut_at_counts(query, query_mask, passages, mask):
-    queries = [q[: int(n)] for q, n in zip(query, query_mask.sum(1), strict=True)]
-    texts = [p[: int(n)] for p, n in zip(passages, mask.sum(1), strict=True)]
-    return torch.stack([torch.stack([maxsim_one(q, p) for p in texts]) for q in queries])
+def _cut(*, queries: bool, passages: bool) -> Answer:
+    """The padding of one side, or of both, is taken to stand at the end of each row."""
+
+    def ends(mask: Tensor) -> Tensor:
+        return torch.arange(mask.shape[1]) < mask.sum(1, keepdim=True)
+
+    return lambda query, query_mask, texts, mask: _batch(
+        query, ends(query_mask) if queries else query_mask, texts, ends(mask) if passages else mask
+    )
+
+
+def _viewed(query: Tensor, passages: Tensor) -> Tensor:
+    """A product of two long matrices, (Q S, N T), cut up in another order than it has."""
+    (Q, S, D), (N, T, _) = query.shape, passages.shape
+    return (query.reshape(Q * S, D) @ passages.reshape(N * T, D).T).view(Q, N, S, T)
+
+
+def _pairs(query, query_mask, passages, mask):
+    found = [_batch(*(x[None] for x in row)) for row in zip(query, query_mask, passages, mask, strict=False)]
+    return torch.cat(found).flatten()
 
 
 def _own_passages(query, query_mask, passages, mask):
@@ -534,10 +577,29 @@ BATCH = Exercise(
             "padding must add nothing, which is 0; what must lie below everything is a passage's.",
         ),
         Mistake(
+            "zero times infinity",
+            _batched(hide=_zero_times_infinity),
+            "Your scores are always NaN. Zero times infinity makes that: where 1 − mask is multiplied by minus infinity, each token gets NaN "
+            "and not 0. Put minus infinity at the padding alone, without a product.",
+        ),
+        Mistake(
             "each query with its own passage",
             _own_passages,
             "You score query i with passage i alone, (Q,). Every query meets every passage: the result is (Q, N), whether there are as many "
             "of the one as of the other or not.",
+        ),
+        Mistake(
+            "pairs, as far as they go",
+            _pairs,
+            "You walk through queries and passages side by side, so each query meets one passage alone, and the longer list is cut off. Every "
+            "query meets every passage: one loop within the other, or an axis for each.",
+        ),
+        Mistake(
+            "cut up in another order",
+            _batched(compared=_viewed),
+            "A product of all query tokens with all tokens of the passages has its numbers in the order q, s, n, t. A `view` or `reshape` to "
+            "q, n, s, t gives the axes these names and moves no number, so tokens of other texts are mixed in. Cut it up as it is; then "
+            "exchange the axes.",
         ),
         Mistake(
             "passages in rows",
@@ -597,6 +659,12 @@ BATCH = Exercise(
             "until the sum.",
         ),
         Mistake(
+            "one token for the whole query",
+            _one_by_one(lambda q, p: (p @ q.sum(0)).amax()),
+            "You add up over the query's tokens first, and take the maximum then: one token of a passage has to answer the whole query. Each "
+            "query token chooses its own; the sum comes last.",
+        ),
+        Mistake(
             "both sides pooled first",
             _one_by_one(lambda q, p: q.mean(0) @ p.mean(0)),
             "You make one vector of each text and compare these. That is the encoder of the chapters before; here all tokens meet.",
@@ -606,7 +674,7 @@ BATCH = Exercise(
             _batched(
                 total=lambda best, is_asked, is_token: best.clamp(min=0).sum(2),
             ),
-            "A best match below 0 counts as 0 with you. It counts as it is: a passage that is unlike a query token loses by it.",
+            "A negative best match counts as 0 with you. It counts as it is: a passage that is unlike a query token loses by it.",
         ),
         Mistake(
             "cosines",
@@ -621,9 +689,21 @@ BATCH = Exercise(
         ),
         Mistake(
             "padding is taken to stand at the end",
-            _cut_at_counts,
+            _cut(queries=True, passages=True),
             "You count each row's tokens and take as many from the front. Padding may stand anywhere in a row: take the positions whose mask "
             "is 1.",
+        ),
+        Mistake(
+            "padding of a query is taken to stand at the end",
+            _cut(queries=True, passages=False),
+            "You count each query's tokens and take as many from the front. Padding may stand anywhere in a row, of a query as of a passage: "
+            "take the positions whose mask is 1.",
+        ),
+        Mistake(
+            "padding of a passage is taken to stand at the end",
+            _cut(queries=False, passages=True),
+            "You count each passage's tokens and take as many from the front. Padding may stand anywhere in a row: take the positions whose "
+            "mask is 1.",
         ),
         Mistake(
             "ones and zeros of the passages' mask exchanged",
@@ -698,6 +778,24 @@ def _filled_before_the_end(kept: list[int], fill: int, length: int) -> list[int]
     return [*kept[:-1], *[fill] * (length - len(kept)), kept[-1]]
 
 
+def _by_id(*, whole: bool) -> Answer:
+    """[CLS] and [SEP] are found by their ids: all of them are left out, or the text ends at the first."""
+
+    def made(ids, marker, mask_id, length):
+        first, *words, last = ids
+        kept = [i for i in words if i not in (first, last)] if whole else ids[1 : ids.index(last)]
+        return query_ids([first, *kept, last], marker, mask_id, length)
+
+    return made
+
+
+def _ended_twice(ids, marker, mask_id, length):
+    """The list is cut where there is no room, and [SEP] is put behind it whether or not it was cut away."""
+    first, *rest = ids[: length - 2]
+    kept = [first, marker, *rest, ids[-1]]
+    return kept + [mask_id] * (length - len(kept))
+
+
 def _in_place(ids, marker, mask_id, length):
     ids.insert(1, marker)
     del ids[length - 1 : -1]
@@ -708,6 +806,8 @@ def _in_place(ids, marker, mask_id, length):
 def _draw_ids(rng: random.Random) -> tuple[list[int], int, int, int]:
     first, last, mask_id = rng.choice(((101, 102, 103), (101, 102, 103), (2, 3, 4), (5, 6, 9)))
     words = [rng.randint(1000, 1060) for _ in range(rng.randint(0, 8))]
+    if words and rng.random() < 0.3:  # somebody writes "[SEP]"
+        words[rng.randrange(len(words))] = rng.choice((first, last, last, mask_id))
     return [first, *words, last], rng.choice((1, 7, 30)), mask_id, rng.randint(4, 12)
 
 
@@ -729,6 +829,11 @@ LENGTH = Exercise(
         Situation("there is room behind the query", lambda ids, marker, mask_id, length: len(ids) + 1 < length),
         Situation("the query has no words", lambda ids, marker, mask_id, length: len(ids) == 2),
         Situation("[MASK] has another id than 103", lambda ids, marker, mask_id, length: mask_id != 103),
+        Situation(
+            "a word has the id of [CLS] or [SEP]",
+            lambda ids, marker, mask_id, length: any(i in (ids[0], ids[-1]) for i in ids[1:-1]),
+        ),
+        Situation("a word has the id of [MASK]", lambda ids, marker, mask_id, length: mask_id in ids),
     ),
     cases=(
         Case(
@@ -744,6 +849,11 @@ LENGTH = Exercise(
         Case("it would fit without the marker", lambda: ([2, 11, 12, 13, 3], 7, 4, 5), [2, 7, 11, 12, 3]),
         Case("it fits exactly", lambda: ([2, 11, 12, 3], 7, 4, 5), [2, 7, 11, 12, 3]),
         Case("no words", lambda: ([101, 102], 1, 103, 5), [101, 1, 102, 103, 103]),
+        Case(
+            "a word that reads [SEP]",
+            lambda: ([101, 1005, 102, 1006, 102], 1, 103, 7),
+            [101, 1, 1005, 102, 1006, 102, 103],
+        ),
     ),
     mistakes=(
         Mistake(
@@ -789,6 +899,14 @@ LENGTH = Exercise(
             "The marker takes the place of [CLS]. Keep [CLS]; the marker comes behind it.",
         ),
         Mistake(
+            "the marker in place of [CLS], and room for a word more",
+            _made(
+                made=lambda first, marker, words, last: [marker, *words, last],
+                words=lambda words, length: words[: length - 2],
+            ),
+            "The marker takes the place of [CLS]. Keep [CLS]: the marker comes behind it and needs a place of its own.",
+        ),
+        Mistake(
             "the marker in place of the first word",
             _made(
                 made=lambda first, marker, words, last: [first, marker, *words[1:], last],
@@ -819,6 +937,24 @@ LENGTH = Exercise(
                 words=lambda words, length: words[: length - 2],
             ),
             "Your queries have no [SEP]. It stands behind the last word, in front of what is filled up.",
+        ),
+        Mistake(
+            "[SEP] stands twice",
+            _ended_twice,
+            "You cut the list, and put [SEP] behind what is left, also where nothing was cut away: a short query then has two. Take [SEP] "
+            "off before you cut the words.",
+        ),
+        Mistake(
+            "words are known by their ids",
+            _by_id(whole=True),
+            "You tell words from [CLS] and [SEP] by their ids, so a word that has one of these ids is lost. Go by the place: [CLS] is the "
+            "first id, [SEP] the last, and everything between them is a word.",
+        ),
+        Mistake(
+            "the end at the first [SEP]",
+            _by_id(whole=False),
+            "You look for the id of [SEP], and the query ends where it is met first. A word may have the same id: [SEP] is the last id of the "
+            "list.",
         ),
         Mistake(
             "filled in front of [SEP]",
@@ -1134,6 +1270,12 @@ CODE = Exercise(
             "You give the number of the last cut-off below, which is one less than how many there are; so the two lowest buckets become one.",
         ),
         Mistake(
+            "the last bucket is lost",
+            _coding(bucket=lambda residual, cutoffs: _counted(residual, cutoffs).clamp(max=len(cutoffs) - 1)),
+            "Your largest bucket is the number of cut-offs minus 1, so the two highest buckets become one. A residual above all cut-offs "
+            "counts all of them: there is one bucket more than cut-offs.",
+        ),
+        Mistake(
             "the nearest cut-off",
             _coding(bucket=lambda residual, cutoffs: (residual[..., None] - cutoffs).abs().argmin(-1)),
             "You give the number of the nearest cut-off. Cut-offs lie *between* buckets, so there is one bucket more than cut-offs: count "
@@ -1377,13 +1519,14 @@ def _best_first(numbers: Sequence[int], score: Callable[[int], float]) -> list[i
 
 def _plaid(
     query, centroids, codes, buckets, weights, k, nprobe, ndocs, *,
-    nearness=lambda query, centroids: query @ centroids.T, probe=_probed,
+    nearness=lambda query, centroids: query @ centroids.T, roughly=lambda query, centroids: query @ centroids.T,
+    probe=_probed,
     is_candidate=lambda probed, code: bool(probed.intersection(code.tolist())),
     cheap=_maxsim_of, keep=lambda numbers, score, ndocs, k: _best_first(numbers, score)[:ndocs],
     vectors=_decompressed, exact=_maxsim_of, last=lambda numbers, score, k: _best_first(numbers, score)[:k],
 ):  # fmt: skip
     """The three stages with one part exchanged."""
-    near = query @ centroids.T  # (S, C)
+    near = roughly(query, centroids)  # (S, C)
     probed = probe(nearness(query, centroids), nprobe)
     candidates = [n for n, code in enumerate(codes) if len(code) and is_candidate(probed, code)]
     kept = keep(candidates, lambda n: cheap(near[:, codes[n]]), ndocs, k)
@@ -1454,6 +1597,23 @@ def _every_token_finds(query, centroids, codes, buckets, weights, k, nprobe, ndo
     return _plaid(query, centroids, hidden, buckets, weights, k, nprobe, ndocs)
 
 
+def _found_twice(*, to_the_end: bool) -> Answer:
+    """Candidates are put down for each query token: who is found twice takes two of the ndocs places."""
+
+    def search(query, centroids, codes, buckets, weights, k, nprobe, ndocs):
+        near = query @ centroids.T
+        rows = [set(row) for row in near.topk(nprobe, dim=1).indices.tolist()]
+        found = [n for row in rows for n, code in enumerate(codes) if row.intersection(code.tolist())]
+        kept = _best_first(found, lambda n: _maxsim_of(near[:, codes[n]]))[:ndocs]
+
+        def score(n):
+            return _maxsim_of(query @ _decompressed(centroids[codes[n]], weights[buckets[n]]).T)
+
+        return _best_first(kept if to_the_end else list(set(kept)), score)[:k]
+
+    return search
+
+
 def _by_centroids_alone(query, centroids, codes, buckets, weights, k, nprobe, ndocs):
     return _plaid(
         query, centroids, codes, buckets, weights, k, nprobe, ndocs, last=lambda numbers, score, k: numbers[:k]
@@ -1462,6 +1622,11 @@ def _by_centroids_alone(query, centroids, codes, buckets, weights, k, nprobe, nd
 
 def _bag_of_centroids(found: Tensor) -> float:
     return float(found.sum())
+
+
+def _larger_first(numbers: Sequence[int], score: Callable[[int], float], many: int) -> list[int]:
+    """The best ones, and of equal ones the larger number first."""
+    return sorted(sorted(numbers), key=score)[::-1][:many]
 
 
 def _places(numbers: Sequence[int], score: Callable[[int], float], k: int) -> list[int]:
@@ -1558,11 +1723,18 @@ def _best_is_no_candidate() -> tuple[Any, ...]:
 
 
 def _equal_scores() -> tuple[Any, ...]:
-    """Passages 0 and 1 become the same vector, (1, 0); by centroids 1 is better. All numbers are exact."""
-    codes = _lists([1], [0], [1], [1])
-    buckets = _lists([[1, 0]], [[1, 0]], [[0, 1]], [[1, 1]], D=2)
+    """Passages 0, 1 and 4 become the same vector, (1, 0); by centroids 1 is better. All numbers are exact."""
+    codes = _lists([1], [0], [1], [1], [1])
+    buckets = _lists([[1, 0]], [[1, 0]], [[0, 1]], [[1, 1]], [[1, 0]], D=2)
     centroids, weights = torch.tensor([[1.0, 0.5], [0.5, 0.5]]), torch.tensor([-0.5, 0.5])
     return torch.tensor([[2.0, 1.0]]), centroids, codes, buckets, weights, 3, 2, 9
+
+
+def _long_centroids() -> tuple[Any, ...]:
+    """Both query tokens have their largest product with centroid 0, and passage 0's centroid points more their way."""
+    centroids, codes = torch.tensor([[4.0, 1.0], [1.0, 1.25], [-1.0, 0.5]]), _lists([1], [0], [2], [2, 1])
+    buckets = _lists([[1, 1]], [[0, 1]], [[0, 0]], [[1, 0], [0, 1]], D=2)
+    return torch.tensor([[1.0, 1.0], [0.5, 0.75]]), centroids, codes, buckets, torch.tensor([-0.5, 0.5]), 3, 2, 1
 
 
 def _eight_passages() -> tuple[Any, ...]:
@@ -1585,9 +1757,24 @@ def _far_passages(answer: Answer) -> str | None:
     return None if list(before) == list(after) else f"one more of them turns {list(before)} into {list(after)}"
 
 
+def _each_once(answer: Answer) -> str | None:
+    for make in (_order_turned, _eight_passages):
+        query, centroids, codes, buckets, weights, *_ = make()
+        found = list(answer(query, centroids, codes, buckets, weights, 9, 2, 9))
+        for n in range(len(codes)):
+            if found.count(n) > 1:
+                return f"passage {n} stands {found.count(n)} times in {found}"
+    return None
+
+
 def _candidates(query, centroids, codes, buckets, weights, k, nprobe, ndocs) -> list[int]:
     probed = _probed(query @ centroids.T, nprobe)
     return [n for n, code in enumerate(codes) if probed.intersection(code.tolist())]
+
+
+def _is_found_twice(query, centroids, codes, buckets, weights, k, nprobe, ndocs) -> bool:
+    rows = [set(row) for row in (query @ centroids.T).topk(nprobe, dim=1).indices.tolist()]
+    return any(sum(bool(row.intersection(code.tolist())) for row in rows) > 1 for code in codes)
 
 
 def _cheap_scores(query, centroids, codes, *rest) -> list[float]:
@@ -1620,6 +1807,7 @@ PLAID = Exercise(
         Situation("nothing is found", lambda *args: not _candidates(*args)),
         Situation("the query has one token", lambda *args: len(args[0]) == 1),
         Situation("nprobe is above 1", lambda *args: args[6] > 1),
+        Situation("two query tokens look into the same passage", _is_found_twice),
         Situation("there is one bit", lambda *args: len(args[4]) == 2),
     ),
     cases=(
@@ -1627,9 +1815,13 @@ PLAID = Exercise(
         Case("six passages, two query tokens", _order_turned, [1, 2]),
         Case("the best passage is no candidate", _best_is_no_candidate, [2, 0]),
         Case("equal exact scores", _equal_scores, [3, 0, 1]),
+        Case("long centroids, and one is kept", _long_centroids, [1]),
         Case("eight passages, two bits", _eight_passages),
     ),
-    properties=(Property("a passage that no query token looks into changes nothing", _far_passages),),
+    properties=(
+        Property("a passage that no query token looks into changes nothing", _far_passages),
+        Property("a passage is found once, however many query tokens look into it", _each_once),
+    ),
     mistakes=(
         Mistake(
             "all passages are candidates",
@@ -1664,6 +1856,18 @@ PLAID = Exercise(
             _searching(nearness=lambda query, centroids: query @ normalize(centroids).T),
             "You bring the centroids to length 1 before you choose among them. They are taken as they are; only what is decompressed is "
             "divided by its length.",
+        ),
+        Mistake(
+            "centroids at length 1 in stage 2",
+            _searching(roughly=lambda query, centroids: query @ normalize(centroids).T),
+            "In stage 2 you bring the centroids to length 1, as the exact score does with what is decompressed. There each token is its "
+            "centroid as it is, so a long centroid scores high.",
+        ),
+        Mistake(
+            "centroids at length 1 from the start",
+            lambda query, centroids, *rest: _plaid(query, normalize(centroids), *rest),
+            "You bring the centroids to length 1 before anything else. They are taken as they are, in all three stages; only what is "
+            "decompressed, the sum, is divided by its length.",
         ),
         Mistake(
             "the farthest centroids",
@@ -1721,9 +1925,33 @@ PLAID = Exercise(
         ),
         Mistake(
             "of equal ones the larger number",
-            _searching(keep=lambda numbers, score, ndocs, k: sorted(numbers, key=score)[::-1][:ndocs]),
+            _searching(keep=lambda numbers, score, ndocs, k: _larger_first(numbers, score, ndocs)),
             "Of candidates with the same score by centroids you keep the larger numbers: a list that was sorted upwards and then reversed has "
             "equal ones reversed, too. The smaller number comes first.",
+        ),
+        Mistake(
+            "of equal exact scores the larger number",
+            _searching(last=_larger_first),
+            "Of passages with equal exact scores you put the larger number first, as a reversed list, or reversed pairs of score and number, "
+            "do. The smaller number comes first.",
+        ),
+        Mistake(
+            "of equal ones the larger number, in both stages",
+            _searching(keep=lambda numbers, score, ndocs, k: _larger_first(numbers, score, ndocs), last=_larger_first),
+            "Of equal scores you put the larger number first, by centroids and exactly: pairs of score and number that are sorted downwards "
+            "have their numbers downwards, too. The smaller number comes first.",
+        ),
+        Mistake(
+            "found twice",
+            _found_twice(to_the_end=True),
+            "A passage into which two query tokens look stands twice among your candidates, and takes two places. Each passage is a candidate "
+            "once, whoever finds it.",
+        ),
+        Mistake(
+            "found twice, in stage 2",
+            _found_twice(to_the_end=False),
+            "A passage into which two query tokens look stands twice among your candidates, and takes two of the `ndocs` places; another one "
+            "is pruned for it. Each passage is a candidate once, whoever finds it.",
         ),
         Mistake(
             "only tokens of chosen centroids score",
@@ -1767,6 +1995,12 @@ PLAID = Exercise(
             "divided by the passage's length",
             _searching(vectors=lambda centroid, residual: F.normalize(centroid + residual, dim=0)),
             "You divide each dimension by its length over all tokens of the passage. Each *token* has its own length: along the last axis.",
+        ),
+        Mistake(
+            "one length for all tokens",
+            _searching(vectors=lambda centroid, residual: (centroid + residual) / (centroid + residual).norm()),
+            "You divide all tokens of a passage by one number, the length of the whole matrix. Each *token* has its own length: along the last "
+            "axis.",
         ),
         Mistake(
             "divided before the sum",
@@ -1817,7 +2051,7 @@ PLAID = Exercise(
         Mistake(
             "clipped at 0",
             _searching(exact=lambda found: float(found.amax(1).clamp(min=0).sum())),
-            "A best match below 0 counts as 0 in your exact score. It counts as it is.",
+            "A negative best match counts as 0 in your exact score. It counts as it is.",
         ),
         Mistake(
             "of equal exact scores the better centroids",
@@ -1838,6 +2072,11 @@ PLAID = Exercise(
             "k is not used",
             _searching(last=lambda numbers, score, k: _best_first(numbers, score)),
             "You return all passages that were scored exactly. At most k are asked for.",
+        ),
+        Mistake(
+            "filled up to k",
+            _searching(last=lambda numbers, score, k: (_best_first(numbers, score) + [-1] * k)[:k]),
+            "Where fewer than k passages are left you fill up with -1, as index libraries do. The list is then shorter: passages only.",
         ),
         Mistake(
             "in the order of the corpus",

@@ -185,7 +185,7 @@ smallest_padding = check("14.5", smallest_padding)
 #
 # A query is short, and says little. ColBERT fills it up with [MASK]. A model that was trained to guess hidden words answers each [MASK] with a vector for what *could* stand there, and these vectors search, too. So a [MASK] is a token here, not padding: whoever masks it out of the sum asks less than the model was trained to ask. Passages get no [MASK], and lose their punctuation after it was read.
 #
-# **Contract.** `ids` is a query as a tokenizer gives it: a list with the id of [CLS], the ids of its words, perhaps none, and the id of [SEP]. `marker` is the id of the token that marks queries, `mask_id` that of [MASK], `length` a whole number of 4 or more. Return a list of exactly `length` ids: [CLS], the marker, the words, [SEP], and behind it `mask_id`, as often as ids are missing. If [CLS], the marker, all words and [SEP] are more than `length`, leave out the last words, as many as must be and no more; the other three stay. Nothing that is passed in changes.
+# **Contract.** `ids` is a query as a tokenizer gives it: a list with the id of [CLS], the ids of its words, perhaps none, and the id of [SEP]. A word may have any id, that of [SEP] as well: somebody's query holds a literal "[SEP]". `marker` is the id of the token that marks queries, `mask_id` that of [MASK], `length` a whole number of 4 or more. Return a list of exactly `length` ids: [CLS], the marker, the words, [SEP], and behind it `mask_id`, as often as ids are missing. If [CLS], the marker, all words and [SEP] are more than `length`, leave out the last words, as many as must be and no more; the other three stay. Nothing that is passed in changes.
 
 
 # %%
