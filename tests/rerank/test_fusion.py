@@ -91,6 +91,13 @@ def test_missing_queries_and_empty_runs(fuse):
     assert set(both) == {"q", "p"}
 
 
+@pytest.mark.parametrize("fuse", [rrf, score_fusion])
+def test_of_equal_sums_the_better_rank_of_the_first_run_comes_first(fuse):
+    worst_first = [{"q": {"b": 0.0, "a": 1.0}}, {"q": {"a": 0.0, "b": 1.0}}]
+    assert list(fuse(worst_first)["q"]) == ["a", "b"]
+    assert len(set(fuse(worst_first)["q"].values())) == 1
+
+
 def test_ties_keep_the_order_in_which_they_came():
     tied = {"q": {"z": 1.0, "a": 1.0, "m": 2.0}}
     assert list(rrf([tied])["q"]) == ["m", "z", "a"]

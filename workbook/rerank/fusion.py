@@ -40,7 +40,8 @@ def rrf(runs: Sequence[Run], k: int = 60, weights: Sequence[float] | None = None
         k: the larger, the more equal the ranks.
         weights: one for each run; 1 each by default. A run of weight 2 counts as if it stood there twice.
     Returns:
-        run: every query and passage of any run, best first; equal scores in the order of first appearance.
+        run: every query and passage of any run, best first; of equal sums the passage of an earlier run comes first,
+            and within a run the one of better rank.
     Raises:
         ValueError: there are no runs, k is negative, weights do not belong to them, or a score is not finite.
 
@@ -74,12 +75,14 @@ def score_fusion(
             normalized score for the query. Under z-score zero is the average, so that not being found
             is better than being found last: take "lowest" there.
     Returns:
-        run: every query and passage of any run, best first; equal scores in the order of first appearance.
+        run: every query and passage of any run, best first; of equal sums the passage of an earlier run comes first,
+            and within a run the one of better rank.
     Raises:
         ValueError: there are no runs, weights do not belong to them, a name is unknown, or a score is
             not finite.
 
-    Where all scores of a query are equal, as when there is only one, each becomes 0.
+    Where all scores of a query are equal, as when there is only one, each becomes 0. A range below 1e-9 counts as
+    1e-9, so scores that differ by less do not reach 1.
     Equal to ranx `fuse(norm="min-max" or "zmuv", method="wsum")` with missing="zero". Source: Fox and Shaw 1994
     (CombSUM); Bruch et al. 2023.
     """
@@ -170,8 +173,8 @@ def _add_up(runs: Sequence[Run], weights: Sequence[float] | None) -> Run:
     for run, weight in zip(runs, weights, strict=True):
         for query, scores in run.items():
             sums = total.setdefault(query, {})
-            for passage, score in scores.items():
-                sums[passage] = sums.get(passage, 0.0) + weight * score
+            for passage in _best_first(scores):
+                sums[passage] = sums.get(passage, 0.0) + weight * scores[passage]
     return {query: {passage: sums[passage] for passage in _best_first(sums)} for query, sums in total.items()}
 
 
