@@ -194,7 +194,7 @@ def frontier(ways: Mapping[str, Priced], title: str = "") -> "Figure":
             go.Scatter(
                 x=[price.bytes], y=[round(price.value, 4)], mode="markers+text", text=[str(number)], name=f"{number} · {name}",
                 textposition="middle center", textfont={"color": "white", "size": 13}, cliponaxis=False,
-                marker={"size": 22, "color": COLORS[0] if alone else COLORS[3], "symbol": SYMBOLS[0] if alone else SYMBOLS[2]},
+                marker={"size": 22, "color": COLORS[0], "symbol": SYMBOLS[0] if alone else SYMBOLS[2]},
                 error_y={
                     "type": "data", "symmetric": False, "array": [round(price.high - price.value, 4)],
                     "arrayminus": [round(price.value - price.low, 4)], "color": "#444444",
@@ -270,7 +270,7 @@ def matched(shares: Mapping[str, Mapping[str, float]], counts: Mapping[str, int]
     names = [in_lines(f"{offer} ({counts[offer]:,} words)", 18) for offer in offers]
     fig = figure(
         alt=f"A bar from 0 to 1 for each of what a passage offers to a word of the query: {', '.join(offers)}; each is cut into the shares of words that found {', '.join(kinds)}.",
-        notice="In the last bar there is nothing of the same kind to find, so something else is found of necessity. Look at the middle bar: it is the claim.",
+        notice="In the last bar there is nothing of the same kind to find, so something else is found of necessity. Look at where another form of the word is there: that is the claim.",
         title=title,
         height=400,
         barmode="stack",

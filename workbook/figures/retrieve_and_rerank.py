@@ -11,7 +11,11 @@ from workbook.figures.theme import COLORS, INK, figure
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-RUNS = (COLORS[0], COLORS[3], COLORS[2])  # white can be read on each; every part bears its run's name
+RUNS = (
+    (COLORS[1], INK),
+    (COLORS[0], "white"),
+    (COLORS[5], INK),
+)  # keywords, dense, a third: the bar, and what is written in it
 
 
 def shares_of_ranks(runs: Mapping[str, Sequence[str]], k: int, title: str = "") -> "Figure":
@@ -31,7 +35,7 @@ def shares_of_ranks(runs: Mapping[str, Sequence[str]], k: int, title: str = "") 
     fig = figure(
         alt=f"Horizontal bars from 0, one for each passage, the largest on top: {', '.join(best_first)}. Each is made of a part for each run "
         f"that holds the passage ({', '.join(runs)}), as long as 1 divided by {k} plus the rank there, which is written in it. A vertical "
-        f"line at {most:.5f} is the most possible; right of it stand the sums.",
+        f"line at {most:.6f} is the most possible; right of it stand the sums.",
         notice="How much of a bar's length comes from the rank, and how much from being found at all? A sum near the line is a good place in "
         "every run, and says nothing about how good the passage is.",
         title=title,
@@ -48,13 +52,13 @@ def shares_of_ranks(runs: Mapping[str, Sequence[str]], k: int, title: str = "") 
         fig.add_trace(
             go.Bar(
                 x=[round(1 / (k + place[p]), 6) for p in held], y=held, orientation="h", name=name,
-                marker={"color": RUNS[number % len(RUNS)], "line": {"color": "white", "width": 2}},
+                marker={"color": RUNS[number % len(RUNS)][0], "line": {"color": "white", "width": 2}},
                 text=[f"{name} 1/{k + place[p]}" for p in held], textposition="inside", insidetextanchor="middle",
-                textfont={"color": "white"}, textangle=0, hoverinfo="skip",
+                textfont={"color": RUNS[number % len(RUNS)][1]}, textangle=0, hoverinfo="skip",
             )
         )  # fmt: skip
     fig.add_vline(x=round(most, 6), line={"color": INK, "dash": "dot", "width": 2})
-    fig.add_annotation(x=most, y=1, yref="paper", yanchor="bottom", text=f"most possible {most:.5f}", showarrow=False)
+    fig.add_annotation(x=most, y=1, yref="paper", yanchor="bottom", text=f"most possible {most:.6f}", showarrow=False)
     for p in best_first:
-        fig.add_annotation(x=most, y=p, text=f"{sums[p]:.5f}", xanchor="left", xshift=8, showarrow=False)
+        fig.add_annotation(x=most, y=p, text=f"{sums[p]:.6f}", xanchor="left", xshift=8, showarrow=False)
     return fig
