@@ -93,12 +93,6 @@ print(f"{across.numel()} cells, {int(across.sum())} across")
 # %%
 predict("15.p2")
 
-# %%
-from workbook.cost import multiply_adds
-
-query, pair = (sum(multiply_adds(tokens, 384, 6).values()) for tokens in (8, 8 + 64))
-print(f"query alone {query / 1e6:.0f} M, a pair {pair / 1e6:.0f} M, 100 pairs {100 * pair / query:.0f} times the query")
-
 # %% [markdown]
 # So it does not search: it is a **reranker**, and orders what a cheap search has found.
 #
@@ -110,6 +104,16 @@ print(f"query alone {query / 1e6:.0f} M, a pair {pair / 1e6:.0f} M, 100 pairs {1
 # - **pairwise**, wrong minus right, −1 and 1: (.313+1.313)/2 = .813
 # - **listwise**, shares: ln(e¹+e⁰+e⁻¹) = 1.408, so (.408+2.408)/2 = 1.408
 #
+# The price, for a query of 8 tokens and 100 passages of 64:
+
+# %%
+from workbook.cost import multiply_adds
+
+query, pair = (sum(multiply_adds(tokens, 384, 6).values()) for tokens in (8, 8 + 64))
+print(f"the query alone {query / 1e6:.0f} M multiply-adds, a pair {pair / 1e6:.0f} M")
+print(f"100 pairs: {100 * pair / query:.0f} times the query")
+
+# %% [markdown]
 # ## Build it: two texts in one input
 #
 # **Contract.** `query` and `passage` are lists of ids without special tokens, either may be empty; `cls` and `sep` are ids; `max_length` is 5 or more. Return two lists in a tuple: the ids of [CLS] query [SEP] passage [SEP], and their segments, 0 to the first [SEP] inclusive, then 1. While they are more than `max_length`, the text that is longer at that moment loses its last id; of equally long ones the one that was shorter at first, or the query if they began equally long. Nothing is filled up, and nothing that is passed in changes.
