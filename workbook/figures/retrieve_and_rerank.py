@@ -11,11 +11,8 @@ from workbook.figures.theme import COLORS, INK, figure
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-RUNS = (
-    (COLORS[1], INK),
-    (COLORS[0], "white"),
-    (COLORS[5], INK),
-)  # keywords, dense, a third: the bar, and what is written in it
+DARK = "#222222"  # stays so on a dark page
+RUNS = ((COLORS[1], DARK), (COLORS[0], "white"), (COLORS[5], DARK))  # keywords, dense, a third: bar and its text
 
 
 def shares_of_ranks(runs: Mapping[str, Sequence[str]], k: int, title: str = "") -> "Figure":
