@@ -303,6 +303,19 @@ def test_hnsw_finds_more_with_a_larger_ef_and_adds_in_parts():
     assert recall(150) > 0.97
 
 
+def test_hnsw_counts_the_distances_that_it_computed():
+    index = HNSWIndex(8, 8, ef_search=150)
+    index.add(vectors(150))
+    built = index.num_distances
+    index.search(vectors(3, seed=1), 5)
+    assert 150 * 150 < built < 150 * 500  # each meets nearly all before it, and links are chosen among 40
+    assert 3 * 150 <= index.num_distances < 3 * 150 + 3 * 60  # all of them, and some twice, on the way down
+    many = index.num_distances
+    index.ef_search = 10
+    index.search(vectors(3, seed=1), 5)
+    assert 3 * 10 <= index.num_distances < many
+
+
 def test_the_graph_is_well_formed():
     index = HNSWIndex(8, 4)
     index.add(vectors(200))

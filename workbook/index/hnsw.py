@@ -76,6 +76,7 @@ class HNSWIndex(Index):
         self.levels = torch.empty(0, dtype=torch.int32)  # (N,), the highest level of each
         self.start = torch.zeros(1, dtype=torch.long)  # vector i owns links[start[i] : start[i + 1]]
         self.links = torch.empty(0, dtype=torch.int32)  # 2 M places on level 0, M on each above; -1 is empty
+        self.num_distances = 0  # that the last `add` or `search` computed, which is nearly all of its work
 
     def _add(self, x: Any) -> None:
         """Link vectors into the graph, those with many levels first; all are kept on the CPU."""
@@ -96,6 +97,7 @@ class HNSWIndex(Index):
                 walk.insert(i, entry, self.ef_construction)
             if entry < 0 or self.levels[i] > self.levels[entry]:
                 entry = i
+        self.num_distances = walk.computed
 
     def _search(self, queries: Tensor, k: int, allowed: Tensor | None) -> tuple[Tensor, Tensor]:
         """max(ef_search, k) vectors are kept, as in faiss. Memory is one mark for each passage."""
@@ -113,6 +115,7 @@ class HNSWIndex(Index):
                 found = sorted(walk.search(query, entry, max(self.ef_search, k)))[:k]
                 rows[number, : len(found)] = [i for _, i in found]
                 scores[number, : len(found)] = [-distance for distance, _ in found]
+            self.num_distances = walk.computed
         return torch.from_numpy(scores), torch.from_numpy(rows)
 
     def _vectors(self, rows: Tensor) -> Tensor:
@@ -132,6 +135,7 @@ class _Walk:
         self.x, self.links = index.vectors.numpy(), index.links.numpy()
         self.start, self.levels = index.start.tolist(), index.levels.tolist()
         self.seen = np.zeros(len(self.x), dtype=bool)
+        self.computed = 0  # distances
 
     def places(self, i: int, level: int) -> np.ndarray:
         """The places for vector i's links on a level: a view."""
@@ -146,6 +150,7 @@ class _Walk:
     def distances(self, query: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """From a query to vectors: (n,)."""
         x = self.x[ids]
+        self.computed += len(ids)
         return distances_of_one(query, x) if self.l2 else -(x @ query)
 
     def search(self, query: np.ndarray, entry: int, ef: int) -> Found:
@@ -231,8 +236,9 @@ class _Walk:
             between = -(x @ x.T)
         # nearest[n]: the distance from candidate n to the nearest one chosen so far.
         nearest = np.full(len(ids), np.inf, dtype=np.float32)
-        chosen = []
+        chosen: list[int] = []
         for n, (distance, i) in enumerate(candidates):
+            self.computed += len(chosen)  # which is all that a loop would compare it with
             if nearest[n] < distance:
                 continue
             chosen.append(i)
