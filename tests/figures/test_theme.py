@@ -27,6 +27,8 @@ def test_bars_take_one_style_or_one_for_each(color, shape):
 
 def test_ticks_of_measured_values():
     assert ticks_at([0.01, 1024])["ticktext"] == ["0.01", "1,024"]
+    assert ticks_at([8, 1, 1])["tickvals"] == [8, 1, 1]
+    assert ticks_at([8, 1, 1, 2, 3], apart=2)["tickvals"] == [1, 3, 8]
 
 
 def test_a_room_gets_large_letters_and_no_code(monkeypatch):

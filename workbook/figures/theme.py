@@ -29,9 +29,18 @@ def bar_style(color: str | Sequence[str], shape: str | Sequence[str] = "") -> di
     return {"color": colors, "pattern": {"shape": shapes, "fillmode": "overlay", "fgcolor": white, "solidity": 0.3}}
 
 
-def ticks_at(values: Sequence[float]) -> dict[str, Any]:
-    """The ticks of a logarithmic axis at the values that were measured, and nowhere else."""
-    return {"tickmode": "array", "tickvals": list(values), "ticktext": [f"{value:,g}" for value in values]}
+def ticks_at(values: Sequence[float], apart: float = 0) -> dict[str, Any]:
+    """The ticks of a logarithmic axis at the values that were measured, and nowhere else.
+
+    Args:
+        values: where the ticks may stand.
+        apart: leave out a value that is not larger by this factor than the one before, for want of room; 0 keeps all.
+    """
+    kept: list[float] = []
+    for value in sorted(values) if apart else values:
+        if not (apart and kept) or value > apart * kept[-1]:
+            kept.append(value)
+    return {"tickmode": "array", "tickvals": kept, "ticktext": [f"{value:,g}" for value in kept]}
 
 
 def numbers_in_cells(
