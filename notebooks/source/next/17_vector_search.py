@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from workbook.exercises import check, hint, predict, quiz, reveal
+from workbook.figures import explore, search_costs, show, vector_search
 
 quiz("13.q1", "14.q4")
 
@@ -100,8 +101,6 @@ for kept, size in {"float32": 4 * 384, "int8": 384, "48 codes of 8 bits": 48, "o
     print(f"{kept:<18} {size:>5} bytes a vector, {size * 10**9 / 10**12:.3f} TB")
 
 # %% [markdown]
-# «drawing: the four points below, codes in the corners, the query with lines to points and corners»
-#
 # ## By hand
 #
 # Four points, two pieces of one bit: 1.2 or 4.8, and 2.1 or 5.9.
@@ -117,7 +116,11 @@ for point, (i, j) in zip(four, ((0, 0), (0, 1), (1, 0), (1, 1))):
 
 # %% [markdown]
 # The tables hold .64 and 7.84, .81 and 8.41. Code 01: .64 + 8.41 = 9.05.
-#
+
+# %%
+show(vector_search.four_points(four, books, query))
+
+# %% [markdown]
 # ## Build it: one round of k-means
 #
 # **Contract.** `vectors` is (N, D), `centroids` (C, D), one of each at least, of any length; nothing is normalized. Each vector goes to the centroid at the smallest squared distance; of equally near ones to the smaller number, from 0. Then each centroid moves to the mean of its vectors; one without vectors stays. Return a tuple: the assignment to the old centroids, int64 (N,), and the new centroids (C, D). Nothing that is passed in changes.
@@ -337,17 +340,113 @@ print({f"{rescore} rescored": round(float(share), 2) for rescore, share in recal
 # %% [markdown]
 # The codes take 16 bytes, the vector 1,024. They need not put the right ones first; they must not lose them.
 #
-# ## See it
+# ## See it: how many cells must be opened?
 #
-# «Cells on a map, nprobe 1 to 16; share found over share scanned: plane, text, random. Own query.»
+# Only a plane can be drawn. So the map has points in a plane, and the curves beside it have your passages, random vectors of as many numbers, and the plane. Write a query of your own; it becomes a line, too.
+
+# %%
+mine = "How do I sort a list in place?"
+generator = torch.Generator().manual_seed(1)
+spread = torch.rand(800, 2, generator=generator)
+noise = torch.nn.functional.normalize(torch.randn(900, 256, generator=generator), dim=1)
+curves = {
+    "plane": vector_search.recall_by_nprobe(torch.rand(100, 2, generator=generator), spread),
+    "text": vector_search.recall_by_nprobe(queries, passages),
+    "random": vector_search.recall_by_nprobe(noise[:100], noise[100:]),
+}
+
+# %% tags=["nbval-ignore-output"]
+own = {"your query": vector_search.recall_by_nprobe(torch.tensor(base.encode([mine])), passages)}
+drawn = vector_search.cells_in_the_plane(spread[:400], [0.52, 0.47])
+steps = [1, 2, 3, 4, 6, 8, 12, 16]
+explore(lambda nprobe: vector_search.cells_on_a_map(drawn, curves | own, nprobe), nprobe=steps)
+
+# %%
+half = {name: next(c.scanned[i] for i in range(16) if c.found[i] >= 0.9) for name, c in curves.items()}
+print("nine of ten: least is read in the plane, most of random vectors:", half["plane"] < half["text"] < half["random"])
+
+# %% [markdown]
+# Judge an index by random vectors, and you judge it where no index can help.
 #
 # ## Train it
 #
-# «An index learns, too: recall by training vectors for each centroid, two seeds.»
+# Centroids are learned. How many vectors does that take? 3,000 passages, 64 cells, learned from 4 vectors for each cell or from 40, two seeds:
+
+# %%
+from workbook.index import FlatIndex, IVFIndex
+from workbook.index.clustering import nearest_lists
+
+more = data.load("pydocs").split("dev").sample(200, 3_000)
+x, asked = (torch.tensor(base.encode(list(texts.values()))) for texts in (more.corpus, more.queries))
+flat = FlatIndex(256, "l2")
+flat.add(x)
+truth = flat.search(asked, 10)[1]
+
+
+# %%
+def learned_from(rows, seed=0):
+    index = IVFIndex(256, 64, "l2", seed=seed)
+    index.train(x[rows])
+    index.add(x)
+    return index
+
+
+def tried(index, nprobe):  # the share of the ten that it finds, and of the vectors that it reads
+    index.nprobe = nprobe
+    found = [len(set(a) & set(b)) / 10 for a, b in zip(index.search(asked, 10)[1].tolist(), truth.tolist())]
+    read = index.start.diff()[nearest_lists(asked, index.centroids, "l2", nprobe)].sum(dim=1) / len(x)
+    return np.mean(found), read.mean().item()
+
+
+# %%
+orders = [torch.randperm(len(x), generator=torch.Generator().manual_seed(seed)) for seed in (0, 1)]
+few, many = ([learned_from(order[:n], seed) for seed, order in enumerate(orders)] for n in (256, 2_560))
+at_8 = [[tried(index, 8) for index in indexes] for indexes in (few, many)]
+print("8 cells, few vectors: finds more, both seeds:", all(a[0] > b[0] for a, b in zip(*at_8)))
+print("and reads at least twice as much, both seeds:", all(a[1] > 2 * b[1] for a, b in zip(*at_8)))
+
+# %% tags=["nbval-ignore-output"]
+arms = {}
+for name, indexes in {"4 vectors for each cell": few, "40 for each cell": many}.items():
+    settings = []
+    for nprobe in (1, 2, 4, 8, 16, 32):
+        found, read = np.array([tried(index, nprobe) for index in indexes]).T  # of both seeds
+        settings.append(search_costs.Setting(nprobe, read.mean(), found.mean(), found.min(), found.max()))
+    arms[name] = search_costs.Tried("nprobe", 1_032, settings)
+show(search_costs.frontier(arms, title="3,000 passages, 64 cells"))
+
+# %% [markdown]
+# At equal `nprobe` the badly learned cells look better. They are uneven: a few hold much of everything, queries fall into these, and reading more finds more. At equal *reading* the well-learned cells are ahead. So compare indexes by what they read, or by time, never by `nprobe`.
 #
 # ## Break it
 #
-# «Cells of one package only. Random vectors. Packed bits multiplied as int8: .10 of ten, by differing bits .47.»
+# **Learned from others.** The same cells, learned from the passages of one package and used for all:
+
+# %%
+package = torch.tensor([name.startswith("sympy.") for name in more.corpus]).nonzero()[:, 0]
+foreign = learned_from(package)
+sizes = {"learned from all": many[0], "learned from sympy": foreign}
+show(search_costs.lists_by_size({name: index.start.diff().tolist() for name, index in sizes.items()}))
+
+# %%
+print("more than three times as much is read:", tried(foreign, 1)[1] > 3 * tried(many[0], 1)[1])
+
+# %% [markdown]
+# No error, and recall does not fall: what does not fit falls into one cell together. Look at the lists' lengths when your texts change.
+#
+# **Bits multiplied as numbers.** sentence-transformers packs eight signs into a byte. Somebody takes these bytes for int8 and multiplies:
+
+# %%
+from workbook.index.quantize import hamming_search, quantize_embeddings
+
+bits, asked_bits = (quantize_embeddings(vectors.numpy(), "binary") for vectors in (x, asked))
+as_numbers = (torch.tensor(asked_bits).float() @ torch.tensor(bits).float().T).topk(10).indices.tolist()
+by_bits = hamming_search(asked_bits, bits, 10)[1].tolist()
+kept = [np.mean([len(set(a) & set(b)) / 10 for a, b in zip(ids, truth.tolist())]) for ids in (as_numbers, by_bits)]
+print("less than one of ten:", kept[0] < 0.1, "· counting bits that differ, more than four:", kept[1] > 0.4)
+
+# %% [markdown]
+# The first bit of a byte then counts 128 times as much as the last.
 #
 # ## In the libraries
 #
@@ -450,7 +549,128 @@ for ef in walks:
     print(f"ef {ef:>2}: {recall[ef]:.2f} of the exact ten, {met[ef]:.0f} of 800 passages met")
 
 # %% [markdown]
-# By inner products of vectors of any length, links lead astray: a long vector is near to everybody, and a vector need not be nearest to itself. Scale to length 1 first.
+# One walk that can be drawn, in a plane, with `ef` 1:
+
+# %%
+from workbook.index import HNSWIndex
+
+spread = torch.rand(400, 2, generator=torch.Generator().manual_seed(2))
+small = HNSWIndex(2, M=8, metric="l2")
+small.add(spread)
+links = vector_search.links_of(small)
+corner = (spread - torch.tensor([0.1, 0.15])).square().sum(dim=1).argmin().item()
+path = vector_search.walk_to([0.6, 0.8], spread, links, corner, 1)
+explore(lambda hop: vector_search.a_walk(spread, links, path, [0.6, 0.8], hop), hop=list(range(1, 9)))
+
+# %% [markdown]
+# **Vectors of any length.** By inner product a long vector is near to everybody, and a vector need not be nearest to itself:
+
+# %%
+lengths = torch.randn(len(x), 1, generator=torch.Generator().manual_seed(0)).exp()
+long = HNSWIndex(256, M=16, ef_construction=64, ef_search=64)
+long.add(x * lengths)
+itself = [long.search(x[i : i + 1] * lengths[i], 1)[1].item() == i for i in range(100)]
+print("of a hundred vectors not ten find themselves:", sum(itself) < 10)
+
+# %% [markdown]
+# So "similar to this one" returns the longest. Scale to length 1 before adding, unless length means something.
+
+# %% [markdown]
+# ## Further: filters and deletions
+#
+# **{minutes} min.** "Only documents of this customer." An index of cells can skip what is not allowed while it reads a list. A graph cannot: its paths lead through the others. So one searches wider and throws away afterwards. Cells first, 8 of 64, for filters of three widths:
+
+# %%
+def filtered(share):
+    allowed = torch.randperm(len(x), generator=torch.Generator().manual_seed(3))[: int(share * len(x))]
+    right = flat.search(asked, 10, allowed=allowed)[1].tolist()
+    many[0].nprobe = 8
+    inside = many[0].search(asked, 10, allowed=allowed)[1].tolist()
+    after = [set(ten) & set(allowed.tolist()) for ten in truth.tolist()]  # a search for ten, filtered
+    return np.mean([len(set(a) & set(b)) / 10 for a, b in zip(inside, right)]), np.mean([len(ids) for ids in after])
+
+
+widths = {share: filtered(share) for share in (0.5, 0.1, 0.01)}
+print("the narrower, the less is found in 8 cells:", widths[0.5][0] > widths[0.1][0] > widths[0.01][0])
+print("ten searched, one of ten allowed: less than two are left:", widths[0.1][1] < 2)
+
+# %% tags=["nbval-ignore-output"]
+for share, (found, left) in widths.items():
+    print(f"{share:.0%} allowed: 8 cells find {found:.2f} of the ten; of ten exact hits {left:.1f} are left")
+
+# %% [markdown]
+# The ten nearest *allowed* passages lie farther away, in more cells. A narrow filter wants more cells, and a very narrow one no index: 30 allowed vectors are read exactly in no time.
+#
+# **Deletions.** Flat and IVF take vectors out and lay out anew what stays: a copy of the index. In a graph, walks lead across a deleted one. So stores mark it, walk through it and do not return it, until somebody builds anew; ours refuses:
+
+# %%
+print(many[0].remove_ids(list(range(100))), "removed,", many[0].ntotal, "stay")
+try:
+    long.remove_ids([0])
+except NotImplementedError as refused:
+    print(refused)
+
+# %% [markdown]
+# ## Further: what it costs, up to a billion
+#
+# **{minutes} min.** The record of claim 47: 20,000 and 26,855 passages, all four indexes, what they find by what they read.
+
+# %%
+from workbook.claims import read_record
+
+recorded = read_record(47).measurements["collections"]
+stored = {"IVF": 1_032, "PQ": 32, "IVF-PQ": 40, "HNSW": 1_152}  # bytes in memory; codes are rescored from the disk
+knobs = {"IVF": "nprobe", "PQ": "rescored", "IVF-PQ": "nprobe", "HNSW": "ef"}
+
+
+def lines(collection):
+    tried = {"flat": search_costs.Tried("", 1_024, [search_costs.Setting(0, 1, 1, 1, 1)])}
+    for name, size in stored.items():
+        row = recorded[collection][name]
+        each = [search_costs.Setting(k, r, *f) for k, r, f in zip(row["knobs"], row["read"], row["found"])]
+        tried[name] = search_costs.Tried(knobs[name], size, each)
+    return tried
+
+
+explore(lambda texts: search_costs.frontier(lines(texts), title=texts), texts=["planted", "pydocs", "random"])
+
+# %% [markdown]
+# «N47»
+#
+# **Dimensions or bits?** Claim 73's record, with vectors that were trained to be cut (chapter 13) and with plain ones. Dotted lines join equal bytes:
+
+# %%
+def by_bits_and_dims(case):
+    grid = {}
+    for name, row in read_record(73).measurements["cases"][case]["ndcg@10"].items():
+        if "×" in name:
+            dims, bits = map(int, name.split(" × "))
+            grid.setdefault(bits, {})[dims] = tuple(row)
+    return grid
+
+
+cases = list(read_record(73).measurements["cases"])
+explore(lambda case: search_costs.equal_bytes(by_bits_and_dims(case), title=case), case=cases)
+
+# %% [markdown]
+# «N73»
+#
+# **Up to 8.8 million, measured, and a billion, computed.** Two cores, static encoder, 256 numbers:
+
+# %%
+show(search_costs.cost_curve(search_costs.read_scale()))
+
+# %% [markdown]
+# What a billion vectors cost in memory each month, at 0.0816 dollars an hour for 8 GiB (AWS m7g.large on demand, Virginia, a price list of June 2026). One copy, no machine for queries, nothing to spare:
+
+# %%
+month = 0.0816 / 8 * 730  # dollars for a GiB and a month of 730 hours
+for kept_as, size in {"flat, float32": 1_024, "HNSW, 32 links": 1_024 + 4 * 32, "int8": 256, "IVF-PQ, 32 bytes": 40}.items():
+    gib = size * 10**9 / 2**30
+    print(f"{kept_as:<17} {gib:6,.0f} GiB, {gib / 512:4.1f} machines of 512 GiB, {gib * month:6,.0f} dollars")
+
+# %% [markdown]
+# Twenty-five times as much for the whole vectors. Keep those on a disk, and read from it the hundred that are rescored.
 
 # %% [markdown]
 # ## Further: questions people ask
@@ -463,17 +683,25 @@ for ef in walks:
 #
 # **I ask for 10 and get fewer.** The opened cells hold fewer; or `efSearch` is below k, and a walk returns no more than it keeps. faiss keeps the larger of the two.
 #
-# **int8: how much quality, and is it deterministic?** Quality depends on the model. Of float32's in MTEB retrieval, int8 kept 97 % for mxbai-large, 94.7 % for e5-base-v2, 90.8 % for MiniLM-L6; one bit with rescoring 96.5, 74.8 and 93.8 % (Hugging Face's post on embedding quantization). Equal vectors and ranges give equal codes. But a vector differs in its last digits from batch to batch, and a number beside a mark can then fall on its other side. So compare ranks, not codes.
+# **int8: how much quality, and is it deterministic?** Quality depends on the model. Of float32's in MTEB retrieval, int8 kept 97 % for mxbai-large, 94.7 % for e5-base-v2, 90.8 % for MiniLM-L6; one bit with rescoring 96.5, 74.8 and 93.8 % (Hugging Face's post on embedding quantization). Ours, claim 48, three encoders on two collections: int8 99.7 to 100.1 %, one bit 84 to 93 %, rescored 92 to 98 %. Equal vectors and ranges give equal codes. But a vector differs in its last digits from batch to batch, and a number beside a mark can then fall on its other side. So compare ranks, not codes.
 #
-# **How do I compare bits that are packed into bytes?** Count those that differ (Hamming). Read as int8 and multiplied, the first bit of eight counts 128 times as much as the last.
-#
-# **Matryoshka and quantization together: normalize when?** Cut, normalize, then take ranges or codebooks from the *cut* vectors. «Grid of sizes and bits at equal bytes»
+# **Matryoshka and quantization together: normalize when?** Cut, normalize, then take ranges or codebooks from the *cut* vectors. «N73b»
 
 # %% [markdown]
 # ## Claims settled here
 #
-# «47, 48, 49, 73»
-#
+
+# %%
+from workbook.claims import settle
+
+settle(47, budget="record")
+# %%
+settle(48, budget="record")
+# %%
+settle(49, budget="record")
+# %%
+settle(73, budget="record")
+# %% [markdown]
 # ## Quiz
 
 # %%
