@@ -542,7 +542,7 @@ for index, arms in told.items():
         print(f"{index:<10} instruction on the query, minus {arm:<36} {{:+.3f}} [{{:+.3f}}, {{:+.3f}}]".format(*row))
 
 # %% [markdown]
-# «N: two sentences: one index against an index for each task; what instructions on both sides add»
+# In one index the instruction says which of two texts you want, and leaving it out at search costs .17. With an index for each task there is nothing left to say: no instruction is .026 better. On the passages too, it adds nothing.
 #
 # ## In the libraries
 #
