@@ -1,6 +1,6 @@
 import pytest
 
-from workbook.figures.theme import COLORS, DASHES, SYMBOLS, bar_style, figure, ticks_at
+from workbook.figures.theme import COLORS, DASHES, SYMBOLS, bar_style, figure, short, stacked, ticks_at
 from workbook.support.page import page_style
 
 
@@ -29,6 +29,19 @@ def test_ticks_of_measured_values():
     assert ticks_at([0.01, 1024])["ticktext"] == ["0.01", "1,024"]
     assert ticks_at([8, 1, 1])["tickvals"] == [8, 1, 1]
     assert ticks_at([8, 1, 1, 2, 3], apart=2)["tickvals"] == [1, 3, 8]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.4941, ".494"), (0.99951, "1.000"), (0, ".000"), (-0.25, "-.250"), (10.0, "10.000")]
+)
+def test_metrics_are_written_as_in_the_text(value, text):
+    assert short(value) == text
+
+
+def test_rows_stand_one_below_the_other_and_keep_their_pixels():
+    total, (first, gap, last) = stacked(100, 50, 250)
+    assert (total, first, gap, last) == (400, [0.75, 1], [0.625, 0.75], [0, 0.625])
+    assert stacked(7) == (7, [[0, 1]])
 
 
 def test_a_room_gets_large_letters_and_no_code(monkeypatch):

@@ -1,6 +1,7 @@
 """One look for every figure: readable in JupyterLab's light and dark themes, and without colour."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from workbook.support.frontend import is_presented
@@ -65,6 +66,12 @@ def numbers_in_cells(
     fig.update_layout(xaxis_type="category", yaxis_type="category")
 
 
+def short(value: float) -> str:
+    """A share or a metric in three decimals, as the text writes it: .494."""
+    text = f"{value:.3f}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
 def in_lines(text: str, width: int = 80) -> str:
     """A text cut into lines, since annotations do not wrap."""
     lines, line = [], ""
@@ -74,6 +81,19 @@ def in_lines(text: str, width: int = 80) -> str:
             line = ""
         line = f"{line} {word}".strip()
     return "<br>".join([*lines, line])
+
+
+def stacked(*pixels: int) -> tuple[int, list[list[float]]]:
+    """The domains of rows one below the other, which keep their heights on any page.
+
+    Args:
+        pixels: of each row, from top to bottom; a gap or a line of text is a row as well.
+    Returns:
+        the sum of the pixels, and [bottom, top] of each row as shares of it.
+    """
+    total = sum(pixels)
+    edges = [round(1 - sum(pixels[:row]) / total, 4) for row in range(len(pixels))] + [0.0]
+    return total, [[bottom, top] for top, bottom in pairwise(edges)]
 
 
 def figure(alt: str = "", notice: str = "", **layout: Any) -> "Figure":
