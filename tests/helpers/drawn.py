@@ -1,6 +1,6 @@
 """What the tests of chapter 17's figures ask of a picture."""
 
-from workbook.figures.vector_search import TOGETHER
+from workbook.figures.parts import TOGETHER
 
 
 def trace(fig, name):

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from workbook.cost import multiply_adds
-from workbook.figures.theme import COLORS, GREY, INK, figure, short, stacked
-from workbook.figures.vector_search import (
+from workbook.figures.parts import (
     ABOVE,
     TOGETHER,
     in_few_lines,
@@ -22,7 +21,8 @@ from workbook.figures.vector_search import (
     rounded,
     small_letters,
     title_at_top,
-)  # fmt: skip
+)
+from workbook.figures.theme import COLORS, GREY, INK, figure, short, stacked
 from workbook.support.checks import check_positive
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from workbook.figures.theme import COLORS, GREY, INK, figure, in_lines, short, stacked, ticks_at
-from workbook.figures.vector_search import (
+from workbook.figures.parts import (
     ABOVE,
     TOGETHER,
     in_few_lines,
@@ -20,7 +19,8 @@ from workbook.figures.vector_search import (
     rounded,
     small_letters,
     title_at_top,
-)  # fmt: skip
+)
+from workbook.figures.theme import COLORS, GREY, INK, figure, in_lines, short, stacked, ticks_at
 from workbook.metrics.calibration import Reliability
 
 if TYPE_CHECKING:

@@ -10,16 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workbook.figures.parts import ABOVE, in_few_lines, marks_at, note_below, rounded, small_letters, title_at_top
 from workbook.figures.theme import COLORS, GREY, INK, figure, short, stacked, ticks_at
-from workbook.figures.vector_search import (
-    ABOVE,
-    in_few_lines,
-    marks_at,
-    note_below,
-    rounded,
-    small_letters,
-    title_at_top,
-)
 from workbook.metrics.ranking import ranked_ids
 from workbook.support.checks import check_positive
 from workbook.support.types import Run

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from workbook.figures.theme import COLORS, DASHES, GREY, INK, SYMBOLS, figure, ticks_at
-from workbook.figures.vector_search import (
+from workbook.figures.parts import (
     ABOVE,
     TOGETHER,
     in_few_lines,
@@ -21,7 +20,8 @@ from workbook.figures.vector_search import (
     rounded,
     small_letters,
     title_at_top,
-)  # fmt: skip
+)
+from workbook.figures.theme import COLORS, DASHES, GREY, INK, SYMBOLS, figure, ticks_at
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from workbook.figures.depths import Curves, Own, order_after, told_of
-from workbook.figures.theme import COLORS, GREY, INK, figure, short, stacked, ticks_at
-from workbook.figures.vector_search import (
+from workbook.figures.parts import (
     ABOVE,
     TOGETHER,
     in_few_lines,
@@ -23,7 +22,8 @@ from workbook.figures.vector_search import (
     rounded,
     small_letters,
     title_at_top,
-)  # fmt: skip
+)
+from workbook.figures.theme import COLORS, GREY, INK, figure, short, stacked, ticks_at
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

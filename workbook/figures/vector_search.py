@@ -11,20 +11,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from workbook.figures.theme import COLORS, GREY, INK, figure, in_lines
+from workbook.figures.parts import (
+    ABOVE,
+    TOGETHER,
+    in_few_lines,
+    lines_through,
+    marks_at,
+    note_below,
+    rounded,
+    small_letters,
+    title_at_top,
+)
+from workbook.figures.theme import COLORS, GREY, INK, figure
 from workbook.index import FlatIndex, HNSWIndex, IVFIndex
 from workbook.index.clustering import nearest_lists
 from workbook.support.checks import check_positive
-from workbook.support.frontend import is_presented
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 BLUE, GREEN, VERMILLION, PINK, SKY = COLORS[0], COLORS[2], COLORS[3], COLORS[4], COLORS[5]
-TOGETHER = "\u00a0"  # a space at which no line ends
-ABOVE = {  # a legend between the title and the plot; its paper is clear, for a dark page does not turn that of a second legend
-    "orientation": "h", "y": 1.003, "yanchor": "bottom", "x": 0, "itemclick": False, "itemsizing": "constant", "bgcolor": "rgba(255,255,255,0)",
-}  # fmt: skip
 PLANE: dict[str, Any] = {"visible": False, "constrain": "domain"}
 KINDS = (  # of vectors in the curve beside the map: colour, dash and symbol
     (PINK, "dash", "square"), (BLUE, "solid", "circle"), (GREY, "dot", "diamond"), (INK, "dashdot", "star"),
@@ -219,56 +225,11 @@ def cells_on_a_map(drawn: Cells, curves: Mapping[str, Curve], nprobe: int) -> "F
     return fig
 
 
-def title_at_top(text: str) -> dict[str, Any]:
-    return {"text": text, "y": 0.99, "yref": "container", "yanchor": "top"}
-
-
-def small_letters(size: int = 13) -> dict[str, int]:
-    """Small letters, in front of a room larger."""
-    return {"size": size + 7 if is_presented() else size}
-
-
-def in_few_lines(text: str) -> str:
-    """A sentence in lines that a phone has room for, or a room's screen."""
-    return in_lines(text, 80 if is_presented() else 48)
-
-
 def _box(points: np.ndarray, room: float = 0.05) -> list[float]:
     """Left, right, bottom and top of a picture around points, with a little room."""
     low, high = points.min(axis=0), points.max(axis=0)
     room *= max(float((high - low).max()), 1e-9)
     return [round(float(edge), 3) for axis in (0, 1) for edge in (low[axis] - room, high[axis] + room)]
-
-
-def lines_through(fig: "Figure", name: str, pieces: Sequence[np.ndarray], line: Mapping[str, Any], **more: Any) -> None:
-    """Lines through places, (n, 2) each, as one trace with gaps; no legend tells of them."""
-    import plotly.graph_objects as go
-
-    x, y = ([v for piece in pieces for v in (*piece[:, axis].round(3).tolist(), None)] for axis in (0, 1))
-    fig.add_trace(go.Scatter(x=x, y=y, mode="lines", name=name, line=line, showlegend=False, hoverinfo="skip", **more))
-
-
-def marks_at(
-    fig: "Figure", name: str, places: np.ndarray, marker: Mapping[str, Any] | None = None, **more: Any
-) -> None:
-    """Marks at places, (n, 2); without any the legend names them all the same."""
-    import plotly.graph_objects as go
-
-    x, y = (places[:, axis].round(3).tolist() or [None] for axis in (0, 1))
-    fig.add_trace(go.Scatter(x=x, y=y, name=name, **{"mode": "markers", "marker": marker, "hoverinfo": "skip", **more}))
-
-
-def rounded(values: Sequence[float]) -> list[float]:
-    return [round(float(value), 4) for value in values]
-
-
-def note_below(fig: "Figure", y: float, text: str, x: float = 0, **more: Any) -> None:
-    fig.add_annotation(
-        **{
-            "x": x, "y": y, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "top", "align": "left", "showarrow": False,
-            "text": text, "font": small_letters(), **more,
-        }
-    )  # fmt: skip
 
 
 def by_their_codes(
