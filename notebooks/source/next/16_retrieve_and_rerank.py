@@ -323,12 +323,47 @@ print("the slowest judge reads nothing, so RRF is left:", quality[101] == ndcg({
 #
 # ## See it: 110 milliseconds
 #
-# «The signature. Ask first:»
+# Keywords find, and `base` reads: it gives each pair a score, as a reranker does. «The cross-encoder of chapter 15 in its place, and claim 44's record.» Ask first:
 
 # %%
 predict("16.p3")
 
+# %%
+import time
+
+from workbook.figures import depths, time_budget
+
+
+def pair_scores(encoder):  # query id -> passage id -> score, of all that keywords found
+    encoder.max_length = 64
+    sides = ((texts, encoder.encode(list(texts.values()))) for texts in (dev.queries, dev.corpus))
+    of_query, of_passage = (dict(zip(texts, vectors)) for texts, vectors in sides)
+    return {q: {p: float(of_query[q] @ of_passage[p]) for p in found} for q, found in keywords.items()}
+
+
+reader = load("base")
+scores = pair_scores(reader)
+steps = [1, 2, 5, 10, 20, 50, 100]
+curves = depths.curves_by_depth(dev.qrels, keywords, scores, steps)
+
+# %% tags=["nbval-ignore-output"]
+begin = time.perf_counter()
+reader.encode(list(dev.corpus.values())[:64])
+per_pair = 1_000 * (time.perf_counter() - begin) / 64  # milliseconds
+asked = next(iter(dev.queries))
+own = depths.own_list(dev.queries[asked], keywords[asked], scores[asked], dev.qrels[asked], dev.corpus)
+stages = time_budget.Stages({"keywords": 2}, per_pair)
+explore(
+    lambda depth: time_budget.budget(depth, stages, curves, own, queries=len(dev.queries)), play=True, depth=curves.depths
+)
+
+# %%
+gap = [high - reached for high, reached in zip(curves.ceiling, curves.reranked)]
+print("the gap to the ceiling grows with depth:", gap[0] < gap[3] < gap[6])
+
 # %% [markdown]
+# Recall is opened faster than it is used.
+#
 # ## Train it
 #
 # SPLADE on `base/start`: at first each token speaks for itself and for words near to it. Twenty steps on 400 pairs, with the price and without, two seeds:
@@ -373,7 +408,32 @@ print(list(trained[0.01][0].words(trained[0.01][0].encode([mine])))[:15])
 #
 # ## Break it
 #
-# «Raw scores added: 9.3 of ten hits are BM25's. Too deep.»
+# **Raw scores added.** BM25's run to twenty, cosines to one. Whose are the first ten of the sum?
+
+# %%
+def summed(q):
+    return {p: keywords[q].get(p, 0.0) + dense[q].get(p, 0.0) for p in keywords[q] | dense[q]}
+
+
+ways = {"raw scores added": {q: summed(q) for q in dev.queries}, "min-max": by_score, "RRF": fused}
+hits = retrieve_and_rerank.hits_by_retriever(ways, {"keywords": keywords, "dense": dense})
+show(retrieve_and_rerank.whose_hits(hits, queries=len(dev.queries)))
+
+# %%
+print("the raw sum is behind both other ways:", ndcg(ways["raw scores added"]) < min(ndcg(by_score), ndcg(fused)))
+
+# %% [markdown]
+# **Too deep.** A good reader and a weak one, the untrained `base/start`:
+
+# %%
+swept = {
+    "base": depths.intervals_by_depth(dev.qrels, keywords, scores, steps),
+    "base/start": depths.intervals_by_depth(dev.qrels, keywords, pair_scores(start), steps),
+}
+show(retrieve_and_rerank.depth_sweep(swept, first=ndcg(keywords)))
+
+# %% [markdown]
+# «N46»
 #
 # ## In the libraries
 #
