@@ -263,6 +263,14 @@ after = reliability((scale * logits[2000:] + shift).sigmoid(), labels[2000:], 10
 print("calibration error above .08 before:", before > 0.08, "· below .04 after:", after < 0.04)
 print("the order is the same:", scale > 0)
 
+# %%
+from workbook.figures import logits as score_figures
+from workbook.metrics import reliability_curve
+
+held_out, truth = logits[2000:], labels[2000:]
+drawn = [reliability_curve(x.sigmoid(), truth, 10) for x in (held_out, scale * held_out + shift)]
+show(score_figures.reliability(*drawn, names=("three times too large", "after Platt scaling")))
+
 # %% [markdown]
 # ## Build it: in every list somebody wins
 #
@@ -360,7 +368,13 @@ print("it falls, step by step:", all(a[0] > b[0] for a, b in pairwise(steps)))
 #
 # ## Break it
 #
-# «Sigmoid twice (15.p3 stands above 15.2): −5, 0, 5 become .007, .5, .993, then .502, .622, .730. Hard passages alone against hard and random. MarginMSE with a teacher between 0 and 1. Reliability before and after `fit_platt` for a pointwise and a listwise training.»
+# **A sigmoid twice.** The model ends with one, and whoever calls it adds another:
+
+# %%
+show(score_figures.sigmoid_twice([-5.0, 0.0, 5.0]))
+
+# %% [markdown]
+# «Hard passages alone against hard and random. MarginMSE with a teacher between 0 and 1. Reliability before and after `fit_platt` for a pointwise and a listwise training.»
 #
 # ## In the libraries
 
