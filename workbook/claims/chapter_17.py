@@ -336,7 +336,9 @@ def decide_rounding(m: Measurements) -> Verdict:
             f"{name} {mean[name] / max(mean['float32'], 1e-9):.3f}" for name in (INT8, BIT, BIT_RESCORED, BIT_FLOAT)
         )
         parts.append(f"{case}: {kept_of}")
-        intervals += [Interval(f"{case}: {name} minus {KEPT[name]:.2f} of float32", *row) for name, row in rows.items()]
+        intervals += [
+            Interval(f"{case}: {name.split(',')[0]} minus {KEPT[name]:.2f}", *row) for name, row in rows.items()
+        ]
     verdict = "holds" if all(fulfilled) else "depends" if any(fulfilled) else "misleading"
     because = f"share of float32's nDCG@10: {'; '.join(parts)}; a difference of {visible([i[1:] for i in intervals]):.3f} would have been seen"
     return Verdict(verdict, because, tuple(intervals))
@@ -535,7 +537,7 @@ def decide_bytes(m: Measurements) -> Verdict:
     ]
     because = f"nDCG@10 at {AT} bytes. {'; '.join(parts)}; a difference of {visible(list(deciding.values())):.3f} would have been seen"
     return Verdict(
-        verdict, because, tuple(Interval(f"{case}: {MANY} minus {FEW_DIMS}", *row) for case, row in deciding.items())
+        verdict, because, tuple(Interval(f"{case}: 256 × 1 minus 32 × 8", *row) for case, row in deciding.items())
     )
 
 
