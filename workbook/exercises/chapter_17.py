@@ -2264,8 +2264,8 @@ def _not_a_query(query: Any, vectors: Any) -> str | None:
         return f"vectors must be (N, D) with D = {len(q)}: a list of vectors, such as {[[1] * len(q)] * 2}"
     if not np.isfinite(q).all() or not np.isfinite(x).all():
         return "query and vectors must hold numbers that are finite"
-    far = ((x - q) ** 2).sum(1)
-    if len(set(far.round(9))) < len(far):
+    far = np.sort(((x - q) ** 2).sum(1))
+    if (np.diff(far) <= 1e-9 * far[1:]).any():  # rounding errors are smaller
         return EQUALLY_FAR
     return None
 
@@ -2290,6 +2290,12 @@ RANGES = Reversed(
     measure=lambda query, vectors: compare.size(query) + compare.size(vectors),
     cases=(Case("nothing is passed in", lambda: (), smallest_ranges()),),
     mistakes=(
+        Mistake(
+            "the query comes first",
+            lambda: ([[0.0], [0.5]], [1.0]),
+            "You return the vectors first. The query comes first, then the vectors.",
+            when=lambda query, vectors: np.ndim(query) == 2 and np.ndim(vectors) == 1,
+        ),
         Mistake(
             "a vector is a list of its own",
             lambda: ([1.0], [0.0, 0.5]),
