@@ -772,7 +772,7 @@ BITS = Exercise(
     title="four bits, block by block",
     difficulty="medium",
     minutes=12,
-    section="Build it: four bits, block by block",
+    section="Further: four bits, block by block",
     signature="(N,), (16,), int -> (N,), (blocks,), (N,)",
     reference=four_bits,
     another=_number_by_number,
@@ -1834,7 +1834,7 @@ ZERO = Reversed(
             lambda: ([1], [2], [[1]], [[1]]),
             "It shows the mistake. Weight and target are both given, and an error needs only one of them: let the other be zero.",
             when=lambda x, target, weight, A: (
-                not _stands_still(x, target, weight, A) and _whole(weight)[0].any() and _whole(target)[0].any()
+                not _stands_still(x, target, weight, A) and all(part.any() for part in _whole(weight, target))
             ),
         ),
         Mistake(
