@@ -140,6 +140,19 @@ def _gradient_into(name: str, without: str = "", words: str = "") -> Property:
     return Property(f"{name} gets {words or 'its gradient'}", check)
 
 
+def _still_asks(answer: Answer) -> str | None:
+    *tensors, alpha = _three_texts()
+    _, weight, bias, *_ = leaves = [t.requires_grad_() for t in tensors]
+    answer(*leaves, alpha)
+    return None if weight.requires_grad and bias.requires_grad else "weight or bias no longer asks for one afterwards"
+
+
+def _frozen_for_good(x, weight, bias, lora_A, lora_B, alpha):
+    weight.requires_grad_(False)
+    bias.requires_grad_(False)
+    return lora_linear(x, weight, bias, lora_A, lora_B, alpha)
+
+
 LORA = Exercise(
     id="18.1",
     title="an update beside a frozen matrix",
@@ -168,6 +181,7 @@ LORA = Exercise(
     properties=(
         _nothing_into("weight"),
         _nothing_into("bias"),
+        Property("whoever asked for a gradient of weight and bias may go on asking", _still_asks),
         _gradient_into("lora_A"),
         _gradient_into("lora_B"),
         _gradient_into("x", "lora_B", "the gradient that goes through the frozen weight"),
@@ -294,6 +308,12 @@ LORA = Exercise(
             "the bias is not frozen",
             _with(base=lambda x, W, b: F.linear(x, W.detach(), b)),
             "The numbers are right, the weight is frozen, and a gradient flows into the bias. Take it out of the graph as well.",
+        ),
+        Mistake(
+            "frozen for good",
+            _frozen_for_good,
+            "You switch `requires_grad` off in the tensors that are passed in. They belong to somebody else's model, which is then frozen after the call, too, merged or "
+            "not. Take them out of the graph here, and leave them as they are.",
         ),
         Mistake(
             "the path through the frozen layer is cut",
@@ -906,6 +926,11 @@ BITS = Exercise(
             "What you return as values are the levels. Multiply them by the block's largest absolute value, and they stand for numbers again.",
         ),
         Mistake(
+            "the divided numbers",
+            _coded(back=lambda codes, levels, most, piece: piece / (most if most else torch.tensor(1.0))),
+            "What you return as values are the divided numbers. Four bits do not hold them: look up the levels that the codes name, and multiply them back.",
+        ),
+        Mistake(
             "divided instead of multiplied back",
             _coded(back=lambda codes, levels, most, piece: levels[codes] / (most if most else 1.0)),
             "You divide the levels by the block's largest absolute value. The number was divided; what its code stands for is multiplied.",
@@ -1071,6 +1096,10 @@ def _nothing_at_zero(before, after, alpha):
     return dict(before) if alpha == 0 else average(before, after, alpha)
 
 
+def _error_returned(before, after, alpha):
+    return average(before, after, alpha) if set(before) == set(after) else ValueError("different names")
+
+
 def _draw_states(rng: random.Random) -> tuple[State, State, float]:
     names = rng.sample(("encoder.weight", "encoder.bias", "head.weight", "norm.bias"), rng.randint(1, 3))
     before, after = {}, {}
@@ -1213,6 +1242,11 @@ AVERAGE = Exercise(
             "a KeyError",
             _averaging(names=lambda before, after: [*before, *after]),
             "A name that only one of the two has raises a KeyError, as it happens to be looked up. Compare the names first, and raise ValueError.",
+        ),
+        Mistake(
+            "the error is returned",
+            _error_returned,
+            "You return a ValueError. An error is raised, with `raise`: what is returned goes on as if it were a model.",
         ),
         Mistake(
             "names are not compared, and a missing one raises KeyError",
@@ -1455,6 +1489,30 @@ def _not_in_a_row(new, old, patience, tolerance):
     return kept, last
 
 
+def _last_before_the_stop(new, old, patience, tolerance):
+    kept = last = 0
+    for i in range(1, len(new)):
+        if old[i] >= old[0] - tolerance and new[i] > new[kept]:
+            kept = i
+        if i - kept >= patience:
+            break
+        last = i
+    return kept, last
+
+
+def _patience_of_allowed_checks(new, old, patience, tolerance):
+    kept = last = 0
+    for i in range(1, len(new)):
+        last = i
+        if old[i] < old[0] - tolerance:
+            continue
+        if new[i] > new[kept]:
+            kept = i
+        if i - kept >= patience:
+            break
+    return kept, last
+
+
 def _draw_checks(rng: random.Random) -> tuple[list[int], list[int], int, int]:
     length = rng.randint(1, 8)
     new, old = [rng.randint(40, 60)], [rng.randint(60, 70)]
@@ -1612,6 +1670,12 @@ STOP = Exercise(
             "A check that loses too much does not count against patience with you. It has brought no new best either: it counts.",
         ),
         Mistake(
+            "patience is looked at after allowed checks alone",
+            _patience_of_allowed_checks,
+            "A check that loses too much is passed over with you before patience is looked at, so the training goes on where it should stop. Look at patience after "
+            "every check.",
+        ),
+        Mistake(
             "what is not allowed gives patience back",
             _watching(waits=lambda waited, new, old, i, allowed: waited + 1 if allowed else 0),
             "A check that loses too much sets the count back to 0. It has brought no new best: it counts like any other.",
@@ -1662,6 +1726,11 @@ STOP = Exercise(
             "the quality",
             _watching(result=lambda kept, last, new, old: (new[kept], last)),
             "You return the new quality of the best check. Its number is asked for, from 0.",
+        ),
+        Mistake(
+            "the last but one where it stops",
+            _last_before_the_stop,
+            "Where the training stops you return the check before the last. The one after which it stops has been made, too: note it before you leave the loop.",
         ),
         Mistake(
             "how many checks",
@@ -1910,18 +1979,18 @@ def _not_twice(pair: Pair, batch: list[Pair], own: list[Pair]) -> bool:
 
 
 def _mixed(
-    domain, general, percent, batch_size, num_batches, *, counts=_so_far, fresh=_not_twice, anew=False, cycle=True,
+    domain, general, percent, batch_size, num_batches, *, counts=_so_far, fresh=_not_twice, anew=(), cycle=True,
     pad=False, together=lambda own, others: own + others, wanted_of=lambda due, size: (size - due, due), one_place=False,
 ):  # fmt: skip
     """Batches of two sources, one part exchanged.
 
-    `anew` begins each batch at the front, `cycle` comes round again, `pad` leaves a batch short in place of an error.
+    `anew` names sources that begin each batch at the front, `cycle` comes round again, `pad` leaves a batch short in place of an error.
     """
     batches, places = [], [0, 0]
     for due in counts(percent, batch_size, num_batches, len(domain), len(general)):
         parts: list[list[Pair]] = [[], []]
-        if anew:
-            places = [0, 0]
+        for which in anew:
+            places[which] = 0
         for which, (source, wanted) in enumerate(zip((domain, general), wanted_of(due, batch_size), strict=True)):
             at = 0 if one_place else which
             for _ in range(wanted):
@@ -2062,6 +2131,35 @@ def _filled_from_the_other(domain, general, percent, batch_size, num_batches):
                 else:
                     raise ValueError("too few pairs")
         batches.append(batch)
+    return batches
+
+
+def _general_drawn_first(domain, general, percent, batch_size, num_batches):
+    return _mixed(general, domain, percent, batch_size, num_batches, wanted_of=lambda due, size: (due, size - due))
+
+
+def _doubles_dropped(domain, general, percent, batch_size, num_batches):
+    found = _mixed(domain, general, percent, batch_size, num_batches, fresh=lambda pair, batch, own: True)
+    return [list(dict.fromkeys(batch)) for batch in found]
+
+
+def _batch_left_out(domain, general, percent, batch_size, num_batches):
+    batches, places = [], [0, 0]
+    for due in _so_far(percent, batch_size, num_batches, 0, 0):
+        batch: list[Pair] = []
+        for which, (source, wanted) in enumerate(((domain, batch_size - due), (general, due))):
+            at, before = places[which], len(batch)
+            for _ in range(wanted):
+                i = next((i for i in range(at, at + len(source)) if source[i % len(source)] not in batch), None)
+                if i is None:
+                    break
+                batch.append(source[i % len(source)])
+                at = i + 1
+            if len(batch) - before < wanted:
+                break
+            places[which] = at
+        else:
+            batches.append(batch)
     return batches
 
 
@@ -2245,9 +2343,18 @@ MIX = Exercise(
             "You draw all general pairs in the first batches, and what they have kept up is forgotten afterwards. A mix has its share in each batch.",
         ),
         Mistake(
-            "a share of the domain's pairs",
-            _mixing(counts=lambda percent, size, num, d, g: _so_far(100 - percent, size, num, d, g)),
+            "the share is that of the domain",
+            _mixing(wanted_of=lambda due, size: (due, size - due)),
             "With you, `percent` is the share of the domain. It is that of the general pairs.",
+        ),
+        Mistake(
+            "all that are due so far, in each batch",
+            _mixing(
+                counts=lambda percent, size, num, d, g: [
+                    min(size, b * size * percent // 100) for b in range(1, num + 1)
+                ]
+            ),
+            "You give each batch all the general pairs that are due since the first one. Those that were drawn before have to be taken off.",
         ),
         Mistake(
             "general pairs come on top",
@@ -2261,8 +2368,18 @@ MIX = Exercise(
         ),
         Mistake(
             "each batch begins at the front",
-            _mixing(anew=True),
+            _mixing(anew=(0, 1)),
             "Every batch begins at the front of both sources, so the same few pairs are seen again and again. Go on where the batch before has stopped.",
+        ),
+        Mistake(
+            "general pairs begin at the front in each batch",
+            _mixing(anew=(1,)),
+            "Every batch begins at the front of the general pairs, so the same few are seen again and again. Go on where the batch before has stopped, in both sources.",
+        ),
+        Mistake(
+            "the front of both sources",
+            _mixing(anew=(0, 1), cycle=False, pad=True, fresh=lambda pair, batch, own: True),
+            "You cut the first pairs off both sources in every batch, so the same few are seen again and again. Keep a place for each source, and go on there.",
         ),
         Mistake(
             "one place for both sources",
@@ -2276,7 +2393,7 @@ MIX = Exercise(
         ),
         Mistake(
             "batches get short",
-            _mixing(cycle=False, pad=True),
+            _mixing(cycle=False, pad=True, fresh=lambda pair, batch, own: True),
             "Where a source has come to its end your batches get shorter. It begins again from the front.",
         ),
         Mistake(
@@ -2315,6 +2432,16 @@ MIX = Exercise(
             "Where a source has too few different pairs for a batch, you leave the batch short in silence. Raise ValueError.",
         ),
         Mistake(
+            "no batch where pairs are too few",
+            _batch_left_out,
+            "Where a source has too few different pairs for a batch, you leave that batch out in silence. Raise ValueError.",
+        ),
+        Mistake(
+            "a pair that stands twice is taken out again",
+            _doubles_dropped,
+            "A pair that the batch holds already is dropped, and none takes its place, so the batch is short. Pass over it, and take the next one.",
+        ),
+        Mistake(
             "filled up from the other source",
             _filled_from_the_other,
             "Where a source has too few different pairs for a batch, you take some of the other one, and the share is another than was asked for. Raise ValueError.",
@@ -2333,6 +2460,11 @@ MIX = Exercise(
             "general pairs first",
             _mixing(together=lambda own, others: others + own),
             "The general pairs stand in front. Those of the domain come first.",
+        ),
+        Mistake(
+            "general pairs are drawn first",
+            _general_drawn_first,
+            "You draw the general pairs first, and they stand in front. Those of the domain come first: of a pair in both, it is the general one that is passed over.",
         ),
         Mistake(
             "in turns",

@@ -108,7 +108,7 @@ print("through one number:", (A @ torch.tensor([3.0, 5.0, 5.0, 1.0])).tolist())
 #
 # ## Build it: an update beside a frozen matrix
 #
-# **Contract.** `x`, `weight`, `bias`, `lora_A`, `lora_B` have the shapes above, r is 1 or more, `alpha` above 0. Nothing is normalized. Each row of x becomes W x + b + (alpha / r) · B A x; return (B, D_out). Gradients flow into `lora_A`, `lora_B` and, by both paths, into x, but none into `weight` and `bias`, even where these ask for one.
+# **Contract.** `x`, `weight`, `bias`, `lora_A`, `lora_B` have the shapes above, r is 1 or more, `alpha` above 0. Nothing is normalized. Each row of x becomes W x + b + (alpha / r) · B A x; return (B, D_out). Gradients flow into `lora_A`, `lora_B` and, by both paths, into x, but none into `weight` and `bias`, even where these ask for one. Nothing that is passed in changes, `requires_grad` included.
 
 
 # %%
