@@ -911,6 +911,12 @@ BITS = Exercise(
             "You cut -1 to 1 into even steps, and the levels do not count. They lie closer where most numbers are: compare with each.",
         ),
         Mistake(
+            "even steps around zero",
+            _coded(code=lambda scaled, levels: (scaled * 7).round().long() + 7),
+            "You multiply by 7 and round, as one does for whole numbers of four bits, and the levels do not count. They lie closer where most numbers are: compare with "
+            "each.",
+        ),
+        Mistake(
             "numbers are not divided",
             _coded(divide=lambda piece, most: piece),
             "You look for the level nearest to the number itself. Levels lie between -1 and 1: divide by the block's largest absolute value first.",
@@ -1217,6 +1223,11 @@ AVERAGE = Exercise(
             "half and half",
             _averaging(mix=lambda a, b, alpha: (a + b) / 2),
             "You average half and half, and `alpha` does nothing.",
+        ),
+        Mistake(
+            "one of the two",
+            _averaging(mix=lambda a, b, alpha: b if alpha >= 0.5 else a),
+            "You take the one model or the other, by whether alpha is a half. Each weight is mixed: a share of the one and a share of the other.",
         ),
         Mistake(
             "names that are in one only are dropped",
@@ -1638,6 +1649,23 @@ STOP = Exercise(
             "the sum of both",
             _watching(better=lambda new, old, i, kept: new[i] + old[i] > new[kept] + old[kept]),
             "You compare the sum of both qualities. The old one only decides what is allowed; among those the new one alone counts.",
+        ),
+        Mistake(
+            "both have to rise",
+            _watching(allowed=lambda new, old, i, kept, tolerance: old[i] > old[kept]),
+            "You ask for a gain on the old domain, too. It may lose, as much as is tolerated, counted from the start.",
+        ),
+        Mistake(
+            "either is enough",
+            lambda new, old, patience, tolerance: _watch(
+                new,
+                old,
+                patience,
+                tolerance,
+                allowed=lambda *args: True,
+                better=lambda new, old, i, kept: new[i] > new[kept] or old[i] >= old[0] - tolerance,
+            ),
+            "One of the two conditions is enough with you. A new best must be allowed *and* higher.",
         ),
         Mistake(
             "new and old exchanged",
@@ -2163,6 +2191,22 @@ def _batch_left_out(domain, general, percent, batch_size, num_batches):
     return batches
 
 
+def _one_growing_batch(domain, general, percent, batch_size, num_batches):
+    batch: list[Pair] = []
+    batches, places = [], [0, 0]
+    for due in _so_far(percent, batch_size, num_batches, 0, 0):
+        for which, (source, wanted) in enumerate(((domain, batch_size - due), (general, due))):
+            for _ in range(wanted):
+                round_trip = range(places[which], places[which] + len(source))
+                i = next((i for i in round_trip if source[i % len(source)] not in batch), None)
+                if i is None:
+                    raise ValueError("too few pairs")
+                batch.append(source[i % len(source)])
+                places[which] = i + 1
+        batches.append(list(batch))
+    return batches
+
+
 def _taking_turns(own: list[Pair], others: list[Pair]) -> list[Pair]:
     found = [pair for both in zip(own, others, strict=False) for pair in both]
     return found + own[len(others) :] + others[len(own) :]
@@ -2333,6 +2377,11 @@ MIX = Exercise(
             "The total is right, but what rounding has cut off comes in the first batches. After each batch the count is that of the share so far, rounded down.",
         ),
         Mistake(
+            "one batch too late",
+            _mixing(counts=lambda percent, size, num, d, g: [0, *_so_far(percent, size, num - 1, d, g)]),
+            "You count what is due *before* a batch, so each share comes one batch too late, and the first batch has none. The batch itself belongs to the count.",
+        ),
+        Mistake(
             "general pairs at the end of the run",
             _mixing(counts=_one_source_after_the_other),
             "You train on the domain first, and on general pairs in the last batches. That is a training in stages. A mix has its share in each batch.",
@@ -2470,6 +2519,11 @@ MIX = Exercise(
             "in turns",
             _mixing(together=_taking_turns),
             "You take one pair of each in turns. Those of the domain come first, then the general ones.",
+        ),
+        Mistake(
+            "one batch that grows",
+            _one_growing_batch,
+            "You make the batch once, outside the loop, so each holds all those before it as well. Begin a new list for every batch.",
         ),
         Mistake(
             "one list",

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 18 · My domain is different. Now what?
 #
-# A model has learned from texts that are not yours. A few thousand pairs of your own can move it; the same steps can also ruin it. What is gained is seen on your queries, what is lost only on others.
+# A model has learned from texts that are not yours. Pairs of your own can move it; they can also ruin it. What is gained is seen on your queries, what is lost only on others.
 #
 # **You will be able to** put a small trained update beside a frozen matrix, merge it and take it out, stop by two sets of queries, mix old pairs in, and average a model with what it was before.
 #
@@ -80,10 +80,10 @@ print({name: f"{before[name]:.2f} before, {after[name]:.2f} after" for name in b
 #
 # | letter | name in code | shape | |
 # |---|---|---|---|
-# | x | x | (B, D_in) | rows of a batch |
+# | x | x | (B, D_in) | B rows: here B is the batch |
 # | W, b | weight, bias | (D_out, D_in), (D_out,) | frozen: never changed |
 # | A | lora_A | (r, D_in) | trained, random at first |
-# | B | lora_B | (D_out, r) | trained, zero at first |
+# | B | lora_B | (D_out, r) | a matrix: trained, zero at first |
 # | r | | | **rank** of the update |
 # | α | alpha | | α/r scales it, so that one rate fits several ranks |
 #
@@ -373,7 +373,7 @@ print("the same check:", (best(curve, floor=68), stopped_at(curve, 2, floor=68))
 # %% [markdown]
 # ## Further: four bits, block by block
 #
-# **{minutes} min.** Frozen weights need no gradient, so they can be stored roughly. **QLoRA** keeps them in four bits, as numbers of 16 levels, makes floats of a block when it is needed, and trains A and B in full precision. Its levels, NF4, lie where weights are: at equally likely places of a normal distribution, scaled to reach −1 and 1, with zero among them.
+# **{minutes} min.** Frozen weights need no gradient, so they can be stored roughly. **QLoRA** keeps them in four bits, as numbers of 16 levels, makes floats of a block when it is needed, and trains A and B as floats. Its levels, NF4, lie where weights are: at equally likely places of a normal distribution, scaled to reach −1 and 1, with zero among them.
 
 # %%
 last = 0.9677083  # how far out the outermost level lies, as a probability
@@ -450,12 +450,11 @@ quiz("18")
 # %% [markdown]
 # ## Recap
 #
-# - A rate that is too high loses both domains. Two sets of queries tell; the training loss knows one domain only.
-# - LoRA trains r · (D_in + D_out) numbers beside a frozen matrix; frozen means the matrix, not the path through it.
+# - A rate that is too high loses both domains. Two sets of queries tell.
+# - LoRA trains r · (D_in + D_out) numbers beside a frozen matrix. The path through it is not cut.
 # - B starts at zero, A does not. With both at zero nothing ever moves.
-# - Whether an update is in the weight must be written down: a weight does not show it.
-# - Average before and after by name; counters come from after.
-# - The start is a check, too. What loses too much is not kept, however good it is.
+# - A weight does not show whether an update is in it: write it down.
+# - The start is a check, too; what loses too much is not kept.
 # - A share is counted over the run, not rounded in each batch.
 #
 # **New terms:** domain · full fine-tuning · LoRA, rank, alpha · merge · state dict · tolerance · mixing · NF4, QLoRA.
