@@ -17,7 +17,7 @@
 #
 # **You will be able to** cut a space into cells, write a vector in a few bytes, build an index from both, and measure what it misses.
 #
-# **You need** chapters 03 (recall) and 13 (cut vectors). **It takes** about {minutes} minutes, about 45 seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
+# **You need** chapters 03 (recall) and 13 (cut vectors). **It takes** about {minutes} minutes, about 30 seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
 
 # %%
 import numpy as np
