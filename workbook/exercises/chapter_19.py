@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import log2, nan, sqrt
 from typing import Any, NamedTuple
 
@@ -137,6 +137,36 @@ def _same_place(a, b):
         return nan
     ranks = [[sum(other > one for other in scores) for one in scores] for scores in (a, b)]
     return sum(x == y for x, y in zip(*ranks, strict=True)) / len(a)
+
+
+def _one_list_against_the_other(a, b):
+    """Each system's two scores held side by side."""
+    up, down = (sum(x > y for x, y in pairs) for pairs in (zip(a, b, strict=True), zip(b, a, strict=True)))
+    return (up - down) / (up + down) if up + down else nan
+
+
+def _ties_side_by_side(a, b):
+    """Only neighbours in a list can be tied."""
+    n = _count_pairs(a, b)
+    if not n.in_a or not n.in_b:
+        return nan
+    apart = [n.all - sum(x == y for x, y in pairwise(scores)) for scores in (a, b)]
+    return (n.alike - n.otherwise) / sqrt(apart[0] * apart[1])
+
+
+def _sorted_by_a(equal_goes_up: bool) -> Answer:
+    """After a sort by a, how many pairs of b go up, and how many down."""
+
+    def answer(a, b):
+        n = _count_pairs(a, b)
+        if not n.in_a or not n.in_b:
+            return nan
+        in_order = [y for _, y in sorted(zip(a, b, strict=True))]
+        steps = [np.sign(y - x) for x, y in combinations(in_order, 2)]
+        steps = [1 if step == 0 and equal_goes_up else step for step in steps]
+        return float(sum(steps) / sum(step != 0 for step in steps))
+
+    return answer
 
 
 def _draw_scores(rng: random.Random) -> tuple[list[float], list[float]]:
@@ -293,6 +323,23 @@ TAU = Exercise(
             "Your result is never negative. A ranking turned upside down must get -1: that is why the sign is kept.",
         ),
         Mistake(
+            "one list against the other",
+            _one_list_against_the_other,
+            "You compare a system's score in `a` with its score in `b`. Two data sets have two scales, and the one being larger says nothing about order. Compare "
+            "every two systems within each list.",
+        ),
+        Mistake(
+            "sorted by a, then counted in b",
+            _sorted_by_a(False),
+            "You sort by `a` and count which pairs of `b` go up and which go down. A sort puts pairs that are tied in `a` into an order as well, and there is "
+            "none: they add nothing.",
+        ),
+        Mistake(
+            "sorted by a, and equal ones go up",
+            _sorted_by_a(True),
+            "You sort by `a` and count which pairs of `b` go up or stay, and which go down. Then ties in either list count as agreement. They add nothing.",
+        ),
+        Mistake(
             "each pair twice above the line",
             _agreement(above=lambda n: 2 * (n.alike - n.otherwise)),
             "Above the line each pair counts twice, as (i, j) and as (j, i), and once below it. Count them the same way in both.",
@@ -348,6 +395,11 @@ TAU = Exercise(
             "one less for each further equal score",
             _ties_counted(lambda counts: sum(t - 1 for t in counts.values())),
             "For t equal scores you take off t - 1. They make t (t - 1) / 2 tied pairs: each with each.",
+        ),
+        Mistake(
+            "ties between neighbours only",
+            _ties_side_by_side,
+            "You look for ties between neighbours in the list. It is not sorted, so equal scores may stand apart: every two systems are a pair.",
         ),
         Mistake(
             "tied pairs counted twice",
@@ -446,6 +498,13 @@ def _one_list_for_all(rankings, supports, k):
 def _in_their_order(ranked, needed, k):
     places = [ranked.index(p) for p in needed if p in ranked[:k]]
     return float(len(places) == len(needed) and places == sorted(places))
+
+
+def _place_by_place_of(rankings, supports, k):
+    """The first ranking with the first supports, whatever their ids."""
+    sides = zip(rankings.values(), supports.values(), strict=False)
+    found = [_all_there(ranked, needed, k) for ranked, needed in sides if needed]
+    return sum(found) / len(found) if found else 0.0
 
 
 def _one_after_the_last(ranked, needed, k):
@@ -653,6 +712,12 @@ SUPPORTS = Exercise(
             "You throw the first k of all queries into one set. A support then counts as found although another query found it.",
         ),
         Mistake(
+            "matched by their place",
+            _place_by_place_of,
+            "You go through both dicts side by side, so the first ranking meets the first supports. Their queries need not stand in the same order, nor in both: "
+            "look each ranking up by the query's id.",
+        ),
+        Mistake(
             "1 over the rank of the last",
             _supported(worth=_one_after_the_last),
             "You take 1 over the rank of the last support. That is a reciprocal rank; here a query counts 1 or 0.",
@@ -848,6 +913,13 @@ def _mean_over_training(queries, training, n):
     return [sum(shares) / len(shares) for shares in zip(*each, strict=True)] if each else [0.0] * len(queries)
 
 
+def _all_sizes(queries, training, n):
+    """Runs of one word, of two, and so on up to n, all together."""
+    seen = {run for text in training for size in range(1, n + 1) for run in _runs(_lower_words(text), size)}
+    every = [[run for size in range(1, n + 1) for run in _runs(_lower_words(query), size)] for query in queries]
+    return [sum(run in seen for run in runs) / len(runs) if runs else 0.0 for runs in every]
+
+
 def _any_size_behind(words: Sequence[str], size: int) -> list[Run]:
     """A slice beyond the end is shorter, and nobody complains."""
     return [tuple(words[i : i + size]) for i in range(len(words))]
@@ -938,6 +1010,7 @@ LEAKS = Exercise(
             lambda: (["in a row in a test", "in-a in a"], ["put in a box", "a test. in a test"], 2),
             [3 / 5, 1 / 2],
         ),
+        Case("words and their letters", lambda: (["in an art"], ["test", "i nan art"], 2), [0.0]),
         Case("single words", lambda: (["a row in a ROW", "test"], ["A heart in an in-an test."], 1), [3 / 5, 0.0]),
         Case(
             "longer texts",
@@ -1032,6 +1105,17 @@ LEAKS = Exercise(
             "single words",
             lambda queries, training, n: _leaks(queries, training, 1),
             "You look up single words, and n decides nothing. Nearly every word stands in some training text; it is their sequence that gives a leak away.",
+        ),
+        Mistake(
+            "words run together",
+            _leaking(**_each_in_order(lambda run: "".join(run))),
+            "You join the words of a run without a space between them. `in an` and `i nan` then are the same. Keep the words apart, as in a tuple.",
+        ),
+        Mistake(
+            "runs of all lengths up to n",
+            _all_sizes,
+            "You count runs of one word, of two, and so on up to n together. Single words stand nearly everywhere, and raise every share. A query's runs have one "
+            "length: n, or all its words where it has fewer.",
         ),
         Mistake(
             "letters instead of words",
@@ -2032,6 +2116,41 @@ def _share_of_clicks(shown: list[tuple[str, bool]], clicks: Sequence[str], a: Ra
     return (x / (x + y), y / (x + y)) if x + y else (0.0, 0.0)
 
 
+def _both_at_once(a, b, coins, clicks, k):
+    """The second team does not see what the first has just picked."""
+    shown: list[tuple[str, bool]] = []
+    for first in coins:
+        picks = {True: _best_left(a, shown, 0), False: _best_left(b, shown, 0)}
+        for of_a in (first, not first):
+            passage = picks[of_a]
+            if passage is not None and len(shown) < k:
+                shown.append((passage, of_a))
+    first_picks = dict(reversed(shown))
+    won = [first_picks[p] for p in set(clicks) if p in first_picks]
+    return [p for p, _ in shown], sum(won), len(won) - sum(won)
+
+
+def _round_given_up(a, b, coins, clicks, k):
+    """A team with none left ends the round for both."""
+    shown: list[tuple[str, bool]] = []
+    for first in coins:
+        for of_a in (first, not first):
+            passage = _best_left(a if of_a else b, shown, 0)
+            if passage is None or len(shown) == k:
+                break
+            shown.append((passage, of_a))
+    return [p for p, _ in shown], *_to_its_team(shown, clicks, a, b)
+
+
+def _half_of_each(a, b, coins, clicks, k):
+    """One half of the places from the one that begins, the rest from the other."""
+    first, second = (a, b) if coins[0] else (b, a)
+    head = list(first[: (k + 1) // 2])
+    tail = [p for p in second if p not in head][: k - len(head)]
+    teams = [(p, coins[0]) for p in head] + [(p, not coins[0]) for p in tail]
+    return head + tail, *_to_its_team(teams, clicks, a, b)
+
+
 def _lists_are_emptied(a, b, coins, clicks, k):
     right = _draft(list(a), list(b), coins, clicks, k)
     a.clear(), b.clear()
@@ -2117,7 +2236,7 @@ DRAFT = Exercise(
         ),
         Case(
             "one list is shorter",
-            lambda: (["A"], ["D", "A", "C", "B"], [True, False, True, True, False], ["C", "A", "C"], 5),
+            lambda: (["A"], ["D", "A", "C", "B"], [True, False, True, True, True], ["C", "A", "C"], 5),
             (["A", "D", "C", "B"], 1, 1),
         ),
         Case("nothing to show", lambda: ([], [], [True, True], ["A"], 2), ([], 0, 0)),
@@ -2191,6 +2310,27 @@ DRAFT = Exercise(
             "a passage is shown twice",
             _interleaved(pick=_next_in_line),
             "A passage that both rank is shown twice. Each team picks the best of its passages that is *not shown yet*.",
+        ),
+        Mistake(
+            "both pick at once",
+            _both_at_once,
+            "In each round both teams pick before either passage is shown, so both may pick the same one, and it is shown twice. The second looks for what is left "
+            "after the first has picked.",
+        ),
+        Mistake(
+            "the worst that is left",
+            _interleaved(pick=lambda own, shown, picks: _best_left(own[::-1], shown, picks)),
+            "A team picks the *last* passage of its ranking that is left: `pop` takes from the end. The best is the first one.",
+        ),
+        Mistake(
+            "a team with none left ends the round",
+            _round_given_up,
+            "Where a team has none left the round ends for both with you, so the other one loses its pick, and in the end too few are shown. Pass over this team only.",
+        ),
+        Mistake(
+            "one half of each",
+            _half_of_each,
+            "You take one half of the places from the one that begins and the rest from the other. Nobody reads so far: the teams pick in turn, round by round.",
         ),
         Mistake(
             "what is taken costs the turn",
