@@ -1880,6 +1880,11 @@ POOL = Exercise(
             "In the second number the unjudged still hold their ranks, at grade 0: that is the first one once more. Without them what stands below moves up.",
         ),
         Mistake(
+            "the first run is measured",
+            lambda runs, truth, new, depth, k: _pooled(runs, truth, runs[0], depth, k),
+            "You measure the first of `runs`, one of those that made the pool, and never look at `new`. It is the newcomer whose number is asked for.",
+        ),
+        Mistake(
             "condensed both times",
             _from_pool(order=lambda plain, condensed: (condensed, condensed)),
             "You leave the unjudged out in both numbers. In the first one they count as not relevant, and keep their ranks.",
@@ -2397,6 +2402,13 @@ DRAFT = Exercise(
             "odd places for a",
             _interleaved(credit=_by_place),
             "You credit clicks by their place: first, third and so on for a. Who picked at a place is up to the coins, and differs from round to round.",
+        ),
+        Mistake(
+            "the first click alone",
+            _interleaved(
+                credit=lambda shown, clicks, a, b: _to_its_team(shown, [p for p, _ in shown if p in clicks][:1], a, b)
+            ),
+            "Only the first clicked passage from the top is credited with you. All clicked passages that are shown count, each once.",
         ),
         Mistake(
             "every click counts",
