@@ -12,6 +12,7 @@ from tests.helpers import sample
 from workbook.exercises import EXERCISES, draws
 from workbook.exercises.edits import edits
 from workbook.exercises.engine import examine
+from workbook.exercises.seen import letters_of
 from workbook.similarity import cos_sim
 
 POOL = replace(
@@ -61,6 +62,13 @@ def test_relations(result, words):
         f"    return {result}\n"
     )
     assert words in said(POOL, code)
+
+
+def test_the_first_k_of_a_ranking_are_counted_only_where_there_is_one_ranking_and_one_number():
+    rankings = [["A", "B"]], {"A": 1}, ["B", "A"], 1, 2
+    assert not any("first k" in name for name in letters_of(EXERCISES["19.5"], rankings))
+    one = ["B", "A"], {"A": 1}, 1
+    assert any("first k" in name for name in letters_of(EXERCISES["03.1"], one))
 
 
 def test_an_argument_that_never_counts():

@@ -100,10 +100,11 @@ def letters_of(exercise: Exercise, args: tuple) -> dict[str, float]:
 
 def _found_of(args: tuple, name: str, judged: Mapping[Any, Any]) -> dict[str, float]:
     """Of a ranking beside its judgements: how many of its first k are judged, and above 0."""
-    ranked = next((a for a in args if isinstance(a, list)), None)
-    if ranked is None:
+    ranked = next((a for a in args if isinstance(a, list) and all(isinstance(p, str | int) for p in a)), None)
+    numbers = [a for a in args if isinstance(a, int) and not isinstance(a, bool)]
+    if ranked is None or len(numbers) > 1:  # of two numbers nobody knows which one is k
         return {}
-    k = next((a for a in args if isinstance(a, int) and not isinstance(a, bool)), len(ranked))
+    k = numbers[0] if numbers else len(ranked)
     return {
         f"the number of passages in the first k that {name} holds": float(sum(p in judged for p in ranked[:k])),
         "the number of relevant passages that were found": float(sum(judged.get(p, 0) > 0 for p in ranked[:k])),
