@@ -460,7 +460,8 @@ products = torch.tensor(asked_codes).float() @ torch.tensor(codes).float().T
 meant = asked @ torch.tensor(dequantize_embeddings(codes, "int8", ranges)).T
 ways = [each.topk(10).indices.tolist() for each in (products, meant)]
 kept = [np.mean([len(set(a) & set(b)) / 10 for a, b in zip(ids, truth.tolist())]) for ids in ways]
-print("codes times codes: less than eight of ten:", kept[0] < 0.8, "· what they stand for, more than nine:", kept[1] > 0.9)
+print("codes times codes, less than eight of ten:", kept[0] < 0.8)
+print("what they stand for, more than nine:", kept[1] > 0.9)
 
 # %% [markdown]
 # Turn the passages' codes back, or take one range for all dimensions.
@@ -597,6 +598,7 @@ print("of a hundred vectors not ten find themselves:", sum(itself) < 10)
 #
 # **{minutes} min.** "Only documents of this customer." An index of cells skips what is not allowed while it reads a list. A graph must walk through it and only does not return it, so few allowed ones make the walk long. A store that does neither searches for ten and throws away afterwards. Drawn by lot, which a customer's documents are not, 8 of 64 cells:
 
+
 # %%
 def filtered(share):
     allowed = torch.randperm(len(x), generator=torch.Generator().manual_seed(3))[: int(share * len(x))]
@@ -655,6 +657,7 @@ explore(lambda texts: search_costs.frontier(lines(texts), title=texts), texts=["
 # At .95 of the exact ten HNSW reads 2 % of the bytes, codes with rescoring 4 to 5 %, whole vectors in cells 14 and 20 %. Equal recall is not equal quality: at .95 and .96 in `pydocs` codes lose .002 [−.002, .006] nDCG@10, cells .014 [.004, .026]. Codes miss what is nearly as near; cells lose whole neighbourhoods. On random vectors the HNSW setting that finds .96 in `pydocs` finds .26. Fewer bytes are not always less time: a walk reads here and there.
 #
 # **Dimensions or bits?** Claim 73's record, with vectors that were trained to be cut (chapter 13) and with plain ones. Dotted lines join equal bytes:
+
 
 # %%
 def by_bits_and_dims(case):

@@ -467,6 +467,13 @@ def _cell_by_cell(query, vectors, assignment, centroids, nprobe, k):
     return found[:k]
 
 
+def _gathered_cell_by_cell(query, vectors, assignment, centroids, nprobe, k):
+    """Sorted by distance, equal ones in the order in which their cells were opened."""
+    order = _order(_far(query, centroids))[:nprobe]
+    numbers = [n for c in order for n, cell in enumerate(assignment.tolist()) if cell == c]
+    return _nearest_numbers(numbers, _far(query, vectors[numbers]), k)
+
+
 def _cells_of_nearest_vectors(query, vectors, assignment, centroids, nprobe, k):
     order = [int(assignment[n]) for n in _order(_far(query, vectors))]
     opened = list(dict.fromkeys(order))[:nprobe]
@@ -693,6 +700,12 @@ CELLS = Exercise(
             "of equally near vectors the larger number",
             _opening(last=lambda numbers, far, k: [numbers[i] for i in _backwards(far)[:k]]),
             "Of equally near vectors you put the larger number first. The smaller one comes first; a stable sort keeps it there.",
+        ),
+        Mistake(
+            "of equally near vectors the one in the nearer cell",
+            _gathered_cell_by_cell,
+            "Of equally near vectors you put the one first whose cell is nearer: you gather them cell by cell, and a stable sort keeps that. The "
+            "smaller number comes first, whatever its cell.",
         ),
         Mistake(
             "empty cells do not count",

@@ -60,6 +60,7 @@ class StoredScores:
         self.scores = scores
 
     def predict(self, pairs: Sequence[tuple[str, str]], /) -> np.ndarray:
+        """The score of each pair of a query's and a passage's name: (N,)."""
         return np.array([self.scores[query][passage] for query, passage in pairs])
 
 

@@ -21,6 +21,7 @@ ABOVE = {  # a legend between the title and the plot; its paper is clear, for a 
 
 
 def title_at_top(text: str) -> dict[str, Any]:
+    """A title at the upper edge, whatever stands between it and the plot."""
     return {"text": text, "y": 0.99, "yref": "container", "yanchor": "top"}
 
 
@@ -53,10 +54,12 @@ def marks_at(
 
 
 def rounded(values: Sequence[float]) -> list[float]:
+    """Numbers with the four digits that a picture can show."""
     return [round(float(value), 4) for value in values]
 
 
 def note_below(fig: "Figure", y: float, text: str, x: float = 0, **more: Any) -> None:
+    """A sentence in small letters that hangs from a height of the paper, 0 at the bottom and 1 at the top of the plots."""
     fig.add_annotation(
         **{
             "x": x, "y": y, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "top", "align": "left", "showarrow": False,

@@ -354,7 +354,9 @@ asked = next(iter(dev.queries))
 own = depths.own_list(dev.queries[asked], keywords[asked], scores[asked], dev.qrels[asked], dev.corpus)
 stages = time_budget.Stages({"keywords": 2}, per_pair)
 explore(
-    lambda depth: time_budget.budget(depth, stages, curves, own, queries=len(dev.queries)), play=True, depth=curves.depths
+    lambda depth: time_budget.budget(depth, stages, curves, own, queries=len(dev.queries)),
+    play=True,
+    depth=curves.depths,
 )
 
 # %%
@@ -409,6 +411,7 @@ print(list(trained[0.01][0].words(trained[0.01][0].encode([mine])))[:15])
 # ## Break it
 #
 # **Raw scores added.** BM25's run to twenty, cosines to one. Whose are the first ten of the sum?
+
 
 # %%
 def summed(q):
