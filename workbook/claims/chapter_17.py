@@ -326,6 +326,10 @@ def measure_rounding(budget: str, seeds: tuple[int, ...]) -> Measurements:
     return {"cases": result}
 
 
+def _short(case: str) -> str:
+    return case.replace("all-MiniLM-L6-v2", "MiniLM")  # a card has 80 characters for a line
+
+
 def decide_rounding(m: Measurements) -> Verdict:
     """Does int8 keep .99 and a bit with rescoring .95, for every encoder on every collection?"""
     fulfilled, parts, intervals = [], [], []
@@ -337,7 +341,7 @@ def decide_rounding(m: Measurements) -> Verdict:
         )
         parts.append(f"{case}: {kept_of}")
         intervals += [
-            Interval(f"{case}: {name.split(',')[0]} minus {KEPT[name]:.2f}", *row) for name, row in rows.items()
+            Interval(f"{_short(case)}: {name.split(',')[0]} minus {KEPT[name]:.2f}", *row) for name, row in rows.items()
         ]
     verdict = "holds" if all(fulfilled) else "depends" if any(fulfilled) else "misleading"
     because = f"share of float32's nDCG@10: {'; '.join(parts)}; a difference of {visible([i[1:] for i in intervals]):.3f} would have been seen"
