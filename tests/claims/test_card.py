@@ -6,7 +6,7 @@ import pytest
 
 from tests.claims.test_engine import make_claim
 from workbook.claims import card
-from workbook.claims.card import WIDTH, drawn, show_card
+from workbook.claims.card import LINE, WIDTH, drawn, show_card
 from workbook.claims.claim import Interval, Verdict
 
 
@@ -23,6 +23,15 @@ def test_intervals_share_one_scale_with_zero_in_the_middle():
     assert axis(across)[WIDTH // 2] == "●"
     assert "-0.40" in scale
     assert "+0.40" in scale
+
+
+@pytest.mark.parametrize("letters", [40, 43, 48, 56])
+def test_a_long_name_leaves_an_interval_less_room(letters):
+    *lines, scale = drawn([Interval("n" * letters, 0.3, 0.2, 0.4), Interval("A", -0.1, -0.2, 0.0)])
+    assert {len(line) for line in lines} <= {LINE - 1, LINE}
+    assert len(axis(lines[0])) % 2 == 1
+    assert axis(lines[0])[len(axis(lines[0])) // 2] == "┊"
+    assert len(scale) <= LINE
 
 
 def test_zero_inside_an_interval_is_marked():

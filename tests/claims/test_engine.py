@@ -67,6 +67,11 @@ def test_a_record_keeps_its_conditions_and_can_be_replayed(monkeypatch, tmp_path
     assert result.command in capsys.readouterr().out
 
 
+def test_where_nothing_is_drawn_by_chance_a_card_counts_no_seeds(capsys):
+    claims.settle(48, budget="record")
+    assert "Claim 48: depends (committed record)" in capsys.readouterr().out
+
+
 def test_a_damaged_record_is_reported(monkeypatch, tmp_path):
     monkeypatch.setattr(recording, "FOLDER", tmp_path)
     recording.record_path(900).write_text('{"claim": 900')

@@ -83,7 +83,8 @@ def settle(id: int, budget: str = "notebook", seed: int = 0) -> Verdict:
     if committed is None:
         raise KeyError(f"claim {id} has no committed record; make one with: {record_command(id)}")
     verdict = Verdict(committed.verdict, committed.because, claim.decide(committed.measurements).intervals)
-    show_card(claim, verdict, f"committed record, {len(committed.seeds)} seeds", record_command(id))
+    seeds = f", {len(committed.seeds)} seeds" if claim.seeded else ""
+    show_card(claim, verdict, f"committed record{seeds}", record_command(id))
     return verdict
 
 

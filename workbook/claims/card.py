@@ -13,7 +13,8 @@ TONES = {
     "misleading": "wrong",
     NOT_SETTLED: "note",
 }
-WIDTH = 31  # letters of a drawn interval
+LINE = 98  # letters that a page has room for
+WIDTH = 31  # letters of a drawn interval, where its name leaves them
 
 
 def show_card(claim: Claim, verdict: Verdict, when: str, command: str = "") -> None:
@@ -48,14 +49,21 @@ def drawn(intervals: Sequence[Interval]) -> list[str]:
     """Intervals as lines of text, on one scale with 0 in the middle, so that they show wherever letters do."""
     reach = max(max(abs(each.low), abs(each.high)) for each in intervals) or 1.0
     names = max(len(each.name) for each in intervals)
+    numbers = max(len(_told(each)) for each in intervals)
+    room = LINE - names - numbers - 4
+    width = min(WIDTH, max(11, room - (room + 1) % 2))  # odd, so that 0 has the middle
     lines = []
     for each in intervals:
         low, value, high, zero = (
-            round((x / reach + 1) / 2 * (WIDTH - 1)) for x in (each.low, each.value, each.high, 0.0)
+            round((x / reach + 1) / 2 * (width - 1)) for x in (each.low, each.value, each.high, 0.0)
         )
-        axis = ["━" if low <= i <= high else "·" for i in range(WIDTH)]
+        axis = ["━" if low <= i <= high else "·" for i in range(width)]
         axis[zero] = "╋" if low <= zero <= high else "┊"
         axis[value] = "●"
-        lines.append(f"{each.name:<{names}}  {''.join(axis)}  {each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]")
-    scale = f"{f'{-reach:+.2f}':<{WIDTH // 2 - 1}} 0 {f'{reach:+.2f}':>{WIDTH // 2 - 1}}"
+        lines.append(f"{each.name:<{names}}  {''.join(axis)}  {_told(each)}")
+    scale = f"{f'{-reach:+.2f}':<{width // 2 - 1}} 0 {f'{reach:+.2f}':>{width // 2 - 1}}"
     return [*lines, f"{'':<{names}}  {scale}"]
+
+
+def _told(each: Interval) -> str:
+    return f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}]"

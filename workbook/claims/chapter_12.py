@@ -594,5 +594,6 @@ CLAIMS = (
         "sentences and keywords stand beside it",
         measure_flattery,
         decide_flattery,
+        seeded=False,
     ),
 )

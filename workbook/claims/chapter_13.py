@@ -18,9 +18,18 @@ from torch import Tensor
 
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.hard_negatives import without_held_out
-from workbook.claims.measuring import METRIC, TUNING_SEED, best_of, difference, of_run, signed, train, visible
-from workbook.data import Collection, load
-from workbook.data.planted import planted
+from workbook.claims.measuring import (
+    METRIC,
+    TUNING_SEED,
+    best_of,
+    collection_named,
+    difference,
+    of_run,
+    signed,
+    train,
+    visible,
+)
+from workbook.data import Collection
 from workbook.encoder import TextEncoder
 from workbook.encoder import load as load_encoder
 from workbook.index.rescore import funnel_cost, funnel_search
@@ -70,10 +79,7 @@ class World(NamedTuple):
 def world(collection: str, budget: str) -> World:
     """Train queries with one label each; dev and test queries with their passages, which nobody trains on."""
     size = SIZES[budget]
-    if collection == "planted":
-        docs = planted(size.passages, unlabelled=1.0, label_noise=0.0).collection()
-    else:
-        docs = load(collection)
+    docs = collection_named(collection, size.passages)
     train = without_held_out(docs).sample(size.queries, size.queries)
     dev, test = (docs.split(split).sample(*size.searched) for split in ("dev", "test"))
     return World(train, dev, test, docs)

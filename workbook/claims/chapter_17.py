@@ -7,7 +7,7 @@ high as the tenth is one of them, for texts that are cut alike have equal vector
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,9 +19,8 @@ from workbook.claims import chapter_13
 from workbook.claims.chapter_13 import NESTED, PLAIN, WHOLE, chosen_lr, quality, trained
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.kept import kept
-from workbook.claims.measuring import METRIC, TUNING_SEED, difference, signed, split_of, visible
-from workbook.data import Collection, load
-from workbook.data.planted import planted
+from workbook.claims.measuring import METRIC, TUNING_SEED, collection_named, difference, signed, split_of, visible
+from workbook.data import Collection
 from workbook.encoder import TextEncoder
 from workbook.encoder import load as load_encoder
 from workbook.index import HNSWIndex, IVFIndex, IVFPQIndex, PQIndex
@@ -34,7 +33,7 @@ from workbook.index.quantize import (
     quantization_ranges,
     quantize_embeddings,
     scalar_search,
-)  # fmt: skip
+)
 from workbook.index.rescore import rescore
 from workbook.similarity import normalize, top_k, truncate
 from workbook.zoo import load_pretrained
@@ -43,6 +42,8 @@ COLLECTIONS = ("planted", "pydocs")
 RANDOM = "random"  # vectors without neighbourhoods, beside the collections
 K = 10  # results
 IVF, PQ, IVFPQ, HNSW = "IVF", "PQ", "IVF-PQ", "HNSW"
+ITERATIONS = 10  # of the k-means of an IVF index
+ENTRIES = 256  # of a codebook; those of all codebooks together are as many whole vectors
 
 
 class Size(NamedTuple):
@@ -84,11 +85,7 @@ SIZES = {
 def searched(collection: str, split: str, budget: str) -> Collection:
     """Queries of dev or test among all passages, or among a few for a quick run: the same passages for both."""
     size, few = SIZES[budget], budget == "notebook"
-    docs = (
-        planted(size.passages, unlabelled=1.0, label_noise=0.0).collection()
-        if collection == "planted"
-        else load(collection)
-    )
+    docs = collection_named(collection, size.passages)
     parts = {
         each: docs.split(each).sample(size.queries, size.passages // 2 if few else None) for each in ("dev", "test")
     }
@@ -138,14 +135,15 @@ def shares(ids: np.ndarray, queries: Tensor, x: Tensor, exact: np.ndarray) -> np
 # --- claim 47: the frontier ------------------------------------------------------------------
 
 
-class Answer(NamedTuple):
-    """What a search found, and the bytes that it read for one query, on the mean."""
-
-    ids: np.ndarray  # (Q, K)
-    read: float
+Found = tuple[np.ndarray, float]  # rows (Q, K), and how much a query reads on the mean, in whole vectors
+Search = Callable[[Tensor, int], Found]  # queries (Q, D), the knob
 
 
-Search = Callable[[Tensor, int], Answer]  # queries (Q, D), the knob
+class Counted(NamedTuple):
+    """An index that is counted in whole vectors: what its build compares, and a search that says what it read."""
+
+    build: float
+    search: Search
 
 
 def opened(index: IVFIndex, queries: Tensor, nprobe: int) -> float:
@@ -154,61 +152,85 @@ def opened(index: IVFIndex, queries: Tensor, nprobe: int) -> float:
     return float(index.start.diff()[lists].sum(dim=1).double().mean())
 
 
-def searches(x: Tensor, size: Size, seed: int) -> dict[str, Search]:
-    """The four indexes of vectors (N, D), each with its knob. What a query reads is counted: vectors, centroids and entries of
-    codebooks, codes of m bytes; the links of a graph, less than a tenth of its vectors, are not.
-    """
+def with_lists(x: Tensor, nlist: int, seed: int) -> Counted:
+    """IVF. A round of k-means, and the assigning, compare every vector with every centroid; a query reads all centroids."""
+    index = IVFIndex(x.shape[1], nlist, seed=seed)
+    index.train(x)
+    index.add(x)
+
+    def search(queries: Tensor, nprobe: int) -> Found:
+        index.nprobe = nprobe
+        return index.search(queries, K)[1].numpy(), nlist + opened(index, queries, nprobe)
+
+    return Counted((ITERATIONS * min(len(x), 256 * nlist) + len(x)) * nlist, search)
+
+
+def with_links(x: Tensor, links: int, candidates: int, seed: int) -> Counted:
+    """HNSW, which counts for itself; the links that a query reads, less than a tenth of its vectors, are not counted."""
+    index = HNSWIndex(x.shape[1], links, candidates, seed=seed)
+    index.add(x)
+
+    def search(queries: Tensor, ef: int) -> Found:
+        index.ef_search = ef
+        return index.search(queries, K)[1].numpy(), index.num_distances / len(queries)
+
+    return Counted(index.num_distances, search)
+
+
+def with_codes(x: Tensor, m: int, seed: int) -> Search:
+    """Product quantization: a query reads every code, every entry of every codebook, and the candidates that it rescores."""
     N, D = x.shape
-    vector = 4 * D
-    books = vector * 256  # a query's tables read every entry of every codebook
+    index = PQIndex(D, m, seed=seed)
+    index.train(x)
+    index.add(x)
 
-    inverted = IVFIndex(D, size.nlist, seed=seed)
-    codes = PQIndex(D, size.m, seed=seed)
-    both = IVFPQIndex(D, size.nlist, size.m, seed=seed)
-    graph = HNSWIndex(D, *size.graph, seed=seed)
-    for index in (inverted, codes, both, graph):
-        index.train(x)
-        index.add(x)
+    def search(queries: Tensor, candidates: int) -> Found:
+        ids = index.search(queries, candidates)[1]
+        return rescore(queries, ids, x.__getitem__, K)[1].numpy(), m / (4 * D) * N + ENTRIES + candidates
 
-    def rescored(queries: Tensor, ids: Tensor) -> np.ndarray:
-        return rescore(queries, ids, x.__getitem__, K)[1].numpy()
+    return search
 
-    def by_lists(queries: Tensor, nprobe: int) -> Answer:
-        inverted.nprobe = nprobe
-        return Answer(inverted.search(queries, K)[1].numpy(), vector * (size.nlist + opened(inverted, queries, nprobe)))
 
-    def by_codes(queries: Tensor, candidates: int) -> Answer:
-        ids = codes.search(queries, candidates)[1]
-        return Answer(rescored(queries, ids), size.m * N + books + vector * candidates)
+def with_lists_of_codes(x: Tensor, nlist: int, m: int, candidates: int, seed: int) -> Search:
+    """IVF-PQ, with as many candidates to rescore as it finds among the codes, up to a number."""
+    D = x.shape[1]
+    index = IVFPQIndex(D, nlist, m, seed=seed)
+    index.train(x)
+    index.add(x)
 
-    def by_both(queries: Tensor, nprobe: int) -> Answer:
-        both.nprobe = nprobe
-        ids = both.search(queries, size.candidates)[1]
-        candidates = float((ids >= 0).sum(dim=1).double().mean())
-        read = vector * (size.nlist + candidates) + books + size.m * opened(both, queries, nprobe)
-        return Answer(rescored(queries, ids), read)
+    def search(queries: Tensor, nprobe: int) -> Found:
+        index.nprobe = nprobe
+        ids = index.search(queries, candidates)[1]
+        rescored = float((ids >= 0).sum(dim=1).double().mean())
+        read = nlist + ENTRIES + m / (4 * D) * opened(index, queries, nprobe) + rescored
+        return rescore(queries, ids, x.__getitem__, K)[1].numpy(), read
 
-    def by_graph(queries: Tensor, ef: int) -> Answer:
-        graph.ef_search = ef
-        ids = graph.search(queries, K)[1].numpy()
-        return Answer(ids, vector * graph.num_distances / len(queries))
+    return search
 
-    return {IVF: by_lists, PQ: by_codes, IVFPQ: by_both, HNSW: by_graph}
+
+def searches(x: Tensor, size: Size, seed: int) -> dict[str, Search]:
+    """The four indexes of vectors (N, D), each with its knob."""
+    return {
+        IVF: with_lists(x, size.nlist, seed).search,
+        PQ: with_codes(x, size.m, seed),
+        IVFPQ: with_lists_of_codes(x, size.nlist, size.m, size.candidates, seed),
+        HNSW: with_links(x, *size.graph, seed).search,
+    }
 
 
 @kept
 def walked(collection: str, seed: int, budget: str) -> dict[str, np.ndarray]:
-    """For each index: the share of the exact ten (knobs, Q), nDCG@10 (knobs, Q), and bytes read (knobs,). Dev queries tune."""
+    """For each index: the share of the exact ten (knobs, Q), nDCG@10 (knobs, Q), and what is read (knobs,). Dev queries tune."""
     size, parts = SIZES[budget], vectors_of(collection, budget)
     x, queries = torch.from_numpy(parts["passages"]), torch.from_numpy(parts[split_of(seed)])
     exact, docs = nearest(queries, x), None if collection == RANDOM else searched(collection, split_of(seed), budget)
     rows: dict[str, np.ndarray] = {}
     for name, search in searches(x, size, seed).items():
-        answers = [search(queries, knob) for knob in size.knobs[name]]
-        rows[f"{name} found"] = np.array([shares(each.ids, queries, x, exact) for each in answers])
-        rows[f"{name} read"] = np.array([each.read for each in answers])
+        found = [search(queries, knob) for knob in size.knobs[name]]
+        rows[f"{name} found"] = np.array([shares(ids, queries, x, exact) for ids, _ in found])
+        rows[f"{name} read"] = np.array([read for _, read in found])
         if docs is not None:
-            rows[f"{name} {METRIC}"] = np.array([quality(each.ids, docs) for each in answers])
+            rows[f"{name} {METRIC}"] = np.array([quality(ids, docs) for ids, _ in found])
     if docs is not None:
         rows[f"exact {METRIC}"] = quality(exact, docs)
     return rows
@@ -220,9 +242,10 @@ SAFELY = 0.95  # of the exact ten, on dev queries, has the setting that is chose
 
 def measure_frontier(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """What each index finds by what it reads, and the setting that dev queries choose."""
-    size, result = SIZES[budget], {}
+    size = SIZES[budget]
+    result: Measurements = {}
     for collection in (*COLLECTIONS, RANDOM):
-        N, D = vectors_of(collection, budget)["passages"].shape
+        N = len(vectors_of(collection, budget)["passages"])
         dev, tests = walked(collection, TUNING_SEED, budget), [walked(collection, seed, budget) for seed in seeds]
         result[collection] = {"passages": N}
         for name, knobs in size.knobs.items():
@@ -230,7 +253,7 @@ def measure_frontier(budget: str, seeds: tuple[int, ...]) -> Measurements:
             enough = [i for i in range(len(knobs)) if on_dev[i] >= SAFELY]
             chosen = enough[0] if enough else int(on_dev.argmax())  # knobs ascend, and so does what is read
             found = np.array([each[f"{name} found"] for each in tests])  # (seeds, knobs, Q)
-            read = np.array([each[f"{name} read"] for each in tests]).mean(axis=0) / (4 * D * N)
+            read = np.array([each[f"{name} read"] for each in tests]).mean(axis=0) / N
             row = {
                 "knobs": list(knobs), "chosen": knobs[chosen], "read": read.round(4).tolist(),
                 "found": [difference(found[:, i], np.zeros_like(found[:, i])) for i in range(len(knobs))],
@@ -273,7 +296,7 @@ def decide_frontier(m: Measurements) -> Verdict:
 INT8, BIT, BIT_RESCORED, BIT_FLOAT = (
     "int8", "one bit", "one bit, rescored by the float query", "one bit, rescored by float vectors",
 )  # fmt: skip
-TENFOLD = 4  # candidates for each result
+FOURFOLD = 4  # candidates for each result
 KEPT = {INT8: 0.99, BIT_RESCORED: 0.95}  # of nDCG@10
 
 
@@ -286,12 +309,7 @@ def encoder_named(name: str) -> TextEncoder:
 def rounded(collection: str, encoder: str, budget: str) -> dict[str, np.ndarray]:
     """nDCG@10 of each test query, by what is stored: (Q,) each."""
     size = SIZES[budget]
-    docs = (
-        load(collection)
-        if collection == "pydocs"
-        else planted(size.passages, unlabelled=1.0, label_noise=0.0).collection()
-    )
-    docs = docs.split("test").sample(size.queries, size.shelf)
+    docs = collection_named(collection, size.passages).split("test").sample(size.queries, size.shelf)
     model = encoder_named(encoder)
     model.max_length = size.max_length
     x, q = model.encode_document(list(docs.corpus.values())), model.encode_query(list(docs.queries.values()))
@@ -301,8 +319,8 @@ def rounded(collection: str, encoder: str, budget: str) -> dict[str, np.ndarray]
         "float32": top_k(torch.from_numpy(q), torch.from_numpy(x), k=K)[1].numpy(),
         INT8: scalar_search(q, quantize_embeddings(x, "int8", ranges), K, "int8", ranges)[1],
         BIT: hamming_search(quantize_embeddings(q, "ubinary"), bits, K)[1],
-        BIT_RESCORED: binary_search(q, bits, K, TENFOLD)[1],
-        BIT_FLOAT: binary_search(q, bits, K, TENFOLD, x.__getitem__)[1],
+        BIT_RESCORED: binary_search(q, bits, K, FOURFOLD)[1],
+        BIT_FLOAT: binary_search(q, bits, K, FOURFOLD, x.__getitem__)[1],
     }
     return {name: quality(ids, docs) for name, ids in found.items()}
 
@@ -326,10 +344,6 @@ def measure_rounding(budget: str, seeds: tuple[int, ...]) -> Measurements:
     return {"cases": result}
 
 
-def _short(case: str) -> str:
-    return case.replace("all-MiniLM-L6-v2", "MiniLM")  # a card has 80 characters for a line
-
-
 def decide_rounding(m: Measurements) -> Verdict:
     """Does int8 keep .99 and a bit with rescoring .95, for every encoder on every collection?"""
     fulfilled, parts, intervals = [], [], []
@@ -341,7 +355,7 @@ def decide_rounding(m: Measurements) -> Verdict:
         )
         parts.append(f"{case}: {kept_of}")
         intervals += [
-            Interval(f"{_short(case)}: {name.split(',')[0]} minus {KEPT[name]:.2f}", *row) for name, row in rows.items()
+            Interval(f"{case}: {name.split(',')[0]} minus {KEPT[name]:.2f}", *row) for name, row in rows.items()
         ]
     verdict = "holds" if all(fulfilled) else "depends" if any(fulfilled) else "misleading"
     because = f"share of float32's nDCG@10: {'; '.join(parts)}; a difference of {visible([i[1:] for i in intervals]):.3f} would have been seen"
@@ -351,7 +365,6 @@ def decide_rounding(m: Measurements) -> Verdict:
 # --- claim 49: how both grow -----------------------------------------------------------------
 
 WANTED = 0.95  # of the exact ten, on dev queries
-ITERATIONS = 10  # of the k-means of an IVF index
 FIXED = "IVF, lists fixed"
 
 
@@ -364,45 +377,6 @@ def least_knob(found: Callable[[int], float], least: int, most: int) -> int:
     return low
 
 
-class Grown(NamedTuple):
-    """An index over N passages, counted in vectors: what the build compares, and a search that returns rows and what a query reads."""
-
-    build: float
-    search: Callable[[Tensor, int], tuple[np.ndarray, float]]
-    knobs: tuple[int, int]  # least and most
-
-
-def with_lists(x: Tensor, nlist: int, seed: int) -> Grown:
-    """IVF: the rounds of k-means and the assigning compare every vector with every centroid."""
-    index = IVFIndex(x.shape[1], nlist, seed=seed)
-    index.train(x)
-    index.add(x)
-
-    def search(queries: Tensor, nprobe: int) -> tuple[np.ndarray, float]:
-        index.nprobe = nprobe
-        return index.search(queries, K)[1].numpy(), nlist + opened(index, queries, nprobe)
-
-    return Grown((ITERATIONS * min(len(x), 256 * nlist) + len(x)) * nlist, search, (1, nlist))
-
-
-def with_links(x: Tensor, links: int, candidates: int, seed: int) -> Grown:
-    """HNSW: it counts for itself, while walking and while choosing links."""
-    graph = HNSWIndex(x.shape[1], links, candidates, seed=seed)
-    graph.add(x)
-
-    def search(queries: Tensor, ef: int) -> tuple[np.ndarray, float]:
-        graph.ef_search = ef
-        return graph.search(queries, K)[1].numpy(), graph.num_distances / len(queries)
-
-    return Grown(graph.num_distances, search, (K, 512))  # below K it keeps K
-
-
-def _found(
-    search: Callable[[Tensor, int], tuple[np.ndarray, float]], queries: Tensor, x: Tensor, exact: np.ndarray, knob: int
-) -> float:
-    return float(shares(search(queries, knob)[0], queries, x, exact).mean())
-
-
 @kept
 def grown(N: int, seed: int, budget: str) -> dict[str, np.ndarray]:
     """For each index over N passages of planted: what the build compares, what a query reads, what it finds, and its knob."""
@@ -410,17 +384,21 @@ def grown(N: int, seed: int, budget: str) -> dict[str, np.ndarray]:
     order = np.random.default_rng(seed).permutation(len(parts["passages"]))[:N]
     x, dev, test = (torch.from_numpy(each) for each in (parts["passages"][order], parts["dev"], parts["test"]))
     right = {"dev": nearest(dev, x), "test": nearest(test, x)}
-    indexes = {
-        IVF: with_lists(x, round(4 * N**0.5), seed),
-        FIXED: with_lists(x, size.nlist, seed),
-        HNSW: with_links(x, *size.graph, seed),
+    lists = round(4 * N**0.5)
+    indexes = {  # with the least and the most of its knob; a walk keeps K in any case
+        IVF: (with_lists(x, lists, seed), 1, lists),
+        FIXED: (with_lists(x, size.nlist, seed), 1, size.nlist),
+        HNSW: (with_links(x, *size.graph, seed), K, 512),
     }
     rows = {}
-    for name, (build, search, knobs) in indexes.items():
-        on_dev = partial(_found, search, dev, x, right["dev"])
-        knob = least_knob(on_dev, *knobs)
-        ids, read = search(test, knob)
-        rows[name] = np.array([build, read, shares(ids, test, x, right["test"]).mean(), knob])
+    for name, (index, least, most) in indexes.items():
+
+        def on_dev(knob: int, search: Search = index.search) -> float:
+            return float(shares(search(dev, knob)[0], dev, x, right["dev"]).mean())
+
+        knob = least_knob(on_dev, least, most)
+        ids, read = index.search(test, knob)
+        rows[name] = np.array([index.build, read, shares(ids, test, x, right["test"]).mean(), knob])
     return rows
 
 
@@ -572,6 +550,7 @@ CLAIMS = (
         ),
         measure=measure_rounding,
         decide=decide_rounding,
+        seeded=False,
     ),
     Claim(
         id=49,

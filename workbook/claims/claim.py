@@ -50,3 +50,4 @@ class Claim:
     rule: str
     measure: Callable[[str, tuple[int, ...]], Measurements]
     decide: Callable[[Measurements], Verdict]
+    seeded: bool = True  # False where nothing is drawn by chance

@@ -10,7 +10,8 @@ from scipy.stats import t
 from torch import nn
 
 from workbook.base.make import quick_attention
-from workbook.data import Collection
+from workbook.data import Collection, load
+from workbook.data.planted import planted
 from workbook.metrics import bootstrap_ci, evaluate
 from workbook.similarity import dense_search
 from workbook.support.types import Encoder, Run
@@ -53,6 +54,13 @@ def per_query(encoder: Encoder, docs: Collection) -> np.ndarray:
 def of_run(run: Run, docs: Collection) -> np.ndarray:
     """nDCG@10 of each query of a search that is done: (Q,)."""
     return np.array(list(evaluate(docs.qrels, run, (METRIC,), per_query=True)[METRIC].values()))
+
+
+def collection_named(name: str, passages: int) -> Collection:
+    """A collection by its name; "planted" is made, of so many passages, whose training labels are the query's own passage alone, none of them wrong."""
+    if name == "planted":
+        return planted(passages, unlabelled=1.0, label_noise=0.0).collection()
+    return load(name)
 
 
 def sieved(rows: Sequence[Row], texts: Iterable[str]) -> list[Row]:

@@ -23,9 +23,9 @@ from workbook.claims.hard_negatives import (
     without_held_out,
     world,
 )
+from workbook.claims.measuring import collection_named
 from workbook.data import Collection, load
 from workbook.data.collection import sha256
-from workbook.data.planted import planted
 from workbook.encoder import load as load_encoder
 from workbook.llm import LocalModel, Recorded
 from workbook.support.files import write_json
@@ -76,9 +76,7 @@ def docs_of(collection: str, split: str) -> Collection:
     """Where the natural pairs are: the queries of a split; from the passages of "train" those are gone that answer another's."""
     if collection == "toy":
         return without_titles(load("toy")).split(split)
-    docs = (
-        planted(PASSAGES, unlabelled=1.0, label_noise=0.0).collection() if collection == "planted" else load(collection)
-    )
+    docs = collection_named(collection, PASSAGES)
     return without_held_out(docs) if split == "train" else docs.split(split)
 
 
