@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from workbook.figures import late_interaction as figures
-from workbook.figures.late_interaction import Meeting, Priced
-from workbook.figures.theme import COLORS
+from workbook.figures.late_interaction import Meeting
 
 MET = Meeting(
     ["[CLS]", "red", "hat"], ["a", "blue", "cap"], torch.tensor([[0.9, 0, 0], [0, 0.3, -0.1], [0.1, 0, 0.7]]), 0.5
@@ -34,26 +33,6 @@ def test_the_two_maxima_of_the_small_grid_are_outlined_and_the_bytes_drawn():
     assert [(box.x0 + 0.5, box.y0 + 0.5) for box in outlined] == [(1, 0), (0, 1)]
     assert any("0.80" in (note.text or "") for note in fig.layout.annotations)
     assert list(fig.data[-1].x) == [256, 15_360]
-
-
-def test_every_way_has_a_number_and_its_name_in_the_legend_the_cheapest_first():
-    ways = {
-        "float16": Priced(8_000, 0.75, 0.73, 0.77),
-        "one vector": Priced(512, 0.71, 0.69, 0.74),
-        "2 bits": Priced(1_400, 0.74, 0.7, 0.8),
-    }
-    fig = figures.frontier(ways, "planted")
-    assert [point.name for point in fig.data] == ["1 · one vector", "2 · 2 bits", "3 · float16"]
-    assert [(point.x[0], point.y[0], point.text[0]) for point in fig.data] == [
-        (512, 0.71, "1"),
-        (1_400, 0.74, "2"),
-        (8_000, 0.75, "3"),
-    ]
-    whisker = fig.data[1].error_y
-    assert (whisker.array[0], whisker.arrayminus[0]) == pytest.approx((0.06, 0.04))
-    assert list(fig.layout.yaxis.range) == pytest.approx([0.6, 0.8])
-    assert len({point.marker.symbol for point in fig.data}) == 2  # one vector, and tokens
-    assert {point.marker.color for point in fig.data} == {COLORS[0]}
 
 
 @pytest.mark.parametrize(

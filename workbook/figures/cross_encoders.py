@@ -14,6 +14,7 @@ import numpy as np
 from workbook.cost import multiply_adds
 from workbook.figures.parts import (
     ABOVE,
+    HIDDEN,
     TOGETHER,
     in_few_lines,
     lines_through,
@@ -22,16 +23,14 @@ from workbook.figures.parts import (
     small_letters,
     title_at_top,
 )
-from workbook.figures.theme import COLORS, GREY, INK, figure, short, stacked
+from workbook.figures.theme import BLUE, GREY, INK, SKY, VERMILLION, figure, short, stacked
 from workbook.support.checks import check_positive
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-BLUE, VERMILLION, SKY = COLORS[0], COLORS[3], COLORS[5]
 APART = 1.22  # from one grid to the next, whose side is 1
 COURSES = 14  # of bricks, if the wall were as high as a grid
-HIDDEN: dict[str, Any] = {"visible": False, "constrain": "domain"}
 
 
 def work_behind_a_wall(

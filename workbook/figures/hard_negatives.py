@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbook.figures.theme import COLORS, GREY, INK, bar_style, figure, ticks_at
+from workbook.figures.theme import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PINK,
+    SKY,
+    VERMILLION,
+    bar_style,
+    figure,
+    ticks_at,
+)
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-GREEN, VERMILLION, PINK, BLUE = COLORS[2], COLORS[3], COLORS[4], COLORS[0]
 ANSWERS = ("states", "in passing", "roughly")  # kinds of `planted` that answer
 NEAR = ("denies", "asks", "other facet", "sister", "namesake")  # kinds that look like an answer
 MARKS: dict[str, dict[str, Any]] = {
@@ -161,7 +172,7 @@ def the_window(
     for axis in ("y domain", "y2 domain"):
         fig.add_shape(
             type="rect", x0=10**left, x1=10**right, y0=0, y1=1, yref=axis, fillcolor="rgba(86,180,233,0.2)",
-            line={"width": 1, "color": COLORS[5]}, layer="below",
+            line={"width": 1, "color": SKY}, layer="below",
         )  # fmt: skip
     fig.add_trace(
         go.Bar(
@@ -304,7 +315,7 @@ def rounds(
         showlegend=False,
         margin={"l": 75, "r": 20, "t": 50, "b": 60},
     )
-    for values, axis, color in ((losses, "y", VERMILLION), (lengths, "y2", COLORS[1])):
+    for values, axis, color in ((losses, "y", VERMILLION), (lengths, "y2", ORANGE)):
         for number, of_round in enumerate(values):
             fig.add_trace(
                 go.Scatter(

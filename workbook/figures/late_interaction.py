@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from workbook.figures.results import add_lines_of_seeds
-from workbook.figures.theme import COLORS, GREY, INK, SEQUENCE, SYMBOLS, bar_style, figure, in_lines, ticks_at
+from workbook.figures.theme import COLORS, GREY, INK, SEQUENCE, bar_style, figure, in_lines
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -154,59 +154,6 @@ def two_words(
         )
     )  # fmt: skip
     return fig
-
-
-class Priced(NamedTuple):
-    """A way to keep a passage: its bytes, and nDCG@10 with the lowest and the highest seed."""
-
-    bytes: float
-    value: float
-    low: float
-    high: float
-
-
-def frontier(ways: Mapping[str, Priced], title: str = "") -> "Figure":
-    """Quality over bytes: a numbered point with its whiskers for each way to keep a passage, named below the axis.
-
-    Args:
-        ways: name -> what it costs and what it finds.
-        title: what was searched.
-    """
-    import plotly.graph_objects as go
-
-    points = sorted(ways.items(), key=lambda item: item[1].bytes)
-    prices = [price for _, price in points]
-    fig = figure(
-        alt=f"Points over bytes of a passage, on a logarithmic axis from {prices[0].bytes:,.0f} to {prices[-1].bytes:,.0f}; the height is nDCG@10, with whiskers from the lowest seed to the highest. From left to "
-        f"right: {', '.join(name for name, _ in points)}.",
-        notice="Better is up, cheaper is left. Whiskers are seeds. What two ways differ by is surer than either, for the same queries were asked: the claim has "
-        "those intervals.",
-        title=title,
-        height=560,
-        margin={"l": 70, "r": 30, "t": 50, "b": 70},
-        legend={"orientation": "h", "y": -0.22, "yanchor": "top", "x": 0, "itemclick": False, "itemdoubleclick": False},
-        xaxis={"type": "log", "title": "bytes of a passage", **ticks_at([price.bytes for price in prices], apart=1.35)},
-        yaxis={"title": "nDCG@10", "range": _around([price.low for price in prices], [price.high for price in prices])},
-    )  # fmt: skip
-    for number, (name, price) in enumerate(points, start=1):
-        alone = "one vector" in name
-        fig.add_trace(
-            go.Scatter(
-                x=[price.bytes], y=[round(price.value, 4)], mode="markers+text", text=[str(number)], name=f"{number} · {name}",
-                textposition="middle center", textfont={"color": "white", "size": 13}, cliponaxis=False,
-                marker={"size": 22, "color": COLORS[0], "symbol": SYMBOLS[0] if alone else SYMBOLS[2]},
-                error_y={
-                    "type": "data", "symmetric": False, "array": [round(price.high - price.value, 4)],
-                    "arrayminus": [round(price.value - price.low, 4)], "color": "#444444",
-                },
-            )
-        )  # fmt: skip
-    return fig
-
-
-def _around(low: Sequence[float], high: Sequence[float]) -> list[float]:
-    """An axis from the tenth below the lowest to the tenth above the highest: points are compared by their height, not by their share of the whole."""
-    return [max(0.0, np.floor(10 * min(low)) / 10), min(1.0, np.ceil(10 * max(high)) / 10)]
 
 
 def zeros_that_win(

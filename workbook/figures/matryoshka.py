@@ -9,18 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbook.figures.theme import COLORS, GREY, INK, SEQUENCE, bar_style, figure, numbers_in_cells, ticks_at
+from workbook.figures.theme import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    PINK,
+    SEQUENCE,
+    VERMILLION,
+    bar_style,
+    figure,
+    numbers_in_cells,
+    ticks_at,
+)
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-GREEN, VERMILLION, BLUE = COLORS[2], COLORS[3], COLORS[0]
 LOOKS = {  # way to make vectors ready for the cut -> colour, dash and symbol
     "plain": (VERMILLION, "dash", "triangle-up"),
     "Matryoshka": (BLUE, "solid", "circle"),
     "plain, PCA": (GREEN, "dot", "square"),
     "plain, turned at random": (GREY, "longdash", "x"),
-    "trained for that size alone": (COLORS[4], "dashdot", "diamond"),
+    "trained for that size alone": (PINK, "dashdot", "diamond"),
 }
 STATES = ("whole", "cut", "cut, at length 1 again")
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 TOGETHER = "\u00a0"  # a space at which no line ends
+HIDDEN: dict[str, Any] = {"visible": False, "constrain": "domain"}  # an axis of a plane
 ABOVE = {  # a legend between the title and the plot; its paper is clear, for a dark page does not turn that of a second legend
     "orientation": "h", "y": 1.003, "yanchor": "bottom", "x": 0, "itemclick": False, "itemsizing": "constant", "bgcolor": "rgba(255,255,255,0)",
 }  # fmt: skip

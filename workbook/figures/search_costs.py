@@ -21,12 +21,11 @@ from workbook.figures.parts import (
     small_letters,
     title_at_top,
 )
-from workbook.figures.theme import COLORS, DASHES, GREY, INK, SYMBOLS, figure, ticks_at
+from workbook.figures.theme import BLUE, COLORS, DASHES, GREEN, GREY, INK, PINK, SYMBOLS, VERMILLION, figure, ticks_at
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-BLUE, GREEN, VERMILLION, PINK = COLORS[0], COLORS[2], COLORS[3], COLORS[4]
 SCALE = Path(__file__).parents[1] / "pipeline/records/scale.json"
 NARROW = (300, 330)  # pixels of a plot on a phone
 FAR = 10**9  # passages, to which the cost curve is computed

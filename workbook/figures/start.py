@@ -7,12 +7,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from workbook.figures.theme import COLORS, GREY, INK, bar_style, figure
+from workbook.figures.theme import BLUE, GREEN, GREY, INK, ORANGE, bar_style, figure
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure, Scatter
 
-GREEN = COLORS[2]
 SHOWN = 10  # passages of a ranking
 LABEL = 30  # letters of a passage's name, from its end
 
@@ -99,7 +98,7 @@ def finds_its_passage(
                 x=[str(at) for at in encoder],
                 y=[keyword[1]] * len(encoder),
                 mode="lines",
-                line={"color": COLORS[1], "dash": "dash", "width": 3},
+                line={"color": ORANGE, "dash": "dash", "width": 3},
                 name="keyword search",
                 xaxis="x2",
                 yaxis="y2",
@@ -112,7 +111,7 @@ def finds_its_passage(
             mode="lines+markers+text",
             text=[f"{encoder[at][1]:,}" for at in steps],
             textposition="bottom center",
-            line={"color": COLORS[0], "width": 3},
+            line={"color": BLUE, "width": 3},
             marker={"size": 10},
             name="encoder",
             showlegend=True,
@@ -180,7 +179,7 @@ def found_by_both(shares: dict[int, Sequence[float]], k: int) -> "Figure":
         go.Bar(
             x=names,
             y=[round(float(x), 4) for x in shares[k]],
-            marker=bar_style([COLORS[2], COLORS[1], COLORS[0], "#777777"], ["", "/", "x", "."]),
+            marker=bar_style([GREEN, ORANGE, BLUE, "#777777"], ["", "/", "x", "."]),
             showlegend=False,
         )
     )
@@ -208,7 +207,7 @@ def neighbours(nearest: Sequence[tuple[float, str]], word: str) -> "Figure":
         go.Bar(
             x=[name for _, name in nearest],
             y=[round(float(c), 3) for c, _ in nearest],
-            marker={"color": COLORS[0]},
+            marker={"color": BLUE},
             showlegend=False,
         )
     )

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 # Okabe-Ito without yellow, in an order that keeps neighbours far apart for colour-blind eyes too.
 COLORS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000")
+# A dark page turns black lines, marks and shapes light (`support.page`), and no other dark colour.
+BLUE, ORANGE, GREEN, VERMILLION, PINK, SKY, INK = COLORS
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross")
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 SEQUENCE = "Cividis"
-INK = COLORS[-1]  # a dark page turns black lines, marks and shapes light (`support.page`), and no other dark colour
 GREY = "#8A8A8A"  # can be seen on both
 
 

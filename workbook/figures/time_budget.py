@@ -23,13 +23,25 @@ from workbook.figures.parts import (
     small_letters,
     title_at_top,
 )
-from workbook.figures.theme import COLORS, GREY, INK, figure, short, stacked, ticks_at
+from workbook.figures.theme import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PINK,
+    SKY,
+    VERMILLION,
+    figure,
+    short,
+    stacked,
+    ticks_at,
+)
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-BLUE, GREEN, VERMILLION, SKY = COLORS[0], COLORS[2], COLORS[3], COLORS[5]
-STAGES = ((COLORS[1], "/"), (COLORS[0], ""), (COLORS[4], "+"))  # keywords, dense, a third: colour and hatch
+STAGES = ((ORANGE, "/"), (BLUE, ""), (PINK, "+"))  # keywords, dense, a third: colour and hatch
 TEN = 10  # ranks of the list that have a row each
 BELOW_TEN = 3.5  # rows for all ranks behind these
 LETTERS = 21  # of a name
@@ -179,7 +191,7 @@ def _quality(fig: "Figure", curves: Curves, at: int, fused: bool, domain: Sequen
     """The three curves over depth, and large marks at the present one."""
     import plotly.graph_objects as go
 
-    first = (INK, "dashdot", "square") if fused else (COLORS[1], "dash", "square")
+    first = (INK, "dashdot", "square") if fused else (ORANGE, "dash", "square")
     looks = [
         ("ceiling", curves.ceiling, (INK, "solid", "line-ew"), 1.5), ("reranked", curves.reranked, (SKY, "dot", "circle"), 4.0),
         ("first stage", curves.first, first, 2.5),

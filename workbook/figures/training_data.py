@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbook.figures.results import add_lines_of_seeds
-from workbook.figures.theme import COLORS, GREY, INK, bar_style, figure, in_lines
+from workbook.figures.theme import BLUE, GREEN, GREY, INK, VERMILLION, bar_style, figure, in_lines
 from workbook.training_data import chance_to_meet, decontaminate, jaccard, shingles
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-GREEN, VERMILLION, BLUE = COLORS[2], COLORS[3], COLORS[0]
 INSTEAD = ("pear", "river", "chair", "moon", "ladder", "violin", "harbour", "candle")  # stands where a word was
 MOST_CHANGED = len(INSTEAD)
 

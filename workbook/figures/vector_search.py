@@ -13,6 +13,7 @@ import torch
 
 from workbook.figures.parts import (
     ABOVE,
+    HIDDEN,
     TOGETHER,
     in_few_lines,
     lines_through,
@@ -22,7 +23,7 @@ from workbook.figures.parts import (
     small_letters,
     title_at_top,
 )
-from workbook.figures.theme import COLORS, GREY, INK, figure
+from workbook.figures.theme import BLUE, GREEN, GREY, INK, PINK, SKY, VERMILLION, figure
 from workbook.index import FlatIndex, HNSWIndex, IVFIndex
 from workbook.index.clustering import nearest_lists
 from workbook.support.checks import check_positive
@@ -30,8 +31,6 @@ from workbook.support.checks import check_positive
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-BLUE, GREEN, VERMILLION, PINK, SKY = COLORS[0], COLORS[2], COLORS[3], COLORS[4], COLORS[5]
-PLANE: dict[str, Any] = {"visible": False, "constrain": "domain"}
 KINDS = (  # of vectors in the curve beside the map: colour, dash and symbol
     (PINK, "dash", "square"), (BLUE, "solid", "circle"), (GREY, "dot", "diamond"), (INK, "dashdot", "star"),
 )  # fmt: skip
@@ -177,8 +176,8 @@ def cells_on_a_map(drawn: Cells, curves: Mapping[str, Curve], nprobe: int) -> "F
         margin={"l": 60, "r": 20, "t": 90, "b": 55},
         legend=ABOVE,
         legend2={**ABOVE, "y": 0.285},
-        xaxis={**PLANE, "range": box[:2], "anchor": "y"},
-        yaxis={**PLANE, "range": box[2:], "scaleanchor": "x", "domain": [0.45, 1]},
+        xaxis={**HIDDEN, "range": box[:2], "anchor": "y"},
+        yaxis={**HIDDEN, "range": box[2:], "scaleanchor": "x", "domain": [0.45, 1]},
         xaxis2={"anchor": "y2", "range": [0, 1.02], "title": {"text": "share of the vectors read", "standoff": 5}},
         yaxis2={"anchor": "x2", "range": [0, 1.05], "title": "share found", "domain": [0, 0.28]},
     )
@@ -418,8 +417,8 @@ def a_walk(
         height=560,
         margin={"l": 20, "r": 20, "t": 75, "b": 20},
         legend=ABOVE,
-        xaxis={**PLANE, "range": box[:2]},
-        yaxis={**PLANE, "range": box[2:], "scaleanchor": "x"},
+        xaxis={**HIDDEN, "range": box[:2]},
+        yaxis={**HIDDEN, "range": box[2:], "scaleanchor": "x"},
     )
     lines_through(fig, "links", [x[[hop, n]] for hop in shown for n in neighbours[hop]], {"color": GREY, "width": 1})
     lines_through(fig, "way", [x[list(step)] for step in steps], {"color": BLUE, "width": 5})

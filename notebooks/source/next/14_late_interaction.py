@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from workbook.exercises import check, hint, predict, quiz, reveal
-from workbook.figures import explore, late_interaction, results, show
+from workbook.figures import explore, late_interaction, priced, results, show
 from workbook.similarity import normalize
 
 quiz("02.q3", "13.q1")
@@ -441,15 +441,21 @@ print("shared first ten:", shared)
 price = read_record(40).measurements
 
 
+def kind_of(way):
+    return "dense" if "one vector" in way else "late interaction"
+
+
 def ways(collection):
     found = price[collection]
     return {
-        way: late_interaction.Priced(found["bytes"][way], np.mean(seeds), np.min(seeds), np.max(seeds))
+        way: priced.Priced(found["bytes"][way], np.mean(seeds), np.min(seeds), np.max(seeds), kind_of(way))
         for way, seeds in found["ndcg@10"].items()
     }
 
 
-explore(lambda collection: late_interaction.frontier(ways(collection), collection), collection=["planted", "pydocs"])
+explore(
+    lambda texts: priced.quality_and_price(ways(texts), "bytes of a passage", title=texts), texts=["planted", "pydocs"]
+)
 
 # %% [markdown]
 # «N40: whiskers are lowest and highest seed»
