@@ -25,6 +25,11 @@ def test_intervals_share_one_scale_with_zero_in_the_middle():
     assert "+0.40" in scale
 
 
+def test_an_interval_that_begins_just_above_zero_does_not_cross_it():
+    line, *_ = drawn([Interval("A", 0.1, 0.004, 0.2), Interval("far", 0.9, 0.8, 1.0)])
+    assert axis(line)[WIDTH // 2] == "┊"
+
+
 @pytest.mark.parametrize("letters", [40, 43, 48, 56])
 def test_a_long_name_leaves_an_interval_less_room(letters):
     *lines, scale = drawn([Interval("n" * letters, 0.3, 0.2, 0.4), Interval("A", -0.1, -0.2, 0.0)])

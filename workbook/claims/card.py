@@ -58,7 +58,7 @@ def drawn(intervals: Sequence[Interval]) -> list[str]:
             round((x / reach + 1) / 2 * (width - 1)) for x in (each.low, each.value, each.high, 0.0)
         )
         axis = ["━" if low <= i <= high else "·" for i in range(width)]
-        axis[zero] = "╋" if low <= zero <= high else "┊"
+        axis[zero] = "╋" if each.low <= 0 <= each.high else "┊"  # by the numbers, not by where they are rounded to
         axis[value] = "●"
         lines.append(f"{each.name:<{names}}  {''.join(axis)}  {_told(each)}")
     scale = f"{f'{-reach:+.2f}':<{width // 2 - 1}} 0 {f'{reach:+.2f}':>{width // 2 - 1}}"

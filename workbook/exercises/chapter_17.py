@@ -474,6 +474,14 @@ def _gathered_cell_by_cell(query, vectors, assignment, centroids, nprobe, k):
     return _nearest_numbers(numbers, _far(query, vectors[numbers]), k)
 
 
+def _topk_cells(far: Tensor, nprobe: int, assignment: Tensor) -> list[int]:
+    return far.topk(min(nprobe, len(far)), largest=False).indices.tolist()
+
+
+def _topk_numbers(numbers: list[int], far: Tensor, k: int) -> list[int]:
+    return [numbers[i] for i in far.topk(min(k, len(far)), largest=False).indices.tolist()]
+
+
 def _cells_of_nearest_vectors(query, vectors, assignment, centroids, nprobe, k):
     order = [int(assignment[n]) for n in _order(_far(query, vectors))]
     opened = list(dict.fromkeys(order))[:nprobe]
@@ -706,6 +714,24 @@ CELLS = Exercise(
             _gathered_cell_by_cell,
             "Of equally near vectors you put the one first whose cell is nearer: you gather them cell by cell, and a stable sort keeps that. The "
             "smaller number comes first, whatever its cell.",
+        ),
+        Mistake(
+            "topk for cells",
+            _opening(cells=_topk_cells),
+            "You choose cells with `topk`, which promises no order among equal ones. Of equally near cells the smaller number comes first: "
+            "`argsort(stable=True)` keeps that.",
+        ),
+        Mistake(
+            "topk for vectors",
+            _opening(last=_topk_numbers),
+            "You choose vectors with `topk`, which promises no order among equal ones. Of equally near vectors the smaller number comes first: "
+            "`argsort(stable=True)` keeps that.",
+        ),
+        Mistake(
+            "topk throughout",
+            _opening(cells=_topk_cells, last=_topk_numbers),
+            "You choose cells and vectors with `topk`, which promises no order among equal ones. The smaller number comes first in both: "
+            "`argsort(stable=True)` keeps that.",
         ),
         Mistake(
             "empty cells do not count",
@@ -2260,6 +2286,7 @@ def _by_own_ranges(query: Any, vectors: Any) -> list[int]:
     return _nearest_first(query, q + _steps(query, vectors))
 
 
+LARGEST = 1e6
 EQUALLY_FAR = "two vectors are equally far from the query, so no ranking of them is the right one"
 
 
@@ -2277,6 +2304,8 @@ def _not_a_query(query: Any, vectors: Any) -> str | None:
         return f"vectors must be (N, D) with D = {len(q)}: a list of vectors, such as {[[1] * len(q)] * 2}"
     if not np.isfinite(q).all() or not np.isfinite(x).all():
         return "query and vectors must hold numbers that are finite"
+    if max(np.abs(q).max(), np.abs(x).max()) > LARGEST:
+        return f"the numbers must lie between -{LARGEST:g} and {LARGEST:g}, so that squared distances can be told apart"
     far = np.sort(((x - q) ** 2).sum(1))
     if (np.diff(far) <= 1e-9 * far[1:]).any():  # rounding errors are smaller
         return EQUALLY_FAR
