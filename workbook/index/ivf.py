@@ -215,7 +215,8 @@ class IVFPQIndex(IVFIndex):
         x  ≈  c + r̂
 
     Where a list is read once for many queries, its rows are turned back into vectors and scored with one
-    matrix product; a single query adds up tables, as faiss always does.
+    matrix product; a single query adds up tables, as faiss always does. There it needs five times faiss' time: a look-up
+    in numpy alone takes longer than faiss' whole search. Searches of many queries at once are within three times.
 
     Args:
         d: dimensions of a vector.
