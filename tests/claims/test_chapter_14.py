@@ -269,16 +269,6 @@ def test_matches_are_counted_for_every_query():
     assert all(np.array_equal(before[name][..., 0], found[name][..., 0]) for name in found)
 
 
-def test_public_collections_are_measured_where_a_folder_is_named(monkeypatch, tmp_path):
-    chapter_14.public.cache_clear()
-    monkeypatch.delenv("WORKBOOK_PUBLIC", raising=False)
-    assert chapter_14.public("notebook") == {}
-    chapter_14.public.cache_clear()
-    monkeypatch.setenv("WORKBOOK_PUBLIC", str(tmp_path))
-    assert chapter_14.public("notebook") == {}
-    chapter_14.public.cache_clear()
-
-
 def test_tokens_choose_between_mask_and_none_and_one_vector_has_no_such_choice(monkeypatch):
     asked = []
 

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 
 from workbook.claims import measuring
-from workbook.claims.measuring import TUNING_SEED, difference, of_run, per_query, signed, tuned, visible
+from workbook.claims.measuring import TUNING_SEED, difference, of_run, per_query, public, signed, tuned, visible
 from workbook.data import load
+from workbook.data.planted import planted
+from workbook.data.planted.write import write_beir
 
 
 def test_seeds_that_differ_widen_the_interval():
@@ -62,3 +64,13 @@ def test_dev_queries_choose_the_rate_and_the_last_point_decides():
     seen.clear()
     tuned(experiment, (0,), (0.1,))
     assert seen == [(0.1, 0)]  # no choice, so none is asked for
+
+
+def test_public_collections_are_measured_where_a_folder_is_named(monkeypatch, tmp_path):
+    monkeypatch.delenv("WORKBOOK_PUBLIC", raising=False)
+    assert public() == {}
+    monkeypatch.setenv("WORKBOOK_PUBLIC", str(tmp_path))
+    assert public() == {}
+    write_beir(planted(60), tmp_path / "cosqa")
+    assert list(public()) == ["cosqa"]
+    assert public(["cacm"]) == {}

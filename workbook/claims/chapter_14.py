@@ -10,13 +10,11 @@ measures public collections as well, on which nothing was trained: those of PUBL
 They stand in the record and decide nothing.
 """
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,6 +44,7 @@ from workbook.claims.measuring import (
     difference,
     of_run,
     per_query,
+    public,
     quickly,
     signed,
     split_of,
@@ -169,13 +168,9 @@ def exact(read: Tokens, docs: Collection) -> np.ndarray:
 
 
 @cache
-def public(budget: str) -> dict[str, Collection]:
-    """The public collections that the folder named by WORKBOOK_PUBLIC holds; none where it is not set."""
-    folder = os.environ.get("WORKBOOK_PUBLIC", "")
-    if not folder:
-        return {}
-    found = {name: Path(folder) / name for name in PUBLIC if (Path(folder) / name).is_dir()}
-    return {name: load(path).split("test").sample(*SIZES[budget].public) for name, path in found.items()}
+def strangers(budget: str) -> dict[str, Collection]:
+    """Test queries of the public collections that are at hand."""
+    return {name: docs.split("test").sample(*SIZES[budget].public) for name, docs in public(PUBLIC).items()}
 
 
 def searched(collection: str, split: str, budget: str) -> dict[str, Collection]:
@@ -183,7 +178,7 @@ def searched(collection: str, split: str, budget: str) -> dict[str, Collection]:
     at = world(collection, budget)
     if split == "dev":
         return {collection: at.dev}
-    return {collection: at.test, **(public(budget) if collection == DOCS else {})}
+    return {collection: at.test, **(strangers(budget) if collection == DOCS else {})}
 
 
 # --- claim 38 --------------------------------------------------------------------------------
@@ -362,7 +357,7 @@ def followed(collection: str, budget: str) -> dict[str, Collection]:
     qrels = {q: docs.qrels[q] for q in queries}
     corpus = {p: docs.corpus[p] for judged in qrels.values() for p in judged}
     own = Collection(collection, corpus, queries, qrels, {"followed": tuple(queries)})
-    return {collection: own, **(public(budget) if collection == DOCS else {})}
+    return {collection: own, **(strangers(budget) if collection == DOCS else {})}
 
 
 @kept

@@ -19,9 +19,17 @@ from workbook.claims import chapter_13
 from workbook.claims.chapter_13 import NESTED, PLAIN, WHOLE, chosen_lr, quality, trained
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.kept import kept
-from workbook.claims.measuring import METRIC, TUNING_SEED, collection_named, difference, signed, split_of, visible
+from workbook.claims.measuring import (
+    METRIC,
+    TUNING_SEED,
+    collection_named,
+    difference,
+    encoder_named,
+    signed,
+    split_of,
+    visible,
+)
 from workbook.data import Collection
-from workbook.encoder import TextEncoder
 from workbook.encoder import load as load_encoder
 from workbook.index import HNSWIndex, IVFIndex, IVFPQIndex, PQIndex
 from workbook.index.clustering import nearest_lists
@@ -36,7 +44,6 @@ from workbook.index.quantize import (
 )
 from workbook.index.rescore import rescore
 from workbook.similarity import normalize, top_k, truncate
-from workbook.zoo import load_pretrained
 
 COLLECTIONS = ("planted", "pydocs")
 RANDOM = "random"  # vectors without neighbourhoods, beside the collections
@@ -298,11 +305,6 @@ INT8, BIT, BIT_RESCORED, BIT_FLOAT = (
 )  # fmt: skip
 FOURFOLD = 4  # candidates for each result
 KEPT = {INT8: 0.99, BIT_RESCORED: 0.95}  # of nDCG@10
-
-
-def encoder_named(name: str) -> TextEncoder:
-    """One of ours, or one of the zoo from the installed extra `offline`."""
-    return load_encoder(name) if name.startswith("base") else load_pretrained(name)
 
 
 @kept

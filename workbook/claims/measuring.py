@@ -1,7 +1,9 @@
 """What the experiments share: a short training, quality by query, and a difference with its interval, in numbers and in words."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,14 +14,18 @@ from torch import nn
 from workbook.base.make import quick_attention
 from workbook.data import Collection, load
 from workbook.data.planted import planted
+from workbook.encoder import TextEncoder
+from workbook.encoder import load as load_encoder
 from workbook.metrics import bootstrap_ci, evaluate
 from workbook.similarity import dense_search
 from workbook.support.types import Encoder, Run
 from workbook.train import fit
 from workbook.train.loop import History
 from workbook.training_data import decontaminate
+from workbook.zoo import load_pretrained
 
 METRIC = "ndcg@10"
+PUBLIC = ("cacm", "vaswani_npl", "cosqa", "squad_dev")
 TUNING_SEED = 100  # of the runs that choose a setting, on dev queries
 Row = TypeVar("Row", bound=tuple[str, ...])
 Choice = TypeVar("Choice")
@@ -61,6 +67,17 @@ def collection_named(name: str, passages: int) -> Collection:
     if name == "planted":
         return planted(passages, unlabelled=1.0, label_noise=0.0).collection()
     return load(name)
+
+
+def public(names: Sequence[str] = PUBLIC) -> dict[str, Collection]:
+    """The public collections that the folder named by WORKBOOK_PUBLIC holds; none where it is not set."""
+    folder = Path(os.environ.get("WORKBOOK_PUBLIC", ""))
+    return {name: load(folder / name) for name in names if folder != Path() and (folder / name).is_dir()}
+
+
+def encoder_named(name: str) -> TextEncoder:
+    """One of ours, or one of the zoo from the installed extra `offline`."""
+    return load_encoder(name) if name.startswith("base") else load_pretrained(name)
 
 
 def sieved(rows: Sequence[Row], texts: Iterable[str]) -> list[Row]:
