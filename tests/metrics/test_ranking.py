@@ -12,6 +12,7 @@ from workbook.metrics import (
     evaluate_ids,
     grades,
     judged_only,
+    kendall_tau,
     ndcg_by_chance,
     number_qrels,
     ranked_ids,
@@ -345,10 +346,19 @@ def test_spearman_by_hand():
     assert math.isnan(spearman([1, 1, 1], [1, 2, 3]))
 
 
+def test_kendall_tau_by_hand():
+    assert kendall_tau([1, 2, 3], [10, 100, 1000]) == pytest.approx(1)
+    assert kendall_tau([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx((5 - 1) / 6)
+    assert kendall_tau([1, 1, 2], [1, 2, 3]) == pytest.approx(2 / math.sqrt(2 * 3))
+    assert math.isnan(kendall_tau([1, 1, 1], [1, 2, 3]))
+    assert math.isnan(kendall_tau([1, 2], [3, 3]))
+
+
+@pytest.mark.parametrize("agreement", [spearman, kendall_tau])
 @pytest.mark.parametrize(("a", "b"), [([1], [1]), ([1, 2], [1, 2, 3]), ([1, float("nan")], [1, 2]), ([], [])])
-def test_spearman_refuses(a, b):
+def test_what_is_no_two_lists_of_numbers_is_refused(agreement, a, b):
     with pytest.raises(ValueError, match="N ≥ 2 numbers"):
-        spearman(a, b)
+        agreement(a, b)
 
 
 @pytest.mark.filterwarnings("ignore:1 of 3 queries")

@@ -7,6 +7,7 @@ from workbook.metrics import (
     evaluate,
     evaluate_ids,
     fit_platt,
+    kendall_tau,
     number_qrels,
     ranked_ids,
     read_trec_run,
@@ -154,6 +155,15 @@ def test_spearman_equal_to_scipy(ties):
     generator = np.random.default_rng(0)
     a, b = generator.integers(0, 5, (2, 40)) if ties else generator.normal(size=(2, 40))
     assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_kendall_tau_equal_to_scipy(seed):
+    from scipy.stats import kendalltau
+
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(0, 4, (2, rng.integers(2, 9)))
+    np.testing.assert_allclose(kendall_tau(a, b), kendalltau(a, b).statistic, atol=1e-12, equal_nan=True)
 
 
 @pytest.mark.parametrize("bins", [1, 4, 10, 33])

@@ -225,23 +225,23 @@ def staged(arm: str, collection: str, budget: str, lr: float, seed: int) -> np.n
     if arm == ALONE:
         steps_of(encoder, labelled, lr, seed, budget)
     elif arm == ALONE_HARD:
-        steps_of(encoder, _with_negatives(encoder, labelled, collection, seed, budget), lr, seed, budget)
+        steps_of(encoder, with_negatives(encoder, labelled, collection, seed, budget), lr, seed, budget)
     elif arm == WEAK:
         steps_of(encoder, weak, lr, seed, budget)
     elif arm in (MIXED, MIXED_HARD):  # as many rows of the one kind as of the other, as many as the steps read
         half = min(len(weak), size.steps * size.batch_size // 2)
         kinds = [weak[:half], labelled]
         if arm == MIXED_HARD:  # each kind by itself: the labelled rows are those of the stages
-            kinds = [_with_negatives(encoder, rows, collection, seed, budget) for rows in kinds]
+            kinds = [with_negatives(encoder, rows, collection, seed, budget) for rows in kinds]
         steps_of(encoder, [of[i % len(of)] for of in kinds for i in range(half)], lr, seed, budget)
     else:
         steps_of(encoder, weak, lr, seed, budget, steps=first)
-        rows = _with_negatives(encoder, labelled, collection, seed, budget) if arm == STAGED else labelled
+        rows = with_negatives(encoder, labelled, collection, seed, budget) if arm == STAGED else labelled
         steps_of(encoder, rows, lr, seed, budget, steps=size.steps - first)
     return measured(encoder, collection, seed, budget)
 
 
-def _with_negatives(
+def with_negatives(
     encoder: TextEncoder, pairs: Rows, collection: str, seed: int, budget: str, num_negatives: int = 1
 ) -> Rows:
     """The encoder's own hard negatives behind each pair, as recipes mine them."""

@@ -11,16 +11,9 @@ import numpy as np
 
 from workbook.exercises import compare, draws
 from workbook.exercises.exercise import Answer, Case, Exercise, Mistake, Property, Reversed, Situation
-from workbook.metrics import evaluate, spearman
+from workbook.metrics import evaluate, kendall_tau, spearman
 
 # --- 19.1 Kendall's tau ----------------------------------------------------------------------
-
-
-def kendall_tau(a: Sequence[float], b: Sequence[float]) -> float:
-    """How much two lists of scores agree in the order of their systems, from -1 to 1: (N,), (N,) -> tau-b."""
-    x, y = (np.sign(np.subtract.outer(scores, scores)) for scores in (a, b))  # (N, N): who is ahead of whom
-    pairs = sqrt((x * x).sum() * (y * y).sum())
-    return float((x * y).sum() / pairs) if pairs else nan
 
 
 class Pairs(NamedTuple):

@@ -4,7 +4,7 @@ Taught in 03.
 """
 
 from workbook.metrics.calibration import expected_calibration_error, fit_platt, reliability_curve
-from workbook.metrics.correlation import spearman
+from workbook.metrics.correlation import kendall_tau, spearman
 from workbook.metrics.leaderboard import leaderboard, shared_ranks
 from workbook.metrics.measures import average_precision, hit_rate, ndcg, precision, r_precision, recall, reciprocal_rank
 from workbook.metrics.ranking import (
@@ -21,7 +21,7 @@ from workbook.metrics.trec import read_trec_run, write_trec_qrels, write_trec_ru
 
 __all__ = [
     "Interval", "average_precision", "bootstrap_ci", "evaluate", "evaluate_ids", "expected_calibration_error",
-    "fit_platt", "grades", "hit_rate", "judged_only", "leaderboard", "ndcg", "ndcg_by_chance", "number_qrels",
+    "fit_platt", "grades", "hit_rate", "judged_only", "kendall_tau", "leaderboard", "ndcg", "ndcg_by_chance", "number_qrels",
     "paired_permutation_test", "precision", "r_precision", "ranked_ids", "read_trec_run", "recall",
     "reciprocal_rank", "reliability_curve", "shared_ranks", "spearman", "write_trec_qrels", "write_trec_run",
 ]  # fmt: skip
