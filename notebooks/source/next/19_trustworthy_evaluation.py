@@ -17,7 +17,7 @@
 #
 # **You will be able to** measure with judgements that have holes, look for leaks and say how good your search for them is, see through a mean that was gamed, and tell how far a ranking carries over to another domain.
 #
-# **You need** chapters 03 (nDCG, intervals) and 12 (near-duplicates). **It takes** about {minutes} minutes, «N» seconds of machine time on one core, and «N» GB of memory. First, two questions from earlier chapters, from memory:
+# **You need** chapters 03 (nDCG, intervals) and 12 (near-duplicates). **It takes** about {minutes} minutes, about 60 seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
 
 # %%
 import numpy as np
@@ -100,15 +100,22 @@ for name, qrels in {"its first three judged": judged, "all judged": towns.qrels}
 #
 # $$\tau_b=\frac{C-D}{\sqrt{P_a\,P_b}}$$
 #
-# «drawing: one query's ten hits: three judged right, two judged wrong, five holes»
-#
-# ## By hand
-#
-# Ten hits of one query: 3 judged relevant, 2 judged not, 5 that nobody has read.
+# One query's hits:
 
 # %%
-hits = ["right", "hole", "wrong", "hole", "right", "hole", "right", "hole", "wrong", "hole"]
-right, holes = hits.count("right"), hits.count("hole")
+from workbook.figures import explore, judgements, results, show
+from workbook.figures.judgements import HOLE, RIGHT, WRONG
+
+hits = [RIGHT, HOLE, WRONG, HOLE, RIGHT, HOLE, RIGHT, HOLE, WRONG, HOLE]
+show(judgements.ten_hits(hits))
+
+# %% [markdown]
+# ## By hand
+#
+# The same ten: 3 judged right, 2 judged wrong, 5 that nobody has read.
+
+# %%
+right, holes = hits.count(RIGHT), hits.count(HOLE)
 print(f"precision@10, holes wrong {right / 10}, holes right {(right + holes) / 10}, left out {right / (10 - holes)}")
 
 # %% [markdown]
@@ -320,17 +327,166 @@ for row in zip(systems, *values.values()):
 # %% [markdown]
 # With five systems tau moves in steps of .2, and still the intervals lie apart. In the towns a name has several forms, and words do not find them; a function has one name.
 #
-# ## See it
+# ## See it: judged by its rival
 #
-# «Judged by its rival: nDCG@10 by pool depth, BM25 and encoder, the truth at the right edge, condensed dashed; strip of the encoder's ten hits; own query. One model, many verdicts.»
+# BM25's first hits are judged, more and more of them. At which depth does the winner change?
+
+
+# %%
+def pool(depth, query):
+    n, rival, mine, condensed, _ = with_pool(depth)
+    seen, right = old[query][:depth], towns.qrels[query]
+    hits = [HOLE if p not in seen else RIGHT if right.get(p, 0) else WRONG for p in new[query][:10]]
+    return judgements.Pool(depth, n, {"BM25": rival, "encoder": mine, "encoder, holes left out": condensed}, hits)
+
+
+asked = {towns.queries[q]: q for q in list(towns.queries)[:3]}
+pools = {text: [pool(depth, q) for depth in (1, 2, 3, 5, 10, 20, 50, 100)] for text, q in asked.items()}
+truth = {"BM25": ndcg(towns.qrels, old).mean(), "encoder": ndcg(towns.qrels, new).mean()}
+explore(
+    lambda depth, query: judgements.judged_by_its_rival(depth, pools[query], truth, query),
+    depth=[1, 2, 3, 5, 10, 20, 50, 100],
+    query=list(asked),
+)
+
+# %%
+first, *_, last = next(iter(pools.values()))
+for each in (first, last):
+    print(f"depth {each.depth}: encoder minus BM25 {each.values['encoder'] - each.values['BM25']:+.2f}")
+print(f"truth: {truth['encoder'] - truth['BM25']:+.2f}")
+
+# %% [markdown]
+# By its own first hit BM25 leads; in truth it is far behind. Both lines are too high on the left: queries for which BM25 found nothing right have dropped out, and what is left is easy for it.
 #
 # ## Train it
 #
-# «Test rows in training at growing overlap, two arms, two seeds; the clean subset stays flat. MTEB and BEIR tasks from local folders.»
+# The test inside the training. Two arms, two seeds, 32 steps: 96 pairs of one's own, without or with half of the test. Each half is then measured by itself:
+
+# %%
+from workbook.train import fit
+
+train = planted(3_000, unlabelled=1.0, label_noise=0.0).collection().pairs("train")[:96]
+ids = sorted(towns.queries)
+read = {q: max(towns.qrels[q], key=towns.qrels[q].get) for q in ids[::2]}
+leak = [(towns.queries[q], towns.corpus[p]) for q, p in read.items()]
+
+
+def trained(pairs, seed):
+    encoder = load("base/start")
+    encoder.max_length = 32
+    fit(encoder, pairs, steps=32, batch_size=24, lr=5e-4, temperature=0.05, seed=seed, show=False)
+    vectors = [torch.tensor(encoder.eval().encode(list(t.values()))) for t in (towns.queries, towns.corpus)]
+    best = (vectors[0] @ vectors[1].T).topk(100).indices.tolist()
+    return ndcg(towns.qrels, {q: [list(towns.corpus)[i] for i in row] for q, row in zip(towns.queries, best)})
+
+
+# %%
+arms = {"honest": train, "half of the test read": train + leak}
+of = {name: np.array([trained(pairs, seed) for seed in (0, 1)]) for name, pairs in arms.items()}  # (seeds, Q)
+leaked_half = np.array([q in read for q in towns.qrels])
+gain = of["half of the test read"] - of["honest"]
+print("on what it has read it gains, both seeds:", bool((gain[:, leaked_half].mean(axis=1) > 0).all()))
+
+# %% tags=["nbval-ignore-output"]
+from workbook.metrics import ndcg_by_chance
+
+halves_of = {"leaked queries": leaked_half, "clean queries": ~leaked_half}
+rows = {f"{arm}, {half}": of[arm][:, mask].mean(axis=0) for half, mask in halves_of.items() for arm in of}
+means = {name: values.mean() for name, values in rows.items()}
+whiskers = {name: bootstrap_ci(values)[1:] for name, values in rows.items()}
+chance = ndcg_by_chance(towns.qrels, len(towns.corpus))
+show(results.bars(means, "nDCG@10", whiskers, chance=chance, bm25=ndcg(towns.qrels, old).mean()))
+
+# %% [markdown]
+# What the leak adds on its own queries is no skill: the clean ones do not follow. Chapter 12 has the price of each percent; claim 54 asks whether such a test still tells good models from bad ones.
 #
 # ## Break it
 #
-# «Hidden settings, each turned: prompt, pooling, length, EOS, revision, split, and its price. The twenty worst queries by cause. Leak detectors: n-gram, MinHash, embedding.»
+# **One model, many verdicts.** The same weights, one setting turned at a time, as it happens when somebody repeats a published number:
+
+# %%
+from workbook.pooling import POOLINGS
+
+foreign = "Instruct: Given a web search query, retrieve relevant passages\nQuery: "
+
+
+def verdict(docs=towns, name="base", max_length=32, **settings):
+    encoder = load(name)
+    encoder.max_length = max_length
+    for setting, value in settings.items():
+        setattr(encoder, setting, value)
+    best = (
+        torch.tensor(encoder.encode_query(list(docs.queries.values())))
+        @ torch.tensor(encoder.encode_document(list(docs.corpus.values()))).T
+    )
+    ids = list(docs.corpus)
+    ranked = {q: [ids[i] for i in row] for q, row in zip(docs.queries, best.topk(100).indices.tolist())}
+    return ndcg(docs.qrels, ranked)
+
+
+other = planted(3_000, unlabelled=1.0, label_noise=0.0).collection().split("test").sample(120, 1_000)
+turned = {
+    "as published": verdict(),
+    "another pooling": verdict(pooling=POOLINGS["cls"]),
+    "a foreign prompt": verdict(query_prompt=foreign),
+    "cut to 12 tokens": verdict(max_length=12),
+    "another revision": verdict(name="base/start"),
+    "another split": verdict(other),
+}
+print("another pooling costs most:", min(turned, key=lambda name: turned[name].mean()) == "another pooling")
+
+# %% tags=["nbval-ignore-output"]
+means = {name: values.mean() for name, values in turned.items()}
+whiskers = {name: bootstrap_ci(values)[1:] for name, values in turned.items()}
+show(results.bars(means, "nDCG@10", whiskers, title="base on the towns, one setting turned"))
+
+# %% [markdown]
+# None of these raises an error. **The worst queries, by cause.** A mean does not say what to mend. Take the twenty worst and ask of each what stands out:
+
+# %%
+from collections import Counter
+
+by_value = [q for _, q in sorted(zip(ndcg(towns.qrels, new), towns.qrels))]
+often_first = Counter(new[q][0] for q in new)
+
+
+def causes(q):  # of one query
+    right = max(towns.qrels[q], key=towns.qrels[q].get)
+    words, there = towns.queries[q].lower().split(), towns.corpus[right].lower()
+    shared = np.mean([word.strip("?.,") in there for word in words])
+    return {
+        "few of its words stand in the right passage": shared < 0.5,
+        "long": len(words) > 10,
+        "a negation": bool({"not", "no", "without", "never"} & set(words)),
+        "a number": any(character.isdigit() for character in towns.queries[q]),
+        "its first hit is a hub, first for three or more": often_first[new[q][0]] >= 3,
+    }
+
+
+# %%
+worst = [causes(q) for q in by_value[:20]]
+every = [causes(q) for q in by_value]
+for cause in every[0]:
+    print(f"{cause:<50} {sum(c[cause] for c in worst):>2} of 20 worst, {np.mean([c[cause] for c in every]):.0%} of all")
+
+# %% [markdown]
+# A cause counts where it is more common among the worst than among all. Then look at those queries, and mend that.
+#
+# **Three detectors, the same leaks.** Runs of words, MinHash and cosines, each with a threshold that gives no more than one false alarm in twenty:
+
+# %%
+from workbook.training_data.near_duplicates import jaccard, shingles
+
+sets = [shingles(text) for text in training]
+alike = [max(jaccard(shingles(query), each) for each in sets) for query in tested]
+near = (torch.tensor(base.encode(tested)) @ torch.tensor(base.encode(training)).T).max(dim=1).values.tolist()
+for name, found in {"runs of 3 words": shares, "shingles": np.array(alike), "cosines": np.array(near)}.items():
+    threshold = np.quantile(found[45:], 0.95)
+    kinds = [(found[rows] > threshold).sum() for rows in (slice(0, 15), slice(15, 30), slice(30, 45))]
+    print(f"{name:<16} of 15 each: whole {kinds[0]}, a word changed {kinds[1]}, in another order {kinds[2]}")
+
+# %% [markdown]
+# Runs and shingles find copies, and little else. Cosines find the same words in another order, and miss a question that stands whole in a longer text. Whoever looks with one detector alone has seen one kind of leak.
 #
 # ## In the libraries
 #
@@ -471,8 +627,17 @@ for Q in (10, 50, 120):
 
 # %% [markdown]
 # ## Claims settled here
-#
-# «54, 55, 56, 57»
+
+# %%
+from workbook.claims import settle
+
+settle(54, budget="record")
+# %%
+settle(55, budget="record")
+# %%
+settle(56, budget="record")
+# %%
+settle(57, budget="record")
 
 # %% [markdown]
 # ## Quiz
