@@ -101,6 +101,11 @@ def better_of(rows: Mapping[str, np.ndarray]) -> list[str]:
     return [max((KEYWORDS, DENSE), key=lambda name: rows[name][number].mean()) for number in range(2)]
 
 
+def best_weight(rows: Mapping[str, np.ndarray]) -> float:
+    """The weight of the dense search with the best nDCG@10."""
+    return max(WEIGHTS, key=lambda weight: float(rows[weighted(weight)][0].mean()))
+
+
 def measure_fusion(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """Every collection with every dense model; public ones beside."""
     cases: Measurements = {}
@@ -109,7 +114,7 @@ def measure_fusion(budget: str, seeds: tuple[int, ...]) -> Measurements:
         weight = 0.5
         for collection in COLLECTIONS:
             dev, test = (found(collection, encoder, split, budget) for split in ("dev", "test"))
-            weight = max(WEIGHTS, key=lambda each, dev=dev: dev[weighted(each)][0].mean())
+            weight = best_weight(dev)
             cases[f"{collection}, {encoder}"] = compared(test, better_of(dev), weight)
         for collection in strangers():
             rows = found(collection, encoder, "test", budget)

@@ -3,9 +3,8 @@
 Trainings, worlds and what is kept out of training are those of chapter 11's claims. What is chosen is chosen on dev queries.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
@@ -43,6 +42,7 @@ from workbook.data import Collection
 from workbook.data.planted import planted
 from workbook.encoder import TextEncoder
 from workbook.metrics import evaluate, judged_only, kendall_tau
+from workbook.metrics.ranking import ranked_ids
 from workbook.similarity import as_run, dense_search, top_k, truncate
 from workbook.support.types import Qrels, Run
 from workbook.zoo import load_wordllama
@@ -174,32 +174,36 @@ DOMAINS = ("planted", "pydocs", "pydocs-code")
 SHORT = 32  # dimensions
 
 
-def cut(encoder: TextEncoder, docs: Collection, dim: int) -> Run:
+def by_words(k1: float, docs: Collection) -> Run:
+    """Keyword search."""
+    return BM25(k1=k1).index(docs.corpus).search(docs.queries, k=10)
+
+
+def by_vectors(encoder: TextEncoder, docs: Collection) -> Run:
+    """The search of an encoder."""
+    return dense_search(encoder, docs.corpus, docs.queries, k=10)
+
+
+def by_short_vectors(encoder: TextEncoder, docs: Collection) -> Run:
     """The search of an encoder whose vectors are cut and normalized again."""
-    query = truncate(torch.from_numpy(encoder.encode_query(list(docs.queries.values()))), dim)
-    passage = truncate(torch.from_numpy(encoder.encode_document(list(docs.corpus.values()))), dim)
+    query = truncate(torch.from_numpy(encoder.encode_query(list(docs.queries.values()))), SHORT)
+    passage = truncate(torch.from_numpy(encoder.encode_document(list(docs.corpus.values()))), SHORT)
     return as_run(docs.queries, list(docs.corpus), *top_k(query, passage, k=10))
 
 
 @cache
 def systems(max_length: int) -> dict[str, Callable[[Collection], Run]]:
     """Eight ways to search, none of them trained here."""
-
     encoders = {name: encoder_named(name) for name in ("base/start", "base", "all-MiniLM-L6-v2")}
     encoders["wordllama"] = load_wordllama()
     for encoder in encoders.values():
         encoder.max_length = max_length
-    found: dict[str, Callable[[Collection], Run]] = {
-        name: lambda docs, k1=k1: BM25(k1=k1).index(docs.corpus).search(docs.queries, k=10)
-        for name, k1 in (("BM25", 1.2), ("BM25, k1 0", 0.0))
-    }
-    found |= {
-        name: lambda docs, encoder=encoder: dense_search(encoder, docs.corpus, docs.queries, k=10)
-        for name, encoder in encoders.items()
-    }
-    return found | {
-        f"{name}, {SHORT} dimensions": lambda docs, encoder=encoders[name]: cut(encoder, docs, SHORT)
-        for name in ("base", "all-MiniLM-L6-v2")
+    cut = {name: encoders[name] for name in ("base", "all-MiniLM-L6-v2")}
+    return {
+        "BM25": partial(by_words, 1.2),
+        "BM25, k1 0": partial(by_words, 0.0),
+        **{name: partial(by_vectors, encoder) for name, encoder in encoders.items()},
+        **{f"{name}, {SHORT} dimensions": partial(by_short_vectors, encoder) for name, encoder in cut.items()},
     }
 
 
@@ -245,7 +249,8 @@ def turned(a: Mapping[str, Sequence[float]], b: Mapping[str, Sequence[float]]) -
 def decide_domains(m: Measurements) -> Verdict:
     """Is some pair of systems turned round between any two domains?"""
     found = {(a, b): turned(m["ahead"][a], m["ahead"][b]) for a, b in combinations(DOMAINS, 2)}
-    parts, drawn = [], {}
+    parts: list[str] = []
+    drawn: dict[str, Sequence[float]] = {}
     for (a, b), pairs in found.items():
         parts.append(
             f"{a} and {b}: tau {m['tau'][f'{a} and {b}']:.2f}, {len(pairs)} of {len(m['ahead'][a])} pairs turned"
@@ -294,8 +299,8 @@ def measure_metrics(budget: str, seeds: tuple[int, ...]) -> Measurements:
         for lr in size.lrs
     ]
     for collection in COLLECTIONS:
-        dev = {each: by_setting(collection, each, TUNING_SEED, budget).mean(axis=1) for each in grid}
-        choice = {metric: max(grid, key=lambda each, i=i, dev=dev: dev[each][i]) for i, metric in enumerate(METRICS)}
+        dev = np.array([by_setting(collection, each, TUNING_SEED, budget).mean(axis=1) for each in grid])
+        choice = {metric: grid[best] for metric, best in zip(METRICS, dev.argmax(axis=0), strict=True)}
         rows = {
             each: np.array([by_setting(collection, each, seed, budget) for seed in seeds])
             for each in set(choice.values())
@@ -335,8 +340,7 @@ DECIDING = 10  # depth of the pool
 
 def judged_from(run: Run, truth: Qrels, depth: int) -> dict[str, dict[str, int]]:
     """What is known of each query when the first hits of one run were judged, rightly."""
-    first = {q: sorted(scores, key=lambda p, scores=scores: -scores[p])[:depth] for q, scores in run.items()}
-    return {q: {p: truth[q].get(p, 0) for p in ids} for q, ids in first.items()}
+    return {q: {p: truth[q].get(p, 0) for p in ranked_ids(scores, depth)} for q, scores in run.items()}
 
 
 @kept
@@ -350,21 +354,17 @@ def pooled(seed: int, budget: str) -> dict[str, np.ndarray]:
     docs = made.collection().split("test").sample(size.asked)
     truth = {q: grades for q, grades in made.qrels("test", complete=True).items() if q in docs.queries}
     label = {q: dict([max(grades.items(), key=lambda each: each[1])]) for q, grades in truth.items()}
-    runs = {OLD: BM25().index(docs.corpus).search(docs.queries, k=100)}
+    runs: dict[str, Run] = {OLD: BM25().index(docs.corpus).search(docs.queries, k=100)}
     for name in RIVALS:
         encoder = encoder_named(name)
-        encoder.max_length = SIZES[budget].max_length
+        encoder.max_length = size.max_length
         runs[name] = dense_search(encoder, docs.corpus, docs.queries, k=100)
+    judged: dict[str, Qrels] = {"truth": truth, "one label": label}
+    judged |= {f"pool {depth}": judged_from(runs[OLD], truth, depth) for depth in size.depths}
     found = {}
-    for depth in (*size.depths, math.inf, 0):
-        if depth == 0:
-            qrels, told = label, "one label"
-        else:
-            qrels = truth if depth == math.inf else judged_from(runs[OLD], truth, int(depth))
-            told = "truth" if depth == math.inf else f"pool {depth}"
-        known = judged_only(qrels)
+    for told, known in judged.items():
         for name, run in runs.items():
-            values = evaluate(known, run, (METRIC,), per_query=True)[METRIC]
+            values = evaluate(judged_only(known), run, (METRIC,), per_query=True)[METRIC]
             found[f"{told}: {name}"] = np.array([values.get(q, np.nan) for q in sorted(truth)])
     return found
 
