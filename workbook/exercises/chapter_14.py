@@ -202,8 +202,29 @@ PAIR = Exercise(
         Mistake(
             "padding as zero",
             _paired(hide=lambda found, is_token: found * is_token),
-            "You multiply by the mask, so padding has similarity 0. That is more than any negative similarity: where a query token is unlike "
-            "every token of the passage, padding wins. What must not win has to lie below everything, not at zero.",
+            "With you padding has similarity 0. That is more than any negative similarity: where a query token is unlike every token of the "
+            "passage, padding wins. What must not win has to lie below everything, not at zero.",
+        ),
+        Mistake(
+            "a low number in the padding's vectors",
+            lambda query, passage, mask: (query @ passage.masked_fill(mask[:, None] == 0, -1e9).T).amax(1).sum(),
+            "You put the low number into the padding's vectors. Times a negative number of the query it becomes a high similarity. Hide what "
+            "is padding after the product, in the similarities.",
+        ),
+        Mistake(
+            "the mask picks rows by number",
+            lambda query, passage, mask: (query @ passage[mask.long().clamp(max=len(passage) - 1)].T).amax(1).sum(),
+            "You index with numbers: `passage[mask]` with a mask of 0s and 1s takes the rows number 0 and 1, again and again. To pick by yes "
+            "and no, the mask has to be bools: `mask == 1`.",
+        ),
+        Mistake(
+            "a soft maximum",
+            _paired(
+                hide=lambda found, is_token: found.masked_fill(~is_token, -INFINITY),
+                best=lambda found, is_token: found.logsumexp(1),
+            ),
+            "You take the log of a sum of exponentials, a soft maximum. It is always more than the maximum, and grows with each token of the "
+            "passage. The largest similarity alone counts.",
         ),
         Mistake(
             "the mask is not used",
