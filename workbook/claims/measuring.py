@@ -1,6 +1,7 @@
 """What the experiments share: a short training, quality by query, and a difference with its interval, in numbers and in words."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -14,8 +15,10 @@ from torch import nn
 from workbook.base.make import quick_attention
 from workbook.data import Collection, load
 from workbook.data.planted import planted
+from workbook.data.seen import without_read, without_seen
 from workbook.encoder import TextEncoder
 from workbook.encoder import load as load_encoder
+from workbook.encoder.shipped import seen_by
 from workbook.metrics import bootstrap_ci, evaluate
 from workbook.similarity import dense_search
 from workbook.support.types import Encoder, Run
@@ -67,6 +70,15 @@ def collection_named(name: str, passages: int) -> Collection:
     if name == "planted":
         return planted(passages, unlabelled=1.0, label_noise=0.0).collection()
     return load(name)
+
+
+def strange(docs: Collection, split: str, queries: int, passages: int) -> Collection:
+    """Queries of a split among passages that neither base nor base/start was trained on, but for the right ones."""
+    seen = seen_by("base")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a few queries are dropped
+        part = without_seen(docs.split(split), seen, "base")
+    return without_read(part.sample(queries), seen).sample(queries, passages)
 
 
 def public(names: Sequence[str] = PUBLIC) -> dict[str, Collection]:

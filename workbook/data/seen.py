@@ -58,6 +58,25 @@ def without_seen(collection: Collection, seen: np.ndarray, model: str) -> Collec
     )
 
 
+def without_read(collection: Collection, seen: np.ndarray) -> Collection:
+    """The collection without passages that a model was trained on, but for those that are right for one of its queries.
+
+    A model that has learned that a passage belongs to another query ranks it low: an advantage over models that have not.
+
+    Args:
+        collection: one split of a collection, after `without_seen`.
+        seen: of the model's training texts, as `hashes` gives them.
+    Returns:
+        the same queries and judgements with fewer passages.
+    """
+    right = {p for judged in collection.qrels.values() for p, grade in judged.items() if grade > 0}
+    read = np.isin(np.array([_hash(text) for text in collection.corpus.values()], dtype=np.uint64), seen)
+    kept = {
+        p: text for (p, text), known in zip(collection.corpus.items(), read, strict=True) if p in right or not known
+    }
+    return replace(collection, corpus=kept)
+
+
 def _hash(text: str) -> int:
     plain = " ".join(text.lower().split())
     return int.from_bytes(hashlib.blake2b(plain.encode("utf-8", "replace"), digest_size=8).digest(), "little")
