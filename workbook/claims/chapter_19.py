@@ -5,7 +5,7 @@ Trainings, worlds and what is kept out of training are those of chapter 11's cla
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -15,12 +15,13 @@ from workbook.bm25 import BM25
 from workbook.claims import chapter_11
 from workbook.claims.chapter_11 import (
     COLLECTIONS,
-    by_sign,
+    PLANTED,
     intervals,
     labelled_pairs,
     means,
     new_encoder,
     steps_of,
+    with_noise,
     world,
 )
 from workbook.claims.claim import NOT_SETTLED, Claim, Measurements, Verdict
@@ -28,14 +29,13 @@ from workbook.claims.kept import kept
 from workbook.claims.measuring import (
     METRIC,
     TUNING_SEED,
-    best_of,
     collection_named,
     difference,
     encoder_named,
-    per_query,
     public,
     signed,
-    split_of,
+    strange,
+    tuned,
     visible,
 )
 from workbook.data import Collection
@@ -44,7 +44,8 @@ from workbook.encoder import TextEncoder
 from workbook.metrics import evaluate, judged_only, kendall_tau
 from workbook.metrics.ranking import ranked_ids
 from workbook.similarity import as_run, dense_search, top_k, truncate
-from workbook.support.types import Qrels, Run
+from workbook.support.types import Run
+from workbook.training_data.near_duplicates import find, join
 from workbook.zoo import load_wordllama
 
 MANY = 0.99  # confidence of intervals where many stand beside each other
@@ -53,117 +54,146 @@ MANY = 0.99  # confidence of intervals where many stand beside each other
 class Size(NamedTuple):
     """How much is trained and searched beyond chapter 11's sizes."""
 
-    pairs: tuple[int, ...]  # claim 54: of a model's own, each more than the last
+    own: int  # claim 54: pairs of a model's own
+    wrong: tuple[float, ...]  # of these, from the worst model to the best
+    doses: tuple[int, ...]  # how often a leaked pair stands in the training
     lrs: tuple[float, ...]
-    queries: int  # claim 55
+    planted: int  # claim 55: passages of planted, so that there are queries enough
+    queries: int
     passages: int
-    max_length: int  # tokens of a text
     temperatures: tuple[float, ...]  # claim 56
     negatives: tuple[int, ...]
+    rates: tuple[float, ...]
     labelled: int
-    worlds: int  # claim 57: passages of each, five worlds
+    worlds: int  # claim 57: passages of each world
     asked: int  # queries of a world
     depths: tuple[int, ...]
 
 
 SIZES = {
-    "notebook": Size((8, 32), (3e-4,), 30, 200, 24, (0.05,), (0, 1), 32, 200, 20, (1, 3)),
+    "notebook": Size(16, (0.5, 0.0), (1,), (3e-4,), 2_000, 30, 150, (0.05,), (0, 1), (3e-4,), 32, 2_000, 20, (3, 10)),
     "record": Size(
-        (32, 256, 1_536), (1e-4, 3e-4, 1e-3), 400, 2_000, 128, (0.01, 0.05, 0.2), (0, 1, 3), 512, 3_000, 200, (1, 3, 5, 10, 20, 50),
+        1_536, (0.75, 0.25, 0.0), (1, 4), (1e-4, 3e-4, 1e-3), 10_000, 400, 2_000, (0.01, 0.05, 0.2), (0, 1, 3), (3e-4, 1e-3), 512,
+        5_000, 200, (1, 3, 5, 10, 20, 50),
     ),
 }  # fmt: skip
 
 
 # --- claim 54: the test inside the training --------------------------------------------------
 
-CLEAN, LEAKED = "clean", "leaked"
+FAMILY = 16  # queries of planted in a row that speak of the same few things
 
 
-def halves(docs: Collection) -> dict[str, list[str]]:
-    """The test queries, every second one leaked: its rank among the sorted ids decides."""
-    ids = sorted(docs.queries)
-    return {LEAKED: ids[::2], CLEAN: ids[1::2]}
+def apart(docs: Collection, family_of: Callable[[str], str] | None = None) -> tuple[set[str], set[str]]:
+    """The queries in two halves: those that share a right passage, or a family, stay together."""
+    parent: dict[str, str] = {}
+    for query, judged in docs.qrels.items():
+        for passage in judged:
+            join(parent, f"query {query}", f"passage {passage}")
+        if family_of is not None:
+            join(parent, f"query {query}", f"family {family_of(query)}")
+    groups: dict[str, set[str]] = {}
+    for query in docs.queries:
+        groups.setdefault(find(parent, f"query {query}"), set()).add(query)
+    parts: tuple[set[str], set[str]] = (set(), set())
+    for _, group in sorted(groups.items(), key=lambda each: (-len(each[1]), each[0])):
+        min(parts, key=len).update(group)
+    return parts
 
 
-def leaked_pairs(collection: str, budget: str) -> list[tuple[str, ...]]:
-    """Each leaked query with its right passages: what somebody trains on who has the test in the data."""
-    test = world(collection, budget).test
-    right = {
-        q: [p for p, grade in test.qrels[q].items() if grade > 0 and p in test.corpus] for q in halves(test)[LEAKED]
-    }
-    return [(test.queries[q], test.corpus[p]) for q, passages in right.items() for p in passages]
+def family(query: str) -> str:
+    """Of a query of planted: those of one speak of the same few things."""
+    return str(int(query) // FAMILY)
+
+
+def halves(collection: str, budget: str) -> tuple[set[str], set[str]]:
+    """The test queries in two halves that have nothing in common."""
+    return apart(world(collection, budget).test, family if collection == PLANTED else None)
+
+
+def leaked_pairs(collection: str, half: int, budget: str) -> list[tuple[str, ...]]:
+    """Each query of a half with its right passages: what somebody trains on who has this half of the test in the data."""
+    test, asked = world(collection, budget).test, halves(collection, budget)[half]
+    return [
+        (text, test.corpus[p])
+        for query, text in test.queries.items()
+        for p, grade in test.qrels[query].items()
+        if query in asked and grade > 0 and p in test.corpus
+    ]
 
 
 @kept
-def read_before(collection: str, count: int, leak: bool, lr: float, seed: int, budget: str) -> dict[str, np.ndarray]:
-    """nDCG@10 of the leaked and of the clean test queries, (Q,) each, after training on own pairs, with the leaked ones or without."""
-    encoder, own = new_encoder(budget), labelled_pairs(collection, count, seed, budget)
-    rows = [own[i % len(own)] for i in range(max(SIZES[budget].pairs))]  # so that the leak is read as often by all
-    steps_of(encoder, rows + (leaked_pairs(collection, budget) if leak else []), lr, seed, budget)
-    if seed == TUNING_SEED:
-        return {"dev": chapter_11.measured(encoder, collection, seed, budget)}
-    test = world(collection, budget).test
-    values = dict(zip(test.queries, per_query(encoder, test), strict=True))
-    return {half: np.array([values[q] for q in ids]) for half, ids in halves(test).items()}
+def read_before(collection: str, wrong: float, half: int, dose: int, lr: float, seed: int, budget: str) -> np.ndarray:
+    """nDCG@10 of each query after training on own pairs of which a share is wrong, and a half of the test so many times over."""
+    encoder = new_encoder(budget)
+    rows = with_noise(labelled_pairs(collection, SIZES[budget].own, seed, budget), wrong, seed)
+    steps_of(encoder, rows + dose * leaked_pairs(collection, half, budget), lr, seed, budget)
+    return chapter_11.measured(encoder, collection, seed, budget)
+
+
+def on_its_own_half(collection: str, wrong: float, dose: int, lr: float, seed: int, budget: str) -> np.ndarray:
+    """The same, of each query by the model that has read its half: (Q,)."""
+    test, parts = world(collection, budget).test, halves(collection, budget)
+    both = [read_before(collection, wrong, half, dose, lr, seed, budget) for half in (0, 1)]
+    return np.array([both[int(query in parts[1])][number] for number, query in enumerate(test.queries)])
+
+
+def honest_one(collection: str, wrong: float, budget: str, lr: float, seed: int) -> np.ndarray:
+    """Of a model that has read nothing of the test."""
+    return read_before(collection, wrong, 0, 0, lr, seed, budget)
 
 
 def measure_leak(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """Models of more and more own pairs, honest or not: their two scores, and what a step up is worth in either half."""
+    """Models from worse to better, honest or not, and what each step up is worth on the queries of the test."""
     size = SIZES[budget]
-    found: Measurements = {"pairs": list(size.pairs)}
+    found: Measurements = {"wrong": list(size.wrong), "doses": list(size.doses)}
     for collection in COLLECTIONS:
-        rows: dict[tuple[int, bool, str], np.ndarray] = {}
+        honest: dict[float, np.ndarray] = {}
+        leaked: dict[tuple[float, int], np.ndarray] = {}
         chosen: dict[str, float] = {}
-        for count in size.pairs:
-            for leak in (False, True):
-
-                def on_dev(lr: float, count: int = count, leak: bool = leak, collection: str = collection) -> float:
-                    return float(read_before(collection, count, leak, lr, TUNING_SEED, budget)["dev"].mean())
-
-                lr = chosen[f"{count}, {leak}"] = best_of(size.lrs, on_dev)
-                arms = [read_before(collection, count, leak, lr, seed, budget) for seed in seeds]
-                for half in (LEAKED, CLEAN):
-                    rows[count, leak, half] = np.array([arm[half] for arm in arms])
-        steps = list(pairwise(size.pairs))
-        few, many = size.pairs[0], size.pairs[-1]
+        for wrong in size.wrong:
+            honest[wrong], lr = tuned(partial(honest_one, collection, wrong, budget), seeds, size.lrs)
+            chosen[str(wrong)] = lr
+            for dose in size.doses:
+                rows = [on_its_own_half(collection, wrong, dose, lr, seed, budget) for seed in seeds]
+                leaked[wrong, dose] = np.array(rows)
         found[collection] = {
-            METRIC: {
-                f"{count} pairs, {'test read' if leak else 'honest'}, {half} queries": means(values)
-                for (count, leak, half), values in rows.items()
-            },
+            METRIC: {f"{wrong} wrong, honest": means(rows) for wrong, rows in honest.items()}
+            | {f"{wrong} wrong, test read {dose} times": means(rows) for (wrong, dose), rows in leaked.items()},
             "lr": chosen,
             "steps up": {
-                f"{a} to {b}": {
-                    "true": difference(rows[b, True, CLEAN], rows[a, True, CLEAN]),
-                    "as tested": difference(rows[b, True, LEAKED], rows[a, True, LEAKED]),
-                    "as tested, honest": difference(rows[b, False, LEAKED], rows[a, False, LEAKED]),
+                f"{a} to {b} wrong, dose {dose}": {
+                    "honest": difference(honest[b], honest[a]),
+                    "leaked": difference(leaked[b, dose], leaked[a, dose]),
+                    "leaked minus honest": difference(leaked[b, dose] - leaked[a, dose], honest[b] - honest[a]),
                 }
-                for a, b in steps
+                for a, b in pairwise(size.wrong)
+                for dose in size.doses
             },
             "worst that read it minus best honest": {
-                half: difference(rows[few, True, half], rows[many, False, half]) for half in (LEAKED, CLEAN)
+                str(dose): difference(leaked[size.wrong[0], dose], honest[size.wrong[-1]]) for dose in size.doses
             },
         }
     return found
 
 
 def decide_leak(m: Measurements) -> Verdict:
-    """Where models truly differ, does the leaked test still say so?"""
-    said, parts, drawn = [], [], {}
+    """Where honest models differ, does a test that has been read still say so?"""
+    said: list[bool] = []
+    parts: list[str] = []
+    drawn: dict[str, Sequence[float]] = {}
     for c in COLLECTIONS:
         for step, row in m[c]["steps up"].items():
-            if row["true"][1] > 0:
-                said.append(row["as tested"][1] > 0)
+            if row["honest"][1] > 0:
+                said.append(row["leaked"][1] > 0)
             parts.append(
-                f"{c}, {step} pairs: truly {signed(row['true'])}, by the leaked test {signed(row['as tested'])}"
+                f"{c}, {step}: honest {signed(row['honest'])}, test read {signed(row['leaked'])}, the difference {signed(row['leaked minus honest'])}"
             )
-            drawn[f"{c}: {step}, by the leaked test"] = row["as tested"]
-            drawn[f"{c}: {step}, truly"] = row["true"]
-    turned = {c: m[c]["worst that read it minus best honest"] for c in COLLECTIONS}
-    parts += [
-        f"{c}, the weakest that read the test minus the best that did not: {signed(row[LEAKED])}, on clean queries {signed(row[CLEAN])}"
-        for c, row in turned.items()
-    ]
+            drawn |= {f"{c}: {step}, honest": row["honest"], f"{c}: {step}, test read": row["leaked"]}
+        parts += [
+            f"{c}, the worst model that read the test {dose} times minus the best that did not: {signed(row)}"
+            for dose, row in m[c]["worst that read it minus best honest"].items()
+        ]
     seen = "holds" if not any(said) else "misleading" if all(said) else "depends"
     return Verdict(seen if said else NOT_SETTLED, f"nDCG@10. {'; '.join(parts)}", intervals(drawn))
 
@@ -192,12 +222,13 @@ def by_short_vectors(encoder: TextEncoder, docs: Collection) -> Run:
 
 
 @cache
-def systems(max_length: int) -> dict[str, Callable[[Collection], Run]]:
-    """Eight ways to search, none of them trained here."""
+def systems(budget: str) -> dict[str, Callable[[Collection], Run]]:
+    """Eight ways to search, none of them trained here; each reads as much of a text as it can."""
     encoders = {name: encoder_named(name) for name in ("base/start", "base", "all-MiniLM-L6-v2")}
     encoders["wordllama"] = load_wordllama()
-    for encoder in encoders.values():
-        encoder.max_length = max_length
+    if budget == "notebook":
+        for encoder in encoders.values():
+            encoder.max_length = 24
     cut = {name: encoders[name] for name in ("base", "all-MiniLM-L6-v2")}
     return {
         "BM25": partial(by_words, 1.2),
@@ -209,10 +240,11 @@ def systems(max_length: int) -> dict[str, Callable[[Collection], Run]]:
 
 @cache
 def asked(domain: str, budget: str) -> Collection:
-    """Test queries of a domain that have an answer, among a few thousand passages."""
+    """Test queries of a domain, among passages that none of ours was trained on; of a public collection what it has."""
     size, few = SIZES[budget], public()
-    docs = few[domain] if domain in few else collection_named(domain, max(size.passages, 2_000))
-    return docs.split("test").sample(size.queries, size.passages)
+    if domain in few:
+        return few[domain].split("test").sample(size.queries, size.passages)
+    return strange(collection_named(domain, size.planted), "test", size.queries, size.passages)
 
 
 @kept
@@ -220,25 +252,41 @@ def searched(domain: str, budget: str) -> dict[str, np.ndarray]:
     """nDCG@10 of each judged query, (Q,), by system."""
     docs, found = asked(domain, budget), {}
     qrels = judged_only(docs.qrels)
-    for name, search in systems(SIZES[budget].max_length).items():
+    for name, search in systems(budget).items():
         found[name] = np.array(list(evaluate(qrels, search(docs), (METRIC,), per_query=True)[METRIC].values()))
     return found
 
 
+def ahead_in(rows: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
+    """Of every two systems, by how much the first is ahead."""
+    return {f"{a} minus {b}": difference(rows[a][None], rows[b][None], MANY) for a, b in combinations(rows, 2)}
+
+
 def measure_domains(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """All systems on all domains, and which of two is ahead."""
+    """All systems on all domains, and which of two is ahead; beside them two random halves of each domain."""
     domains = (*DOMAINS, *public())
     rows = {domain: searched(domain, budget) for domain in domains}
     mean = {domain: {name: round(float(row.mean()), 4) for name, row in each.items()} for domain, each in rows.items()}
-    ahead = {
-        domain: {f"{a} minus {b}": difference(each[a][None], each[b][None], MANY) for a, b in combinations(each, 2)}
-        for domain, each in rows.items()
-    }
     tau = {
         f"{a} and {b}": round(kendall_tau(list(mean[a].values()), list(mean[b].values())), 3)
         for a, b in combinations(domains, 2)
     }
-    return {METRIC: mean, "ahead": ahead, "tau": tau}
+    within = {}
+    for domain in DOMAINS:
+        order = np.random.default_rng(0).permutation(len(next(iter(rows[domain].values()))))
+        parts = [{name: row[part] for name, row in rows[domain].items()} for part in np.array_split(order, 2)]
+        within[domain] = {
+            "turned": len(turned(*map(ahead_in, parts))),
+            "tau": round(kendall_tau(*([float(row.mean()) for row in part.values()] for part in parts)), 3),
+        }
+    ahead = {domain: ahead_in(each) for domain, each in rows.items()}
+    return {
+        METRIC: mean,
+        "queries": {d: len(next(iter(rows[d].values()))) for d in domains},
+        "ahead": ahead,
+        "tau": tau,
+        "two halves": within,
+    }
 
 
 def turned(a: Mapping[str, Sequence[float]], b: Mapping[str, Sequence[float]]) -> list[str]:
@@ -258,14 +306,22 @@ def decide_domains(m: Measurements) -> Verdict:
         for pair in pairs[:1]:
             parts[-1] += f", such as {pair}, {signed(m['ahead'][a][pair])} and {signed(m['ahead'][b][pair])}"
             drawn |= {f"{domain}: {pair}": m["ahead"][domain][pair] for domain in (a, b)}
+    for domain, row in m["two halves"].items():
+        parts.append(f"two halves of {domain}: tau {row['tau']:.2f}, {row['turned']} turned")
+    first = {domain: max(m[METRIC][domain], key=m[METRIC][domain].get) for domain in DOMAINS}
+    parts.append(f"first: {', '.join(f'{name} in {domain}' for domain, name in first.items())}")
     verdict = "holds" if all(found.values()) else "depends" if any(found.values()) else "misleading"
+    if any(row["turned"] for row in m["two halves"].values()):
+        verdict = NOT_SETTLED  # where chance alone turns a pair, a turned pair says nothing
     return Verdict(verdict, f"nDCG@10 of eight systems. {'; '.join(parts)}", intervals(drawn))
 
 
 # --- claim 56: one metric --------------------------------------------------------------------
 
-FIRST, DEEP = "hit_rate@1", "recall@100"
+FIRST, DEEP = "hit_rate@1", "recall@10"
 METRICS = (FIRST, METRIC, DEEP)
+TUNING = 3  # seeds whose dev queries choose together
+SMALL = 0.01
 
 
 class Setting(NamedTuple):
@@ -277,32 +333,38 @@ class Setting(NamedTuple):
 
 
 @kept
-def by_setting(collection: str, setting: Setting, seed: int, budget: str) -> np.ndarray:
-    """All METRICS of each query, (metrics, Q)."""
+def by_setting(collection: str, setting: Setting, split: str, seed: int, budget: str) -> np.ndarray:
+    """All METRICS of each query of a split, (metrics, Q)."""
     encoder = new_encoder(budget)
     rows = labelled_pairs(collection, SIZES[budget].labelled, seed, budget)
     if setting.num_negatives:
         rows = chapter_11.with_negatives(encoder, rows, collection, seed, budget, setting.num_negatives)
     steps_of(encoder, rows, setting.lr, seed, budget, temperature=setting.temperature)
-    docs = getattr(world(collection, budget), split_of(seed))
-    each = evaluate(docs.qrels, dense_search(encoder, docs.corpus, docs.queries, k=100), METRICS, per_query=True)
+    docs = getattr(world(collection, budget), split)
+    each = evaluate(docs.qrels, dense_search(encoder, docs.corpus, docs.queries, k=10), METRICS, per_query=True)
     return np.array([list(each[metric].values()) for metric in METRICS])
 
 
 def measure_metrics(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """For each metric the setting that it would choose, and what each choice has in all metrics, against that metric's own choice."""
+    """For each metric the setting that it would choose, and how any two choices differ in the metrics that made them."""
     size, found = SIZES[budget], {}
     grid = [
         Setting(temperature, number, lr)
         for temperature in size.temperatures
         for number in size.negatives
-        for lr in size.lrs
+        for lr in size.rates
     ]
+    tuning = range(TUNING_SEED, TUNING_SEED + (TUNING if budget == "record" else 1))
     for collection in COLLECTIONS:
-        dev = np.array([by_setting(collection, each, TUNING_SEED, budget).mean(axis=1) for each in grid])
+        dev = np.array(
+            [
+                np.mean([by_setting(collection, each, "dev", seed, budget).mean(axis=1) for seed in tuning], axis=0)
+                for each in grid
+            ]
+        )  # (grid, metrics)
         choice = {metric: grid[best] for metric, best in zip(METRICS, dev.argmax(axis=0), strict=True)}
         rows = {
-            each: np.array([by_setting(collection, each, seed, budget) for seed in seeds])
+            each: np.array([by_setting(collection, each, "test", seed, budget) for seed in seeds])
             for each in set(choice.values())
         }  # (seeds, metrics, Q)
         found[collection] = {
@@ -311,116 +373,135 @@ def measure_metrics(budget: str, seeds: tuple[int, ...]) -> Measurements:
                 metric: dict(zip(METRICS, rows[setting].mean(axis=(0, 2)).round(4).tolist(), strict=True))
                 for metric, setting in choice.items()
             },
-            "chosen by another": {
-                f"{metric}, chosen by {other}": difference(rows[choice[other]][:, i], rows[choice[metric]][:, i], MANY)
-                for i, metric in enumerate(METRICS)
-                for other in METRICS
-                if other != metric
+            "trades": {
+                f"chosen by {a} instead of {b}": {
+                    "gain": difference(
+                        rows[choice[a]][:, METRICS.index(a)], rows[choice[b]][:, METRICS.index(a)], MANY
+                    ),
+                    "cost": difference(
+                        rows[choice[a]][:, METRICS.index(b)], rows[choice[b]][:, METRICS.index(b)], MANY
+                    ),
+                }
+                for a, b in permutations(METRICS, 2)
             },
         }
     return found
 
 
 def decide_metrics(m: Measurements) -> Verdict:
-    """Does a choice by one metric cost another, in both collections?"""
-    rows = {c: m[c]["chosen by another"] for c in COLLECTIONS}
-    costs = [any(row[2] < 0 for row in each.values()) for each in rows.values()]
-    verdict = "holds" if all(costs) else "depends" if any(costs) else "misleading"
-    parts = [f"{c}: " + ", ".join(f"{name} {signed(row)}" for name, row in each.items()) for c, each in rows.items()]
-    flat = {f"{c}: {name}": row for c, each in rows.items() for name, row in each.items()}
-    because = f"minus that metric's own choice, {MANY:.0%} intervals. {'; '.join(parts)}; a difference of {visible(list(flat.values())):.3f} would have been seen"
+    """Is there a choice that costs the other metric, and not its own, in both collections?"""
+    rows = {c: m[c]["trades"] for c in COLLECTIONS}
+    traded = [any(row["cost"][2] < 0 <= row["gain"][0] for row in each.values()) for each in rows.values()]
+    small = all(row["cost"][1] > -SMALL for each in rows.values() for row in each.values())
+    unseen = "misleading" if small else NOT_SETTLED
+    verdict = "holds" if all(traded) else "depends" if any(traded) else unseen
+    parts = [
+        f"{c}: "
+        + ", ".join(
+            f"{name}: its own {signed(row['gain'])}, the other {signed(row['cost'])}" for name, row in each.items()
+        )
+        for c, each in rows.items()
+    ]
+    flat = {f"{c}: {name}, the other metric": row["cost"] for c, each in rows.items() for name, row in each.items()}
+    because = f"{MANY:.0%} intervals. {'; '.join(parts)}. A difference of {visible(list(flat.values())):.3f} would have been seen"
     return Verdict(verdict, because, intervals(flat))
 
 
 # --- claim 57: who was judged ----------------------------------------------------------------
 
 OLD, RIVALS = "BM25", ("base/start", "base")
+ALL = ("BM25", "wordllama", "base/start", "base", "all-MiniLM-L6-v2")
+BY_RIVAL, BY_OTHERS = "by BM25's hits", "by all others' hits"
 DECIDING = 10  # depth of the pool
+LARGE = 0.02  # nDCG@10 of a lead that is taken away
 
 
-def judged_from(run: Run, truth: Qrels, depth: int) -> dict[str, dict[str, int]]:
-    """What is known of each query when the first hits of one run were judged, rightly."""
-    return {q: {p: truth[q].get(p, 0) for p in ranked_ids(scores, depth)} for q, scores in run.items()}
+def as_judged(run: Run, pool: Mapping[str, set[str]]) -> dict[str, dict[str, float]]:
+    """The same run in which each passage that nobody judged is a stranger: it keeps its place, and brings nothing."""
+    return {
+        q: {p if p in pool.get(q, ()) else f"not judged: {p}": score for p, score in scores.items()}
+        for q, scores in run.items()
+    }
+
+
+def first_hits(runs: Sequence[Run], depth: int) -> dict[str, set[str]]:
+    """For each query the first hits of some runs."""
+    return {q: {p for run in runs for p in ranked_ids(run.get(q, {}), depth)} for q in runs[0]}
 
 
 @kept
 def pooled(seed: int, budget: str) -> dict[str, np.ndarray]:
-    """In one world: nDCG@10 by system, (Q,), in truth, by pools of BM25's first hits, and by one right passage a query alone.
-
-    A query of which a pool holds nothing right is NaN there: nobody can be measured by it.
-    """
+    """In one world nDCG@10 by system, (Q,): in truth, and by what pools have judged, with the ideal of the truth."""
     size = SIZES[budget]
     made = planted(size.worlds, seed=1_000 + seed, unlabelled=1.0, label_noise=0.0)
     docs = made.collection().split("test").sample(size.asked)
-    truth = {q: grades for q, grades in made.qrels("test", complete=True).items() if q in docs.queries}
-    label = {q: dict([max(grades.items(), key=lambda each: each[1])]) for q, grades in truth.items()}
-    runs: dict[str, Run] = {OLD: BM25().index(docs.corpus).search(docs.queries, k=100)}
-    for name in RIVALS:
-        encoder = encoder_named(name)
-        encoder.max_length = size.max_length
-        runs[name] = dense_search(encoder, docs.corpus, docs.queries, k=100)
-    judged: dict[str, Qrels] = {"truth": truth, "one label": label}
-    judged |= {f"pool {depth}": judged_from(runs[OLD], truth, depth) for depth in size.depths}
-    found = {}
-    for told, known in judged.items():
-        for name, run in runs.items():
-            values = evaluate(judged_only(known), run, (METRIC,), per_query=True)[METRIC]
-            found[f"{told}: {name}"] = np.array([values.get(q, np.nan) for q in sorted(truth)])
+    truth = judged_only({q: grades for q, grades in made.qrels("test", complete=True).items() if q in docs.queries})
+    offered = systems(budget)
+    runs = {name: offered[name](docs) for name in (ALL if budget == "record" else (OLD, *RIVALS))}
+
+    def quality(run: Run, pool: Mapping[str, set[str]] | None = None) -> np.ndarray:
+        known = run if pool is None else as_judged(run, pool)
+        return np.array(list(evaluate(truth, known, (METRIC,), per_query=True)[METRIC].values()))
+
+    found = {f"truth: {name}": quality(runs[name]) for name in runs}
+    for depth in size.depths:
+        for new in RIVALS:
+            pools = {BY_RIVAL: [runs[OLD]], BY_OTHERS: [run for name, run in runs.items() if name != new]}
+            for told, judged in pools.items():
+                pool = first_hits(judged, depth)
+                found |= {f"{told}, {depth}: {name} for {new}": quality(runs[name], pool) for name in (OLD, new)}
     return found
 
 
 def measure_pools(budget: str, seeds: tuple[int, ...]) -> Measurements:
-    """The lead of each new system by what was judged, minus its true lead on the same queries; queries of all worlds together."""
+    """What pools take from the true lead of a new system over BM25; queries of all worlds together."""
     worlds = [pooled(seed, budget) for seed in seeds]
-    every = {name: np.concatenate([each[name] for each in worlds]) for name in worlds[0]}
-    found: Measurements = {}
-    for told in dict.fromkeys(name.split(": ")[0] for name in every):
-        there = ~np.isnan(every[f"{told}: {OLD}"])
-        found[told] = {"queries": int(there.sum()), METRIC: {}, "lead": {}, "lead minus true lead": {}}
-        for name in (OLD, *RIVALS):
-            found[told][METRIC][name] = round(float(every[f"{told}: {name}"][there].mean()), 4)
-        for name in RIVALS:
-            lead = (every[f"{told}: {name}"] - every[f"{told}: {OLD}"])[there][None]
-            true = (every[f"truth: {name}"] - every[f"truth: {OLD}"])[there][None]
-            found[told]["lead"][name] = difference(lead, np.zeros_like(lead))
-            found[told]["lead minus true lead"][name] = difference(lead, true)
+    every = {name: np.concatenate([each[name] for each in worlds])[None] for name in worlds[0]}
+    found: Measurements = {"queries": every[f"truth: {OLD}"].shape[1], "true lead": {}, "lead": {}, "taken away": {}}
+    found[METRIC] = {name: round(float(row.mean()), 4) for name, row in every.items()}
+    for new in RIVALS:
+        true = every[f"truth: {new}"] - every[f"truth: {OLD}"]
+        found["true lead"][new] = difference(true, np.zeros_like(true))
+        for told in (BY_RIVAL, BY_OTHERS):
+            for depth in SIZES[budget].depths:
+                lead = every[f"{told}, {depth}: {new} for {new}"] - every[f"{told}, {depth}: {OLD} for {new}"]
+                found["lead"][f"{new}, {told}, {depth}"] = difference(lead, np.zeros_like(lead))
+                found["taken away"][f"{new}, {told}, {depth}"] = difference(true, lead)
     return found
 
 
 def decide_pools(m: Measurements) -> Verdict:
-    """Is the lead of both new systems smaller by the pool than in truth?"""
-    told = f"pool {DECIDING}" if f"pool {DECIDING}" in m else max(name for name in m if name.startswith("pool"))
-    rows = m[told]["lead minus true lead"]
-    flipped = [name for name in m for rival in RIVALS if m[name]["lead"][rival][2] < 0 < m["truth"]["lead"][rival][1]]
+    """Do pools of ten hits take more than a little from the lead of a new system?"""
+    rows = {name: row for name, row in m["taken away"].items() if name.endswith(f", {DECIDING}")}
+    large, little = [row[1] > LARGE for row in rows.values()], [row[2] < LARGE for row in rows.values()]
+    unseen = "depends" if any(large) or any(little) else NOT_SETTLED
+    verdict = "holds" if all(large) else "misleading" if all(little) else unseen
     parts = [
-        f"{name}: true lead over {OLD} {signed(m['truth']['lead'][name])}, by the first {DECIDING} of {OLD} judged {signed(m[told]['lead'][name])}, "
-        f"minus the true lead on the same queries {signed(rows[name])}; with one label a query {signed(m['one label']['lead minus true lead'][name])}"
-        for name in RIVALS
+        f"{name} hits: {signed(row)} of a true lead of {signed(m['true lead'][name.split(', ')[0]])}"
+        for name, row in rows.items()
     ]
-    lost = 1 - m[told]["queries"] / m["truth"]["queries"]
+    over = [name for name, row in m["lead"].items() if row[2] < 0 < m["true lead"][name.split(", ")[0]][1]]
     because = (
-        f"nDCG@10. {'; '.join(parts)}. {lost:.0%} of the queries have no right passage in the pool; the order is turned by "
-        f"{', '.join(dict.fromkeys(flipped)) or 'none'}"
+        f"taken from the lead over {OLD}, nDCG@10 of {m['queries']:,} queries. {'; '.join(parts)}. The order is turned by "
+        f"{'; '.join(over) or 'no pool'}"
     )
-    smaller = {name: [-row[0], -row[2], -row[1]] for name, row in rows.items()}  # the lead that the pool takes away
-    return Verdict(
-        by_sign(smaller, NOT_SETTLED),
-        because,
-        intervals({f"{name}: lead minus true lead": row for name, row in rows.items()}),
-    )
+    return Verdict(verdict, because, intervals(rows))
 
 
 _RECORD = SIZES["record"]
-_WORLDS = f"base/start, {chapter_11.SIZES['record'].steps} steps, the learning rate of each arm chosen on dev queries"
+_START = f"base/start, {chapter_11.SIZES['record'].steps} steps"
+_WORLDS = f"{_START}, the learning rate of each honest model chosen on dev queries"
+_SHARES = ", ".join(f"{share:.0%}" for share in _RECORD.wrong)
 CLAIMS = (
     Claim(
         54,
         "19",
         "A benchmark inside the training data says nothing.",
-        f"{_WORLDS}; {', '.join(f'{n:,}' for n in _RECORD.pairs)} pairs of a model's own, without or with the half of planted's and of pydocs' test queries and "
-        "their passages that leaks, which all read equally often. A step from fewer own pairs to more is true where models that read the test gain nDCG@10 by it on the other half, with its "
-        "interval. Holds when none of the true steps shows on the leaked half with an interval above 0, misleading when all show, depends when some do, not settled "
-        "here when no step is true. The weakest model that read the test stands beside the best that did not",
+        f"{_WORLDS}; {_RECORD.own:,} pairs of a model's own, of which {_SHARES} are wrong: worse and better models. With them stands one half of planted's or of "
+        f"pydocs' test queries with their right passages, {' or '.join(map(str, _RECORD.doses))} times over; each query is measured by the models that have read its half. A step "
+        "from a worse model to a better one is true where honest models show it in nDCG@10 on the same queries, with its interval. Holds when no true step shows "
+        "where the test was read, with an interval above 0, misleading when all show, depends when some do, not settled here when no step is true. The worst model "
+        "that read the test stands beside the best that did not",
         measure_leak,
         decide_leak,
     ),
@@ -428,9 +509,11 @@ CLAIMS = (
         55,
         "19",
         "Rankings of models change across domains.",
-        f"eight systems, none trained here, on {_RECORD.queries} test queries among {_RECORD.passages:,} passages of planted, pydocs and pydocs-code each. A pair of "
-        "systems is turned between two domains where one is ahead in the one and behind in the other in nDCG@10, each with its whole 99 % interval. Holds when some "
-        "pair is turned between any two of the three, misleading when none is between any, depends otherwise. Kendall's tau and public collections stand beside",
+        f"eight systems, none trained here, on {_RECORD.queries} test queries among {_RECORD.passages:,} passages of planted, pydocs and pydocs-code each, none of which base or "
+        "base/start was trained on but for right ones. Both learned from all-MiniLM-L6-v2, so these are not independent. A pair of systems is turned between two "
+        "domains where one is ahead in the one and behind in the other in nDCG@10, each with its whole 99 % interval. Holds when some pair is turned between every "
+        "two of the three, misleading when none is between any, depends otherwise; not settled here when a pair is turned between two random halves of one domain. "
+        "Kendall's tau and public collections stand beside",
         measure_domains,
         decide_domains,
         seeded=False,
@@ -439,10 +522,10 @@ CLAIMS = (
         56,
         "19",
         "Optimizing one metric can hurt another.",
-        f"{_WORLDS} from temperature, hard negatives and learning rate: {len(_RECORD.temperatures) * len(_RECORD.negatives) * len(_RECORD.lrs)} settings with "
-        f"{_RECORD.labelled} labelled pairs of planted and of pydocs. Dev queries choose one for each of hit rate at 1, nDCG@10 and Recall@100. Holds when in both "
-        "collections some metric is lower with another metric's choice than with its own, with its whole 99 % interval, on test queries; depends when in one, "
-        "misleading when in none",
+        f"{_START}; {len(_RECORD.temperatures) * len(_RECORD.negatives) * len(_RECORD.rates)} settings of temperature, hard negatives and learning rate with "
+        f"{_RECORD.labelled} labelled pairs of planted and of pydocs. Dev queries, with three seeds, choose one for each of hit rate at 1, nDCG@10 and Recall@10. A choice is a "
+        "trade where it is lower than another's choice in that other metric, with its whole 99 % interval on test queries, and not lower in its own. Holds when there "
+        f"is a trade in both collections, depends when in one; when in none, misleading if costs above {SMALL} are excluded everywhere, else not settled here",
         measure_metrics,
         decide_metrics,
     ),
@@ -450,10 +533,10 @@ CLAIMS = (
         57,
         "19",
         "Sparse judgements underrate new models (pooling bias).",
-        f"five worlds of planted, {_RECORD.worlds:,} passages and {_RECORD.asked} test queries each, whose truth is complete. The lead in nDCG@10 of base/start and of base over BM25 "
-        f"when only BM25's first {DECIDING} hits are judged, unjudged passages counting as wrong, minus their true lead on the same queries. Holds when it is below 0 with its "
-        "interval for both, misleading when above 0 for both, depends when one interval lies off 0, otherwise not settled here. Other depths, and one label for each "
-        "query, stand beside",
+        f"five worlds of planted, {_RECORD.worlds:,} passages and up to {_RECORD.asked} test queries each, whose truth is complete. Judged are, for each query, BM25's first "
+        f"{DECIDING} hits, or the first {DECIDING} of all systems but the new one (BM25, wordllama, base/start, base, all-MiniLM-L6-v2); what is not judged brings nothing, and the ideal "
+        f"is that of the truth. Of the true lead in nDCG@10 of base/start and of base over BM25 each pool takes something away. Holds when it is more than {LARGE} with its "
+        "interval in all four cases, misleading when less in all, depends when some can be told, otherwise not settled here. Other depths stand beside",
         measure_pools,
         decide_pools,
     ),
