@@ -16,6 +16,7 @@ import torch
 
 FORM = ("kind", "shape", "dtype")  # what a result is; everything else is what it holds
 PLAIN = (bool, int, float, str)
+KINDS: dict[type, str] = {bool: "number", int: "number", float: "number", str: "text", dict: "dict", list: "list", tuple: "list"}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +87,8 @@ def snapshot(value: Any, depth: int = 0) -> Any:
 
 def kind(value: Any) -> str:
     """Name what a value is, in the words a learner knows."""
+    if type(value) in KINDS:
+        return KINDS[type(value)]
     if value is None:
         return "None"
     if isinstance(value, torch.Tensor):
@@ -189,19 +192,20 @@ def without_addresses(text: str) -> str:
 def _differences(yours: Any, expected: Any, tolerance: float, where: str) -> Iterator[Difference]:
     if _identical(yours, expected):
         return
-    place = f" at {where}" if where else ""
-    if kind(expected) == "number" and _is_scalar(yours):
+    place, wanted = f" at {where}" if where else "", kind(expected)
+    if wanted == "number" and _is_scalar(yours):
         yours, expected = _number(yours), _number(expected)
+        wanted = kind(expected)
     if _is_numbers(expected) and isinstance(yours, torch.Tensor | np.ndarray) and yours.ndim == 1:
         yours = to_array(
             yours
         ).tolist()  # a list, a tuple and an array with one axis count alike where numbers are wanted
-    if kind(yours) != kind(expected):
-        wanted = "tuple" if isinstance(expected, tuple) else kind(expected)
-        yield Difference("kind", where, f"expected a {wanted}{place}, got {article(describe(yours))}")
+    if kind(yours) != wanted:
+        named = "tuple" if isinstance(expected, tuple) else wanted
+        yield Difference("kind", where, f"expected a {named}{place}, got {article(describe(yours))}")
     elif isinstance(expected, torch.Tensor | np.ndarray):
         yield from _array_differences(yours, expected, tolerance, where)
-    elif kind(expected) == "number":
+    elif wanted == "number":
         if not _close(np.asarray(yours), np.asarray(expected), tolerance).all():
             yield Difference("value", where, f"expected {render(expected)}{place}, got {render(yours)}")
     elif isinstance(expected, Mapping):
