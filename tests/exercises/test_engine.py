@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.helpers import sample
-from workbook.exercises import Case, Property, compare, limits
+from workbook.exercises import Case, Mistake, Property, compare, limits
 from workbook.exercises.engine import examine
 from workbook.exercises.exercise import Exercise
 
@@ -404,13 +404,27 @@ def test_an_assertion_in_a_property_is_its_sentence():
 
 def test_prints_are_shown_only_in_part_and_never_flood(capsys):
     def answer(hidden, mask):
-        for i in range(100_000):
+        for i in range(10_000):
             print("line", i)
         return hidden[:, 0] + 1
 
     finding = examine(EXERCISE, answer)
     assert finding.printed == ("line 0", "line 1", "line 2", "line 3", "line 4", "…")
     assert capsys.readouterr() == ("", "")
+
+
+def test_known_mistakes_run_once_however_often_an_answer_is_wrong():
+    runs = []
+
+    def known(hidden, mask):
+        runs.append(hidden)
+        return hidden.mean(dim=1)
+
+    exercise = replace(EXERCISE, mistakes=(Mistake("padding is averaged in", known, "You divide by T."),))
+    assert examine(exercise, sample.a_sum).mistake is None
+    once = len(runs)
+    assert examine(exercise, sample.plain_mean).mistake is not None
+    assert len(runs) == once == len(exercise.cases)
 
 
 def test_an_error_that_is_asked_for():

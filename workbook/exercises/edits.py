@@ -7,7 +7,7 @@ solution that makes it behave as the learner's code does tells what that code do
 import ast
 import copy
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
@@ -40,12 +40,19 @@ class Edit:
     """One change: the line of the function (1 is its `def`), the words before and after, and the code with it."""
 
     line: int
-    before: str
-    after: str
+    change: Callable[[], tuple[str, str]]  # the words before and after, written only where they are told
     code: CodeType | None
     graft: bool = False  # a part of a solution was put in
     around: bool = False  # that part holds what it takes the place of, so what it replaced was right
     source: str = ""  # the whole text, where it was asked for
+
+    @property
+    def before(self) -> str:
+        return self.change()[0]
+
+    @property
+    def after(self) -> str:
+        return self.change()[1]
 
     def words(self, own: str = "") -> str:
         """The change as the end of a sentence that begins with "as if"; `own` is the code that is spoken of."""
@@ -96,13 +103,18 @@ class _Tree:
 
     def edit(self, node: ast.AST, new: ast.AST, graft: bool = False, around: bool = False) -> Edit:
         """The function with `new` in place of `node`."""
-        self._put(node, new)
+        self._put(node, ast.fix_missing_locations(new))
         code = _compiled(self.module)
         text = ast.unparse(self.module) if self.texts and code else ""
+        self._put(node, node)
+        return Edit(getattr(node, "lineno", 0), lambda: self._before_and_after(node, new), code, graft, around, text)
+
+    def _before_and_after(self, node: ast.AST, new: ast.AST) -> tuple[str, str]:
+        before = ast.unparse(self._told(node, node))
+        self._put(node, new)
         after = ast.unparse(self._told(node, new))
         self._put(node, node)
-        before = ast.unparse(self._told(node, node))
-        return Edit(getattr(node, "lineno", 0), before, after, code, graft, around, text)
+        return before, after
 
     def _told(self, node: ast.AST, stands: ast.AST) -> ast.AST:
         """What to show of a change: a number or a name is told with what stands around it."""
@@ -114,7 +126,6 @@ class _Tree:
 
     def _put(self, place_of: ast.AST, node: ast.AST) -> None:
         parent, field, index = self.places[id(place_of)]
-        ast.fix_missing_locations(node)
         if index is None:
             setattr(parent, field, node)
         else:
@@ -123,7 +134,7 @@ class _Tree:
 
 def _compiled(module: ast.Module) -> CodeType | None:
     try:
-        return compile(ast.fix_missing_locations(module), "<a change>", "exec")
+        return compile(module, "<a change>", "exec")
     except (SyntaxError, TypeError, ValueError):
         return None
 
@@ -177,6 +188,10 @@ def _constants_of(source: str) -> list[int | float]:
     return [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
 
 
+def _both(before: str, after: str) -> Callable[[], tuple[str, str]]:
+    return lambda: (before, after)
+
+
 def _everywhere(tree: _Tree) -> Iterator[Edit]:
     """A method swapped wherever it stands: the length of both vectors, not of one."""
     for name, others in EVERYWHERE.items():
@@ -191,7 +206,7 @@ def _everywhere(tree: _Tree) -> Iterator[Edit]:
                     assert isinstance(new, ast.Call)
                     node.func, node.args, node.keywords = new.func, new.args, new.keywords
             ast.fix_missing_locations(changed)
-            yield Edit(places[0].lineno, f".{name}(…)", f".{other}", _compiled(changed))
+            yield Edit(places[0].lineno, _both(f".{name}(…)", f".{other}"), _compiled(changed))
 
 
 def _left_out_everywhere(tree: _Tree) -> Iterator[Edit]:
@@ -200,7 +215,7 @@ def _left_out_everywhere(tree: _Tree) -> Iterator[Edit]:
     names = Counter(n.func.attr for n in calls if isinstance(n.func, ast.Attribute))
     for name in (name for name, count in names.items() if count > 1):
         changed = ast.fix_missing_locations(_Without(name).visit(copy.deepcopy(tree.module)))
-        yield Edit(calls[0].lineno, f".{name}(…)", "", _compiled(changed))
+        yield Edit(calls[0].lineno, _both(f".{name}(…)", ""), _compiled(changed))
 
 
 class _Without(ast.NodeTransformer):

@@ -20,7 +20,7 @@ from workbook.exercises.running import (
     Clock,
     call,
     expected,
-    observe,
+    known_mistakes,
     raises,
     random_expected,
     same_call,
@@ -70,7 +70,7 @@ def examine(exercise: Exercise, answer: Answer, seconds: float = SECONDS) -> Fin
         clock = Clock(seconds)
         if isinstance(exercise, Reversed):
             return _reversed(exercise, answer, clock)
-        right = expected(exercise, exercise.cases)
+        right = expected(exercise)
         calls: list[Call] = []
         for case in exercise.cases:
             mine = call(exercise, answer, case, clock)
@@ -83,7 +83,7 @@ def examine(exercise: Exercise, answer: Answer, seconds: float = SECONDS) -> Fin
             if given > 1000 + 50 * asked:  # to compare and to show it would take minutes
                 what = f"your function returned {given} numbers or letters, and {asked} are asked for"
                 return Finding("contract", what, example=tuple(example.call_only(answer, exercise, mine)))
-        return _Judge(exercise, answer, observe(exercise, answer, calls, clock), right, clock).finding()
+        return _Judge(exercise, answer, Behaviour(exercise, answer, tuple(calls), clock), right, clock).finding()
 
 
 @dataclass(frozen=True)
@@ -198,18 +198,15 @@ def _known_mistake(exercise: Exercise, mine: Behaviour, right: list[Call]) -> Mi
     results_are_right = _same_results(exercise, mine.calls, right) and _same_results(
         exercise, mine.random, random_expected(exercise)
     )
-    alike: list[tuple[Mistake, Behaviour]] = []
-    for mistake in exercise.mistakes:
-        clock = Clock(SECONDS)
-        calls = [call(exercise, mistake.implementation, case, clock) for case in exercise.cases]
-        if _same_results(exercise, mine.calls, calls):
-            theirs = observe(exercise, mistake.implementation, calls, clock)
-            if _same_results(exercise, mine.random, theirs.random):
-                alike.append((mistake, theirs))
-    exact = [mistake for mistake, theirs in alike if _same_behaviour(exercise, mine, theirs)]
-    if exact or results_are_right or not alike:
-        return exact[0] if exact else None
-    return alike[0][0]
+    alike = [
+        (mistake, theirs)
+        for mistake, theirs in zip(exercise.mistakes, known_mistakes(exercise), strict=True)
+        if _same_results(exercise, mine.calls, theirs.calls) and _same_results(exercise, mine.random, theirs.random)
+    ]
+    if len(alike) == 1 and not results_are_right:
+        return alike[0][0]
+    exact = next((mistake for mistake, theirs in alike if _same_behaviour(exercise, mine, theirs)), None)
+    return exact if exact or results_are_right or not alike else alike[0][0]
 
 
 def _same_results(

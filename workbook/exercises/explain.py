@@ -18,7 +18,7 @@ from workbook.exercises.exercise import Answer, Call, Exercise
 from workbook.exercises.milestones import milestone, other_value
 from workbook.exercises.relations import bounds, relations
 from workbook.exercises.seen import Seen
-from workbook.exercises.sources import solutions_of, source_of
+from workbook.exercises.sources import source_of
 
 TRIES = 2500  # changes that each of the two searches looks at: a number and no time, so that load changes nothing
 FIRST, SECOND = 80, 100  # of two changes at once: how many first ones, and how many second ones to each
@@ -100,7 +100,7 @@ def _repair(seen: Seen) -> Iterator[str]:
         return
     globals_ = getattr(inspect.unwrap(seen.answer), "__globals__", {})
     order = _wrong_first(seen)
-    for edit in _searched(edits(source, [text for text, _ in solutions_of(seen.exercise, seen.answer)])):
+    for edit in _searched(edits(source, [text for text, _ in seen.solutions])):
         function = _defined(edit, globals_)
         if function and all(_agrees(seen, function, seen.right[i]) for i in order):
             line = source.splitlines()[edit.line - 1].strip() if 0 < edit.line <= source.count("\n") + 1 else ""
@@ -119,7 +119,7 @@ def _as_if(seen: Seen) -> Iterator[str]:
     if not _mostly_results(seen):
         return
     order = _wrong_first(seen)
-    for source, globals_ in solutions_of(seen.exercise, seen.answer):
+    for source, globals_ in seen.solutions:
         for edit in _searched(edits(source)):
             function = _defined(edit, globals_)
             if function and all(_agrees(seen, function, seen.mine[i]) for i in order):
@@ -137,7 +137,7 @@ def _as_if_twice(seen: Seen) -> Iterator[str]:
     first_call = seen.mine[order[0]]
     own = source_of(seen.answer) or ""
     end = time.thread_time() + SECONDS
-    for source, globals_ in islice(solutions_of(seen.exercise, seen.answer), 1):
+    for source, globals_ in islice(seen.solutions, 1):
         singles = (e for e in edits(source, texts=True) if e.source and _gives_a_result(seen, e, globals_, first_call))
         for first in islice(singles, FIRST):
             for second in islice(edits(first.source), SECOND):

@@ -172,15 +172,13 @@ def memory_limit() -> Iterator[None]:
 
     Without it the system would kill the whole kernel. Elsewhere this does nothing.
     """
-    free = _free_memory()
-    if free is None:
+    limit = _most_memory(int(10 * time.monotonic()))
+    if limit is None:
         yield
         return
     import resource
 
     before = resource.getrlimit(resource.RLIMIT_AS)
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-    limit = pages * resource.getpagesize() + max(free, SPARE_MEMORY)
     allowed = [value for value in (limit, *before) if value != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_AS, (min(allowed), before[1]))
     try:
@@ -189,30 +187,45 @@ def memory_limit() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
 
 
+@functools.lru_cache(maxsize=1)
+def _most_memory(moment: int) -> int | None:
+    """Bytes that this process may take, read anew at each moment: to read it costs more than most calls."""
+    free = _free_memory()
+    if free is None:
+        return None
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    return pages * resource.getpagesize() + max(free, SPARE_MEMORY)
+
+
 @contextmanager
 def no_tensor_of_itself() -> Iterator[None]:
     """Turn `torch.tensor(rows)` where `rows` holds itself into an error, as it is in NumPy.
 
     PyTorch follows such a list until its stack is full, and takes the whole kernel with it.
     """
-
-    def guarded(make: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(make)
-        def made(data: Any, *args: Any, **kwargs: Any) -> Any:
-            if _holds_itself(data):
-                raise ValueError("a list that holds itself cannot become a tensor")
-            return make(data, *args, **kwargs)
-
-        return made
-
     before = {name: getattr(torch, name) for name in ("tensor", "as_tensor", "asarray")}
     for name, make in before.items():
-        setattr(torch, name, guarded(make))
+        setattr(torch, name, _guarded(make))
     try:
         yield
     finally:
         for name, make in before.items():
             setattr(torch, name, make)
+
+
+@functools.cache
+def _guarded(make: Callable[..., Any]) -> Callable[..., Any]:
+    """`make`, which refuses a list that holds itself."""
+
+    @functools.wraps(make)
+    def made(data: Any, *args: Any, **kwargs: Any) -> Any:
+        if _holds_itself(data):
+            raise ValueError("a list that holds itself cannot become a tensor")
+        return make(data, *args, **kwargs)
+
+    return made
 
 
 def _holds_itself(value: Any, around: tuple[Any, ...] = ()) -> bool:

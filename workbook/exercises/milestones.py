@@ -10,7 +10,7 @@ from typing import Any
 from workbook.exercises import compare, limits, running
 from workbook.exercises.exercise import Answer
 from workbook.exercises.seen import Seen, numbers_in
-from workbook.exercises.sources import solutions_of, source_of
+from workbook.exercises.sources import source_of
 
 THEIRS = "__theirs__"  # the name under which a solution's value stands in the learner's code
 CALLS = 12  # looked at first; all others only where these agree
@@ -36,7 +36,7 @@ def other_value(seen: Seen) -> Iterator[str]:
         values = [values.get(name, (None, 0))[0] for values in found]
         return _is_a_step(seen, calls, values) and _mends(seen, calls, code, function.name, globals_, values)
 
-    for text, names in solutions_of(seen.exercise, seen.answer):
+    for text, names in seen.solutions:
         right = _values_of(text, names, seen, few)
         for step in steps:
             own, step.value = step.value, ast.Name(THEIRS, ast.Load())
@@ -90,7 +90,7 @@ def milestone(seen: Seen) -> Iterator[str]:
     """
     rounds = _names_of_loops(source_of(seen.answer) or "")
     calls = [i for i, wrong in enumerate(seen.wrong) if wrong][:6]
-    for source, globals_ in solutions_of(seen.exercise, seen.answer):
+    for source, globals_ in seen.solutions:
         theirs = _values_of(source, globals_, seen, calls)
         pairs = [(a, _locals(seen.answer, seen.mine[i].args)) for a, i in zip(theirs, calls, strict=False)]
         if not pairs or any(not a or not b for a, b in pairs):

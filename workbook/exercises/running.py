@@ -2,32 +2,18 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import torch
 
 from workbook.exercises import compare, example, limits
-from workbook.exercises.exercise import Answer, Call, Case, Exercise
+from workbook.exercises.exercise import Answer, Call, Case, Exercise, Property
 
 SECONDS = 10.0
 RANDOM_CALLS = 60
 KEEP = "keep to torch operations, without detach(), item(), numpy() or no_grad()"
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """All that a check observes of an implementation; two mistakes differ when this does.
-
-    `calls` are the calls of the cases, `random` those with drawn arguments.
-    """
-
-    calls: tuple[Call, ...]
-    random: tuple[Call, ...]
-    steady: bool
-    gradient: str | None
-    properties: tuple[str | BaseException | None, ...]
 
 
 class Clock:
@@ -45,15 +31,56 @@ class Clock:
             self.left = max(self.left - used(), 0.05)
 
 
-def observe(exercise: Exercise, answer: Answer, calls: list[Call], clock: Clock) -> Behaviour:
-    """Everything about an answer, given the calls of the cases."""
-    return Behaviour(
-        tuple(calls),
-        tuple(call(exercise, answer, case, clock) for case in random_cases(exercise)),
-        _steady(exercise, answer, calls, clock),
-        _gradient(exercise, answer, clock),
-        properties(exercise, answer, clock),
-    )
+@dataclass(frozen=True)
+class Behaviour:
+    """All that a check observes of an implementation; two mistakes differ when this does.
+
+    `calls` are the calls of the cases. The rest is observed when it is first asked for: most wrong answers are known
+    for what they are before anybody asks for their gradients.
+    """
+
+    exercise: Exercise
+    answer: Answer
+    calls: tuple[Call, ...]
+    clock: Clock
+
+    @cached_property
+    def random(self) -> tuple[Call, ...]:
+        """The calls with drawn arguments."""
+        return tuple(call(self.exercise, self.answer, case, self.clock) for case in random_cases(self.exercise))
+
+    @cached_property
+    def steady(self) -> bool:
+        """Whether the cases, called again from last to first, give the same results."""
+        if any(first.error for first in self.calls):
+            return True
+        again = [call(self.exercise, self.answer, first.case, self.clock) for first in reversed(self.calls)]
+        pairs = zip(again, reversed(self.calls), strict=True)
+        return all(same_call(self.exercise, a, b, compare.same) for a, b in pairs)
+
+    @cached_property
+    def gradient(self) -> str | None:
+        """What is wrong with the gradients to the tensors; None where nothing is, or none is asked for."""
+        wanted = _wanted(self.exercise)
+        told = (_gradient_in(case, right, self.exercise, self.answer, self.clock) for case, right in wanted)
+        return next(filter(None, told), None)
+
+    @cached_property
+    def properties(self) -> tuple[str | BaseException | None, ...]:
+        """What each property saw: None where it holds, a sentence, or an error."""
+        return tuple(_property(rule, self.answer, self.clock) for rule in self.exercise.properties)
+
+
+@lru_cache(maxsize=4)  # a learner stays with an exercise, and so do the tests
+def known_mistakes(exercise: Exercise) -> tuple[Behaviour, ...]:
+    """What each known mistake does, observed once: what a learner tries again is held against the same."""
+    return tuple(_known(exercise, mistake.implementation) for mistake in exercise.mistakes)
+
+
+def _known(exercise: Exercise, implementation: Answer) -> Behaviour:
+    clock = Clock(SECONDS)
+    calls = (call(exercise, implementation, case, clock) for case in exercise.cases)
+    return Behaviour(exercise, implementation, tuple(replace(each, args=()) for each in calls), clock)
 
 
 def call(exercise: Exercise, function: Answer, case: Case, clock: Clock | None) -> Call:
@@ -61,24 +88,35 @@ def call(exercise: Exercise, function: Answer, case: Case, clock: Clock | None) 
     args = case.args()
     before = tuple(compare.snapshot(arg) for arg in args)
     entries = [list(arg) if isinstance(arg, list) else None for arg in args]
-    with limits.quiet() as printed:
-        try:
-            result = _within(clock, lambda: function(*args))
-            seen = exercise.observe(result, args) if exercise.observe else result
-            result = compare.snapshot(seen)
-        except (Exception, SystemExit, limits.TimeLimit) as error:
-            return Call(case, before, error=error, printed=printed.getvalue())
+    result, error, printed = _outcome(exercise, function, args, clock)
+    if error is not None:
+        return Call(case, before, error=error, printed=printed)
     changed = tuple(
         i
         for i, (old, new) in enumerate(zip(before, args, strict=True))
         if i not in exercise.may_change and (not compare.same(new, old, 0.0) or _other_tensors(entries[i], new))
     )
-    return Call(case, before, result, changed=changed, printed=printed.getvalue())
+    return Call(case, before, result, changed=changed, printed=printed)
 
 
 def again(exercise: Exercise, function: Answer, args: tuple, clock: Clock | None, name: str = "") -> Call:
-    """One call with copies of arguments that were there before."""
-    return call(exercise, function, Case(name, lambda: tuple(compare.snapshot(arg) for arg in args)), clock)
+    """One call with copies of arguments that were there before; whether it changes them is not looked at."""
+    case = Case(name, lambda: tuple(compare.snapshot(arg) for arg in args))
+    result, error, printed = _outcome(exercise, function, case.args(), clock)
+    return Call(case, args, result, error, printed=printed)
+
+
+def _outcome(
+    exercise: Exercise, function: Answer, args: tuple, clock: Clock | None
+) -> tuple[Any, BaseException | None, str]:
+    """The result of a call or its error, and what was printed."""
+    with limits.quiet() as printed:
+        try:
+            result = _within(clock, lambda: function(*args))
+            seen = exercise.observe(result, args) if exercise.observe else result
+            return compare.snapshot(seen), None, printed.getvalue()
+        except (Exception, SystemExit, limits.TimeLimit) as error:
+            return None, error, printed.getvalue()
 
 
 def _other_tensors(before: list[Any] | None, after: Any) -> bool:
@@ -88,15 +126,16 @@ def _other_tensors(before: list[Any] | None, after: Any) -> bool:
     return any(a is not b for a, b in zip(before, after, strict=False) if isinstance(a, torch.Tensor))
 
 
-def expected(exercise: Exercise, cases: tuple[Case, ...]) -> list[Call]:
+@cache
+def expected(exercise: Exercise) -> list[Call]:
     """What the reference does in each case."""
-    return [call(exercise, exercise.reference, case, None) for case in cases]
+    return [call(exercise, exercise.reference, case, None) for case in exercise.cases]
 
 
 @cache
 def random_expected(exercise: Exercise) -> list[Call]:
     """What the reference does in the random calls."""
-    return expected(exercise, random_cases(exercise))
+    return [call(exercise, exercise.reference, case, None) for case in random_cases(exercise)]
 
 
 @cache
@@ -129,19 +168,15 @@ def raises(right: Call, mine: Call) -> bool:
     return right.error is not None and isinstance(mine.error, type(right.error))
 
 
-def properties(exercise: Exercise, answer: Answer, clock: Clock) -> tuple[str | BaseException | None, ...]:
-    """What each property saw: None where it holds, a sentence, or an error."""
-    seen: list[str | BaseException | None] = []
-    for rule in exercise.properties:
-        with limits.quiet():
-            try:
-                told = _within(clock, lambda rule=rule: rule.check(answer))  # type: ignore[misc]
-                seen.append(told and compare.clip(told, 300))
-            except AssertionError as error:
-                seen.append(compare.first_line(error) or "it does not")
-            except (Exception, SystemExit, limits.TimeLimit) as error:
-                seen.append(error)
-    return tuple(seen)
+def _property(rule: Property, answer: Answer, clock: Clock) -> str | BaseException | None:
+    with limits.quiet():
+        try:
+            told = _within(clock, lambda: rule.check(answer))
+            return told and compare.clip(told, 300)
+        except AssertionError as error:
+            return compare.first_line(error) or "it does not"
+        except (Exception, SystemExit, limits.TimeLimit) as error:
+            return error
 
 
 def _within(clock: Clock | None, function: Callable[[], Any]) -> Any:
@@ -149,19 +184,6 @@ def _within(clock: Clock | None, function: Callable[[], Any]) -> Any:
         return function()
     with limits.memory_limit(), limits.no_tensor_of_itself():
         return clock.run(function)
-
-
-def _steady(exercise: Exercise, answer: Answer, calls: list[Call], clock: Clock) -> bool:
-    """Whether the cases, called again from last to first, give the same results."""
-    if any(call.error for call in calls):
-        return True
-    again = [call(exercise, answer, first.case, clock) for first in reversed(calls)]
-    return all(same_call(exercise, a, b, compare.same) for a, b in zip(again, reversed(calls), strict=True))
-
-
-def _gradient(exercise: Exercise, answer: Answer, clock: Clock) -> str | None:
-    """What is wrong with the gradients to the tensors; None where nothing is, or none is asked for."""
-    return next(filter(None, (_gradient_in(c, w, exercise, answer, clock) for c, w in _wanted(exercise))), None)
 
 
 @cache

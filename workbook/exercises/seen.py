@@ -10,6 +10,7 @@ from torch import Tensor
 
 from workbook.exercises import compare, example, running
 from workbook.exercises.exercise import Answer, Call, Exercise
+from workbook.exercises.sources import solutions_of
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class Seen:
         """Which calls are wrong."""
         pairs = zip(self.mine, self.right, strict=True)
         return [not running.same_call(self.exercise, a, b, compare.same_values) for a, b in pairs]
+
+    @cached_property
+    def solutions(self) -> tuple[tuple[str, dict[str, Any]], ...]:
+        """The right answers to hold this one against, as source with the names that they use."""
+        return tuple(solutions_of(self.exercise, self.answer))
 
     @cached_property
     def numeric(self) -> list[tuple[tuple, np.ndarray, np.ndarray]]:
