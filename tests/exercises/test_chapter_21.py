@@ -128,11 +128,12 @@ def test_the_handler_answers_as_the_server_does(request_):
     request_ = {"model": "m", **request_}
     encode = chapter.Encode()
     ours = chapter.answer_embeddings(request_, "m", 3, encode, {})
-    try:
-        asked = read_embeddings(request_, "m", 3)
-    except Refused as refused:
-        assert chapter._readable(ours) == chapter._readable(refused.body())
+    if "error" in ours:
+        with pytest.raises(Refused) as refused:
+            read_embeddings(request_, "m", 3)
+        assert chapter._readable(ours) == chapter._readable(refused.value.body())
         return
+    asked = read_embeddings(request_, "m", 3)
     vectors = [np.array(vector, dtype=np.float32) for vector in chapter.Encode()(asked.texts)]
     theirs = write_embeddings(asked, vectors, "m", sum(len(text.split()) for text in asked.texts))
     ours, theirs = chapter._readable(ours), chapter._readable(theirs)

@@ -163,10 +163,10 @@ def test_a_cache_forgets_what_was_used_longest_ago():
     assert (cache.hits, cache.misses, len(cache)) == (1, 1, 2)
 
 
-def test_the_largest_gap_is_scipys(seed=0):
+def test_the_largest_gap_is_scipys():
     from scipy.stats import ks_2samp
 
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     a, b = rng.normal(size=40).round(1), rng.normal(0.5, size=25).round(1)
     assert largest_gap(a, b) == pytest.approx(ks_2samp(a, b).statistic)
 

@@ -5,7 +5,7 @@ import math
 import random
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ def queue_latencies(arrivals: Numbers, service: float, percents: Sequence[int]) 
 
 def _by_waiting(arrivals, service, percents):
     waits = [0.0]
-    for before, now in zip(arrivals, arrivals[1:], strict=False):
+    for before, now in pairwise(arrivals):
         waits.append(max(0.0, waits[-1] + service - (now - before)))
     latencies = np.array(waits) + service
 
@@ -183,7 +183,9 @@ QUEUE = Exercise(
         ),
         Mistake(
             "the time on the clock",
-            _served(lambda arrivals, service: [x + a for x, a in zip(one_by_one(arrivals, service), arrivals, strict=True)]),
+            _served(
+                lambda arrivals, service: [x + a for x, a in zip(one_by_one(arrivals, service), arrivals, strict=True)]
+            ),
             "You return when each answer is ready. A latency is how long that took, counted from the request's own arrival.",
         ),
         Mistake(
@@ -248,7 +250,11 @@ QUEUE = Exercise(
         ),
         Mistake(
             "counted from the slowest",
-            _told(lambda latencies, percents: [sorted(latencies, reverse=True)[_nearest(p, len(latencies))] for p in percents]),
+            _told(
+                lambda latencies, percents: [
+                    sorted(latencies, reverse=True)[_nearest(p, len(latencies))] for p in percents
+                ]
+            ),
             "You count from the slowest request. p99 is what 99 of 100 do not exceed: counted from the fastest.",
         ),
         Mistake(
@@ -292,7 +298,9 @@ QUEUE = Exercise(
         Mistake(
             "the mean of the slowest",
             _told(
-                lambda latencies, percents: [np.mean(sorted(latencies)[_nearest(p, len(latencies)) :]) for p in percents]
+                lambda latencies, percents: [
+                    np.mean(sorted(latencies)[_nearest(p, len(latencies)) :]) for p in percents
+                ]
             ),
             "You average all requests from that rank on. That is a number of its own; the percentile is the one request at the rank.",
         ),
@@ -430,7 +438,6 @@ def _sizes(arrivals: Numbers, window: float, largest: int, fixed: float, each: f
 
 
 def _joins_at_the_close(*args: Any) -> bool:
-    arrivals, window, *rest = args
     return together(*args) != _batched(
         *args, members=lambda w, opened, window, largest: [a for a in w[:largest] if a < opened + window] or w[:1]
     )
@@ -488,7 +495,9 @@ BATCHES = Exercise(
             "the window starts again",
             _together(
                 members=_window_restarts,
-                closes=lambda opened, batch, window, largest, rest: _latest_plus_window(opened, batch, window, largest, rest),
+                closes=lambda opened, batch, window, largest, rest: _latest_plus_window(
+                    opened, batch, window, largest, rest
+                ),
             ),
             "Each newcomer starts your window anew. In steady traffic the first request then waits until the batch is full. The window counts from "
             "the moment the batch opens, once.",
@@ -526,9 +535,9 @@ BATCHES = Exercise(
         Mistake(
             "it knows that nobody comes",
             _together(
-                closes=lambda opened, batch, window, largest, rest: _when_full(opened, batch, window, largest)
-                if rest
-                else max(opened, batch[-1])
+                closes=lambda opened, batch, window, largest, rest: (
+                    _when_full(opened, batch, window, largest) if rest else max(opened, batch[-1])
+                )
             ),
             "Behind the last request of all you do not wait for the window. A server cannot know that nobody else will come.",
         ),
@@ -613,7 +622,11 @@ BATCHES = Exercise(
         Mistake(
             "answered one after the other",
             lambda arrivals, window, largest, fixed, each: _batched(
-                arrivals, window, largest, fixed, each,
+                arrivals,
+                window,
+                largest,
+                fixed,
+                each,
                 latency=lambda arrival, i, opened, closed, done, each: closed + fixed + each * (i + 1) - arrival,
             ),
             "The first of your batch has its answer before the last is computed. A batch is one call of the model: all answers come when it is "
@@ -637,7 +650,7 @@ BATCHES = Exercise(
         "A full batch closes when its last request has come, but not before it has opened; any other at the end of its window. Remember when "
         "it is done for the next one, and go on behind its last request.",
     ),
-)  # fmt: skip
+)
 
 
 # --- 21.3 int8 by the batch ------------------------------------------------------------------
@@ -796,9 +809,14 @@ INT8 = Exercise(
         Case("nothing but zeros", _batch_of([[0.0, 0.0]], False, [[1], [1]], [1.0])),
         Case(
             "three texts, all signs",
-            _batch_of([[0.3, -0.2, 0.5], [40.0, -7.0, 3.0], [0.01, 0.1, -0.1]], False, [[3, -90], [100, 7], [-50, 127]], [0.01, 0.25]),
+            _batch_of(
+                [[0.3, -0.2, 0.5], [40.0, -7.0, 3.0], [0.01, 0.1, -0.1]],
+                False,
+                [[3, -90], [100, 7], [-50, 127]],
+                [0.01, 0.25],
+            ),
         ),
-    ),  # fmt: skip
+    ),
     properties=(Property("with a scale for each row no text depends on its batch-mates", _alone_or_not),),
     mistakes=(
         Mistake(
@@ -843,7 +861,10 @@ INT8 = Exercise(
         ),
         Mistake(
             "nothing but zeros is NaN",
-            _int8(steps=lambda low, high: (high - low) / 255, back=lambda sums, scale, s, x, W: sums * scale * s / (scale > 0)),
+            _int8(
+                steps=lambda low, high: (high - low) / 255,
+                back=lambda sums, scale, s, x, W: sums * scale * s / (scale > 0),
+            ),
             "Where all numbers are zero the range is empty, and you divide by zero. The scale is 1 there.",
         ),
         Mistake(
@@ -879,8 +900,11 @@ INT8 = Exercise(
         ),
         Mistake(
             "the zero is not a whole number",
-            _int8(zero_of=lambda low, scale: -low / scale, code=lambda x, scale, zero: (x / scale + zero).round().clamp(0, 255),
-                  multiply=lambda codes, zero, W: (codes - zero) @ W.float()),
+            _int8(
+                zero_of=lambda low, scale: -low / scale,
+                code=lambda x, scale, zero: (x / scale + zero).round().clamp(0, 255),
+                multiply=lambda codes, zero, W: (codes - zero) @ W.float(),
+            ),
             "Your zero is not rounded. Integers are multiplied here, so the zero is one as well.",
         ),
         Mistake(
@@ -938,7 +962,7 @@ INT8 = Exercise(
             _int8(kept=lambda codes: (codes - 128).to(torch.int8)),
             "Your codes run from −128 to 127. Here they are uint8, from 0 to 255, and the zero says which of them stands for 0.",
         ),
-    ),  # fmt: skip
+    ),
     hints=(
         "Three numbers are shared, by all or by a row: low, high and, from these, the scale. The zero is the code of 0.",
         "amin and amax take the axes over which they look, and keepdim=True keeps what you get ready for x. clamp puts zero into the range.",
@@ -1086,7 +1110,7 @@ CACHE = Exercise(
     title="a cache that knows the model",
     difficulty="medium",
     minutes=10,
-    section="Build it: a cache that knows the model",
+    section="Further: a cache that knows the model",
     signature="list of (str, str, str), int -> (list of bool, list of (str, str, str))",
     reference=replay_cache,
     another=_by_last_use,
@@ -1115,9 +1139,9 @@ CACHE = Exercise(
             ([False, False, True, True], [NEW, OLD]),
         ),
         Case(
-            "prompt and text make the same words",
-            lambda: ([("m", "query: ", "a"), ("m", "", "query: a"), ("m", "", "a")], 5),
-            ([False, False, False], [("m", "query: ", "a"), ("m", "", "query: a"), ("m", "", "a")]),
+            "prompt and text make the same words, and a capital",
+            lambda: ([("m", "query: ", "a"), ("m", "", "query: a"), ("m", "", "a"), ("m", "", "A")], 5),
+            ([False] * 4, [("m", "query: ", "a"), ("m", "", "query: a"), ("m", "", "a"), ("m", "", "A")]),
         ),
         Case(
             "room for one",
@@ -1127,7 +1151,15 @@ CACHE = Exercise(
         Case(
             "used often, long ago",
             lambda: (
-                [("m", "", "a"), ("m", "", "a"), ("m", "", "a"), ("m", "", "b"), ("m", "", "c"), ("m", "", "a"), ("m", "", "a ")],
+                [
+                    ("m", "", "a"),
+                    ("m", "", "a"),
+                    ("m", "", "a"),
+                    ("m", "", "b"),
+                    ("m", "", "c"),
+                    ("m", "", "a"),
+                    ("m", "", "a "),
+                ],
                 2,
             ),
             ([False, True, True, False, False, False, False], [("m", "", "a"), ("m", "", "a ")]),
@@ -1137,7 +1169,7 @@ CACHE = Exercise(
             lambda: ([("m", "", t) for t in "abcadbae"], 3),
             ([False, False, False, True, False, False, True, False], [("m", "", "b"), ("m", "", "a"), ("m", "", "e")]),
         ),
-    ),  # fmt: skip
+    ),
     mistakes=(
         Mistake(
             "a key without the model",
@@ -1159,7 +1191,7 @@ CACHE = Exercise(
         Mistake(
             "prompt and text in one string",
             _cached(key=lambda request: (request[0], request[1] + request[2])),
-            "You join prompt and text. Prompt \"query: \" with text \"a\" and no prompt with text \"query: a\" then are one key. A model that leaves the "
+            'You join prompt and text. Prompt "query: " with text "a" and no prompt with text "query: a" then are one key. A model that leaves the '
             "prompt out of pooling gives them different vectors. Keep the three apart.",
         ),
         Mistake(
@@ -1207,7 +1239,7 @@ CACHE = Exercise(
         Mistake(
             "one too many",
             _cached(full=lambda held, size: len(held) > size + 1),
-            "Your cache holds one more than `size`. Compare after the newcomer is in, or with \"as many as\" before.",
+            'Your cache holds one more than `size`. Compare after the newcomer is in, or with "as many as" before.',
         ),
         Mistake(
             "one too few",
@@ -1274,7 +1306,7 @@ CACHE = Exercise(
         "A dict keeps the order in which keys came in. Take a key that is asked for out before you put it in, and it stands at the end; "
         "next(iter(d)) is the first.",
     ),
-)  # fmt: skip
+)
 
 
 # --- 21.5 drift ------------------------------------------------------------------------------
@@ -1355,6 +1387,8 @@ def _draw_days(rng: random.Random) -> tuple[Tensor, Tensor, Tensor, float]:
             today = draws.vectors(rng, N, D, zeros=0.05)
         else:
             today = quiet[0] * 3
+        if rng.random() < 0.2:
+            stored, quiet, today = normalize(stored), normalize(quiet), normalize(today)
         rate = rng.choice((0.0, 0.125, 0.25, 0.5, 0.75))
         statistic, threshold, _ = drift_alarm(stored, quiet, today, rate)
         if abs(statistic - threshold) > 1e-3:  # what is nearly equal is another question
@@ -1381,7 +1415,11 @@ def _length_does_not_count(answer: Answer) -> str | None:
     stored, quiet, today, rate = _quiet_days(0.25, [[3.0, 4.0], [4.0, 3.0], [0.0, 2.0], [1.0, 0.0]])()
     longer = torch.tensor([[5.0], [0.1], [2.0], [7.0]])
     a, b = answer(stored, quiet, today, rate), answer(stored * longer, quiet, today * 3, rate)
-    return None if np.allclose(a, b, atol=1e-4) else f"longer vectors give {compare.render(b)} instead of {compare.render(a)}"
+    return (
+        None
+        if np.allclose(a, b, atol=1e-4)
+        else f"longer vectors give {compare.render(b)} instead of {compare.render(a)}"
+    )
 
 
 DRIFT = Exercise(
@@ -1403,10 +1441,7 @@ DRIFT = Exercise(
         Situation("there is one quiet day", lambda s, q, t, rate: len(q) == 1),
         Situation("there is one text", lambda s, *rest: len(s) == 1),
         Situation("rate times days is no whole number", lambda s, q, t, rate: rate * len(q) % 1 > 0),
-        Situation(
-            "lengths differ from 1",
-            lambda s, q, t, rate: not torch.allclose(torch.linalg.vector_norm(s, dim=-1), torch.ones(len(s))),
-        ),
+        Situation("a length is not 1", lambda s, q, t, rate: not torch.allclose(normalize(t), t)),
     ),
     cases=(
         Case(
@@ -1416,12 +1451,16 @@ DRIFT = Exercise(
         ),
         Case("as on the worst quiet day", _quiet_days(0.0, _day(True, False, False, True)), (0.5, 0.5, False)),
         Case("one false alarm in five", _quiet_days(0.25, _day(True, False, False, True)), (0.5, 0.75, True)),
+        Case("half of five, rounded down", _quiet_days(0.5, _day(True, False, True, True)), (0.75, 0.75, False)),
+        Case("an eighth of five, rounded down", _quiet_days(0.125, _day(True, True, False, False)), (0.5, 0.5, False)),
         Case("three in five", _quiet_days(0.75, _day(True, True, True, True)), (1.0, 1.0, False)),
         Case(
             "longer vectors, another direction, a zero",
             lambda: (
                 torch.tensor([[2.0, 0.0], [0.0, 3.0], [1.0, 1.0], [0.0, 0.0]]),
-                torch.tensor([[[1.0, 0.0], [0.0, 1.0], [2.0, 2.0], [1.0, 0.0]], [[3.0, 4.0], [0.0, 5.0], [1.0, 1.0], [0.0, 1.0]]]),
+                torch.tensor(
+                    [[[1.0, 0.0], [0.0, 1.0], [2.0, 2.0], [1.0, 0.0]], [[3.0, 4.0], [0.0, 5.0], [1.0, 1.0], [0.0, 1.0]]]
+                ),
                 torch.tensor([[3.0, -4.0], [0.0, -7.0], [1.0, 1.0], [5.0, 5.0]]),
                 0.5,
             ),
@@ -1436,7 +1475,7 @@ DRIFT = Exercise(
                 0.75,
             ),
         ),
-    ),  # fmt: skip
+    ),
     properties=(Property("lengths do not count", _length_does_not_count),),
     mistakes=(
         Mistake(
@@ -1497,8 +1536,10 @@ DRIFT = Exercise(
         Mistake(
             "zero is NaN",
             _drift(
-                cosines=lambda stored, fresh: (stored * fresh).sum(-1)
-                / (torch.linalg.vector_norm(stored, dim=-1) * torch.linalg.vector_norm(fresh, dim=-1))
+                cosines=lambda stored, fresh: (
+                    (stored * fresh).sum(-1)
+                    / (torch.linalg.vector_norm(stored, dim=-1) * torch.linalg.vector_norm(fresh, dim=-1))
+                )
             ),
             "A vector of zeros has no direction, and you divide zero by zero. One NaN makes the whole day NaN, and NaN is never below a "
             "threshold: the alarm is dead. Its cosine counts as 0.",
@@ -1662,7 +1703,9 @@ SMALLEST = Reversed(
             lambda: ([1.0], [[1.0], [0.0]], [[1000.0]]),
             "You return the passages before the batch-mates. The order is text, mates, passages: with these there is one passage, and no choice.",
             when=lambda text, mates, passages: (
-                len(passages) == 1 and len(mates) > 1 and np.ndim(mates) == np.ndim(passages) == 2
+                len(passages) == 1
+                and len(mates) > 1
+                and np.ndim(mates) == np.ndim(passages) == 2
                 and not _no_change(text, passages, mates)
             ),
         ),
@@ -1717,8 +1760,11 @@ SMALLEST = Reversed(
             lambda: ([1.0], [[10.0]], [[1.0], [0.0]]),
             "The right idea: the mate makes the step larger. But it still is smaller than the text's distance to the border between its passages. How "
             "large must a mate be so that the text is rounded to another place?",
-            when=lambda text, mates, passages: _no_change(text, mates, passages) and len(text) == 1
-            and np.abs(np.asarray(mates)).max() < 600 * np.abs(np.asarray(text)).max(),
+            when=lambda text, mates, passages: (
+                _no_change(text, mates, passages)
+                and len(text) == 1
+                and np.abs(np.asarray(mates)).max() < 600 * np.abs(np.asarray(text)).max()
+            ),
         ),
         Mistake(
             "rounded, and still nearest",
@@ -1750,7 +1796,7 @@ SMALLEST = Reversed(
         "Alone the text comes back as it is, or nearly. Beside a mate a thousand times as large it is rounded, and to what?",
         "One dimension, one mate, two passages: one where the text is, one where it is rounded to.",
     ),
-)  # fmt: skip
+)
 
 
 # --- 21.7 a handler of /v1/embeddings --------------------------------------------------------
@@ -2037,7 +2083,9 @@ HANDLER = Exercise(
         Situation("the input is one text", lambda request, *rest: isinstance(request["input"], str)),
         Situation("the request is refused", _is_refused),
         Situation("the model is another one", lambda request, model, *rest: request["model"] != model),
-        Situation("a text stands in the input twice", lambda *args: len(set(_asked_for(*args))) < len(_asked_for(*args))),
+        Situation(
+            "a text stands in the input twice", lambda *args: len(set(_asked_for(*args))) < len(_asked_for(*args))
+        ),
         Situation(
             "a text is in the cache already",
             lambda *args: any((args[1], text) in args[4] for text in _asked_for(*args)),
@@ -2061,6 +2109,11 @@ HANDLER = Exercise(
             _expected([[0.6, 0.8]], 1, [["a"]], {("base-7f3a", "a"): VECTORS["a"]}),
         ),
         Case(
+            "one text of two words",
+            _call(input="d e"),
+            _expected([VECTORS["d e"]], 2, [["d e"]], {("base-7f3a", "d e"): VECTORS["d e"]}),
+        ),
+        Case(
             "a text twice, one in the cache, one of another model",
             _call(
                 {("base-7f3a", "c"): VECTORS["c"], ("old", "a"): [0.0, 1.0, 0.0]},
@@ -2071,8 +2124,10 @@ HANDLER = Exercise(
                 6,
                 [["d e", "a"]],
                 {
-                    ("base-7f3a", "c"): VECTORS["c"], ("old", "a"): [0.0, 1.0, 0.0],
-                    ("base-7f3a", "d e"): VECTORS["d e"], ("base-7f3a", "a"): VECTORS["a"],
+                    ("base-7f3a", "c"): VECTORS["c"],
+                    ("old", "a"): [0.0, 1.0, 0.0],
+                    ("base-7f3a", "d e"): VECTORS["d e"],
+                    ("base-7f3a", "a"): VECTORS["a"],
                 },
             ),
         ),
@@ -2085,20 +2140,36 @@ HANDLER = Exercise(
             "nothing is left of it",
             _call(input=["b", "f g h"], dimensions=1),
             _expected(
-                [[0.0], [0.0]], 4, [["b", "f g h"]],
+                [[0.0], [0.0]],
+                4,
+                [["b", "f g h"]],
                 {("base-7f3a", "b"): VECTORS["b"], ("base-7f3a", "f g h"): VECTORS["f g h"]},
             ),
         ),
-        Case("another model, and no text", lambda: ({"model": "base", "input": []}, "base-7f3a", 3, Encode(), {}), _refusal("model")),
+        Case(
+            "another model, and no text",
+            lambda: ({"model": "base", "input": []}, "base-7f3a", 3, Encode(), {}),
+            _refusal("model"),
+        ),
         Case("an empty list", _call(input=[]), _refusal("input")),
         Case("an empty text", _call(input=["a", ""]), _refusal("input")),
         Case("token ids, and too many dimensions", _call(input=[3, 5], dimensions=4), _refusal("input")),
         Case("no input", _call(encoding_format="int8"), _refusal("input")),
-        Case("more dimensions than there are", _call(input="a", dimensions=4, encoding_format="int8"), _refusal("dimensions")),
+        Case(
+            "more dimensions than there are",
+            _call(input="a", dimensions=4, encoding_format="int8"),
+            _refusal("dimensions"),
+        ),
         Case("no dimension", _call(input="a", dimensions=0), _refusal("dimensions")),
-        Case("another format", _call({("base-7f3a", "a"): VECTORS["a"]}, input="a", encoding_format="int8"),
-             _refusal("encoding_format", {("base-7f3a", "a"): VECTORS["a"]})),
-        Case("a cached vector, cut", _call({("base-7f3a", "a"): VECTORS["a"]}, input=["a", "c"], dimensions=2, encoding_format="float")),
+        Case(
+            "another format",
+            _call({("base-7f3a", "a"): VECTORS["a"]}, input="a", encoding_format="int8"),
+            _refusal("encoding_format", {("base-7f3a", "a"): VECTORS["a"]}),
+        ),
+        Case(
+            "a cached vector, cut",
+            _call({("base-7f3a", "a"): VECTORS["a"]}, input=["a", "c"], dimensions=2, encoding_format="float"),
+        ),
     ),
     mistakes=(
         Mistake(
@@ -2241,12 +2312,25 @@ HANDLER = Exercise(
         ),
         Mistake(
             "the input is not looked at",
-            _handler(checks={**_without("model", "input"), "model": CHECKS["model"], "input": lambda request, model, D: "input" not in request}),
+            _handler(
+                checks={
+                    **_without("model", "input"),
+                    "model": CHECKS["model"],
+                    "input": lambda request, model, D: "input" not in request,
+                }
+            ),
             "You take every input that is there, also an empty list, an empty text, or token ids. What you cannot honour gets an error object that names it.",
         ),
         Mistake(
             "an empty list is answered",
-            _handler(checks={**CHECKS, "input": lambda request, model, D: request.get("input") != [] and CHECKS["input"](request, model, D)}),
+            _handler(
+                checks={
+                    **CHECKS,
+                    "input": lambda request, model, D: (
+                        request.get("input") != [] and CHECKS["input"](request, model, D)
+                    ),
+                }
+            ),
             "An empty list gets an answer without data. It is refused: with nothing to embed, something went wrong at the caller's.",
         ),
         Mistake(
@@ -2265,7 +2349,9 @@ HANDLER = Exercise(
         ),
         Mistake(
             "too many dimensions are cut down in silence",
-            _handler(checks=_without("dimensions"), size_of=lambda request, D: max(1, min(request.get("dimensions", D), D))),
+            _handler(
+                checks=_without("dimensions"), size_of=lambda request, D: max(1, min(request.get("dimensions", D), D))
+            ),
             "Dimensions out of range are brought into it in silence. The caller has laid out an index for what was asked: say that it cannot be had.",
         ),
         Mistake(
@@ -2311,7 +2397,7 @@ HANDLER = Exercise(
         Mistake(
             "every item is a list",
             _handler(item="list"),
-            "Each item of `data` calls itself a list. The whole answer is one; an item is an \"embedding\".",
+            'Each item of `data` calls itself a list. The whole answer is one; an item is an "embedding".',
         ),
     ),
     hints=(
@@ -2320,6 +2406,6 @@ HANDLER = Exercise(
         "dict.fromkeys keeps the order and drops what is repeated. Keep whole vectors in the cache, and cut a copy when you answer.",
         "For base64: an array of float32, its bytes with tobytes(), base64.b64encode, and decode() to a string. `or 1` guards a length of zero.",
     ),
-)  # fmt: skip
+)
 
 EXERCISES = (QUEUE, BATCHES, INT8, CACHE, DRIFT, SMALLEST, HANDLER)

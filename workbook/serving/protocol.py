@@ -70,7 +70,9 @@ def read_embeddings(body: Any, model: str, D: int) -> EmbeddingsRequest:
     texts = body.get("input")
     texts = [texts] if isinstance(texts, str) else texts
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
-        raise Refused("input", "input must be a string or a list of strings, none of them empty; token ids are not taken")
+        raise Refused(
+            "input", "input must be a string or a list of strings, none of them empty; token ids are not taken"
+        )
     dimensions = body.get("dimensions", D)
     if not isinstance(dimensions, int) or isinstance(dimensions, bool) or not 1 <= dimensions <= D:
         raise Refused("dimensions", f"dimensions must be a whole number from 1 to {D}, got {dimensions!r}")

@@ -145,7 +145,9 @@ class Migration:
             ValueError: texts are missing yet.
         """
         if missing := self.missing():
-            raise ValueError(f"{len(missing)} texts are missing in the new index, such as {missing[0]!r}; fill it first")
+            raise ValueError(
+                f"{len(missing)} texts are missing in the new index, such as {missing[0]!r}; fill it first"
+            )
         self.serving = self.new
 
     def search(self, queries: Sequence[str], k: int) -> list[list[str]]:

@@ -13,9 +13,9 @@
 # %% [markdown]
 # # 21 · How does it meet a latency target?
 #
-# A model that answers in 10 ms is fast on your desk. Then people come, and do not wait for each other. Somebody promised "99 of 100 within 50 ms". What keeps that promise, and what breaks in silence while it is kept?
+# A model answers in 10 ms on your desk. Then people come, and do not wait for each other. What keeps a promise such as "99 of 100 within 50 ms", and what breaks in silence?
 #
-# **You will be able to** compute what waiting costs, batch what waits, say what int8 does to a vector, keep vectors without mixing models, notice a changed model before users do, and answer requests in OpenAI's form.
+# **You will be able to** compute what waiting costs, batch what waits, say what int8 does to a vector, notice a changed model before users do, and answer in OpenAI's form.
 #
 # **You need** chapters 13 (cutting vectors) and 17 (codes of a byte). **It takes** about {minutes} minutes, «N» seconds of machine time on one core, and «N» GB of memory. First, two questions from earlier chapters, from memory:
 
@@ -38,7 +38,7 @@ predict("21.p1")
 # %% [markdown]
 # ## A failure first
 #
-# Version 1 of a model has made the index. Version 2 takes its place in the service overnight; the index stays. The same length of vectors, no error. For how many queries is the first hit the passage that answers it?
+# Version 1 of a model made the index. Overnight version 2 takes its place; the index stays. No error. For how many queries is the first hit right?
 
 # %%
 from workbook.data.planted import planted
@@ -64,7 +64,7 @@ print("each version with its own index beats the two mixed:", min(both) > mixed)
 print(f"version 1 {both[0]:.2f}, version 2 {both[1]:.2f}, version 2 in the index of version 1 {mixed:.2f}")
 
 # %% [markdown]
-# Scores still look like scores. Nothing in the service says that they mean nothing any more.
+# Scores still look like scores. No line of the service notices.
 #
 # ## The idea
 #
@@ -72,23 +72,23 @@ print(f"version 1 {both[0]:.2f}, version 2 {both[1]:.2f}, version 2 in the index
 #
 # $$\text{start}_i=\max(\text{arrival}_i,\ \text{done}_{i-1})\qquad \text{done}_i=\text{start}_i+s\qquad \text{latency}_i=\text{done}_i-\text{arrival}_i$$
 #
-# A target names a **percentile**. p99 by **nearest rank** is the smallest latency that 99 of 100 requests do not exceed: of N sorted ones the one at rank ⌈99 N / 100⌉.
+# A target names a **percentile**: p99 by **nearest rank** is, of N sorted latencies, that at rank ⌈99 N / 100⌉.
 #
-# **Together.** A batch of n costs fixed + each · n. The fixed part is paid once.
+# **Together.** A batch of n costs fixed + each · n: the fixed part once.
 #
-# **Fewer bits.** In **dynamic int8** what flows through a layer is rounded as it comes. For numbers between low ≤ 0 and high ≥ 0:
+# **Fewer bits.** In **dynamic int8** what flows through a layer is rounded as it comes, between low ≤ 0 and high ≥ 0:
 #
 # $$\text{scale}=\frac{\text{high}-\text{low}}{255}\qquad \text{zero}=\text{round}\Big(\frac{-\text{low}}{\text{scale}}\Big)\qquad \text{code}=\text{round}\Big(\frac{x}{\text{scale}}\Big)+\text{zero}$$
 #
 # | letter | shape | |
 # |---|---|---|
-# | x | (B, D) | what comes into a layer: a row for each text |
-# | W | (D, E) | weights, as int8 codes, with a scale for each of E columns |
-# | code | (B, D) | whole numbers, 0 to 255 |
+# | x | (B, D) | into a layer: a row a text |
+# | W | (D, E) | int8 weights, a scale a column |
+# | code | (B, D) | 0 to 255 |
 #
-# **The same model.** A **fingerprint** is a hash of tokenizer, settings and weights. Cache and index carry it. **Canaries** are a few texts whose vectors are stored and made anew each day.
+# **The same model.** A **fingerprint**, a hash of tokenizer, settings and weights, goes with index and **cache** (vectors that are kept). **Canaries** are texts whose vectors are stored, and made anew each day.
 #
-# «drawing: five requests as bars, pale while they wait, solid while they are served»
+# «drawing: five requests as bars»
 #
 # ## By hand
 #
@@ -102,11 +102,11 @@ for arrival in arrivals:
     print(f"arrives {arrival:>2}, starts {start:>2}, done {free:>2}: latency {free - arrival}")
 
 # %% [markdown]
-# Sorted: 10, 10, 18, 19, 26. p50 has rank ⌈2.5⌉ = 3: 18. p95 has rank ⌈4.75⌉ = 5: 26. The mean, 16.6, is nobody's latency.
+# Sorted: 10, 10, 18, 19, 26. p50 has rank ⌈2.5⌉ = 3: 18. p95 has rank ⌈4.75⌉ = 5: 26.
 #
 # ## Build it: the queue
 #
-# **Contract.** `arrivals` is a list of N floats, N 1 or more, ascending; some may be equal. `service`, above 0, is what each request takes. One server takes them in order: a request starts when it has arrived and the one before is done. `percents` is a list of whole numbers from 1 to 100. Return a tuple of two lists of floats: the latency of each request, in order of arrival; and for each percent p, in the order given, the latency at rank ⌈p N / 100⌉ of the sorted latencies, counted from 1. Nothing is interpolated. Nothing that is passed in changes.
+# **Contract.** `arrivals` is a list of N floats, N 1 or more, ascending; some may be equal. `service`, above 0, is what each request takes. One server takes them in order: a request starts when it has arrived and the one before is done. `percents` are whole numbers from 1 to 100. Return a tuple of two lists of floats: the latencies, in order of arrival; and for each percent p, in the order given, the latency at rank ⌈p N / 100⌉, from 1, of the sorted ones.
 
 
 # %%
@@ -127,7 +127,7 @@ def queue_latencies(arrivals, service, percents):
 queue_latencies = check("21.1", queue_latencies)
 
 # %% [markdown]
-# Now 2,000 requests at random times, and beside them a load test that waits for each answer before it sends again:
+# 2,000 requests at random times, and a load test that waits for each answer before it sends again:
 
 # %%
 from workbook.serving import random_arrivals
@@ -140,7 +140,7 @@ _, waits_itself = queue_latencies([10.0 * i for i in range(2_000)], 10.0, [50, 9
 print("a test that waits for each answer: p50 and p99", waits_itself)
 
 # %% [markdown]
-# The test sees a perfect service, since it holds back what would have queued: **coordinated omission**. And between 80 and 95 % load p99 grows fivefold while the model stays as fast as it was. Real arrivals come in bursts, and are worse.
+# The test holds back what would have queued: **coordinated omission**. From 80 to 95 % load p99 grows fivefold. Real arrivals come in bursts, and are worse.
 #
 # ## Build it: all that wait, together
 
@@ -148,7 +148,7 @@ print("a test that waits for each answer: p50 and p99", waits_itself)
 predict("21.p2")
 
 # %% [markdown]
-# **Contract.** `arrivals` is as in 21.1. One server. A batch opens when the server is free and a request is there: at the later of its first request's arrival and the end of the batch before. Requests join it in order of arrival, those that have come by opening + `window` (exactly then counts), `largest` at most, 1 or more. It closes when the `largest`-th has come, but not before it opens; if fewer come, at opening + `window`, even if nobody will ever come again. `window` is 0 or more. A batch of n is done `fixed` + `each` · n after it closes, and all in it are answered then. Return the latencies, a list of floats, in order of arrival.
+# **Contract.** `arrivals` is as in 21.1. One server. A batch opens at the later of two moments: its first request arrives, the batch before is done. Requests join in order of arrival, those that come by opening + `window` (0 or more; exactly then counts), at most `largest` (1 or more). It closes when the `largest`-th has come, not before it opens; with fewer at opening + `window`, even if nobody comes any more. A batch of n is done `fixed` + `each` · n after it closes; then all in it are answered. Return the latencies, a list of floats, in order of arrival.
 
 
 # %%
@@ -173,11 +173,14 @@ batched_latencies = check("21.2", batched_latencies)
 
 # %%
 for rate, arrivals in people.items():
-    p99 = [np.percentile(batched_latencies(arrivals, window, 8, 8.0, 2.0), 99, method="inverted_cdf") for window in (0, 5, 20)]
+    p99 = [
+        np.percentile(batched_latencies(arrivals, window, 8, 8.0, 2.0), 99, method="inverted_cdf")
+        for window in (0, 5, 20)
+    ]
     print(f"{rate} a second: p99 {p99[0]:.0f} ms without a window, {p99[1]:.0f} with 5 ms, {p99[2]:.0f} with 20 ms")
 
 # %% [markdown]
-# One request alone costs 10 ms, as before. At 95 a second batching alone brings p99 from 364 to 27 ms, and every window makes it worse: while the server is busy a batch gathers by itself. A window pays only where the server is too slow without fuller batches.
+# At 95 a second batching brings p99 from 364 to 27 ms, and a window makes it worse: while the server is busy, a batch gathers by itself.
 #
 # ## Build it: int8 by the batch
 
@@ -185,7 +188,7 @@ for rate, arrivals in people.items():
 predict("21.p3")
 
 # %% [markdown]
-# **Contract.** `x` is (B, D) floats; `weight_codes` int8 (D, E); `weight_scales` (E,) floats. Low is the smallest number or 0, whichever is less; high the largest or 0, whichever is more. They are those of the whole `x`, or with `by_row` True of each row by itself. Scale is (high − low) / 255, or 1 if both are 0. Zero and code as in *The idea*; halves round to the even number, each of the two roundings by itself, and codes are cut off at 0 and 255. The product is the sum over D of (code − zero) · weight code, exact in whole numbers, times scale, times the column's weight scale. Return a tuple: codes, torch.uint8 (B, D), and products, floats (B, E). Nothing that is passed in changes.
+# **Contract.** `x` is (B, D) floats; `weight_codes` int8 (D, E); `weight_scales` (E,) floats. Low is the smallest number or 0, if that is less; high the largest or 0, if that is more: of the whole `x`, or with `by_row` True of each row by itself. Scale, zero and code as above, with scale 1 if low and high are 0; each `round` takes halves to the even number, and codes are cut off at 0 and 255. The product is the sum over D of (code − zero) · weight code, in exact whole numbers, times scale, times the column's weight scale. Return a tuple: codes, torch.uint8 (B, D), and products, floats (B, E). Nothing that is passed in changes.
 
 
 # %%
@@ -215,13 +218,11 @@ for by_row in (False, True):
     print(f"  cosine with itself beside a text forty times as loud: {torch.cosine_similarity(x[0], beside, dim=0):.2f}")
 
 # %% [markdown]
-# The batch-mates set the step. A scale for each row costs a minimum and a maximum a row, and the dependence is gone.
+# Batch-mates set the step; with a scale for each row they do not.
 #
 # ## Build it: a neighbour lost to a batch-mate
 #
-# **The other way round.** Find the smallest batch in which a text's neighbour changes because of its batch-mates alone.
-#
-# **Contract.** Return `text, mates, passages`: (D,), (M, D), (N, D), lists or tensors of numbers between −1e6 and 1e6, M and N 1 or more. `text` is rounded as in 21.3 and scaled back, (code − zero) · scale: once alone, once in one batch with `mates` under one scale for all. Each time its nearest passage is taken by squared distance, of equally near ones the first; passages are never rounded. The two must be different passages. No two passages may be equally near to `text` as it is. Size counts all numbers; the smallest is asked for.
+# **The other way round.** **Contract.** Return `text, mates, passages`: (D,), (M, D), (N, D), lists or tensors of numbers between −1e6 and 1e6, M and N 1 or more. `text` is rounded as in 21.3 and scaled back, (code − zero) · scale: once alone, once with `mates` under one scale for all. Each time take the nearest passage by squared distance, of equally near ones the first; passages are not rounded. It must be another one. No two passages may be equally near to `text` itself. Size counts all numbers; the smallest is asked for.
 
 
 # %%
@@ -236,47 +237,11 @@ def smallest_batch():  # () -> (D,), (M, D), (N, D)
 smallest_batch = check("21.6", smallest_batch)
 
 # %% [markdown]
-# It takes a number 510 times as large. Real batch-mates are rarely so loud, so ranks hardly change; how rarely has to be measured.
-#
-# ## Build it: a cache that knows the model
-#
-# The fastest call of a model is the one that is not made. A **cache** keeps what was used last, and must not keep it beyond its model.
-#
-# **Contract.** `requests` is a list of tuples of three strings, one at least: fingerprint of the model, prompt, text. Two are the same only if all three are equal, letter by letter. `size` is 1 or more. A request is a hit if the cache holds it, else it is taken in. Either way it is now the most recently used. Where more than `size` would be held, the one used longest ago goes. The cache is empty at first. Return a tuple of two lists: for each request a bool, True for a hit; and what is held in the end, the tuples, the one used longest ago first.
-
-
-# %%
-# Exercise 21.4 · a cache that knows the model · medium · 10 min
-def replay_cache(requests, size):  # list of (str, str, str), int -> (list of bool, list of (str, str, str))
-    ### BEGIN SOLUTION
-    held, hits = {}, []  # a dict keeps the order in which keys came in
-    for request in requests:
-        hits.append(request in held)
-        held.pop(request, None)
-        held[request] = True
-        if len(held) > size:
-            del held[next(iter(held))]
-    return hits, list(held)
-    ### END SOLUTION
-
-
-# %%
-replay_cache = check("21.4", replay_cache)
-
-# %%
-from workbook.serving import fingerprint
-
-drawn = np.random.default_rng(0).zipf(1.3, 2_000) % len(asked)  # a few queries are asked often, most rarely
-for size in (5, 20, 80):
-    hits, _ = replay_cache([(fingerprint(versions[2])[:4], "", asked[i]) for i in drawn], size)
-    print(f"room for {size}: {sum(hits) / len(hits):.2f} of the requests never reach the model")
-
-# %% [markdown]
-# Popular queries repeat, so a small cache answers many. After a change of model none of its keys fits, and nothing has to be emptied.
+# Real batch-mates are not so loud; what they do to ranks has to be measured.
 #
 # ## Build it: an alarm for drift
 #
-# **Contract.** `stored` (N, D) holds canaries' vectors from the day of the index, `quiet` (days, N, D) fresh ones of days without a change, `today` (N, D) today's; N and days 1 or more. Vectors have any length, and may be zero. A day's statistic is the mean, over the N texts, of the cosine between a text's stored vector and its fresh one; a cosine with a zero vector is 0. `rate`, from 0 to below 1, is the accepted share of false alarms. With k = ⌊rate · days⌋ the threshold is the (k + 1)-th smallest statistic of the quiet days. Return a tuple: today's statistic, a float; the threshold, a float; and a bool, True if today's statistic is below the threshold, not if it is equal.
+# **Contract.** `stored` (N, D) holds canaries' vectors from the day of the index, `quiet` (days, N, D) fresh ones of days without a change, `today` (N, D) today's; N and days 1 or more; vectors of any length. A day's statistic is the mean over texts of the cosine between stored and fresh vector; with a zero vector that is 0. `rate`, from 0 to below 1, is the accepted share of false alarms: with k = ⌊rate · days⌋ the threshold is the (k + 1)-th smallest statistic of quiet days. Return a tuple: today's statistic and the threshold, floats, and a bool, whether the one is below the other; equal is not.
 
 
 # %%
@@ -296,7 +261,7 @@ def drift_alarm(stored, quiet, today, rate):  # (N, D), (days, N, D), (N, D), fl
 drift_alarm = check("21.5", drift_alarm)
 
 # %% [markdown]
-# Twenty canaries. Quiet days are the same model in int8, each text in other company; then comes version 2:
+# Twenty canaries. Quiet days: one model, rounded in other company each day. Then comes version 2:
 
 # %%
 stored = passages[1][:20]
@@ -314,17 +279,17 @@ false_alarms = [drift_alarm(stored, quiet, in_company(seed), rate=0.05)[2] for s
 print("false alarms on 40 more quiet days, a tenth at most:", sum(false_alarms) <= 4)
 
 # %% [markdown]
-# The rate is a promise about days like the quiet ones; k of them lie below the threshold by construction.
+# The rate is a promise about days like these, no more.
 #
 # ## Build it: a handler of /v1/embeddings
 #
-# Many clients speak the form that OpenAI published. Answer it, and they all fit.
+# Many clients speak the form that OpenAI published.
 #
-# **Contract.** `request` is a dict, `model` the name that is served, `D` the full size. `encode` takes a list of strings and returns as many lists of D floats. `cache` is a dict, (model, text) → list of D floats; it may hold other models' entries, which are left alone.
+# **Contract.** `request` is a dict, `model` the name served, `D` the full size. `encode` turns a list of strings into as many lists of D floats. `cache` is a dict, (model, text) → list of D floats, perhaps of other models too.
 #
-# 1. **Refuse**, in this order: `model` in the request is not `model`; `input` is missing, or neither a non-empty string nor a non-empty list of non-empty strings; `dimensions` is there and no whole number from 1 to D; `encoding_format` is there and neither "float" nor "base64". Return `{"error": {"message": a text, "type": "invalid_request_error", "param": the name of the first of these, "code": None}}`. Nothing is encoded then.
-# 2. **Encode** the texts that are not in `cache` under this model, each once, in order of first appearance, in one call; no call if there are none. Put the whole vectors into `cache`.
-# 3. **Answer** `{"object": "list", "data": …, "model": model, "usage": {"prompt_tokens": n, "total_tokens": n}}`. `data` has an item for each text of the input, in its order, repeated ones too: `{"object": "embedding", "index": place from 0, "embedding": …}`. The vector is cut to the first `dimensions` (D if not given) and scaled to length 1; zero stays zero. It is a list of floats, or for "base64" a string: base64 of its float32 bytes, lowest byte first. n is the number of words, by `split()`, in all texts of the input; a server counts tokens.
+# 1. **Refuse**, in this order: the request's `model` is not `model`; `input` is neither a string nor a list of them, or is missing, or it or a string in it is empty; `dimensions` is there and no whole number from 1 to D; `encoding_format` is there and neither "float" nor "base64". Return `{"error": {"message": some text, "type": "invalid_request_error", "param": the first of these names, "code": None}}`, and encode nothing.
+# 2. **Encode** texts that `cache` lacks under this model, each once, in order, in one call; none, no call. Put the whole vectors into `cache`.
+# 3. **Answer** `{"object": "list", "data": …, "model": model, "usage": {"prompt_tokens": n, "total_tokens": n}}`. `data` has for each text of the input, in its order, repeated ones too, `{"object": "embedding", "index": place from 0, "embedding": …}`: the first `dimensions` numbers (D if not given) at length 1, zero stays zero; a list of floats, or for "base64" a string, base64 of their float32 bytes, lowest byte first. n counts the words, by `split()`, of all texts of the input.
 
 
 # %%
@@ -369,19 +334,19 @@ refused = answer_embeddings({**body, "dimensions": D + 1}, "base", D, None, cach
 print("refused:", refused["error"]["param"])
 
 # %% [markdown]
-# Three vectors for two texts, each encoded once. Around such a handler `workbook.serving.app` puts a server, a batcher and the latencies that it has given.
+# Three vectors, two texts encoded. `workbook.serving.app` puts a server and a batcher around it.
 #
 # ## See it
 #
-# «The queue: each request a bar, pale while it waits, solid while it is served; p50, p95, p99; control: requests per second; one by one or all that wait. Own text: its vector alone and in a batch.»
+# «The queue: bars, p50 p95 p99, load, one by one or together. Own text: alone and in a batch.»
 #
 # ## Train it
 #
-# «A real server (starlette, uvicorn) on loopback under a load of bounded length: p50, p95, p99 and throughput against window and largest batch; ONNX and int8 beside torch, quality beside milliseconds; two seeds each.»
+# «A real server under load: p50 p95 p99, throughput by window and batch; ONNX and int8 beside torch; two seeds.»
 #
 # ## Break it
 #
-# «A model swapped in silence: histogram of each text's cosine with its own stored vector; the index with a fingerprint refuses, `Migration` changes over. int8 vectors and batch-mates, measured in ranks; the side that speaks against the rule.»
+# «A silent swap: histogram of cosines with stored vectors; `FingerprintedIndex` refuses, `Migration` changes over. Batch-mates in ranks.»
 #
 # ## In the libraries
 
@@ -405,6 +370,49 @@ codes, _ = int8_product(x, W, torch.ones(len(W)), False)
 print("codes equal to onnxruntime's:", np.array_equal(session.run(None, {"x": x.numpy()})[0], codes.numpy()))
 
 # %%
+from openai.types import CreateEmbeddingResponse
+
+read = CreateEmbeddingResponse.model_validate(answer)
+print("openai's own types read it:", [item.embedding for item in read.data] == [i["embedding"] for i in answer["data"]])
+
+# %% [markdown]
+# ## Further: a cache that knows the model
+#
+# **{minutes} min.** The fastest call of a model is the one that is not made. A cache keeps what was used last, and must not mix models.
+#
+# **Contract.** `requests` is a list of tuples of three strings, one at least: fingerprint of the model, prompt, text. Two are the same only if all three are equal, letter by letter. `size` is 1 or more. A request is a hit if the cache holds it, else it is taken in. Either way it is now the most recently used. Where more than `size` would be held, the one used longest ago goes. The cache is empty at first. Return a tuple of two lists: for each request a bool, True for a hit; and what is held in the end, the tuples, the one used longest ago first.
+
+
+# %%
+# Exercise 21.4 · a cache that knows the model · medium · 10 min
+def replay_cache(requests, size):  # list of (str, str, str), int -> (list of bool, list of (str, str, str))
+    ### BEGIN SOLUTION
+    held, hits = {}, []  # a dict keeps the order in which keys came in
+    for request in requests:
+        hits.append(request in held)
+        held.pop(request, None)
+        held[request] = True
+        if len(held) > size:
+            del held[next(iter(held))]
+    return hits, list(held)
+    ### END SOLUTION
+
+
+# %%
+replay_cache = check("21.4", replay_cache)
+
+# %%
+from workbook.serving import fingerprint
+
+drawn = np.random.default_rng(0).zipf(1.3, 2_000) % len(asked)  # a few queries are asked often, most rarely
+for size in (5, 20, 80):
+    hits, _ = replay_cache([(fingerprint(versions[2])[:4], "", asked[i]) for i in drawn], size)
+    print(f"room for {size}: {sum(hits) / len(hits):.2f} of the requests never reach the model")
+
+# %% [markdown]
+# Popular queries repeat, so a small cache answers many. After a change of model no key fits, and nothing has to be emptied. It hits as `functools.lru_cache` does:
+
+# %%
 from functools import lru_cache
 
 theirs = lru_cache(maxsize=20)(lambda request: None)
@@ -412,12 +420,6 @@ requests = [("model", "", asked[i]) for i in drawn]
 for request in requests:
     theirs(request)
 print("hits equal to functools':", theirs.cache_info().hits == sum(replay_cache(requests, 20)[0]))
-
-# %%
-from openai.types import CreateEmbeddingResponse
-
-read = CreateEmbeddingResponse.model_validate(answer)
-print("openai's own types read it:", [item.embedding for item in read.data] == [i["embedding"] for i in answer["data"]])
 
 # %% [markdown]
 # ## Further: questions people ask
@@ -442,16 +444,16 @@ quiz("21")
 # %% [markdown]
 # ## Recap
 #
-# - p99 is made of waiting. It explodes near full load while the model stays as fast as it was.
-# - A load test must not wait for answers, and percentiles are never averaged.
-# - Batch what waits. A window for more costs latency at once.
-# - One scale for a batch ties vectors to batch-mates; a scale for each row does not.
-# - Fingerprint in the cache and in the index; canaries with a threshold from quiet days.
+# - p99 is made of waiting. Near full load it explodes.
+# - A load test must not wait for answers. Percentiles are never averaged.
+# - Batch what waits; a window costs latency at once.
+# - One scale for a batch ties vectors to batch-mates; one for each row does not.
+# - A fingerprint for cache and index; canaries, and a threshold from quiet days.
 #
 # **New terms:** latency · percentile · nearest rank · coordinated omission · dynamic batching · dynamic int8 · cache · fingerprint · canary · dual write · cut-over.
 #
-# **Open task.** Take the arrival times of a log of your own, replay them against your model, and find the smallest machine that keeps p99 below your target.
+# **Open task.** Replay the arrival times of a log of your own against your model. At how many times that rate does p99 miss your target?
 #
-# **Read next:** Dean and Barroso 2013 (The Tail at Scale); Tene, "How NOT to Measure Latency" (coordinated omission); Jacob et al. 2018 (integer arithmetic).
+# **Read next:** Dean and Barroso 2013 (The Tail at Scale); Tene, "How NOT to Measure Latency"; Jacob et al. 2018 (integer arithmetic).
 #
 # **Next chapter:** 22 · Which model should I use, and what next?
