@@ -176,6 +176,10 @@ def test_quiet_days_ring_as_often_as_allowed():
     quiet = rng.normal(0.95, 0.01, 100).tolist()
     threshold = alarm_threshold(quiet, 0.05)
     assert sum(day < threshold for day in quiet) == 5
+    fresh = [
+        rng.normal() < alarm_threshold(rng.normal(size=19).tolist(), 0.1) for _ in range(2_000)
+    ]  # k = 1, so 2 in 20 on a new day
+    assert np.mean(fresh) == pytest.approx(0.1, abs=0.03)
     with pytest.raises(ValueError, match="quiet days"):
         alarm_threshold([], 0.05)
 

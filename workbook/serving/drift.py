@@ -31,6 +31,9 @@ def agreement(stored: Tensor, fresh: Tensor) -> float:
 def alarm_threshold(quiet: Sequence[float], rate: float) -> float:
     """The value below which at most a share `rate` of quiet days lies: the false alarms that are accepted.
 
+    With k of them below it, a new day like these rings with the probability (k + 1) / (days + 1): it may be worse
+    than all that were seen.
+
     Args:
         quiet: the statistic on days on which nothing had changed, one at least.
         rate: from 0 to below 1; 0 gives the smallest value seen.

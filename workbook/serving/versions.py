@@ -92,8 +92,8 @@ class Store:
     """
 
     def __init__(self, encoder: TextEncoder, index: VectorIndex):
-        self.encoder = encoder
-        self.index = FingerprintedIndex(index, fingerprint(encoder))
+        self.encoder, self.fingerprint = encoder, fingerprint(encoder)
+        self.index = FingerprintedIndex(index, self.fingerprint)
         self.ids: list[str] = []  # of the rows
 
     def add(self, corpus: Corpus) -> None:
@@ -101,12 +101,12 @@ class Store:
         known = set(self.ids)
         new = {id: text for id, text in corpus.items() if id not in known}
         if new:
-            self.index.add(self.encoder.encode_document(list(new.values())), fingerprint(self.encoder))
+            self.index.add(self.encoder.encode_document(list(new.values())), self.fingerprint)
             self.ids += new
 
     def search(self, queries: Sequence[str], k: int) -> list[list[str]]:
         """The ids of the k nearest texts of each query, best first."""
-        _, rows = self.index.search(self.encoder.encode_query(queries), k, fingerprint(self.encoder))
+        _, rows = self.index.search(self.encoder.encode_query(queries), k, self.fingerprint)
         return [[self.ids[row] for row in found if row >= 0] for found in rows.tolist()]
 
 

@@ -38,14 +38,27 @@ predict("21.p1")
 # %% [markdown]
 # ## A failure first
 #
-# Version 1 of a model made the index. Overnight version 2 takes its place; the index stays. No error. For how many queries is the first hit right?
+# Version 1 of a model made the index. Overnight version 2, trained anew from another start, takes its place; the index stays. No error. For how many queries is the first hit right?
 
 # %%
 from workbook.data.planted import planted
-from workbook.encoder import load
+from workbook.encoder import StaticEncoder, TextEncoder, load
+from workbook.train import fit
 
-towns = planted(1_000, unlabelled=1.0, label_noise=0.0).collection().split("dev").sample(100, 400)
-versions = {1: load("base/start"), 2: load("base")}
+collection = planted(3_000, unlabelled=1.0, label_noise=0.0).collection()
+towns = collection.split("dev").sample(100, 400)
+tokenizer = load("base/start").tokenizer
+
+
+def new_version(seed):  # the same recipe and the same pairs, another random start
+    torch.manual_seed(seed)
+    encoder = TextEncoder(tokenizer, StaticEncoder(tokenizer.get_vocab_size(), 128), max_length=32)
+    fit(encoder, collection.pairs("train")[:4_000], steps=40, batch_size=128, lr=0.02, seed=0, temperature=0.05)
+    return encoder
+
+
+# %%
+versions = {v: new_version(seed=v) for v in (1, 2)}
 texts, asked = list(towns.corpus.values()), list(towns.queries.values())
 passages = {v: torch.tensor(model.encode_document(texts)) for v, model in versions.items()}
 queries = {v: torch.tensor(model.encode_query(asked)) for v, model in versions.items()}
@@ -58,7 +71,7 @@ def first_hits(query_version, index_version):  # the share of queries whose firs
 
 
 both, mixed = [first_hits(v, v) for v in (1, 2)], first_hits(2, 1)
-print("each version with its own index beats the two mixed:", min(both) > mixed)
+print("mixed, less than a fifth of what each finds in its own index:", mixed < min(both) / 5)
 
 # %% tags=["nbval-ignore-output"]
 print(f"version 1 {both[0]:.2f}, version 2 {both[1]:.2f}, version 2 in the index of version 1 {mixed:.2f}")
@@ -261,25 +274,25 @@ def drift_alarm(stored, quiet, today, rate):  # (N, D), (days, N, D), (N, D), fl
 drift_alarm = check("21.5", drift_alarm)
 
 # %% [markdown]
-# Twenty canaries. Quiet days: one model, rounded in other company each day. Then comes version 2:
+# Five canaries. Quiet days: one model, rounded in other company each day. Then comes version 2:
 
 # %%
-stored = passages[1][:20]
+stored = passages[1][:5]
 
 
-def in_company(seed):  # the canaries' vectors, rounded under one scale with twelve other texts
-    others = passages[1][torch.randperm(len(texts), generator=torch.Generator().manual_seed(seed))[:12]]
-    return int8_product(torch.cat([stored, others]), W, torch.ones(len(W)), False)[1][:20]
+def in_company(seed):  # the canaries' vectors, rounded under one scale with 27 other texts
+    others = passages[1][torch.randperm(len(texts), generator=torch.Generator().manual_seed(seed))[:27]]
+    return int8_product(torch.cat([stored, others]), W, torch.ones(len(W)), False)[1][:5]
 
 
-quiet = torch.stack([in_company(seed) for seed in range(20)])
-statistic, threshold, rings = drift_alarm(stored, quiet, passages[2][:20], rate=0.05)
+quiet = torch.stack([in_company(seed) for seed in range(40)])
+statistic, threshold, rings = drift_alarm(stored, quiet, passages[2][:5], rate=0.05)
 print("quiet days agree to .999:", threshold > 0.999, "| version 2 rings:", rings)
-false_alarms = [drift_alarm(stored, quiet, in_company(seed), rate=0.05)[2] for seed in range(100, 140)]
-print("false alarms on 40 more quiet days, a tenth at most:", sum(false_alarms) <= 4)
+false_alarms = [drift_alarm(stored, quiet, in_company(seed), rate=0.05)[2] for seed in range(100, 200)]
+print("false alarms on 100 more quiet days, fewer than 20:", sum(false_alarms) < 20)
 
 # %% [markdown]
-# The rate is a promise about days like these, no more.
+# On a new quiet day expect (k + 1) / (days + 1), here 3 in 41: it may be worse than all that were seen.
 #
 # ## Build it: a handler of /v1/embeddings
 #
@@ -346,7 +359,7 @@ print("refused:", refused["error"]["param"])
 #
 # ## Break it
 #
-# «A silent swap: histogram of cosines with stored vectors; `FingerprintedIndex` refuses, `Migration` changes over. Batch-mates in ranks.»
+# «A silent swap: histogram of cosines with stored vectors; `FingerprintedIndex` refuses, `Migration` changes over. Batch-mates in ranks. Against the rule: `base` in the index of `base/start`, from which it was trained on, loses nothing.»
 #
 # ## In the libraries
 
@@ -405,8 +418,10 @@ replay_cache = check("21.4", replay_cache)
 from workbook.serving import fingerprint
 
 drawn = np.random.default_rng(0).zipf(1.3, 2_000) % len(asked)  # a few queries are asked often, most rarely
+model = fingerprint(versions[2])
+keys = [(model, "", asked[i]) for i in drawn]
 for size in (5, 20, 80):
-    hits, _ = replay_cache([(fingerprint(versions[2])[:4], "", asked[i]) for i in drawn], size)
+    hits, _ = replay_cache(keys, size)
     print(f"room for {size}: {sum(hits) / len(hits):.2f} of the requests never reach the model")
 
 # %% [markdown]
@@ -415,11 +430,10 @@ for size in (5, 20, 80):
 # %%
 from functools import lru_cache
 
-theirs = lru_cache(maxsize=20)(lambda request: None)
-requests = [("model", "", asked[i]) for i in drawn]
-for request in requests:
-    theirs(request)
-print("hits equal to functools':", theirs.cache_info().hits == sum(replay_cache(requests, 20)[0]))
+theirs = lru_cache(maxsize=20)(lambda key: None)
+for key in keys:
+    theirs(key)
+print("hits equal to functools':", theirs.cache_info().hits == sum(replay_cache(keys, 20)[0]))
 
 # %% [markdown]
 # ## Further: questions people ask
