@@ -61,5 +61,5 @@ def largest_gap(a: Sequence[float], b: Sequence[float]) -> float:
     """
     first, second = np.sort(np.asarray(a, dtype=float)), np.sort(np.asarray(b, dtype=float))
     both = np.concatenate([first, second])
-    shares = (np.searchsorted(scores, both, side="right") / len(scores) for scores in (first, second))
-    return float(np.abs(np.subtract(*shares)).max())
+    shares = [np.searchsorted(scores, both, side="right") / len(scores) for scores in (first, second)]
+    return float(np.abs(shares[0] - shares[1]).max())

@@ -27,7 +27,8 @@ def one_by_one(arrivals: Sequence[float], service: float) -> list[float]:
         ValueError: the arrivals are not ascending.
     """
     _check_ascending(arrivals)
-    found, free = [], float("-inf")
+    found: list[float] = []
+    free = float("-inf")
     for arrival in arrivals:
         free = max(arrival, free) + service
         found.append(free - arrival)
@@ -91,7 +92,8 @@ def random_arrivals(rate: float, count: int, seed: int) -> list[float]:
     Returns:
         when each comes, ascending.
     """
-    rng, now, found = random.Random(seed), 0.0, []
+    rng, now = random.Random(seed), 0.0
+    found: list[float] = []
     for _ in range(count):
         now += rng.expovariate(rate)
         found.append(now)

@@ -38,7 +38,10 @@ def fingerprint(encoder: TextEncoder) -> str:
         raise ValueError("this encoder holds no weights to look at; give a name of your own, such as that of its file")
     settings = {name: getattr(encoder, name) for name in SAVED}
     digest = hashlib.sha256(encoder.tokenizer.to_str().encode())
-    digest.update(json.dumps([settings, names_of_pooling(encoder.pooling)], sort_keys=True).encode())
+    pooling = names_of_pooling(encoder.pooling) or [
+        getattr(encoder.pooling, "__qualname__", type(encoder.pooling).__name__)
+    ]
+    digest.update(json.dumps([settings, pooling], sort_keys=True).encode())
     for name in sorted(weights):
         numbers = weights[name].detach().cpu().float().contiguous().numpy()
         digest.update(f"{name} {weights[name].dtype} {numbers.shape}".encode())
