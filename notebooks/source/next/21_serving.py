@@ -235,7 +235,7 @@ for by_row in (False, True):
 #
 # ## Build it: a neighbour lost to a batch-mate
 #
-# **The other way round.** **Contract.** Return `text, mates, passages`: (D,), (M, D), (N, D), lists or tensors of numbers between −1e6 and 1e6, M and N 1 or more. `text` is rounded as in 21.3 and scaled back, (code − zero) · scale: once alone, once with `mates` under one scale for all. Each time take the nearest passage by squared distance, of equally near ones the first; passages are not rounded. It must be another one. No two passages may be equally near to `text` itself. Size counts all numbers; the smallest is asked for.
+# **The other way round.** **Contract.** Return `text, mates, passages`: (D,), (M, D), (N, D), lists or tensors of numbers between −1e6 and 1e6, M and N 1 or more. `text` is rounded as in 21.3 and scaled back, (code − zero) · scale: once alone, once with `mates` under one scale for all. Each time take the nearest passage by squared distance, of equally near ones the first; passages are not rounded. The two must differ. No two passages may be equally near to `text` itself. Size counts all numbers; the smallest is asked for.
 
 
 # %%
