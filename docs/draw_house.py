@@ -17,7 +17,7 @@ LAYERS = (  # from what everything rests on to what a reader meets
     ("measures and vectors", ("similarity", "pooling", "geometry", "cost", "metrics", "words")),
     ("models and losses", ("encoder", "losses", "train", "index", "bm25")),
     ("subjects", ("late_interaction", "cross_encoder", "sparse", "mining", "pretraining", "training_data", "rerank")),
-    ("whole recipes", ("recipes", "adapt", "export", "llm", "zoo", "data")),
+    ("whole recipes", ("recipes", "adapt", "export", "llm", "zoo", "data", "serving")),
     ("machinery", ("base", "pipeline", "exercises", "figures", "claims", "book", "demo")),
 )
 WIDTH, ROW, TOP, LEFT = 1180, 112, 40, 170
