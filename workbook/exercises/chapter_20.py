@@ -434,6 +434,23 @@ def _memory_stays(answer: Answer) -> str | None:
     return f"after 10 blocks {held[9]} bytes of tensors are held, after 40 blocks {held[-1]}" if grown else None
 
 
+def _blocks_are_let_go(answer: Answer) -> str | None:
+    there: list[weakref.ref] = []
+    most = 0
+
+    def blocks() -> Iterator[Tensor]:
+        nonlocal most
+        for number in range(20):
+            block = torch.arange(6.0).view(2, 3).sub(number % 5)
+            there.append(weakref.ref(block))
+            yield block
+            del block
+            most = max(most, sum(one() is not None for one in there))
+
+    answer(torch.tensor([[1.0, 0.5, -1.0]]), blocks(), 2)
+    return f"{most} of 20 blocks are held at the same time" if most > 2 else None
+
+
 BLOCKS = Exercise(
     id="20.2",
     title="the best of many blocks",
@@ -501,7 +518,10 @@ BLOCKS = Exercise(
             (torch.tensor([[10.0, 9.0, 8.0]]), torch.tensor([[4, 0, 1]])),
         ),
     ),
-    properties=(Property("memory does not grow with the number of blocks", _memory_stays),),
+    properties=(
+        Property("a block is let go before the next but one comes", _blocks_are_let_go),
+        Property("memory does not grow with the number of blocks", _memory_stays),
+    ),
     mistakes=(
         Mistake(
             "rows counted anew in each block",
@@ -939,7 +959,7 @@ TODO = Exercise(
         Mistake(
             "file and note are enough",
             _asked_by(whole=_whole_by(_noted, _there)),
-            "You ask whether file and note are there, and compare nothing that stands in the note. It has three numbers to hold against the file, the plan and the settings of today.",
+            "You ask whether file and note are there, and compare nothing that stands in the note. It says three things, to be held against the file, the plan and the settings of today.",
         ),
         Mistake(
             "the bytes are not compared",
@@ -1025,7 +1045,7 @@ TODO = Exercise(
         Mistake(
             "one is bad, and all are made again",
             _asked_by(choose=_all_or_nothing),
-            "As soon as one shard is not whole you do all of them again. That is right, and throws away what was paid for: only those that are not whole.",
+            "As soon as one shard is not whole you do all of them again. The vectors would be right, and all that is whole would be paid for twice. Only what is not whole is to do.",
         ),
         Mistake(
             "one of other settings, and all are made again",

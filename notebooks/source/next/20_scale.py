@@ -15,7 +15,7 @@
 #
 # The code of chapter 07 encodes a thousand passages. With millions it takes days, is killed once, fills the memory, and in the end some rows are missing without an error. The model is as good as before. What fails is doing everything at once.
 #
-# **You will be able to** read and search vectors that do not fit into memory, write them so that a kill loses nothing, count rows in and out, and say what a corpus costs before you start.
+# **You will be able to** search vectors that do not fit into memory, write them so that a kill loses nothing, and say what a corpus costs before you start.
 #
 # **You need** chapters 07 (resume) and 17 (search). **It takes** about {minutes} minutes, «N» seconds of machine time on one core, and «N» GB of memory. First, two questions from earlier chapters, from memory:
 
@@ -61,9 +61,9 @@ print(f"{359_147:,} in, {encoded_rows(range(359_147), 5_000):,} out")
 #
 # | rule | what it saves |
 # |---|---|
-# | **stream**: take a block, use it, let it go | memory: one block, whatever N |
-# | **shard**: write N rows as files of a fixed number of rows | time: many workers, and a kill costs one file |
-# | **manifest**: a list of what is whole, written last | truth: what is not in it does not count |
+# | **stream**: take a block, use it, let it go | memory |
+# | **shard**: files of a fixed number of rows | time: many workers, and a kill costs one file |
+# | **manifest**: what is whole, written last | doubt: without it nothing counts |
 # | **count** rows into and out of every stage | rows |
 #
 # A **memory map** is a file that is used like an array: the system reads what is asked for and may drop it again. It works because a row's place can be computed. With D numbers of b bytes in a row and h bytes before the first one (the **header**), in shards of S rows:
@@ -112,7 +112,7 @@ def place_of_row(row, shard_rows, D, number_bytes, header):  # int, int, int, in
 place_of_row = check("20.1", place_of_row)
 
 # %% [markdown]
-# Numpy writes such files, with a header of 128 bytes here. One row is read out of the middle of one:
+# Numpy writes such files, here with a header of 128 bytes:
 
 # %%
 import tempfile
@@ -128,7 +128,7 @@ with (folder / f"{shard:05}.npy").open("rb") as file:
     print("row 777 is found:", np.array_equal(np.frombuffer(file.read(end - first), np.float32), vectors[777]))
 
 # %% [markdown]
-# So a corpus of any size opens in a moment: nothing is read before somebody asks.
+# So a corpus of any size opens in a moment.
 #
 # ## Build it: the best of many blocks
 
@@ -196,11 +196,11 @@ def smallest_gap():  # () -> int, int, list of int
 smallest_gap = check("20.6", smallest_gap)
 
 # %% [markdown]
-# With one worker the count is right, which is why tests with one worker do not find it.
+# With one worker the count is right, so tests with one worker do not find it.
 #
 # ## Build it: shards that survive
 #
-# `Disk` stands in for a folder. It has `disk.write(name, text)`, `disk.rename(old, new)` and `name in disk`, and it can be told to stop: a write that is killed leaves half of the text, a rename is one step.
+# `Disk` stands in for a folder: `disk.write(name, text)`, `disk.rename(old, new)`, `name in disk`. A killed write leaves half of the text; a rename is one step.
 #
 # **Contract.** Write a stream of texts as shards onto `disk`; return nothing. `texts` can be walked through once; it may be empty, and never more than `shard_rows` of its texts are kept. Shard n holds the next `shard_rows` texts, 1 or more, the last shard what is left; an empty one is not written. Its name is n in five digits, from `00000`; its content is `encode(list of its texts)`, a text. A file is first written under its name with `.tmp` behind it, over what may stand there, and then renamed; nothing else is done to the disk. A shard whose name is on the disk is whole: it is neither encoded nor written, and its texts are passed over. Shards are made in order. After the last one the file `manifest` is written in the same way: `7 rows in 3 shards`, counted over all shards, those of earlier runs included, in these words also for 0 and 1. If there is a `manifest` at the beginning, nothing is done.
 
@@ -239,7 +239,7 @@ def lengths(texts):  # stands in for an encoder
     return " ".join(str(len(text)) for text in texts)
 
 
-texts = "one two three four five six seven".split()
+texts = ["one", "two", "three", "four", "five", "six", "seven"]
 undisturbed = Disk()
 write_shards(undisturbed, iter(texts), lengths, 3)
 same = []
@@ -254,7 +254,7 @@ for steps in range(len(undisturbed.log)):
 print(f"{sum(same)} of {len(same)} end alike; {undisturbed.files['manifest']}")
 
 # %% [markdown]
-# Every stage of `workbook.pipeline` does this with real files: aside, flushed to the disk, renamed, and the manifest last.
+# Every stage of `workbook.pipeline` does this with real files.
 #
 # ## Build it: the bill
 #
@@ -433,15 +433,15 @@ quiz("20")
 # ## Recap
 #
 # - With a transformer time ends before bytes do: 1.3 million passages a night at 30 a second.
-# - A row's place is computed: header, rows before it in its shard, bytes of a row.
-# - The best of many blocks need the best so far, and a rule for ties.
+# - A row's place is computed: the header, and the rows before it in its shard.
+# - A search over blocks keeps the best so far, and has a rule for ties.
 # - A number of files does not say where to go on: ask each shard by its name.
 # - Write aside, rename, and the manifest last. Then a kill costs one shard.
 # - Machines buy time and not money.
 #
 # **New terms:** stream · shard · memory map · header · manifest · fingerprint.
 #
-# **Open task.** Measure how many tokens a second your encoder reads on your machine, and write the bill for your own corpus. Which wall comes first, and what would move it?
+# **Open task.** Measure how many tokens a second your encoder reads, and write the bill for your own corpus. Which wall comes first, and what would move it?
 #
 # **Read next:** `docs/cluster.md` (the pipeline on many machines); numpy's page on `memmap`; Gao et al. 2021 (GradCache).
 #
