@@ -172,6 +172,43 @@ ROW = Exercise(
             "The row begins behind the header and ends as if there were none. Both places are counted from the same byte 0.",
         ),
         Mistake(
+            "the end of the shard",
+            lambda row, rows, D, number, header: (
+                row // rows,
+                header + row % rows * D * number,
+                header + rows * D * number,
+            ),
+            "Your third number is where the shard ends. Where this row ends is asked for: one row behind its first byte.",
+        ),
+        Mistake(
+            "one number behind the first byte",
+            lambda row, rows, D, number, header: (
+                row // rows,
+                header + row % rows * D * number,
+                header + row % rows * D * number + number,
+            ),
+            "Your end lies one number behind the first byte. A row has D numbers, in its end as in its beginning.",
+        ),
+        Mistake(
+            "the header counted as rows",
+            lambda row, rows, D, number, header: (
+                row // rows,
+                (header + row % rows) * D * number,
+                (header + row % rows + 1) * D * number,
+            ),
+            "You multiply the header by the bytes of a row: the brackets stand around too much. It is in bytes already, and is added once.",
+        ),
+        Mistake(
+            "a header in the first file only",
+            _at(before=lambda header, shard, inside, number: header if shard == 0 else 0),
+            "You count the header in the first shard only. Each shard is a file of its own, and begins with one.",
+        ),
+        Mistake(
+            "the shard rounded up",
+            _at(shard=lambda row, rows: ceil(row / rows)),
+            "You round up to the next shard. Row 7 of shards of 5 stands in the second one, which has number 1: round down.",
+        ),
+        Mistake(
             "rows counted from 1",
             lambda row, *others: place_of_row(row - 1, *others),
             "You take one row off, as if the first one had number 1. Here it has number 0.",
@@ -1073,6 +1110,42 @@ TODO = Exercise(
             "You sort the names. The order is that of `planned`.",
         ),
         Mistake(
+            "only what is noted is looked at",
+            lambda planned, notes, files, fingerprint: (lambda todo: (todo, sum(planned[name] for name in todo)))(
+                [
+                    name
+                    for name in notes
+                    if name in planned and name in _struck_off(planned, notes, files, fingerprint)[0]
+                ]
+            ),
+            "You go through the notes. What has none is never made then, and the order is that of the notes. The plan says what there should be.",
+        ),
+        Mistake(
+            "up to the first whole one",
+            _asked_by(choose=lambda left, planned, done: planned[: planned.index(done[0])] if done else planned),
+            "You stop at the first shard that is whole. Behind it others may be missing: pass over it, and go on.",
+        ),
+        Mistake(
+            "bad only where all is wrong",
+            lambda planned, notes, files, fingerprint: (lambda todo: (todo, sum(planned[name] for name in todo)))(
+                [
+                    name
+                    for name, rows in planned.items()
+                    if notes.get(name, {}).get("bytes") != files.get(name)
+                    and notes.get(name, {}).get("rows") != rows
+                    and notes.get(name, {}).get("fingerprint") != fingerprint
+                ]
+            ),
+            "You make a shard again only if bytes, rows and fingerprint are all wrong. One that is wrong is enough: `or`, not `and`.",
+        ),
+        Mistake(
+            "rows of what is done",
+            lambda planned, notes, files, fingerprint: (
+                lambda todo: (todo, sum(rows for name, rows in planned.items() if name not in todo))
+            )(_struck_off(planned, notes, files, fingerprint)[0]),
+            "Your rows are those of the shards that are whole. Those that are still to do are asked for.",
+        ),
+        Mistake(
             "what is done",
             _asked_by(choose=lambda left, planned, done: done),
             "You return the shards that are whole. Those that must be computed are asked for.",
@@ -1340,6 +1413,21 @@ TOKENS = Exercise(
             "Where the first text is longer than the budget, you close an empty batch before it. A batch has one text at least.",
         ),
         Mistake(
+            "one empty batch for no text",
+            lambda lengths, budget: _filled(lengths, budget) if lengths else ([[]], []),
+            "Where there are no texts, you give one batch without any. There is no batch then.",
+        ),
+        Mistake(
+            "equal lengths are one text",
+            _batched(
+                order=lambda lengths: [lengths.index(n) for n in sorted(lengths, reverse=True)],
+                back=lambda order: [
+                    max((p for p, j in enumerate(order) if j == i), default=0) for i in range(len(order))
+                ],
+            ),
+            "You sort lengths and look up where each stands. Equal lengths give the same place each time, so one text comes twice and another is lost. Sort places, by their lengths.",
+        ),
+        Mistake(
             "what is too long is left out",
             _too_long_is_left_out,
             "A text that is longer than the budget is missing in your batches. It makes a batch of its own: no row may be lost.",
@@ -1378,6 +1466,22 @@ TOKENS = Exercise(
             "the order in place of the way back",
             _batched(back=lambda order: order),
             "You return the sorted order. It says which text stands at a place; the way back says at which place a text stands. It is the inverse: sort the order itself.",
+        ),
+        Mistake(
+            "the way back within the batch",
+            lambda lengths, budget: (
+                _filled(lengths, budget)[0],
+                [b.index(i) for i in range(len(lengths)) for b in _filled(lengths, budget)[0] if i in b],
+            ),
+            "Your way back says where a text stands in its own batch. It is counted through all batches, strung together: count on from batch to batch.",
+        ),
+        Mistake(
+            "the number of the batch",
+            lambda lengths, budget: (
+                _filled(lengths, budget)[0],
+                [n for i in range(len(lengths)) for n, b in enumerate(_filled(lengths, budget)[0]) if i in b],
+            ),
+            "Your way back says in which batch a text is. Its place is asked for, counted through all batches strung together.",
         ),
         Mistake(
             "no way back",
@@ -1676,6 +1780,16 @@ BILL = Exercise(
             "You pay one machine for the hours that all of them run. With ten machines it is over ten times sooner, and costs as much as with one.",
         ),
         Mistake(
+            "machines are paid twice over",
+            _priced(money=lambda hours, machines, price: hours * machines**2 * price),
+            "You multiply by the machines twice. Each of them is paid for the hours that all of them run.",
+        ),
+        Mistake(
+            "the money of all shared by the machines",
+            _priced(money=lambda hours, machines, price: hours * price / machines),
+            "You divide the money by the machines. The hours have become fewer by that already; all machines are paid for them.",
+        ),
+        Mistake(
             "started hours",
             _priced(paid=ceil),
             "You round up to whole hours before you pay. Fractions are paid as they are here.",
@@ -1767,6 +1881,39 @@ BILL = Exercise(
             "Where both stand at the same number you say memory. The contract says night.",
         ),
         Mistake(
+            "the night's tokens",
+            lambda shards, encoder, machine, machines, night: _billed(
+                shards,
+                encoder,
+                machine,
+                machines,
+                night,
+                wall=lambda memory, most, rows: (lambda own: ("memory", memory) if memory < own else ("night", own))(
+                    int(night * 3600 * machines * machine["tokens_per_second"])
+                ),
+            ),
+            "You compare the night's tokens with rows. How many rows are that many tokens?",
+        ),
+        Mistake(
+            "the memory's bytes",
+            lambda shards, encoder, machine, machines, night: _billed(
+                shards,
+                encoder,
+                machine,
+                machines,
+                night,
+                wall=lambda memory, most, rows: (
+                    ("memory", machines * machine["memory"]) if machines * machine["memory"] < most else ("night", most)
+                ),
+            ),
+            "You compare the bytes of the memory with rows. How many rows fit into that many bytes?",
+        ),
+        Mistake(
+            "the wall of this corpus",
+            _priced(wall=lambda memory, night, rows: ("memory" if rows > memory else "night", min(memory, night))),
+            "You name memory where this corpus does not fit, else the night. The wall that a growing corpus meets *first* is asked for: the smaller of the two numbers.",
+        ),
+        Mistake(
             "rounded up",
             _priced(whole=ceil),
             "You round up. That passage does not fit any more: round down.",
@@ -1803,6 +1950,11 @@ BILL = Exercise(
             "whole shards",
             _one_shard_each,
             "You hand out whole shards and wait for the machine that has most. That is how it often is; here all tokens are shared evenly.",
+        ),
+        Mistake(
+            "another name",
+            _priced(result=lambda found: {{"money": "cost"}.get(name, name): value for name, value in found.items()}),
+            "A key has another name. The keys are `bytes`, `hours`, `money`, `wall` and `most`.",
         ),
         Mistake(
             "without the wall",
@@ -2124,6 +2276,37 @@ def _written_and_copied(disk: Disk, name: str, text: str) -> None:
     disk.write(name, text)
 
 
+def _by_one_name(disk: Disk, name: str, text: str) -> None:
+    disk.write("shard.tmp", text)
+    disk.rename("shard.tmp", name)
+
+
+def _numbered_by_what_is_new(disk, texts, encode, shard_rows):
+    if "manifest" in disk:
+        return
+    rows = shards = 0
+    for shard in _in_shards(iter(texts), shard_rows):
+        name = f"{shards:05}"
+        rows += len(shard)
+        if name not in disk:
+            _aside(disk, name, encode(shard))
+            shards += 1
+    _aside(disk, "manifest", f"{rows} rows in {shards} shards")
+
+
+def _until_one_is_there(disk, texts, encode, shard_rows):
+    if "manifest" in disk:
+        return
+    rows = shards = 0
+    for shard in _in_shards(iter(texts), shard_rows):
+        rows += len(shard)
+        if f"{shards:05}" in disk:
+            break
+        _aside(disk, f"{shards:05}", encode(shard))
+        shards += 1
+    _aside(disk, "manifest", f"{rows} rows in {shards} shards")
+
+
 def _files_counted(disk: Disk) -> int:
     return len([name for name in disk.files if name != "manifest" and not name.endswith(".tmp")])
 
@@ -2317,6 +2500,19 @@ STREAM = Exercise(
                 "steps": ["write manifest.tmp", "rename manifest.tmp to manifest"],
             },
         ),
+        Case(
+            "one text",
+            lambda: (Disk(), ["abc"], _lengths, 2),
+            {
+                "files": {"00000": "3", "manifest": "1 rows in 1 shards"},
+                "steps": [
+                    "write 00000.tmp",
+                    "rename 00000.tmp to 00000",
+                    "write manifest.tmp",
+                    "rename manifest.tmp to manifest",
+                ],
+            },
+        ),
         Case("seven texts, shards of one", lambda: (Disk(), [*TEXTS], _lengths, 1)),
     ),
     properties=(
@@ -2450,6 +2646,45 @@ STREAM = Exercise(
             "files are counted for the manifest",
             _kept_by(told=lambda disk, rows, shards, new, new_shards, size: f"{rows} rows in {len(disk.files)} shards"),
             "You count all files for the manifest, half-written ones included. Count shards as they pass by.",
+        ),
+        Mistake(
+            "rows and shards exchanged",
+            _kept_by(told=lambda disk, rows, shards, new, new_shards, size: f"{shards} rows in {rows} shards"),
+            "Rows and shards have changed places in your manifest.",
+        ),
+        Mistake(
+            "one row, one shard",
+            _kept_by(
+                told=lambda disk, rows, shards, new, new_shards, size: (
+                    f"{rows} row{'s' * (rows != 1)} in {shards} shard{'s' * (shards != 1)}"
+                )
+            ),
+            "You leave out the s where there is one row or shard. A program will read this line: it has the same words for every number.",
+        ),
+        Mistake(
+            "the number grows with what is written",
+            _numbered_by_what_is_new,
+            "You count a shard only if it is written. After one that is passed over the next texts get its number. Every shard of the stream counts.",
+        ),
+        Mistake(
+            "the end at the first shard that is there",
+            _until_one_is_there,
+            "You stop reading at the first shard that is there. Others may be missing behind it, and the rest is not counted: pass over it, and go on.",
+        ),
+        Mistake(
+            "one temporary name for all",
+            _kept_by(put=_by_one_name, put_manifest=_by_one_name),
+            "All files pass through one temporary name. Two workers would write into each other's. Each has its own: its name, and `.tmp`.",
+        ),
+        Mistake(
+            "one text more",
+            lambda disk, texts, encode, shard_rows: _stored(disk, texts, encode, shard_rows + 1),
+            "Your shards have one text more than `shard_rows`. Look at where you stop collecting.",
+        ),
+        Mistake(
+            "emptied before it is encoded",
+            _kept_by(encoded=lambda encode, shard: encode([])),
+            "What you hand to `encode` is empty: the list is cleared before it is used. Encode first, then begin a new one.",
         ),
         Mistake(
             "shards counted from 1",

@@ -15,7 +15,7 @@ class Killed(BaseException):
     """The process ends here. Not an Exception: nothing can be caught and set right by a process that has ended."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Disk:
     """Files by their names, and what was done to them.
 
@@ -28,6 +28,9 @@ class Disk:
     files: dict[str, str] = field(default_factory=dict)
     steps: int | None = None
     log: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"Disk({self.files})"
 
     def __contains__(self, name: str) -> bool:
         return name in self.files
