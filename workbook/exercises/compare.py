@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from workbook.exercises.disk import Disk
+
 FORM = ("kind", "shape", "dtype")  # what a result is; everything else is what it holds
 PLAIN = (bool, int, float, str)
 KINDS: dict[type, str] = {bool: "number", int: "number", float: "number", str: "text", dict: "dict", list: "list", tuple: "list"}  # fmt: skip
@@ -55,7 +57,7 @@ class NotAResult(ValueError):
 
 
 def snapshot(value: Any, depth: int = 0) -> Any:
-    """Copy tensors, arrays, modules and containers; anything else is kept as it is.
+    """Copy tensors, arrays, modules, disks and containers; anything else is kept as it is.
 
     Raises:
         NotAResult: it holds itself, or a tensor without values.
@@ -70,7 +72,7 @@ def snapshot(value: Any, depth: int = 0) -> Any:
         return value.detach().clone()
     if isinstance(value, np.ndarray):
         return value.copy()
-    if isinstance(value, torch.nn.Module):
+    if isinstance(value, torch.nn.Module | Disk):
         return copy.deepcopy(value)
     if inspect.iscoroutine(value):
         value.close()  # it was never awaited, and Python would warn of that later
