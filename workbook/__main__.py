@@ -104,7 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     site.add_argument("chapters", nargs="*", help="numbers, such as 00 04; all by default")
     site.add_argument("--folder", type=Path, default=ROOT / "build/site", help="where; build/site by default")
     site.add_argument(
-        "--plotly", type=Path, metavar="FILE", help="a smaller plotly.js with scatter, bar and heatmap, such as cartesian"
+        "--plotly",
+        type=Path,
+        metavar="FILE",
+        help="a smaller plotly.js with scatter, bar and heatmap, such as cartesian",
     )
     base = command("base", _base, "make the workbook's base encoder anew, in hours", extras=("lab", "offline"))
     base.add_argument(

@@ -38,7 +38,11 @@ def build_site(folder: Path, numbers: Sequence[str] = (), plotly: Path | None = 
         FileExistsError: the folder holds something else.
         FormulaError: a formula uses something that is not known yet.
     """
-    chapters = [read_chapter(path) for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")) if not numbers or path.name[:2] in numbers]
+    chapters = [
+        read_chapter(path)
+        for path in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+        if not numbers or path.name[:2] in numbers
+    ]
     entries = _entries(chapters)
     with replace_folder(folder, MARK) as new:
         sections = [*_write_chapters(new, chapters, entries), *_write_pages_behind(new, chapters, entries)]
@@ -58,7 +62,10 @@ def _write_chapters(folder: Path, chapters: Sequence[Chapter], entries: Sequence
     for chapter, entry in zip(chapters, entries[1:], strict=False):
         built = build_chapter(chapter, _linked(entries, "notebooks"), terms)
         scripts = [f"figures/{chapter.number}.js", "assets/figures.js"]
-        _write(folder / chapter.name, page(built.html, entry, entries, scripts, popups([*chapter.terms, *terms], built.marked)))
+        _write(
+            folder / chapter.name,
+            page(built.html, entry, entries, scripts, popups([*chapter.terms, *terms], built.marked)),
+        )
         _write_figures(folder / "figures", chapter.number, built)
         sections += sections_of(chapter.name, chapter.title, built.html)
         known = {term.id for term in terms}
@@ -117,7 +124,9 @@ def _linked(entries: Sequence[Entry], folder: str) -> Linked:
 
 
 def _document(name: str, entries: Sequence[Entry]) -> str:
-    return with_own_ids(to_html((ROOT / f"docs/{name}.md").read_text("utf-8"), _linked(entries, "docs"), formulas=False))
+    return with_own_ids(
+        to_html((ROOT / f"docs/{name}.md").read_text("utf-8"), _linked(entries, "docs"), formulas=False)
+    )
 
 
 def _claims() -> str:
@@ -126,7 +135,9 @@ def _claims() -> str:
 
     style, board = board_parts(CLAIMS.values())
     board = board.replace("<h1>", '<h1 id="claims">', 1)
-    board = re.sub(r' (id="claim-\d+")>\s*<h2>', r"><h2 \1>", board)  # the place of a claim is its heading, as elsewhere
+    board = re.sub(
+        r' (id="claim-\d+")>\s*<h2>', r"><h2 \1>", board
+    )  # the place of a claim is its heading, as elsewhere
     return f'<style>#main {{\n{style}\n}}</style>\n<div class="claims">{board}</div>'
 
 
@@ -147,7 +158,7 @@ def _chapter_row(chapter: Chapter) -> str:
     number, _, title = chapter.title.partition(" · ")
     minutes = f"{chapter.minutes} minutes" if chapter.minutes else ""
     return (
-        f'<li><a href="{chapter.name}"><span class="number">{number}</span> {escape(title)}</a> '
+        f'<li><a href="{chapter.name}"><span class="number">{number}</span><span>{escape(title)}</span></a> '
         f'<small>{minutes}<span class="answered" data-chapter="{chapter.number}" data-count="{chapter.questions}"></span></small></li>'
     )
 
@@ -165,7 +176,10 @@ def _write_figures(folder: Path, number: str, built: Built) -> None:
     """The pictures of a chapter, and its figures as a script that adds them to a variable."""
     for id, picture in built.pictures.items():
         _write(folder / f"{id}.jpg", picture)
-    rows = ",\n".join(f"{json.dumps(id)}: {json.dumps(spec, ensure_ascii=False, separators=(',', ':'))}" for id, spec in built.figures.items())
+    rows = ",\n".join(
+        f"{json.dumps(id)}: {json.dumps(spec, ensure_ascii=False, separators=(',', ':'))}"
+        for id, spec in built.figures.items()
+    )
     _write(folder / f"{number}.js", f"window.workbookFigures = {{\n{rows}\n}};\n")
 
 
@@ -178,4 +192,3 @@ def _plotly() -> Path:
 def _write(path: Path, content: str | bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-

@@ -68,7 +68,9 @@ def read_chapter(path: Path) -> Chapter:
         name=name,
         title=title[1],
         minutes=minutes[1] if minutes else "",
-        questions=len({question.id for text in code for question in questions_of(text) if question.id.startswith(number)}),
+        questions=len(
+            {question.id for text in code for question in questions_of(text) if question.id.startswith(number)}
+        ),
         cells=cells,
         stubs=derive(notebook)["cells"],
         terms=terms_of(number, name, texts),
@@ -107,7 +109,9 @@ def _section(html: str) -> str:
     rest = html[heading.end() :]
     title = f'<h2 id="{heading[2]}">{heading[3]} <a class="anchor" href="#{heading[2]}" aria-label="Link to this section">§</a></h2>'
     if heading[1]:
-        return f'<details class="further"><summary><h2 id="{heading[2]}">{heading[3]}</h2></summary>\n{rest}\n</details>'
+        return (
+            f'<details class="further"><summary><h2 id="{heading[2]}">{heading[3]}</h2></summary>\n{rest}\n</details>'
+        )
     return f'<section aria-labelledby="{heading[2]}">\n{title}\n{rest}\n</section>'
 
 
@@ -119,7 +123,9 @@ def _code(source: str, stub: str) -> str:
         return _listing(source)
     solution = "\n".join(line for line in source.split("\n") if not line.strip().startswith("### "))
     id = EXERCISE.search(source)
-    hints = "".join(_folded(f"Hint {n}", f"<p>{inline(hint)}</p>") for n, hint in enumerate(_hints(id[1] if id else ""), 1))
+    hints = "".join(
+        _folded(f"Hint {n}", f"<p>{inline(hint)}</p>") for n, hint in enumerate(_hints(id[1] if id else ""), 1)
+    )
     return f'<div class="exercise">\n{_listing(stub)}\n{hints}{_folded("Solution", _listing(solution))}\n</div>'
 
 

@@ -9,19 +9,21 @@ from collections.abc import Callable
 from html import escape
 
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\s+|.", re.DOTALL)
-GREEK = dict(zip(
-    "alpha beta gamma delta epsilon theta lambda mu nu pi rho sigma tau phi omega Delta Sigma Omega".split(),
-    "αβγδϵθλμνπρστφωΔΣΩ", strict=True,
-))  # fmt: skip
+GREEK = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ϵ", "theta": "θ", "lambda": "λ", "mu":
+    "μ", "nu": "ν", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ", "omega": "ω", "Delta": "Δ",
+    "Sigma": "Σ", "Omega": "Ω",
+}  # fmt: skip
 OPERATORS = {
-    "cdot": "⋅", "times": "×", "le": "≤", "ge": "≥", "ne": "≠", "neq": "≠", "approx": "≈", "in": "∈", "cap": "∩", "cup": "∪",
+    "cdot": "⋅", "times": "×", "le": "≤", "ge": "≥", "ne": "≠", "neq": "≠", "approx": "≈", "in": "∈", "notin": "∉", "cap": "∩", "cup": "∪",
     "mid": "∣", "leftarrow": "←", "to": "→", "rightarrow": "→", "top": "⊤", "pm": "±", "sim": "∼", "propto": "∝", "leq": "≤",
     "geq": "≥", "odot": "⊙", "oplus": "⊕", "subset": "⊂", "setminus": "∖", "Rightarrow": "⇒", "ll": "≪", "gg": "≫", "ast": "∗",
 }  # fmt: skip
 LETTERS = {"dots": "…", "ldots": "…", "cdots": "⋯", "partial": "∂", "infty": "∞", "nabla": "∇", "ell": "ℓ"}
 NAMES = ("cos", "sin", "tanh", "exp", "log", "ln", "max", "min", "arg", "softmax", "var", "sign")
+BESIDE_A_NAME = ("(", "_", "^", r"\Big", r"\big", r"\left")  # what stands close to the name of a function
 LARGE = {"sum": "∑", "prod": "∏"}
-FENCES = {"lvert": "|", "rvert": "|", "lVert": "‖", "rVert": "‖", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉",
+FENCES = {"lvert": "|", "rvert": "|", "lVert": "‖", "|": "‖", "rVert": "‖", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉",
           "langle": "⟨", "rangle": "⟩", "{": "{", "}": "}"}  # fmt: skip
 SPACES = {",": 0.167, ":": 0.222, ";": 0.278, "!": -0.167, " ": 0.25, "quad": 1.0, "qquad": 2.0}  # in em
 ACCENTS = {"bar": "¯", "hat": "^", "tilde": "~", "vec": "→"}
@@ -122,8 +124,8 @@ def _command(name: str, tokens: list[str]) -> tuple[str, bool]:
         return f"<mi>{GREEK.get(name) or LETTERS[name]}</mi>", False
     if name in NAMES or name == "operatorname":
         text = name if name in NAMES else _braced(tokens)
-        space = "" if tokens and tokens[0] in ("(", "_", "^", r"\Big", r"\left", r"\big") else '<mspace width="0.167em"/>'
-        return f"<mi>{escape(text)}</mi>{space}" if not space else f"<mrow><mi>{escape(text)}</mi>{space}</mrow>", False
+        apart = "" if tokens and tokens[0] in BESIDE_A_NAME else '<mspace width="0.167em"/>'
+        return f"<mrow><mi>{escape(text)}</mi>{apart}</mrow>" if apart else f"<mi>{escape(text)}</mi>", False
     if name in FENCES:
         return f'<mo stretchy="false" lspace="0" rspace="0">{FENCES[name]}</mo>', False
     if name in SPACES:

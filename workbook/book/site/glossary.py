@@ -15,12 +15,16 @@ LIST = re.compile(r"\*\*New terms:\*\* (.+?)\.?$", re.MULTILINE)
 SENTENCE = re.compile(r"(?<=[.?!:])\s+(?=[A-Z*`])")
 # Words that mean something else as well: a band of a signature and a band of error. They stand in the glossary, and no
 # later chapter points to them by itself.
-ALSO_PLAIN = frozenset(
-    "band batch block candidate collapse cut ef guide head leak loss moments passage patience price query residual resume role round"
-    " scale schedule seed slope span stratum sweep threshold token tower twin window baseline corpus ranking gather".split()
-)
+ALSO_PLAIN = {
+    "band", "baseline", "batch", "block", "candidate", "collapse", "corpus", "cut", "ef", "gather", "guide",
+    "head", "leak", "loss", "moments", "passage", "patience", "price", "query", "ranking", "residual", "resume",
+    "role", "round", "scale", "schedule", "seed", "slope", "span", "stratum", "sweep", "threshold", "token",
+    "tower", "twin", "window",
+}  # fmt: skip
 # Within these no term is marked: they lead somewhere already, are code, or are what a term is explained in.
-KEPT = re.compile(r"<(a|button|code|pre|math|h\d|summary|script|style|strong|figcaption|svg)\b.*?</\1>|<[^>]+>", re.DOTALL)
+KEPT = re.compile(
+    r"<(a|button|code|pre|math|h\d|summary|script|style|strong|figcaption|svg)\b.*?</\1>|<[^>]+>", re.DOTALL
+)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from html import escape, unescape
+from itertools import pairwise
 from typing import Any
 
 from workbook.book.site.formulas import mathml
@@ -28,7 +29,7 @@ def to_html(text: str, linked: Linked = lambda link: link, formulas: bool = True
     """
     parser = _parser(formulas)
     tokens = parser.parse(text)
-    for token, inside in zip(tokens, tokens[1:], strict=False):
+    for token, inside in pairwise(tokens):
         if token.type == "heading_open":
             token.attrSet("id", slug(inside.content))
     for token in tokens:
@@ -85,7 +86,7 @@ def _parser(formulas: bool) -> Any:
 
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     if formulas:
-        dollarmath_plugin(parser, allow_digits=False)
+        dollarmath_plugin(parser, allow_digits=False, allow_space=False)
 
     def inline(tokens: Any, index: int, options: Any, env: Any) -> str:
         return mathml(tokens[index].content)

@@ -56,7 +56,7 @@ def page(inside: str, here: Entry, entries: Sequence[Entry], scripts: Sequence[s
 <a class="skip" href="#main">To the text</a>
 <header class="bar">
 <button class="menu" type="button" popovertarget="contents">Contents</button>
-<a class="home" href="index.html">{BOOK}</a>
+<a class="home" href="index.html"><span>The Embedding </span>Workbook</a>
 <form class="find" action="search.html" role="search"><input type="search" name="q" aria-label="Search the book" placeholder="Search"></form>
 <button class="theme" type="button" hidden>Dark</button>
 </header>
@@ -101,9 +101,13 @@ def _neighbours(here: Entry, entries: Sequence[Entry]) -> str:
     at = row.index(here)
     links = []
     if at:
-        links.append(f'<a rel="prev" href="{row[at - 1].name}"><small>Previous</small> {escape(_plain(row[at - 1].title))}</a>')
+        links.append(
+            f'<a rel="prev" href="{row[at - 1].name}"><small>Previous</small> {escape(_plain(row[at - 1].title))}</a>'
+        )
     if at + 1 < len(row):
-        links.append(f'<a rel="next" href="{row[at + 1].name}"><small>Next</small> {escape(_plain(row[at + 1].title))}</a>')
+        links.append(
+            f'<a rel="next" href="{row[at + 1].name}"><small>Next</small> {escape(_plain(row[at + 1].title))}</a>'
+        )
     return f'<nav class="neighbours" aria-label="Previous and next">{"".join(links)}</nav>'
 
 

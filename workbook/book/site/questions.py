@@ -42,7 +42,7 @@ def form(question: Question) -> str:
         told = f"<strong>{verdict}</strong> {inline(choice.explanation)}"
         if question.is_prediction:
             told = f"Noted. Read on, and then look: <details><summary>Was it right?</summary><p>{told}</p></details>"
-        kind = " right" if choice.correct else ""
+        kind = " correct" if choice.correct else ""
         choices.append(
             f'<div class="choice{kind}"><label><input type="radio" name="{name}" value="{number}"> <span>{inline(choice.text)}</span></label>\n'
             f'<div class="told">{told}</div></div>'

@@ -13,7 +13,9 @@ from itertools import pairwise
 from workbook.book.site.markdown import to_text
 
 # What a section prints, asks and hides is not what it says.
-NOT_SAID = re.compile(r'<pre class="output".*?</pre>|<form.*?</form>|<details>.*?</details>|<div class="said">.*?</div>', re.DOTALL)
+NOT_SAID = re.compile(
+    r'<pre class="output".*?</pre>|<form.*?</form>|<details>.*?</details>|<div class="said">.*?</div>', re.DOTALL
+)
 SECTION = re.compile(r'<h([12]) id="([^"]+)">(.*?)\s*(?:<a class="anchor".*?)?</h\1>', re.DOTALL)
 
 

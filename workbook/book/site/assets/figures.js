@@ -6,6 +6,7 @@
 
 const ROOM = 105;       // what `workbook.figures.stored` adds below a figure for plotly's own slider
 const WIDEST = 720;     // figures are drawn for this width at most; a wider page shows them larger
+const NARROW = 560;     // below it a title does not fit into the drawing
 const PACE = 500;       // milliseconds of a step when a figure plays
 
 let plotly = null;      // a promise, once somebody has asked
@@ -97,8 +98,12 @@ class Figure {
       this.stage.append(this.live);
       this.fit();
       const size = {width: this.live.clientWidth, height: (layout.height || 420) - (sliders ? ROOM : 0), autosize: false};
+      this.reading = Object.assign(document.createElement("p"), {className: "reading"});
+      this.reading.setAttribute("aria-live", "polite");
+      this.stage.before(this.reading);
       await Plotly.newPlot(this.live, structuredClone(this.spec.data), {...layout, ...size}, {displayModeBar: false, scrollZoom: false});
       if (this.spec.frames) await Plotly.addFrames(this.live, structuredClone(this.spec.frames));
+      this.read();
       this.addControls(updatemenus);
       this.box.classList.add("drawn");
       new ResizeObserver(() => this.resize(Plotly)).observe(this.stage);
@@ -110,6 +115,7 @@ class Figure {
     const room = this.stage.clientWidth;
     this.width = Math.min(room, WIDEST);
     this.live.style.width = `${this.width}px`;
+    this.box.classList.toggle("narrow", room < NARROW);
     this.live.style.transform = this.scale > 1 ? `scale(${this.scale})` : "";
     this.reserve();
   }
@@ -152,7 +158,7 @@ class Figure {
     return this.show({keep: true});
   }
 
-  /* Draw what is chosen, say its title, and keep it in the address. */
+  /* Draw what is chosen, and keep it in the address. */
   async show({keep}) {
     const Plotly = await loadPlotly();
     let position = 0;
@@ -161,10 +167,15 @@ class Figure {
     this.controls.forEach((box, i) => box.select(this.chosen[i]));
     const step = this.slider.steps[position];
     await Plotly[step.method](this.live, ...withoutRoom(step.args));
-    tellToScreenReaders((this.live.layout.title?.text || step.label).replaceAll(/<[^>]+>/g, " "));
+    this.read();
     if (!keep) return;
     const state = this.parameters.map(({name, values}, i) => `${encodeURIComponent(key(name))}=${encodeURIComponent(values[this.chosen[i]])}`);
     history.replaceState(null, "", `#${this.id}?${state.join("&")}`);
+  }
+
+  /* The title says what the figure shows now. On a phone it stands above the drawing, where it can take two lines. */
+  read() {
+    this.reading.textContent = (this.live.layout.title?.text || "").replaceAll(/<br>/g, " ").replaceAll(/<[^>]+>/g, "");
   }
 
   /* What the address says of this figure; a value that it does not know is left as it is. */

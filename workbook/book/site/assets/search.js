@@ -1,19 +1,27 @@
 /* The search page: the book is searched with what it teaches. */
 "use strict";
 
-const SHOWN = 12, AROUND = 90;  // results of each method; letters on either side of the first word that was found
+const SHOWN = 12, AROUND = 90;  // results of each method; letters before the words that were found, and half of those behind
+
+/* The place in a text around which most of the asked words stand. */
+function middle(text, asked) {
+  const found = [...text.toLowerCase().matchAll(/[\p{L}\p{N}_]{2,}/gu)].filter(([word]) => asked.has(word));
+  let best = 0, most = 0;
+  found.forEach((start, i) => {
+    const near = new Set(found.slice(i).filter(other => other.index < start.index + 2 * AROUND).map(([word]) => word)).size;
+    if (near > most) [best, most] = [start.index, near];
+  });
+  return best;
+}
 
 function snippet(text, query) {
-  const asked = new Set(words(query)), folded = text.toLowerCase();
-  const places = [...asked].map(word => folded.search(new RegExp(`(?<![\\p{L}\\p{N}_])${word}(?![\\p{L}\\p{N}_])`, "u"))).filter(at => at >= 0);
-  const middle = places.length ? Math.min(...places) : 0;
-  const start = Math.max(0, middle - AROUND), end = Math.min(text.length, middle + 2 * AROUND);
+  const asked = new Set(words(query)), at = middle(text, asked);
+  const start = Math.max(0, at - AROUND), end = Math.min(text.length, at + 2 * AROUND);
   const from = start ? text.indexOf(" ", start) + 1 : 0, to = end < text.length ? text.lastIndexOf(" ", end) : end;
   const line = document.createElement("p");
   line.append(start ? "… " : "");
   for (const piece of text.slice(from, to).split(/([\p{L}\p{N}_]{2,})/u)) {
-    if (asked.has(piece.toLowerCase())) line.append(Object.assign(document.createElement("mark"), {textContent: piece}));
-    else line.append(piece);
+    line.append(asked.has(piece.toLowerCase()) ? Object.assign(document.createElement("mark"), {textContent: piece}) : piece);
   }
   line.append(end < text.length ? " …" : "");
   return line;
