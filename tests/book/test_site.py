@@ -1,5 +1,6 @@
 """The site: its links lead somewhere, its pages are light, its pictures are told in words, its colours can be read."""
 
+import json
 import re
 import sys
 from collections import Counter
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 
 from workbook.__main__ import main
+from workbook.book.pictures import PLOTLY
 from workbook.book.site import build_site
 from workbook.book.site.build import ASSETS
-from workbook.book.site.chapter import read_chapter
+from workbook.book.site.chapter import build_chapter, read_chapter
 from workbook.book.site.formulas import FormulaError, mathml
 from workbook.book.site.glossary import mark_terms, pointed_to, terms_of
 from workbook.book.site.markdown import to_html, to_text
-from workbook.book.site.questions import form, questions_of
+from workbook.book.site.questions import form, only_asks, questions_of
 from workbook.book.site.search import sections_of
 from workbook.book.site.vectors import as_bytes
 
@@ -149,6 +151,30 @@ def test_each_choice_has_its_own_explanation():
     assert "Noted" in html
     assert len(questions_of('quiz("12")\nquiz("03.q2", "09.q1")')) > 3
     assert questions_of("x = 1\nprint(x)") == []
+
+
+def test_a_cell_that_only_asks_is_not_shown_and_imports_are():
+    assert only_asks('from workbook.exercises import predict\n\npredict("04.p1")')
+    assert not only_asks('import torch\n\npredict("04.p1")')
+    assert not only_asks("x = 1")
+    assert not only_asks("")
+
+
+def test_a_figure_without_a_picture_is_told_in_words(tmp_path):
+    spec = {"data": [{"type": "bar"}], "layout": {"height": 300}}
+    output = {
+        "output_type": "display_data",
+        "data": {PLOTLY: spec, "text/plain": "Figure: two bars\nWhat to notice: one"},
+    }
+    cells = [
+        {"cell_type": "markdown", "metadata": {}, "source": "# 04 · A chapter"},
+        {"cell_type": "code", "metadata": {}, "source": "show(bars)", "outputs": [output]},
+    ]
+    (tmp_path / "04_x.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}}))
+    built = build_chapter(read_chapter(tmp_path / "04_x.ipynb"), lambda link: link, [])
+    assert '<p class="still">two bars</p>' in built.html
+    assert built.pictures == {}
+    assert built.figures == {"04-1": spec}
 
 
 @pytest.mark.parametrize(

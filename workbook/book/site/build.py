@@ -59,7 +59,7 @@ def _write_chapters(folder: Path, chapters: Sequence[Chapter], entries: Sequence
     """Each chapter with pop-ups for the terms of those before it."""
     terms: list[Term] = []
     sections = []
-    for chapter, entry in zip(chapters, entries[1:], strict=False):
+    for chapter, entry in zip(chapters, entries[1 : 1 + len(chapters)], strict=True):
         built = build_chapter(chapter, _linked(entries, "notebooks"), terms)
         scripts = [f"figures/{chapter.number}.js", "assets/figures.js"]
         _write(
@@ -135,9 +135,8 @@ def _claims() -> str:
 
     style, board = board_parts(CLAIMS.values())
     board = board.replace("<h1>", '<h1 id="claims">', 1)
-    board = re.sub(
-        r' (id="claim-\d+")>\s*<h2>', r"><h2 \1>", board
-    )  # the place of a claim is its heading, as elsewhere
+    # The place of a claim is its heading, as on every page.
+    board = re.sub(r' (id="claim-\d+")>\s*<h2>', r"><h2 \1>", board)
     return f'<style>#main {{\n{style}\n}}</style>\n<div class="claims">{board}</div>'
 
 

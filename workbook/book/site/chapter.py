@@ -1,6 +1,5 @@
 """A stored notebook as the inside of a page: its text, its code with what it printed, figures, questions, exercises."""
 
-import ast
 import base64
 import json
 import re
@@ -14,7 +13,7 @@ from workbook.book.learner import BEGIN, derive
 from workbook.book.pictures import PICTURE, PLOTLY
 from workbook.book.site.glossary import Term, mark_terms, pointed_to, terms_of
 from workbook.book.site.markdown import Linked, code_html, to_html, with_own_ids
-from workbook.book.site.questions import form, questions_of
+from workbook.book.site.questions import form, only_asks, questions_of
 from workbook.exercises.show import inline
 from workbook.figures.stored import ROOM
 
@@ -117,7 +116,7 @@ def _section(html: str) -> str:
 
 def _code(source: str, stub: str) -> str:
     """A code cell; of an exercise the stub, with hints and solution folded below it."""
-    if not source.strip() or _only_asks(source):
+    if not source.strip() or only_asks(source):
         return ""
     if BEGIN not in source:
         return _listing(source)
@@ -133,15 +132,6 @@ def _hints(id: str) -> Sequence[str]:
     from workbook.exercises import EXERCISES
 
     return EXERCISES[id].hints if id in EXERCISES else ()
-
-
-def _only_asks(source: str) -> bool:
-    """Whether a cell does nothing but ask questions: on a page they stand there themselves."""
-    return all(
-        isinstance(node, ast.ImportFrom | ast.Import)
-        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and ast.unparse(node.value.func) in ("predict", "quiz", "placement"))
-        for node in ast.parse(source).body
-    ) and bool(questions_of(source))  # fmt: skip
 
 
 def _outputs(cell: dict[str, Any], source: str, number: str, built: Built) -> str:
@@ -169,17 +159,20 @@ def _with_reachable_code(html: str) -> str:
 
 def _figure(data: dict[str, Any], number: str, built: Built) -> str:
     """A figure as its stored picture; where scripts run, the one with its control takes the picture's place."""
-    id = f"{number}-{len(built.pictures) + 1}"
+    id = f"{number}-{len(built.figures) + 1}"
     alt, _, notice = _text(data["text/plain"]).removeprefix("Figure: ").partition("\nWhat to notice: ")
     spec = data[PLOTLY]
     built.figures[id] = {key: spec[key] for key in ("data", "layout", "frames") if spec.get(key)}
-    built.pictures[id] = base64.b64decode(_text(data.get(PICTURE, "")))
+    still = f'<p class="still">{escape(alt)}</p>'  # a notebook that was built without Chromium has no pictures
+    if PICTURE in data:
+        built.pictures[id] = base64.b64decode(_text(data[PICTURE]))
+        still = f'<img class="still" src="figures/{id}.jpg" alt="{escape(alt)}" loading="lazy">'
     height = (spec["layout"].get("height") or 420) - (ROOM if spec["layout"].get("sliders") else 0)
     kind = " grid" if any(trace.get("type") == "heatmap" for trace in spec["data"]) else ""
     told = f"<p>{escape(notice)}</p>" if notice else ""
     return f"""<figure class="figure{kind}" id="fig-{id}" data-height="{height}">
 <div class="controls"></div>
-<div class="stage"><img class="still" src="figures/{id}.jpg" alt="{escape(alt)}" loading="lazy"></div>
+<div class="stage">{still}</div>
 <figcaption><a href="#fig-{id}">Figure {number}.{id[3:]}</a>
 <details><summary>What to notice</summary><p>{escape(alt)}</p>{told}</details></figcaption>
 </figure>"""

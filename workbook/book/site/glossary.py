@@ -94,14 +94,16 @@ def mark_terms(html: str, terms: Iterable[Term], seen: set[str]) -> str:
     if not known:
         return html
     names = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
-    word = re.compile(rf"(?<![\w-])({names})(?![\w-])", re.IGNORECASE)
+    word = re.compile(rf"(?<![\w-])(\(?)({names})(?![\w-])([).,;:?]*)", re.IGNORECASE)
 
     def marked(match: re.Match) -> str:
-        term = known[match[1].lower()]
+        before, name, after = match.groups()
+        term = known[name.lower()]
         if term.id in seen:
             return match[0]
         seen.add(term.id)
-        return f'<button class="term" type="button" popovertarget="term-{term.id}">{match[0]}</button>'
+        button = f'<button class="term" type="button" popovertarget="term-{term.id}">{name}</button>'
+        return f'<span class="whole">{before}{button}{after}</span>' if before or after else button
 
     pieces, end = [], 0
     for kept in KEPT.finditer(html):

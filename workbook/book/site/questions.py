@@ -4,30 +4,39 @@
 """
 
 import ast
-from collections.abc import Iterator
 
 from workbook.exercises import catalogue
 from workbook.exercises.quiz import Question, asked, questions
 from workbook.exercises.show import inline
 
+ASKING = ("predict", "quiz", "placement")
+
 
 def questions_of(source: str) -> list[Question]:
-    """The questions that a cell asks by `predict`, `quiz` and `placement`, in order."""
+    """The questions that a cell asks, in order."""
     return [question for call in _calls(source) for question in _asked(call)]
 
 
-def _calls(source: str) -> Iterator[ast.Call]:
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name):
-            yield node.value
+def only_asks(source: str) -> bool:
+    """Whether a cell does nothing else: on a page its questions stand there themselves."""
+    others = [
+        node
+        for node in ast.parse(source).body
+        if not (isinstance(node, ast.ImportFrom) and node.module == "workbook.exercises")
+    ]
+    return 0 < len(others) == len(_calls(source))
+
+
+def _calls(source: str) -> list[ast.Call]:
+    values = [node.value for node in ast.parse(source).body if isinstance(node, ast.Expr)]
+    return [call for call in values if isinstance(call, ast.Call) and ast.unparse(call.func) in ASKING]
 
 
 def _asked(call: ast.Call) -> list[Question]:
-    name = call.func.id if isinstance(call.func, ast.Name) else ""
     ids = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
-    if name == "placement":
+    if ast.unparse(call.func) == "placement":
         return [q for number in catalogue.chapters() for q in questions(number).values() if q.kind == "s"]
-    return asked(*map(str, ids)) if name in ("predict", "quiz") else []
+    return asked(*map(str, ids))
 
 
 def form(question: Question) -> str:

@@ -69,8 +69,15 @@ function openWhatHolds(place) {
   target.scrollIntoView();
 }
 
+/* The contents stand beside the page on a wide window: show where one is. */
+function showWhereOneIs() {
+  const contents = document.getElementById("contents"), here = contents.querySelector("[aria-current]");
+  if (here) contents.scrollTop = here.offsetTop - contents.clientHeight / 4;
+}
+
 addEventListener("DOMContentLoaded", () => {
   setUpTheme();
+  showWhereOneIs();
   setUpQuestions();
   openWhatHolds(address().place);
   addEventListener("hashchange", () => openWhatHolds(address().place));

@@ -91,10 +91,11 @@ class Figure {
   draw() {
     this.drawn ??= loadPlotly().then(async Plotly => {
       const {sliders, updatemenus, ...layout} = structuredClone(this.spec.layout);
+      const still = this.box.querySelector(".still");
       this.live = document.createElement("div");
       this.live.className = "live";
       this.live.setAttribute("role", "img");
-      this.live.setAttribute("aria-label", this.box.querySelector(".still").alt);
+      this.live.setAttribute("aria-label", still.alt || still.textContent);
       this.stage.append(this.live);
       this.fit();
       const size = {width: this.live.clientWidth, height: (layout.height || 420) - (sliders ? ROOM : 0), autosize: false};
