@@ -58,7 +58,7 @@ def build_site(folder: Path, numbers: Sequence[str] = (), plotly: Path | None = 
 def _write_chapters(folder: Path, chapters: Sequence[Chapter], entries: Sequence[Entry]) -> list[Section]:
     """Each chapter with pop-ups for the terms of those before it."""
     terms: list[Term] = []
-    sections = []
+    sections: list[Section] = []
     for chapter, entry in zip(chapters, entries[1 : 1 + len(chapters)], strict=True):
         built = build_chapter(chapter, _linked(entries, "notebooks"), terms)
         scripts = [f"figures/{chapter.number}.js", "assets/figures.js"]
@@ -82,7 +82,7 @@ def _write_pages_behind(folder: Path, chapters: Sequence[Chapter], entries: Sequ
         "search.html": SEARCH,
         **{f"{name}.html": _document(name, entries) for name in DOCS},
     }
-    sections = []
+    sections: list[Section] = []
     for entry in entries:
         if entry.name in insides:
             scripts = SEARCHES if entry.name == "search.html" else []

@@ -84,7 +84,8 @@ def build_chapter(chapter: Chapter, linked: Linked, terms: Sequence[Term]) -> Bu
         linked: where a link of its text leads on the site.
         terms: those of earlier chapters, which get a pop-up where they first stand.
     """
-    built, parts = Built(), []
+    built = Built()
+    parts: list[str] = []
     for cell, stub in zip(chapter.cells, chapter.stubs, strict=True):
         source = _text(cell["source"])
         if cell["cell_type"] == "markdown":

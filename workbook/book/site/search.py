@@ -8,7 +8,6 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from html import unescape
-from itertools import pairwise
 
 from workbook.book.site.markdown import to_text
 
@@ -39,10 +38,11 @@ def sections_of(name: str, title: str, inside: str) -> list[Section]:
     """
     html = NOT_SAID.sub(" ", inside)
     starts = [*SECTION.finditer(html)]
+    ends = [*(match.start() for match in starts), len(html)][1:]
     found = []
-    for start, end in pairwise([*starts, None]):
+    for start, end in zip(starts, ends, strict=True):
         heading = unescape(to_text(start[3]))
-        text = to_text(html[start.end() : end.start() if end else None])
+        text = to_text(html[start.end() : end])
         whole = title if start[1] == "1" else f"{title} › {heading}"
         if text:
             found.append(Section(name, start[2], whole, text))
