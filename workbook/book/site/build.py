@@ -163,7 +163,7 @@ def _chapter_row(chapter: Chapter) -> str:
 
 
 SEARCH = """<h1 id="search">Search</h1>
-<form class="ask" role="search"><label for="asked">What are you looking for?</label>
+<form class="ask"><label for="asked">What are you looking for?</label>
 <input type="search" id="asked" name="q" autocomplete="off"></form>
 <noscript><p>The search needs scripts. The table of contents and the glossary do without.</p></noscript>
 <p class="count" role="status"></p>

@@ -84,7 +84,7 @@ def _parser(formulas: bool) -> Any:
     from markdown_it import MarkdownIt
     from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-    parser = MarkdownIt("commonmark", {"html": True}).enable("table")
+    parser: Any = MarkdownIt("commonmark", {"html": True}).enable("table")
     if formulas:
         dollarmath_plugin(parser, allow_digits=False, allow_space=False)
 
