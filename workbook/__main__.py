@@ -100,6 +100,15 @@ def _parser() -> argparse.ArgumentParser:
         "notebooks", _notebooks, "build and run the notebooks from their sources", extras=test, look=_look_for_sources
     )
     notebooks.add_argument("chapters", nargs="*", help="numbers, such as 00 04; all by default")
+    site = command("site", _site, "the book as pages that open by double click", look=_look_for_notebooks)
+    site.add_argument("chapters", nargs="*", help="numbers, such as 00 04; all by default")
+    site.add_argument("--folder", type=Path, default=ROOT / "build/site", help="where; build/site by default")
+    site.add_argument(
+        "--plotly",
+        type=Path,
+        metavar="FILE",
+        help="a smaller plotly.js with scatter, bar and heatmap, such as cartesian",
+    )
     base = command("base", _base, "make the workbook's base encoder anew, in hours", extras=("lab", "offline"))
     base.add_argument(
         "--work", type=Path, default=ROOT / "build/base", help="keeps what is done; build/base by default"
@@ -127,6 +136,17 @@ def _look_for_sources(options: argparse.Namespace) -> str:
     except BuildError as error:
         return str(error)
     return ""
+
+
+def _look_for_notebooks(options: argparse.Namespace) -> str:
+    from workbook.book.learner import chapter_file
+
+    try:
+        for number in options.chapters:
+            chapter_file(number)
+    except KeyError as error:
+        return str(error.args[0])
+    return "" if options.plotly is None or options.plotly.is_file() else f"there is no file {options.plotly}"
 
 
 def _look_for_reset(options: argparse.Namespace) -> str:
@@ -265,6 +285,18 @@ def _notebooks(options: argparse.Namespace) -> int:
     except BuildError as error:
         print(f"workbook: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _site(options: argparse.Namespace) -> int:
+    from workbook.book.site import build_site
+
+    try:
+        pages = build_site(options.folder, options.chapters, options.plotly)
+    except (OSError, ValueError) as error:
+        print(f"workbook: {error}", file=sys.stderr)
+        return 1
+    print(f"{len(pages)} pages; open {options.folder / 'index.html'} in a browser")
     return 0
 
 

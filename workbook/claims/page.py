@@ -21,12 +21,15 @@ SIGNS = {
 }
 WIDTH, ROW = 320, 22  # of a drawing, in pixels
 
-STYLE = """
+# The colours; a page that brings its own under these names needs them not.
+COLOURS = """
 :root { color-scheme: light dark; --ink: #222; --paper: #fff; --soft: #666; --line: #ccc;
         --good: #00795c; --mixed: #0067a3; --bad: #b34700; --none: #666; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #eee; --paper: #161616; --soft: #aaa; --line: #444; --good: #3fcfa6; --mixed: #6db8ee; --bad: #ff9a57; --none: #aaa; } }
 body { margin: 0 auto; max-width: 62rem; padding: 1rem; font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); }
+"""
+STYLE = """
 fieldset { border: 0; margin: 1rem 0; padding: 0; display: flex; flex-wrap: wrap; gap: .5rem 1.2rem; }
 article { border: 1px solid var(--line); border-left: 5px solid var(--tone); margin: 1rem 0; padding: .6rem 1rem; overflow-x: auto; }
 h2 { font-size: 1.05rem; margin: .2rem 0; } h2 b { color: var(--tone); }
@@ -34,10 +37,34 @@ p { margin: .4rem 0; } small, summary { color: var(--soft); } code { overflow-wr
 svg text { font: 12px system-ui, sans-serif; fill: var(--ink); } svg line { stroke: var(--line); }
 svg .interval { stroke: var(--tone); stroke-width: 3; } svg circle { fill: var(--tone); }
 """
+TITLE = "What the field asserts, and what was measured"
 
 
 def page(claims: Iterable[Claim]) -> str:
     """The whole page.
+
+    Args:
+        claims: in the order in which they shall stand.
+    """
+    style, board = board_parts(claims)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{TITLE}</title>
+<style>{COLOURS}{style}
+</style>
+</head>
+<body>
+{board}
+</body>
+</html>
+"""
+
+
+def board_parts(claims: Iterable[Claim]) -> tuple[str, str]:
+    """The board's style and its inside, for a page of its own or for one of a site.
 
     Args:
         claims: in the order in which they shall stand.
@@ -57,28 +84,15 @@ def page(claims: Iterable[Claim]) -> str:
         for id, label in choices
     )
     cards = "\n".join(_card(claim, record) for claim, record in entries)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>What the field asserts, and what was measured</title>
-<style>{STYLE}{rules}
-{colours}
-</style>
-</head>
-<body>
-<h1>What the field asserts, and what was measured</h1>
+    board = f"""<h1>{TITLE}</h1>
 <p>Each rule was written before its run. An interval says where other queries and other seeds would have put the difference;
 where it holds 0, no difference was seen.</p>
 <fieldset>
 <legend>Show</legend>
 {radios}
 </fieldset>
-{cards}
-</body>
-</html>
-"""
+{cards}"""
+    return f"{STYLE}{rules}\n{colours}", board
 
 
 def _card(claim: Claim, record: Record | None) -> str:
