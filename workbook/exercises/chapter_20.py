@@ -303,13 +303,26 @@ def _first_by_sort(scores: Tensor, rows: Tensor, k: int) -> tuple[Tensor, Tensor
     return best[:, :k], rows.gather(1, order[:, :k])
 
 
+def _first_of(found, k):
+    scores, rows = found
+    return _first_by_sort(scores, rows, k)
+
+
+def _side_by_side(old, new):
+    return tuple(torch.cat([a, b], dim=1) for a, b in zip(old, new, strict=True))
+
+
+def _merged(old, new, k):
+    return _first_of(_side_by_side(old, new), k)
+
+
 def _dots(queries: Tensor, block: Tensor) -> Tensor:
     return queries @ block.T
 
 
 def _blockwise(
     queries, blocks, k, *, score=_dots, first=lambda start, number, rows, longest: start,
-    merge=lambda old, new, k: _first_by_sort(*(torch.cat([a, b], dim=1) for a, b in zip(old, new, strict=True)), k),
+    merge=_merged,
     before=lambda Q, k: (torch.empty(Q, 0), torch.empty(Q, 0, dtype=torch.long)), use=lambda number, rows, longest: True,
     result=lambda scores, rows, k: (scores, rows),
 ):  # fmt: skip
@@ -339,13 +352,13 @@ def _all_scores_kept(queries, blocks, k):
 
 
 def _strung_together(old, new, k):
-    mine = _first_by_sort(*new, k)
+    mine = _first_of(new, k)
     return tuple(torch.cat([a, b], dim=1) for a, b in zip(old, mine, strict=True))
 
 
 def _the_better_block(old, new, k):
     """For each query the block with the better first passage wins whole."""
-    mine = _first_by_sort(*new, k)
+    mine = _first_of(new, k)
     if not old[0].shape[1]:
         return mine
     wins = mine[0][:, :1] > old[0][:, :1]
@@ -364,8 +377,8 @@ def _rows_stay(old, new, k):
 
 
 def _one_of_each(old, new, k):
-    mine = _first_by_sort(*new, 1)
-    return _first_by_sort(*(torch.cat([a, b], dim=1) for a, b in zip(old, mine, strict=True)), k)
+    mine = _first_of(new, 1)
+    return _merged(old, mine, k)
 
 
 def _later_rows_first(old, new, k):
@@ -392,7 +405,7 @@ def _shared_k(queries, blocks, k):
 def _k_or_error(old, new, k):
     if new[0].shape[1] < k:
         raise RuntimeError("selected index k out of range")
-    return _first_by_sort(*(torch.cat([a, b], dim=1) for a, b in zip(old, new, strict=True)), k)
+    return _merged(old, new, k)
 
 
 def _zeros_before(Q: int, k: int) -> tuple[Tensor, Tensor]:
@@ -582,7 +595,7 @@ BLOCKS = Exercise(
         ),
         Mistake(
             "the last block alone",
-            _by_blocks(merge=lambda old, new, k: _first_by_sort(*new, k)),
+            _by_blocks(merge=lambda old, new, k: _first_of(new, k)),
             "Only the last block counts: what the ones before have brought is overwritten. Bring the best so far and the new block together.",
         ),
         Mistake(
@@ -637,11 +650,7 @@ BLOCKS = Exercise(
         ),
         Mistake(
             "of equal scores the later block",
-            _by_blocks(
-                merge=lambda old, new, k: _first_by_sort(
-                    *(torch.cat([b, a], dim=1) for a, b in zip(old, new, strict=True)), k
-                )
-            ),
+            _by_blocks(merge=lambda old, new, k: _merged(new, old, k)),
             "You put the new block in front of the best so far, so among equal scores a later block wins. Then another size of blocks gives another result. Old ones stand in front.",
         ),
         Mistake(
@@ -1227,10 +1236,14 @@ def _padded(batch: list[int], i: int, lengths: Sequence[int]) -> int:
     return (len(batch) + 1) * max(lengths[j] for j in [*batch, i])
 
 
+def _places_back(order):
+    return [order.index(i) for i in range(len(order))]
+
+
 def _filled(
     lengths, budget, *, order=_longest_first, tokens=_padded, fits=lambda tokens, budget: tokens <= budget,
     batches=lambda found, order, lengths: found,
-    back=lambda order: [order.index(i) for i in range(len(order))], result=lambda batches, back: (batches, back),
+    back=_places_back, result=lambda batches, back: (batches, back),
 ):  # fmt: skip
     """Batches by tokens with one part exchanged."""
     found: list[list[int]] = []
@@ -1579,8 +1592,12 @@ def _mean_of_means(shards: Sequence[tuple[int, float]]) -> float:
     return sum(n for n, _ in shards) * sum(mean for _, mean in shards) / len(shards)
 
 
+def _all_tokens(shards):
+    return sum(n * mean for n, mean in shards)
+
+
 def _billed(
-    shards, encoder, machine, machines, night, *, tokens=lambda shards: sum(n * mean for n, mean in shards),
+    shards, encoder, machine, machines, night, *, tokens=_all_tokens,
     size=lambda D, number: D * number, fleet=lambda machines: machines, seconds=3600, paid=lambda hours: hours,
     money=lambda hours, machines, price: hours * machines * price, whole=int, together=lambda machines: machines,
     by_night=lambda machines: machines, total=lambda rows, size, machines: rows * size,
@@ -1644,14 +1661,12 @@ def _draw_bill(rng: random.Random) -> tuple[list[tuple[int, float]], dict[str, i
 
 def _walls(shards, encoder, machine, machines, night) -> tuple[int, int]:
     found: list[tuple[int, int]] = []
-    _billed(
-        shards,
-        encoder,
-        machine,
-        machines,
-        night,
-        wall=lambda memory, night, rows: found.append((memory, night)) or ("", 0),
-    )
+
+    def wall(memory, night, rows):
+        found.append((memory, night))
+        return "", 0
+
+    _billed(shards, encoder, machine, machines, night, wall=wall)
     return found[0]
 
 

@@ -96,7 +96,8 @@ def _after_the_one_before(arrivals: Numbers, service: float) -> list[float]:
 
 
 def _dropped(arrivals: Numbers, service: float) -> list[float]:
-    found, free = [], -math.inf
+    found: list[float] = []
+    free = -math.inf
     for arrival in arrivals:
         if arrival >= free:
             free = arrival + service
@@ -299,7 +300,7 @@ QUEUE = Exercise(
             "the mean of the slowest",
             _told(
                 lambda latencies, percents: [
-                    np.mean(sorted(latencies)[_nearest(p, len(latencies)) :]) for p in percents
+                    float(np.mean(sorted(latencies)[_nearest(p, len(latencies)) :])) for p in percents
                 ]
             ),
             "You average all requests from that rank on. That is a number of its own; the percentile is the one request at the rank.",
@@ -323,7 +324,9 @@ def batched_latencies(arrivals: Numbers, window: float, largest: int, fixed: flo
 
 def _as_events(arrivals, window, largest, fixed, each):
     """The same, with the clock going from one event to the next."""
-    found, batch, closes, free = {}, [], None, -math.inf
+    found: dict[int, float] = {}
+    batch: list[tuple[int, float]] = []
+    closes = free = -math.inf
     queue, clock = list(enumerate(arrivals)), -math.inf
     while queue or batch:
         if not batch:
@@ -356,7 +359,8 @@ def _batched(
     latency=lambda arrival, place, opened, closed, done, each: done - arrival,
 ):  # fmt: skip
     """Batches with one part exchanged."""
-    found, free = [], -math.inf
+    found: list[float] = []
+    free = -math.inf
     while len(found) < len(arrivals):
         waiting = arrivals[len(found) :]
         opened = opens(waiting[0], free, window)
@@ -387,7 +391,8 @@ def _latest_plus_window(opened, batch, window, largest, rest):
 
 def _background(arrivals, window, largest, fixed, each):
     """Batches are made by the clock of the arrivals alone, and wait for the server whole."""
-    found, free = [], -math.inf
+    found: list[float] = []
+    free = -math.inf
     while len(found) < len(arrivals):
         waiting = arrivals[len(found) :]
         batch = _within(waiting, waiting[0], window, largest)
@@ -398,7 +403,8 @@ def _background(arrivals, window, largest, fixed, each):
 
 def _window_of_the_first(arrivals, window, largest, fixed, each):
     """The window runs from the first request's arrival, while the server may still be busy."""
-    found, free = [], -math.inf
+    found: list[float] = []
+    free = -math.inf
     while len(found) < len(arrivals):
         waiting = arrivals[len(found) :]
         until = max(waiting[0] + window, free)
@@ -414,7 +420,8 @@ def _one_at_a_time(arrivals, window, largest, fixed, each):
 
 
 def _mean_of_batch(arrivals, window, largest, fixed, each):
-    found, free = [], -math.inf
+    found: list[float] = []
+    free = -math.inf
     while len(found) < len(arrivals):
         waiting = arrivals[len(found) :]
         opened = max(waiting[0], free)
@@ -984,7 +991,8 @@ def replay_cache(requests: Sequence[Key], size: int) -> tuple[list[bool], list[K
 
 
 def _by_last_use(requests, size):
-    hits, held = [], []
+    hits: list[bool] = []
+    held: list[Any] = []
     for request in requests:
         hits.append(request in held)
         held = [key for key in held if key != request] + [request]
@@ -1804,7 +1812,8 @@ SMALLEST = Reversed(
 
 def answer_embeddings(request: dict, model: str, D: int, encode: Callable, cache: dict) -> dict:
     """The JSON that answers a request to /v1/embeddings; vectors are kept in `cache`, (model, text) -> D numbers."""
-    texts, size, form = request.get("input"), request.get("dimensions", D), request.get("encoding_format", "float")
+    size, form = request.get("dimensions", D), request.get("encoding_format", "float")
+    texts: Any = request.get("input")
     texts = [texts] if isinstance(texts, str) else texts
     refused = {
         "model": request.get("model") != model,
@@ -1912,6 +1921,7 @@ def _as_a_service(request, model, D, encode, cache):
     tokens = 0
     for text in texts:
         tokens += len(text.split())
+        embedding: Any
         cut = cache[(model, text)][:size]
         length = math.sqrt(sum(x * x for x in cut))
         cut = [x / length for x in cut] if length > 0 else [0.0] * size
@@ -1950,12 +1960,20 @@ def _error(name: str) -> dict:
     return {"error": {"message": f"{name}?", "type": "invalid_request_error", "param": name, "code": None}}
 
 
+def _unknown(texts, known):
+    return [text for text in dict.fromkeys(texts) if not known(text)]
+
+
+def _words_of_all(texts, new):
+    return sum(len(text.split()) for text in texts)
+
+
 def _handled(
     request, model, D, encode, cache, *, checks=CHECKS, refuse=_error, listed=_listed, key=lambda model, text: (model, text),
-    to_encode=lambda texts, known: [t for t in dict.fromkeys(texts) if not known(t)], kept=lambda vector, size: vector,
+    to_encode=_unknown, kept=lambda vector, size: vector,
     ask=lambda encode, texts: encode(texts) if texts else [], cut=lambda vector, size: vector[:size], again=_at_length_one,
     written=lambda v: base64.b64encode(v.astype("<f4").tobytes()).decode(), form=lambda request: request.get("encoding_format", "float"),
-    order=lambda texts, new: list(enumerate(texts)), words=lambda texts, new: sum(len(t.split()) for t in texts), first=0,
+    order=lambda texts, new: list(enumerate(texts)), words=_words_of_all, first=0,
     keep=lambda cache, found: cache.update(found), size_of=lambda request, D: request.get("dimensions", D), item="embedding",
 ):  # fmt: skip
     """The handler with one part exchanged."""

@@ -48,10 +48,12 @@ class Edit:
 
     @property
     def before(self) -> str:
+        """The words that the change takes away."""
         return self.change()[0]
 
     @property
     def after(self) -> str:
+        """The words that it puts in their place."""
         return self.change()[1]
 
     def words(self, own: str = "") -> str:

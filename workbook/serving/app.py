@@ -140,7 +140,11 @@ async def gather(batcher: Batcher[Any, Any], items: Sequence[Any]) -> list[Any]:
 def encode_kinds(encoder: TextEncoder, texts: Sequence[Text]) -> list[np.ndarray]:
     """Embed texts of several kinds, those of one kind together: (kind, text) -> (D,) each, in their order."""
     found: list[np.ndarray] = [np.empty(0)] * len(texts)
-    ways = {"query": encoder.encode_query, "document": encoder.encode_document, "": encoder.encode}
+    ways: dict[str, Callable[..., Any]] = {
+        "query": encoder.encode_query,
+        "document": encoder.encode_document,
+        "": encoder.encode,
+    }
     for kind, encode in ways.items():
         places = [i for i, text in enumerate(texts) if text[0] == kind]
         if places:

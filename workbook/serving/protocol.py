@@ -133,7 +133,7 @@ def read_rerank(body: Any, model: str) -> RerankRequest:
         raise Refused("query", "query must be a string that is not empty")
     if not isinstance(documents, list) or not documents:
         raise Refused("documents", "documents must be a list with one document at least")
-    texts = [document.get("text") if isinstance(document, dict) else document for document in documents]
+    texts: list[Any] = [document.get("text") if isinstance(document, dict) else document for document in documents]
     if not all(isinstance(text, str) for text in texts):
         raise Refused("documents", 'each document must be a string or {"text": string}')
     top_n = body.get("top_n", len(texts))
