@@ -1361,6 +1361,11 @@ TOKENS = Exercise(
     ),
     mistakes=(
         Mistake(
+            "an empty batch at the end",
+            lambda lengths, budget: ([*token_batches(lengths, budget)[0], []], token_batches(lengths, budget)[1]),
+            "Your list ends with a batch that holds no text. A batch begins when a text needs one, and not before.",
+        ),
+        Mistake(
             "padding is not counted",
             _batched(tokens=lambda batch, i, lengths: sum(lengths[j] for j in [*batch, i])),
             "You add up the lengths. In a batch all texts are filled up to the longest, and the model computes the padding, too: count texts times the longest.",
@@ -1764,6 +1769,11 @@ BILL = Exercise(
         ),
     ),
     mistakes=(
+        Mistake(
+            "the last shard is left out",
+            lambda shards, *given: bill(shards[:-1] or shards, *given),
+            "The rows and tokens of the last shard are missing from your bill. Every shard counts, the last and shorter one as well.",
+        ),
         Mistake(
             "a mean of means",
             _priced(tokens=_mean_of_means),

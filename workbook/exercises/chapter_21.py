@@ -2383,6 +2383,14 @@ HANDLER = Exercise(
             "Zero dimensions are answered with empty vectors. The least is 1.",
         ),
         Mistake(
+            "whatever is not float is base64",
+            _handler(
+                checks=_without("encoding_format"),
+                form=lambda request: "float" if request.get("encoding_format", "float") == "float" else "base64",
+            ),
+            "A format that nobody knows is answered in base64. What you cannot honour is refused by its name: encoding_format.",
+        ),
+        Mistake(
             "a format nobody knows",
             _handler(checks=_without("encoding_format")),
             "A format that you do not know is answered with floats. Refuse it: the caller would read them as something else.",
