@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbook.exercises.disk import Disk
-
 FORM = ("kind", "shape", "dtype")  # what a result is; everything else is what it holds
 PLAIN = (bool, int, float, str)
 KINDS: dict[type, str] = {bool: "number", int: "number", float: "number", str: "text", dict: "dict", list: "list", tuple: "list"}  # fmt: skip
@@ -57,7 +55,7 @@ class NotAResult(ValueError):
 
 
 def snapshot(value: Any, depth: int = 0) -> Any:
-    """Copy tensors, arrays, modules, disks and containers; anything else is kept as it is.
+    """Copy tensors, arrays, modules, dataclasses that can change, and containers; anything else is kept as it is.
 
     Raises:
         NotAResult: it holds itself, or a tensor without values.
@@ -72,7 +70,7 @@ def snapshot(value: Any, depth: int = 0) -> Any:
         return value.detach().clone()
     if isinstance(value, np.ndarray):
         return value.copy()
-    if isinstance(value, torch.nn.Module | Disk):
+    if isinstance(value, torch.nn.Module) or _can_change(value):
         return copy.deepcopy(value)
     if inspect.iscoroutine(value):
         value.close()  # it was never awaited, and Python would warn of that later
@@ -85,6 +83,11 @@ def snapshot(value: Any, depth: int = 0) -> Any:
     if isinstance(value, Set):
         return set(value)
     return value
+
+
+def _can_change(value: Any) -> bool:
+    """Whether it is a dataclass that is not frozen."""
+    return dataclasses.is_dataclass(value) and not isinstance(value, type) and not value.__dataclass_params__.frozen  # type: ignore[attr-defined]
 
 
 def kind(value: Any) -> str:
