@@ -75,7 +75,7 @@ def test_the_openai_client_gets_the_encoders_vectors_in_order(client, base, form
 
 
 def test_one_string_is_one_text(client, base):
-    answer = client.embeddings.create(model="base", input="sort a list")
+    answer = client.embeddings.create(model="base", input="sort a list", user="somebody")
     np.testing.assert_allclose(vectors_of(answer), base.encode(["sort a list"]), atol=1e-5)
 
 
@@ -98,6 +98,7 @@ def test_a_query_gets_the_query_prompt(client, base):
         ({"input": "a", "dimensions": 100_000}, "dimensions"),
         ({"input": "a", "extra_body": {"encoding_format": "int8"}}, "encoding_format"),
         ({"input": "a", "extra_body": {"input_type": "poem"}}, "input_type"),
+        ({"input": "a", "extra_body": {"truncate": "start"}}, "truncate"),
     ],
 )
 def test_what_cannot_be_honoured_is_a_bad_request_that_names_it(client, body, param):
@@ -127,7 +128,12 @@ def test_rerank_puts_the_best_first_under_its_own_number(url):
     answer = httpx.post(f"{url}/v1/rerank", json={**body, "top_n": 2, "return_documents": True}, timeout=SECONDS)
     assert [(r["index"], r["relevance_score"]) for r in answer.json()["results"]] == [(1, 2.0), (2, 1.0)]
     assert answer.json()["results"][0]["document"] == {"text": "blood sugar level"}
-    for wrong, param in (({"documents": []}, "documents"), ({"query": ""}, "query"), ({"top_n": 0}, "top_n")):
+    for wrong, param in (
+        ({"documents": []}, "documents"),
+        ({"query": ""}, "query"),
+        ({"top_n": 0}, "top_n"),
+        ({"max_chunks_per_doc": 3}, "max_chunks_per_doc"),
+    ):
         refused = httpx.post(f"{url}/v1/rerank", json={**body, **wrong}, timeout=SECONDS)
         assert (refused.status_code, refused.json()["error"]["param"]) == (400, param)
 

@@ -74,7 +74,7 @@ def upper(items):
 def test_each_caller_gets_the_answer_to_its_own_item():
     async def ask():
         async with Batcher(upper, window=0.01, largest=4) as batcher:
-            return await asyncio.gather(*(batcher.ask(letter) for letter in "abcdefghij")), batcher.sizes
+            return await asyncio.gather(*(batcher.ask(letter) for letter in "abcdefghij")), [*batcher.sizes]
 
     answers, sizes = asyncio.run(ask())
     assert answers == list("ABCDEFGHIJ")
@@ -98,7 +98,7 @@ def test_while_the_model_works_the_next_batch_gathers():
             await asyncio.sleep(0)
             go_on.set()
             await asyncio.gather(first, *others)
-            return batcher.sizes
+            return [*batcher.sizes]
 
     assert asyncio.run(ask()) == [1, 5]
 

@@ -11,12 +11,14 @@ Taught in 21.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from workbook.support.checks import check_positive
 
+KEPT = 10_000  # sizes of the last so many batches
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
@@ -40,7 +42,7 @@ class Batcher(Generic[Item, Answer]):
         if window < 0:
             raise ValueError(f"window must be 0 or more seconds, got {window}")
         self.run, self.window, self.largest = run, window, largest
-        self.sizes: list[int] = []  # of the batches so far
+        self.sizes: deque[int] = deque(maxlen=KEPT)  # of the last batches
         self._queue: asyncio.Queue[tuple[Item, asyncio.Future[Answer]]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 

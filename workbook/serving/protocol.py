@@ -16,6 +16,15 @@ import torch
 
 from workbook.similarity import truncate
 
+EMBEDDINGS = (
+    "model",
+    "input",
+    "dimensions",
+    "encoding_format",
+    "input_type",
+    "user",
+)  # `user` says who asks, and changes nothing
+RERANK = ("model", "query", "documents", "top_n", "return_documents")
 FORMATS = ("float", "base64")
 KINDS = ("query", "document")
 
@@ -66,7 +75,7 @@ def read_embeddings(body: Any, model: str, D: int) -> EmbeddingsRequest:
     Raises:
         Refused: something cannot be honoured.
     """
-    body = _of_model(body, model)
+    body = _of_model(body, model, EMBEDDINGS)
     texts = body.get("input")
     texts = [texts] if isinstance(texts, str) else texts
     if not isinstance(texts, list) or not texts or not all(isinstance(text, str) and text for text in texts):
@@ -127,7 +136,7 @@ def read_rerank(body: Any, model: str) -> RerankRequest:
     Raises:
         Refused: something cannot be honoured.
     """
-    body = _of_model(body, model)
+    body = _of_model(body, model, RERANK)
     query, documents = body.get("query"), body.get("documents")
     if not isinstance(query, str) or not query:
         raise Refused("query", "query must be a string that is not empty")
@@ -152,9 +161,13 @@ def write_rerank(request: RerankRequest, scores: Sequence[float], model: str) ->
     return {"model": model, "results": results}
 
 
-def _of_model(body: Any, model: str) -> Mapping[str, Any]:
+def _of_model(body: Any, model: str, known: Sequence[str]) -> Mapping[str, Any]:
+    """A request for the model that is served, which asks for nothing that nobody would honour."""
     if not isinstance(body, dict):
         raise Refused("body", "the body of a request must be a JSON object")
     if body.get("model") != model:
         raise Refused("model", f"the model served here is {model!r}, not {body.get('model')!r}", 404)
+    for name, value in body.items():
+        if name not in known and value is not None:
+            raise Refused(name, f"{name} is not honoured here; what is: {', '.join(known)}")
     return body

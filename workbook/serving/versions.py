@@ -105,7 +105,7 @@ class Store:
         new = {id: text for id, text in corpus.items() if id not in known}
         if new:
             self.index.add(self.encoder.encode_document(list(new.values())), self.fingerprint)
-            self.ids += new
+            self.ids += list(new)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[str]]:
         """The ids of the k nearest texts of each query, best first."""
