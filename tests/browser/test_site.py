@@ -8,8 +8,8 @@ import pytest
 from tests.helpers.lab import page, require_chromium
 from workbook.bm25 import BM25
 from workbook.book.site import build_site
-from workbook.book.site.vectors import NAME, as_bytes
-from workbook.encoder.shipped import FOLDER
+from workbook.book.site.vectors import as_bytes, words_of_base
+from workbook.encoder import load
 from workbook.support.words import words
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
@@ -113,13 +113,11 @@ def test_the_search_is_our_bm25(view, folder):
 
 
 def test_the_search_by_vectors_is_a_mean_of_the_shipped_ones(view, folder):
-    from safetensors.numpy import load_file
-    from tokenizers import Tokenizer
-
     go(view, folder, "search.html")
     texts = [*view.evaluate("workbookSections.slice(0, 60).map(s => s.text.slice(0, 600))"), *ODD_TEXTS[:4]]
-    tokenizer = Tokenizer.from_file(str(FOLDER / "base/tokenizer.json"))
+    tokenizer = load("base").tokenizer
     tokenizer.no_truncation()
+    tokenizer.no_padding()
     ids = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
     told = """([texts, query]) => {
       const v = new WordVectors(workbookVectors, texts);
@@ -127,7 +125,7 @@ def test_the_search_by_vectors_is_a_mean_of_the_shipped_ones(view, folder):
     }"""
     theirs, cosines = view.evaluate(told, [texts, texts[0]])
     assert theirs == ids
-    table, scale = as_bytes(load_file(FOLDER / "base/model.safetensors")[NAME].astype(np.float32))
+    table, scale = as_bytes(words_of_base()[1])
     n = np.zeros(len(table))
     for row in ids:
         n[list(set(row))] += 1

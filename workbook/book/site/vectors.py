@@ -6,13 +6,10 @@ A byte for each number, with a scale for each piece, is the int8 of chapter 17.
 
 import base64
 import json
-from pathlib import Path
 
 import numpy as np
 
-from workbook.encoder.shipped import FOLDER
-
-NAME = "embeddings.word_embeddings.weight"
+from workbook.encoder import TransformerEncoder, load
 
 
 def as_bytes(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -28,16 +25,18 @@ def as_bytes(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.rint(table / scale[:, None]).astype(np.int8), scale.astype(np.float32)
 
 
-def vectors_script(folder: Path = FOLDER / "base") -> str:
-    """The vocabulary and the word vectors of an encoder, as a script that sets a variable.
+def words_of_base() -> tuple[dict[str, int], np.ndarray]:
+    """The pieces of the shipped encoder with their numbers, and their vectors: (V, D) float32."""
+    encoder = load("base")
+    assert isinstance(encoder.backbone, TransformerEncoder)
+    vectors: np.ndarray = encoder.backbone.embeddings.word.weight.detach().float().numpy()
+    return encoder.tokenizer.get_vocab(), vectors
 
-    Args:
-        folder: of an encoder with a WordPiece tokenizer, as `TextEncoder.save` writes it.
-    """
-    from safetensors.numpy import load_file
 
-    vocabulary = json.loads((folder / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
-    table, scale = as_bytes(load_file(folder / "model.safetensors")[NAME].astype(np.float32))
+def vectors_script() -> str:
+    """The vocabulary and the word vectors of the shipped encoder, as a script that sets a variable."""
+    vocabulary, vectors = words_of_base()
+    table, scale = as_bytes(vectors)
     values = {
         "pieces": sorted(vocabulary, key=vocabulary.__getitem__),
         "size": table.shape[1],
