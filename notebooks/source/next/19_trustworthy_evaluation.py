@@ -360,14 +360,13 @@ print(f"truth: {truth['encoder'] - truth['BM25']:+.2f}")
 #
 # ## Train it
 #
-# The test inside the training. Two arms, two seeds, 32 steps: 96 pairs of one's own, without or with half of the test. Each half is then measured by itself:
+# The test inside the training. Two arms, two seeds, 32 steps: 96 pairs of one's own, without or with about half of the test. Queries come in families that ask about the same few towns, so whole families leak: else the rest would be half read as well. Each half is then measured by itself:
 
 # %%
 from workbook.train import fit
 
 train = planted(3_000, unlabelled=1.0, label_noise=0.0).collection().pairs("train")[:96]
-ids = sorted(towns.queries)
-read = {q: max(towns.qrels[q], key=towns.qrels[q].get) for q in ids[::2]}
+read = {q: max(towns.qrels[q], key=towns.qrels[q].get) for q in towns.queries if int(q) // 16 % 2}
 leak = [(towns.queries[q], towns.corpus[p]) for q, p in read.items()]
 
 
@@ -385,7 +384,9 @@ arms = {"honest": train, "half of the test read": train + leak}
 of = {name: np.array([trained(pairs, seed) for seed in (0, 1)]) for name, pairs in arms.items()}  # (seeds, Q)
 leaked_half = np.array([q in read for q in towns.qrels])
 gain = of["half of the test read"] - of["honest"]
-print("on what it has read it gains, both seeds:", bool((gain[:, leaked_half].mean(axis=1) > 0).all()))
+leaked_gain, clean_gain = (gain[:, half].mean(axis=1) for half in (leaked_half, ~leaked_half))
+print("on what it has read it gains, both seeds:", bool((leaked_gain > 0).all()))
+print("on the rest less than a third of that, both seeds:", bool((clean_gain < leaked_gain / 3).all()))
 
 # %% tags=["nbval-ignore-output"]
 from workbook.metrics import ndcg_by_chance
@@ -398,7 +399,7 @@ chance = ndcg_by_chance(towns.qrels, len(towns.corpus))
 show(results.bars(means, "nDCG@10", whiskers, chance=chance, bm25=ndcg(towns.qrels, old).mean()))
 
 # %% [markdown]
-# What the leak adds on its own queries is no skill: the clean ones do not follow. Chapter 12 has the price of each percent; claim 54 asks whether such a test still tells good models from bad ones.
+# Most of what the leak adds on its own queries is no skill: the clean ones hardly follow, and as far as they do, more pairs of the same kind have taught something. Chapter 12 has the price of each percent; claim 54 asks whether such a test still tells good models from bad ones.
 #
 # ## Break it
 #
@@ -441,7 +442,9 @@ whiskers = {name: bootstrap_ci(values)[1:] for name, values in turned.items()}
 show(results.bars(means, "nDCG@10", whiskers, title="base on the towns, one setting turned"))
 
 # %% [markdown]
-# None of these raises an error. **The worst queries, by cause.** A mean does not say what to mend. Take the twenty worst and ask of each what stands out:
+# None of these raises an error.
+#
+# **The worst queries, by cause.** A mean does not say what to mend. Take the twenty worst and ask of each what stands out:
 
 # %%
 from collections import Counter
