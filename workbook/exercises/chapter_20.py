@@ -321,20 +321,20 @@ def _dots(queries: Tensor, block: Tensor) -> Tensor:
 
 
 def _blockwise(
-    queries, blocks, k, *, score=_dots, first=lambda start, number, rows, longest: start,
+    queries, blocks, k, *, score=_dots, first=lambda passed, rows, k: sum(passed),
     merge=_merged,
     before=lambda Q, k: (torch.empty(Q, 0), torch.empty(Q, 0, dtype=torch.long)), use=lambda number, rows, longest: True,
     result=lambda scores, rows, k: (scores, rows),
 ):  # fmt: skip
-    """The search over blocks with one part exchanged."""
-    best, start, longest = before(len(queries), k), 0, 0
+    """The search over blocks with one part exchanged; `passed` are the lengths of the blocks before."""
+    passed: list[int] = []
+    best = before(len(queries), k)
     for number, block in enumerate(blocks):
-        longest = longest or len(block)
-        if use(number, len(block), longest):
+        if use(number, len(block), passed[0] if passed else len(block)):
             scores = score(queries, block)
-            here = torch.arange(len(block)).expand_as(scores) + first(start, number, len(block), longest)
+            here = torch.arange(len(block)).expand_as(scores) + first(passed, len(block), k)
             best = merge(best, (scores, here), k)
-        start += len(block)
+        passed.append(len(block))
     return result(*best, k)
 
 
@@ -575,22 +575,32 @@ BLOCKS = Exercise(
     mistakes=(
         Mistake(
             "rows counted anew in each block",
-            _by_blocks(first=lambda start, number, rows, longest: 0),
+            _by_blocks(first=lambda passed, rows, k: 0),
             "Your rows are counted from the beginning of their own block, so two passages can have the same number. Count how many rows have passed by before.",
         ),
         Mistake(
             "all blocks as long as this one",
-            _by_blocks(first=lambda start, number, rows, longest: number * rows),
+            _by_blocks(first=lambda passed, rows, k: len(passed) * rows),
             "You take the number of the block times the length of *this* block. The last block is often shorter, and its rows then get numbers of others. Add up what has passed by.",
         ),
         Mistake(
             "all blocks as long as the first",
-            _by_blocks(first=lambda start, number, rows, longest: number * longest),
+            _by_blocks(first=lambda passed, rows, k: len(passed) * [*passed, rows][0]),
             "You take the number of the block times the length of the first. Blocks may differ: add up the lengths that have passed by.",
         ),
         Mistake(
+            "only the block before is counted",
+            _by_blocks(first=lambda passed, rows, k: [0, *passed][-1]),
+            "You begin at the length of the block before. All blocks before count: add up what has passed by.",
+        ),
+        Mistake(
+            "k for the length of a block",
+            _by_blocks(first=lambda passed, rows, k: len(passed) * k),
+            "You go on by k from block to block. k is how many are kept; the rows of a block are as many as it has.",
+        ),
+        Mistake(
             "the count comes too early",
-            _by_blocks(first=lambda start, number, rows, longest: start + rows),
+            _by_blocks(first=lambda passed, rows, k: sum(passed) + rows),
             "You add the length of a block before its own rows are numbered, so all numbers are too large by one block.",
         ),
         Mistake(
@@ -765,6 +775,10 @@ def _same_bytes(name, planned, notes, files, fingerprint):
     return files[name] == notes[name]["bytes"]
 
 
+def _eight_bytes_a_row(name, planned, notes, files, fingerprint):
+    return files[name] == 8 * planned[name]
+
+
 def _same_rows(name, planned, notes, files, fingerprint):
     return notes[name]["rows"] == planned[name]
 
@@ -855,6 +869,7 @@ def _draw_folder(rng: random.Random) -> tuple[dict[str, int], dict[str, dict[str
     planned = dict.fromkeys(names, size)
     planned[names[-1]] = rng.randint(1, size)
     notes, files = {}, {}
+    width = rng.choice((6, 8, 20))  # bytes of a row
     for name in rng.sample(names, count):
         rows = planned[name]
         state = rng.choice(
@@ -862,22 +877,22 @@ def _draw_folder(rng: random.Random) -> tuple[dict[str, int], dict[str, dict[str
         )
         if state == "none":
             if rng.random() < 0.5:
-                files[f"{name}.tmp"] = rows * rng.choice((4, 8))
+                files[f"{name}.tmp"] = rows * rng.choice((4, width))
             continue
         was = rows + rng.choice((-1, 1, 2)) if state == "other rows" else rows
         if state != "no note":
-            notes[name] = {"rows": was, "bytes": 8 * was, "fingerprint": "b7" if state == "old" else "a1"}
+            notes[name] = _note(was, "b7" if state == "old" else "a1", width)
         if state != "no file":
-            files[name] = 8 * was + {"cut": -3, "long": 5}.get(state, 0)
+            files[name] = width * was + {"cut": -3, "long": 5}.get(state, 0)
         elif rng.random() < 0.5:
-            files[f"{name}.tmp"] = 8 * was
+            files[f"{name}.tmp"] = width * was
     if rng.random() < 0.25:
-        notes["t0"], files["t0"] = {"rows": size, "bytes": 8 * size, "fingerprint": "a1"}, 8 * size
+        notes["t0"], files["t0"] = _note(size, width=width), width * size
     return planned, notes, files, "a1"
 
 
-def _note(rows: int, fingerprint: str = "a1") -> dict[str, Any]:
-    return {"rows": rows, "bytes": 8 * rows, "fingerprint": fingerprint}
+def _note(rows: int, fingerprint: str = "a1", width: int = 8) -> dict[str, Any]:
+    return {"rows": rows, "bytes": width * rows, "fingerprint": fingerprint}
 
 
 def _some(test: Callable[..., bool]) -> Callable[..., bool]:
@@ -980,6 +995,16 @@ TODO = Exercise(
             (["s0", "s1"], 10),
         ),
         Case("nothing is there", lambda: ({"s1": 3, "s0": 3}, {}, {}, "a1"), (["s1", "s0"], 6)),
+        Case(
+            "rows of twelve bytes",
+            lambda: (
+                {"s0": 2, "s1": 3},
+                {"s0": _note(2, width=12), "s1": _note(3, width=12)},
+                {"s0": 24, "s1": 24},
+                "a1",
+            ),
+            (["s1"], 3),
+        ),
     ),
     mistakes=(
         Mistake(
@@ -1006,6 +1031,11 @@ TODO = Exercise(
             "file and note are enough",
             _asked_by(whole=_whole_by(_noted, _there)),
             "You ask whether file and note are there, and compare nothing that stands in the note. It says three things, to be held against the file, the plan and the settings of today.",
+        ),
+        Mistake(
+            "every row has eight bytes",
+            _asked_by(whole=_whole_by(_noted, _there, _eight_bytes_a_row, _same_rows, _same_fingerprint)),
+            "You compute how many bytes a file should have from its rows, as if every row took eight. How many it has when it is whole stands in its note.",
         ),
         Mistake(
             "the bytes are not compared",
@@ -1309,6 +1339,18 @@ def _an_empty_list_raises(lengths, budget):
     return _filled(lengths, budget)
 
 
+def _filled_from_one_budget(lengths, budget):
+    batches: list[list[int]] = []
+    used, order = 0, _longest_first(lengths)
+    for i in order:
+        if batches and used + lengths[i] <= budget:
+            batches[-1].append(i)
+        else:
+            batches.append([i])
+        used += lengths[i]
+    return batches, _places_back(order)
+
+
 def _draw_lengths(rng: random.Random) -> tuple[list[int], int]:
     count = rng.choice((0, 1, 2, 4, 5, 6, 7, 8))
     return [rng.choice((1, 2, 3, 3, 4, 5, 6, 8, 12)) for _ in range(count)], rng.choice((4, 6, 8, 10, 12, 16, 24))
@@ -1360,6 +1402,11 @@ TOKENS = Exercise(
         Case("many short ones, one long one", lambda: ([1, 1, 1, 8, 1, 1, 2], 8)),
     ),
     mistakes=(
+        Mistake(
+            "one budget for all batches",
+            _filled_from_one_budget,
+            "You add up the tokens of all texts and never begin anew, so the budget is used up after the first batches. Each batch has the whole budget.",
+        ),
         Mistake(
             "an empty batch at the end",
             lambda lengths, budget: ([*token_batches(lengths, budget)[0], []], token_batches(lengths, budget)[1]),
@@ -1656,11 +1703,12 @@ def _draw_bill(rng: random.Random) -> tuple[list[tuple[int, float]], dict[str, i
         }
         machines, night = rng.choice((1, 1, 2, 3, 5)), rng.choice((0.02, 0.05, 0.3))
         row_bytes = encoder["dimensions"] * encoder["number_bytes"]
-        in_time = night * 3600 * machines * machine["tokens_per_second"] / _mean_tokens(shards)
+        tokens_of_night = night * 3600 * machines * machine["tokens_per_second"]
+        in_time, shorter = (tokens_of_night / _mean_tokens(part) for part in (shards, shards[:-1] or shards))
         if rng.random() < 0.2:  # as many as the night allows
             machine["memory"] = -(-int(in_time) * row_bytes // machines)
         parts = (in_time % 1, machines * machine["memory"] / row_bytes % 1)
-        if 0.02 < parts[0] < 0.98 and parts[1] < 0.98:  # no rounding can decide
+        if 0.02 < parts[0] < 0.98 and 0.02 < shorter % 1 < 0.98 and parts[1] < 0.98:  # no rounding can decide
             return shards, encoder, machine, machines, night
 
 

@@ -415,6 +415,30 @@ def _window_of_the_first(arrivals, window, largest, fixed, each):
     return found
 
 
+def _on_by_the_largest(arrivals, window, largest, fixed, each):
+    """The next batch begins `largest` requests further on, however many were in this one."""
+    found: list[float] = []
+    free = -math.inf
+    for i in range(0, len(arrivals), largest):
+        opened = max(arrivals[i], free)
+        batch = _within(arrivals[i:], opened, window, largest)
+        free = _when_full(opened, batch, window, largest) + fixed + each * len(batch)
+        found += [free - arrival for arrival in batch]
+    return found
+
+
+def _always_the_first(arrivals, window, largest, fixed, each):
+    """Each batch is made of the first requests of all."""
+    found: list[float] = []
+    free = -math.inf
+    while len(found) < len(arrivals):
+        opened = max(arrivals[len(found)], free)
+        batch = _within(arrivals, opened, window, largest)
+        free = _when_full(opened, batch, window, largest) + fixed + each * len(batch)
+        found += [free - arrival for arrival in batch]
+    return found
+
+
 def _one_at_a_time(arrivals, window, largest, fixed, each):
     return one_by_one(arrivals, fixed + each)
 
@@ -547,6 +571,31 @@ BATCHES = Exercise(
                 )
             ),
             "Behind the last request of all you do not wait for the window. A server cannot know that nobody else will come.",
+        ),
+        Mistake(
+            "the window is not waited for",
+            _together(closes=lambda opened, batch, window, largest, rest: opened),
+            "You take in who comes within the window, and begin to serve at its opening, before they are there. A batch that is not full begins when its window ends.",
+        ),
+        Mistake(
+            "waited for, and not let in",
+            _together(members=lambda waiting, opened, window, largest: _within(waiting, opened, 0.0, largest)),
+            "You wait until the window ends, and take only those who were there at its opening. Who comes while it is open belongs to the batch.",
+        ),
+        Mistake(
+            "the arrival and the free server are added",
+            _together(opens=lambda first, free, window: first + max(free, 0.0)),
+            "A batch of yours opens at the arrival plus the time at which the server is free. Both are times on one clock: the later one counts.",
+        ),
+        Mistake(
+            "on by the largest batch",
+            _on_by_the_largest,
+            "After each batch you go on by `largest` requests. A batch that was not full held fewer: those in between are never answered.",
+        ),
+        Mistake(
+            "the first requests again and again",
+            _always_the_first,
+            "Every batch of yours is made of the first requests of all. Those that are answered are gone: look at the ones that still wait.",
         ),
         Mistake(
             "the window is not used",
@@ -732,6 +781,10 @@ def _in_columns(x: Tensor, by_row: bool) -> tuple[Tensor, Tensor]:
     return x.amin(0, keepdim=True).clamp(max=0), x.amax(0, keepdim=True).clamp(min=0)
 
 
+def _clamped_apart(low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
+    return low.clamp(min=0), high.clamp(max=0)
+
+
 def _half_up(x: Tensor) -> Tensor:
     return x.sign() * (x.abs() + 0.5).floor()
 
@@ -849,6 +902,11 @@ INT8 = Exercise(
             _int8(limits=_symmetric),
             "You take the range from −max|x| to max|x|. Numbers that lie mostly on one side of zero then waste half of the codes: low and high are "
             "looked for separately.",
+        ),
+        Mistake(
+            "zero on the wrong side of each end",
+            _int8(limits=lambda x, by_row: _clamped_apart(*_own_range(x, by_row))),
+            "You hold the low end at 0 or above and the high end at 0 or below. The range has to *reach* zero: the low end is at most 0, the high end at least.",
         ),
         Mistake(
             "the range leaves zero out",
@@ -1087,6 +1145,19 @@ def _twice_in_the_list(requests, size):
     return hits, held
 
 
+def _newcomers_go_first(requests, size):
+    held: list[Key] = []
+    hits = []
+    for request in requests:
+        hits.append(request in held)
+        if hits[-1]:
+            held.remove(request)
+        elif len(held) >= size:
+            held.pop(0)
+        held.insert(0, request)
+    return hits, held
+
+
 def _draw_requests(rng: random.Random) -> tuple[list[Key], int]:
     models, prompts, texts = ("new", "old"), ("query: ", ""), ("a", "query: a", "b", "B")
     few = [(rng.choice(models), rng.choice(prompts), rng.choice(texts)) for _ in range(rng.randint(2, 5))]
@@ -1217,6 +1288,21 @@ CACHE = Exercise(
             _cached(changes=lambda held: held.clear()),
             "You empty the cache whenever another model is asked. While two models serve side by side, which is how one changes them without "
             "downtime, it would never hold anything. The key parts them already.",
+        ),
+        Mistake(
+            "the parts of a key in another order",
+            _cached(left=lambda held: [request[1:] + request[:1] for request in held]),
+            "What you return has its parts in another order than the requests have. Inside, a key may look as you like; what comes out is (model, prompt, text).",
+        ),
+        Mistake(
+            "newcomers stand where the next to go stands",
+            _newcomers_go_first,
+            "You put newcomers, and hits, to the front, and take away from the front. So what was used last goes first. Put them to the end.",
+        ),
+        Mistake(
+            "what is left in the order of first requests",
+            lambda requests, size: (_replayed(requests, size)[0], list(dict.fromkeys(requests))[-size:]),
+            "Your hits are right, but what you call left are the last different requests by their *first* coming. What is in use again moves to the end.",
         ),
         Mistake(
             "first in, first out",
@@ -1530,6 +1616,11 @@ DRIFT = Exercise(
             "the sign is lost",
             _drift(day=lambda cosines: cosines.abs().mean(-1)),
             "You take absolute values. A vector that points the other way has drifted as far as it can.",
+        ),
+        Mistake(
+            "the mean over all products",
+            _drift(day=lambda cosines: cosines.mean(-1), cosines=lambda a, b: (normalize(a) * normalize(b)).mean(-1)),
+            "You divide by D as well: the mean runs over all products. A cosine is the *sum* over the dimensions; the mean is over the texts.",
         ),
         Mistake(
             "distance instead of cosine",
@@ -2216,6 +2307,11 @@ HANDLER = Exercise(
             "You keep the last numbers. A model that can be cut has what matters in the first ones.",
         ),
         Mistake(
+            "two bytes a number",
+            _handler(written=lambda v: base64.b64encode(v.astype("<f2").tobytes()).decode()),
+            "You write two bytes for a number, float16. The published form has four, float32: whoever reads yours gets half as many numbers, and other ones.",
+        ),
+        Mistake(
             "eight bytes a number",
             _handler(written=lambda v: base64.b64encode(v.astype("<f8").tobytes()).decode()),
             "Your base64 holds float64. Clients read four bytes a number: they would see twice as many numbers, none of them right.",
@@ -2268,6 +2364,11 @@ HANDLER = Exercise(
             "order of the input.",
         ),
         Mistake(
+            "a text twice has one number",
+            _handler(order=lambda texts, new: [(texts.index(text), text) for text in texts]),
+            "A text that stands in the input twice gets the number of its first place both times. The number is the place in the input.",
+        ),
+        Mistake(
             "numbered from 1",
             _handler(first=1),
             "Your indexes begin at 1. They count from 0.",
@@ -2301,6 +2402,11 @@ HANDLER = Exercise(
             "one call for each text",
             _handler(ask=lambda encode, texts: [encode([text])[0] for text in texts]),
             "You call `encode` for each text. One call with all new texts is what makes a batch.",
+        ),
+        Mistake(
+            "only the first text is counted",
+            _handler(words=lambda texts, new: len(texts[0].split())),
+            "You count the words of the first text alone. The usage is that of all texts of the request.",
         ),
         Mistake(
             "only new texts are counted",
