@@ -120,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         help="WordNet's data files; where Debian puts them by default",
     )
     base.add_argument("--public", type=Path, help="a folder with public collections to be measured too")
+    base.add_argument("--head", choices=("cross_encoder",), help="only this head, for the base that is there")
     bench = command("bench", _bench, "time everything beside its peers", extras=test)
     bench.add_argument("names", nargs="*", help="which benchmarks; all by default")
     return parser
@@ -301,10 +302,16 @@ def _site(options: argparse.Namespace) -> int:
 
 
 def _base(options: argparse.Namespace) -> int:
-    from workbook.base.ship import ship
+    from workbook.base.ship import ship, ship_head
 
     try:
-        ship(options.work, options.dictionary, public=options.public)
+        if options.head:
+            from workbook.data import load as load_data
+            from workbook.encoder import load
+
+            ship_head(options.head, load("base"), {"pydocs": load_data("pydocs").pairs("train")}, options.work)
+        else:
+            ship(options.work, options.dictionary, public=options.public)
     except (FileNotFoundError, ValueError) as error:
         print(f"workbook: {error}", file=sys.stderr)
         return 1

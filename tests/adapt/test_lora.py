@@ -14,6 +14,7 @@ from workbook.adapt.lora import (
     WEIGHTS,
     LoRALinear,
     add_lora,
+    extract_lora,
     load_adapter,
     lora_state,
     merge,
@@ -199,6 +200,45 @@ def test_loading_leaves_the_global_random_state(tmp_path):
     encoder, state = transformer(), torch.get_rng_state()
     load_adapter(encoder, tmp_path)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def tuned(seed=5):
+    """As `transformer`, after a training that moved every weight."""
+    generator = torch.Generator().manual_seed(seed)
+    model = transformer()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight += 0.1 * torch.randn(weight.shape, generator=generator)
+    return model
+
+
+def test_of_a_full_training_the_nearest_update_is_kept():
+    """The error is what Eckart and Young say: the root of the squares of the singular values that are left out."""
+    full, model = tuned(), extract_lora(tuned(), transformer(), 3)
+    before = dict(transformer().named_modules())
+    for name, layer in ((n, m) for n, m in model.named_modules() if isinstance(m, LoRALinear)):
+        change = full.get_submodule(name).weight - before[name].weight
+        left_out = torch.linalg.svdvals(change)[3:].square().sum().sqrt()
+        torch.testing.assert_close(
+            (full.get_submodule(name).weight - layer.weight).norm(), left_out, rtol=1e-4, atol=1e-5
+        )
+        assert torch.equal(layer.base.weight, before[name].weight)
+        assert torch.equal(layer.base.bias, full.get_submodule(name).bias)
+
+
+def test_at_full_rank_an_extracted_update_is_the_whole_training():
+    model = extract_lora(tuned(), transformer(), 64)
+    torch.testing.assert_close(model.encode_document(TEXTS), tuned().encode_document(TEXTS), atol=1e-5, rtol=1e-5)
+    back = merge(model)
+    for (name, weight), whole in zip(back.named_parameters(), tuned().parameters(), strict=True):
+        torch.testing.assert_close(weight, whole, atol=1e-5, rtol=1e-5, msg=name)
+
+
+def test_an_extraction_from_another_model_or_twice_is_refused():
+    with pytest.raises(ValueError, match="already"):
+        extract_lora(add_lora(transformer()), transformer())
+    with pytest.raises(ValueError, match="no linear layer is called 'q_proj'"):
+        extract_lora(tuned(), transformer(), 2, ("q_proj",))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What is measured, and the card that is written from it."""
 
+import dataclasses
 import random
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from workbook.base import Plan, ship
 from workbook.base.card import card, head_card
+from workbook.base.heads import HeadPlan
 from workbook.base.measure import by_one_vector, measure
 from workbook.data import Collection
 from workbook.encoder import TextEncoder, TransformerEncoder, train_tokenizer
@@ -65,8 +67,8 @@ def test_a_card_names_what_was_done_and_measured(figures, made):
 
 
 def test_the_card_of_a_head_names_its_lists_and_what_it_gains(figures, made):
-    plan = {"r": 3, "steps": 21, "batch_size": 4, "lr": 0.001, "num_negatives": 5, "range_max": 40}
-    told = {"plans": {"colbert": plan}, "lists": {"colbert": 77}, "hours": {"colbert": 0.25}}
+    plan = dataclasses.asdict(HeadPlan(r=3, steps=21, batch_size=4, lr=0.001, num_negatives=5, range_max=40, seed=7))
+    told = {"plan": plan, "lists": 77, "hours": 0.25, "made": made}
     renamed = {
         "small": {
             **figures["small"],
@@ -75,9 +77,11 @@ def test_the_card_of_a_head_names_its_lists_and_what_it_gains(figures, made):
             },
         }
     }
-    text = head_card("colbert", {**told, "figures": renamed}, made)
+    text = head_card("colbert", {**told, "figures": renamed})
     assert "21 steps of 4 of 77 lists" in text
+    assert "seed 7, 0.2 h" in text
     assert "5 drawn from the first 40" in text
+    assert made["date"] in text
     assert "from workbook.base import load_colbert\n" in text
     assert "| small | BM25 | " in text
 

@@ -4,9 +4,18 @@ Taught in 18.
 """
 
 from workbook.adapt.adapt import Adaptation, adapt, changes, evaluate_encoder, mix_pairs
-from workbook.adapt.lora import LoRALinear, add_lora, load_adapter, lora_state, merge, save_adapter, trained_parameters
+from workbook.adapt.lora import (
+    LoRALinear,
+    add_lora,
+    extract_lora,
+    load_adapter,
+    lora_state,
+    merge,
+    save_adapter,
+    trained_parameters,
+)
 
 __all__ = [
-    "Adaptation", "LoRALinear", "adapt", "add_lora", "changes", "evaluate_encoder", "load_adapter", "lora_state",
+    "Adaptation", "LoRALinear", "adapt", "add_lora", "changes", "evaluate_encoder", "extract_lora", "load_adapter", "lora_state",
     "merge", "mix_pairs", "save_adapter", "trained_parameters",
 ]  # fmt: skip

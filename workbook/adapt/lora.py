@@ -115,6 +115,40 @@ def add_lora(
     return model
 
 
+def extract_lora(
+    model: nn.Module, before: nn.Module, r: int = 8, target_modules: Sequence[str] = ("query", "value")
+) -> nn.Module:
+    """Put what a full training has changed into LoRA: of each layer's change, the nearest matrix of rank r.
+
+        W - W_before = U Σ Vᵀ,   lora_B = U_r √Σ_r,   lora_A = √Σ_r V_rᵀ,   alpha = r
+
+    Args:
+        model: trained in full; changed in place: its layers begin from `before` again, with an update beside each.
+        before: the same model as it was.
+        r: rank of the updates; at a layer's full rank nothing is lost.
+        target_modules: as in `add_lora`; other weights stay as the training left them.
+    Returns:
+        the model, frozen but for the updates.
+    Raises:
+        ValueError: a number is out of range, a name fits no linear layer, or one of the models has LoRA already.
+
+    Source: Eckart and Young 1936: no other matrix of rank r is nearer, by the sum of squares.
+    """
+    tuned, old = (
+        {name: layer.weight.detach().clone() for name, layer in _find(m, target_modules).items()}
+        for m in (model, before)
+    )
+    add_lora(model, r, float(r), target_modules)
+    with torch.no_grad():
+        for name, layer in _adapted(model).items():
+            U, S, V = torch.linalg.svd((tuned[name] - old[name]).double(), full_matrices=False)
+            root = S[:r].sqrt()
+            layer.base.weight.copy_(old[name])
+            layer.lora_A.zero_()[: len(root)] = (root[:, None] * V[:r]).to(layer.lora_A)
+            layer.lora_B.zero_()[:, : len(root)] = (U[:, :r] * root).to(layer.lora_B)
+    return model
+
+
 def merge(model: nn.Module) -> nn.Module:
     """Add each update to its matrix, and put the plain linear layers back.
 

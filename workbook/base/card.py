@@ -13,21 +13,31 @@ from workbook.encoder.model_card import HEAD, TAGS, front_matter
 
 OURS = {"language": "en", "license": "mit"}
 NAMES = {"start": "without a single pair", "base": "trained on pairs"}
-HEADS = {
+HEADS = {  # name -> title, the hub's task, what it is, how it was trained, how it is called
     "cross_encoder": (
         "A cross-encoder on the workbook's base",
         "text-ranking",
         "It reads a query and a passage together and gives one number, a logit; larger means more relevant. It does not "
-        "search: it orders again what the base has found.",
+        "search: it orders again what the base has found. It begins as the base, so three numbers are added: the cosine "
+        "of the two texts read apart, the cosine of the two means read together, and a weight for each token of the "
+        "query that stands in the passage.",
+        "A list is a training query and {num_negatives} passages drawn from the first {range_max} that the base finds "
+        "among a few thousand. In {worlds} worlds of `planted`, which no chapter uses, one of them is the query's own "
+        "passage and the others are wrong; the loss is the cross-entropy of picking it. In `pydocs` the own passage is "
+        "left out, for the base knows it by heart, and the others are to get the shares that the base's cosines and "
+        "BM25's scores together give them. All of the layers were trained; of each matrix's change the nearest matrix "
+        "of the rank above is kept.",
         "load_cross_encoder().predict([(query, passage)])",
-        "the softmax cross-entropy of picking a query's own passage",
     ),
     "colbert": (
         "A ColBERT encoder on the workbook's base",
         "feature-extraction",
         f"It gives one vector of {COLBERT_SIZE} numbers for each token; a passage's score is MaxSim.",
+        "The loss is InfoNCE over MaxSim with all passages of a batch. A list is a training query of `pydocs`, "
+        "`pydocs-code`, the other packages' documentation or a world of `planted`, its own passage, and "
+        "{num_negatives} drawn from the first {range_max} passages that the base finds among a few thousand. In "
+        "`planted` no answer is among them; in documentation one that nobody has marked may be.",
         "load_colbert().encode_query([query])",
-        "InfoNCE over MaxSim with all passages of a batch",
     ),
 }
 
@@ -116,22 +126,21 @@ def card(name: str, plan: Plan, made: Mapping[str, Any], figures: Mapping[str, A
     return "\n".join(lines)
 
 
-def head_card(name: str, told: Mapping[str, Any], made: Mapping[str, Any]) -> str:
+def head_card(name: str, told: Mapping[str, Any]) -> str:
     """README.md of a head.
 
     Args:
         name: "cross_encoder" or "colbert".
-        told: "plans", "lists", "hours" and "figures" of the heads, as figures.json has them.
-        made: as in `card`; the same machine made the heads.
+        told: "plan", "lists", "hours", "made" and "figures" of the head, as figures.json has them.
     """
-    title, task, what, call, loss = HEADS[name]
-    plan = told["plans"][name]
+    title, task, what, how, call = HEADS[name]
+    plan = told["plan"]
     lines = [
         *front_matter({**OURS, "library_name": "peft", "pipeline_tag": task, "base_model": "datasets/base/base"}),
         f"# {title}",
         "",
         f"{what} Stored is what training has changed, in float16: low-rank updates (LoRA, rank {plan['r']}) of the matrices in the "
-        "base's blocks in peft's layout, and in `head.safetensors` the tensors that the base does not have and the LayerNorms.",
+        "base's blocks in peft's layout, and in `head.safetensors` the tensors that the head brings itself.",
         "",
         "```python",
         f"from workbook.base import {call.partition('(')[0]}",
@@ -141,13 +150,10 @@ def head_card(name: str, told: Mapping[str, Any], made: Mapping[str, Any]) -> st
         "",
         "## How it was made",
         "",
-        f"`python -m workbook base`: {plan['steps']:,} steps of {plan['batch_size']} of {told['lists'][name]:,} lists, learning rate "
-        f"{plan['lr']:g}, {told['hours'][name]:.1f} h; the loss is {loss}. A list is a training query of `pydocs`, "
-        "`pydocs-code`, the other packages' documentation or a world of `planted`, its own passage, and "
-        f"{plan['num_negatives']} drawn from the first {plan['range_max']} passages that the base finds among a few thousand. In "
-        "`planted` no answer is among them; in documentation one that nobody has marked may be.",
+        f"`python -m workbook base --head {name}`: {plan['steps']:,} steps of {plan['batch_size']} of {told['lists']:,} lists, learning "
+        f"rate {plan['lr']:g}, seed {plan['seed']}, {told['hours']:.1f} h. {how.format(**plan)}",
         "",
-        _machine(made),
+        _machine(told["made"]),
         "",
         "It has read what the base has read, and nothing else: see the base's card, and `seen.npy`.",
         "",

@@ -8,19 +8,21 @@ Taught in 14 and 15.
 
 import copy
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from workbook.adapt import add_lora, load_adapter, merge, save_adapter
+from workbook.adapt import add_lora, extract_lora, load_adapter, merge, save_adapter
 from workbook.base.make import by_text, quick_attention
+from workbook.base.reader import Reader, ReadingList, fit_reader
 from workbook.base.texts import PASSAGES, WORLDS, Pair
-from workbook.cross_encoder import CrossEncoder, fit_cross_encoder
+from workbook.bm25 import BM25
+from workbook.cross_encoder import CrossEncoder
 from workbook.data.planted import planted
 from workbook.encoder import TextEncoder, TransformerEncoder, evaluating
 from workbook.encoder.shipped import FOLDER, load
@@ -30,10 +32,16 @@ from workbook.support.files import write_safetensors
 from workbook.support.types import Corpus, Qrels, Queries
 from workbook.train.vectors import principal_directions
 
-Head = TypeVar("Head", CrossEncoder, ColbertEncoder)
+Head = TypeVar("Head", Reader, ColbertEncoder)
+Make = Callable[..., Any]
 LINEAR = ("query", "key", "value", "output", "expand", "contract")  # of each block
 COLBERT_SIZE = 64  # D of a token
-OWN = ("pooler", "classifier", "projection", "segment", "norm")  # in the name of a tensor that a head brings itself
+OWN = {  # in the names of the tensors that a head brings itself, beside the updates
+    Reader: ("shares", "door", "match", "weigh.", "rarity", "bias", "norm"),
+    ColbertEncoder: ("projection", "norm"),
+}
+LIST_CERTAIN = 100.0  # as a logit among zeros: its share is 1
+BM25_SHARE, TEMPERATURE = 0.02, 0.05  # of the labels of documentation
 TENSORS = "head.safetensors"
 
 
@@ -47,6 +55,7 @@ class HeadPlan:
         num_negatives: passages that stand beside a query's own.
         range_max: the last of the base's ranks from which they are drawn.
         lists_of_a_source: queries that are read, at most, for each of the sources.
+        worlds: of `planted`, whose training queries are read.
         seed: of everything that is drawn.
     """
 
@@ -57,10 +66,11 @@ class HeadPlan:
     num_negatives: int = 7
     range_max: int = 60
     lists_of_a_source: int = 6_000
+    worlds: int = 4
     seed: int = 0
 
 
-CROSS_ENCODER = HeadPlan()
+CROSS_ENCODER = HeadPlan(r=48, batch_size=8, lr=8e-4, num_negatives=8, range_max=30, lists_of_a_source=9_000)
 COLBERT = HeadPlan(steps=400, batch_size=32, lr=5e-4, num_negatives=1, range_max=30)
 
 
@@ -80,27 +90,50 @@ def lists(base: TextEncoder, sources: Mapping[str, Sequence[Pair]], plan: HeadPl
     rows = rng.sample(worlds, min(len(worlds), plan.lists_of_a_source))
     for name, of_source in sources.items():
         if name != "planted":
-            drawn = rng.sample(list(of_source), min(len(of_source), plan.lists_of_a_source))
-            for start in range(0, len(drawn), PASSAGES):
-                rows += mined(base, *by_text(drawn[start : start + PASSAGES]), plan)
+            rows += [row for heap in _heaps(of_source, plan, rng) for row in mined(base, *by_text(heap), plan)]
     return rows
 
 
-def make_cross_encoder(base: TextEncoder, rows: Sequence[tuple[str, ...]], plan: HeadPlan, work: Path) -> CrossEncoder:
-    """A cross-encoder on the base's words and layers, trained on lists to put the right passage first.
+def reading_lists(base: TextEncoder, sources: Mapping[str, Sequence[Pair]], plan: HeadPlan) -> list[ReadingList]:
+    """What a reader learns from: of `planted` the truth, of documentation how keyword search corrects the base.
+
+    The base was trained on the pairs of the documentation and knows most titles' passages by heart: a list with such a
+    passage in it teaches nothing. So it is left out, and the labels of the others are the base's cosines and BM25's
+    scores together, which find more than either (chapter 16).
+
+    Args:
+        base, sources, plan: as in `lists`; of the sources only pydocs is read, beside the worlds of `planted`.
+    """
+    rng = random.Random(plan.seed)
+    worlds = [row for seed in WORLDS[: plan.worlds] for row in mined(base, *_known_answers(seed), plan)]
+    truth = (LIST_CERTAIN, *[0.0] * (plan.num_negatives - 1))
+    rows = [ReadingList(query, passages[: plan.num_negatives], truth) for query, *passages in worlds]
+    for heap in _heaps(sources["pydocs"], plan, rng):
+        queries, corpus, qrels = by_text(heap)
+        found = [(query, others) for query, _, *others in mined(base, queries, corpus, qrels, plan)]
+        keywords = BM25().index(corpus).search({query: query for query, _ in found}, k=len(corpus))
+        pairs = [(query, passage) for query, others in found for passage in others]
+        cosines = iter(Reader(base).cosines(pairs).tolist())
+        for query, others in found:
+            together = [next(cosines) + BM25_SHARE * keywords[query].get(passage, 0.0) for passage in others]
+            rows.append(ReadingList(query, others, [x / TEMPERATURE for x in together]))
+    return rows
+
+
+def make_cross_encoder(base: TextEncoder, rows: Sequence[ReadingList], plan: HeadPlan, work: Path) -> Reader:
+    """A reader that begins as the base, trained in full; of each matrix the nearest update of rank r is kept.
 
     Args:
         base: the encoder that is adapted; it is left as it is.
-        rows: (query, positive, negative, …), as `lists` gives them.
+        rows: as `reading_lists` gives them.
         plan: rank, steps and learning rate.
         work: a folder for checkpoints.
     """
-    model = _with_updates(cross_encoder_of(base), plan)
+    texts = dict.fromkeys(passage for _, passages, _ in rows for passage in passages)
+    model = Reader(base).count_words(texts)
     with quick_attention():
-        fit_cross_encoder(
-            model, rows, steps=plan.steps, batch_size=plan.batch_size, lr=plan.lr, seed=plan.seed, dtype=torch.bfloat16,
-            checkpoint=work,
-        )  # fmt: skip
+        fit_reader(model, [ReadingList(*row) for row in rows], plan.steps, plan.batch_size, plan.lr, plan.seed, work)
+    extract_lora(model, Reader(base), plan.r, LINEAR)
     return model.eval()
 
 
@@ -108,7 +141,16 @@ def make_colbert(base: TextEncoder, rows: Sequence[tuple[str, ...]], plan: HeadP
     """One short vector for each token, from the base's own; arguments as in `make_cross_encoder`."""
     model = _with_updates(colbert_of(base), plan)
     with quick_attention():
-        fit_colbert(model, rows, plan.steps, plan.batch_size, plan.lr, plan.seed, dtype=torch.bfloat16, checkpoint=work)
+        fit_colbert(
+            model,
+            [tuple(row) for row in rows],
+            plan.steps,
+            plan.batch_size,
+            plan.lr,
+            plan.seed,
+            dtype=torch.bfloat16,
+            checkpoint=work,
+        )
     return model.eval()
 
 
@@ -119,7 +161,7 @@ def save_head(model: nn.Module, folder: Path) -> None:
     write_safetensors(folder / TENSORS, _own(halved))
 
 
-def load_cross_encoder(folder: Path = FOLDER / "cross_encoder", base: TextEncoder | None = None) -> CrossEncoder:
+def load_cross_encoder(folder: Path = FOLDER / "cross_encoder", base: TextEncoder | None = None) -> Reader:
     """The cross-encoder that comes with the workbook, in evaluation mode.
 
     Args:
@@ -129,7 +171,7 @@ def load_cross_encoder(folder: Path = FOLDER / "cross_encoder", base: TextEncode
         FileNotFoundError: there is no such head; `python -m workbook base` makes it.
         ValueError: a file is damaged, or the head belongs to another encoder.
     """
-    return _with_head(cross_encoder_of(base or load("base")), folder)
+    return _with_head(Reader(base or load("base")), folder)
 
 
 def load_colbert(folder: Path = FOLDER / "colbert", base: TextEncoder | None = None) -> ColbertEncoder:
@@ -182,7 +224,9 @@ def _with_updates(model: Head, plan: HeadPlan) -> Head:
 
 
 def _own(model: nn.Module) -> dict[str, nn.Parameter]:
-    return {name: weight for name, weight in model.named_parameters() if any(part in name for part in OWN)}
+    own = OWN[type(model)]
+    plain = {name.replace(".base.", "."): weight for name, weight in model.named_parameters()}  # as without LoRA
+    return {name: weight for name, weight in plain.items() if "lora_" not in name and any(part in name for part in own)}
 
 
 def _with_head(model: Head, folder: Path) -> Head:
@@ -195,6 +239,12 @@ def _with_head(model: Head, folder: Path) -> Head:
         for name, weight in own.items():
             weight.copy_(tensors[name])
     return model.eval()
+
+
+def _heaps(pairs: Sequence[Pair], plan: HeadPlan, rng: random.Random) -> Iterator[list[Pair]]:
+    """As many passages at a time as the chapters search."""
+    drawn = rng.sample(list(pairs), min(len(pairs), plan.lists_of_a_source))
+    yield from (drawn[start : start + PASSAGES] for start in range(0, len(drawn), PASSAGES))
 
 
 def _known_answers(seed: int) -> tuple[Queries, Corpus, Qrels]:
@@ -212,7 +262,9 @@ def mined(base: TextEncoder, queries: Queries, corpus: Corpus, qrels: Qrels, pla
     return training_tuples(mined, queries, corpus)
 
 
-HEADS = {  # name -> how it is made, how it is read, and its plan
-    "cross_encoder": (make_cross_encoder, load_cross_encoder, CROSS_ENCODER),
-    "colbert": (make_colbert, load_colbert, COLBERT),
+HEADS: dict[
+    str, tuple[Make, Make, Make, HeadPlan]
+] = {  # name -> its lists, how it is made, how it is read, and its plan
+    "cross_encoder": (reading_lists, make_cross_encoder, load_cross_encoder, CROSS_ENCODER),
+    "colbert": (lists, make_colbert, load_colbert, COLBERT),
 }

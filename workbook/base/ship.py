@@ -7,7 +7,7 @@ import datetime
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -61,46 +61,48 @@ def ship(
     write_npy(folder / "seen.npy", seen)
     made = {
         "texts": len(texts), "tuples": len(json.loads((work / "tuples.json").read_text("utf-8"))), "seen": len(seen), "hours": hours.spent,
-        "date": datetime.date.today().isoformat(), **machine.describe(),
+        **dated(),
     }  # fmt: skip
     encoders = {name: measure.by_one_vector(e) for name, e in {"start": start, "base": base, TEACHER: teacher}.items()}
     figures = measure.measure(encoders, measure.collections(public), base.tokenizer)
     write_json(folder / "figures.json", {"plan": asdict(plan), "made": made, "figures": figures})
     write_cards(folder)
-    ship_heads(base, sources, work, folder)
-    write_cards(folder)
+    for name in heads.HEADS:
+        ship_head(name, base, sources, work, folder)
     return figures
 
 
-def ship_heads(base: TextEncoder, sources: dict[str, list[Pair]], work: Path, folder: Path = FOLDER) -> None:
-    """Train the cross-encoder and the ColBERT encoder on the base, measure them, and put them beside it.
+def ship_head(
+    name: str, base: TextEncoder, sources: Mapping[str, Sequence[Pair]], work: Path, folder: Path = FOLDER
+) -> None:
+    """Train a head on the base, measure it once on the test queries, and put it with its card beside the base.
 
     Args:
+        name: "cross_encoder" or "colbert".
         base: as it is read back from its folder.
-        sources, work, folder: as in `ship`.
+        sources, work, folder: as in `ship`; the cross-encoder reads pydocs alone, and the worlds of `planted`.
     """
+    work.mkdir(parents=True, exist_ok=True)
+    lists, make, read, plan = heads.HEADS[name]
     hours = Hours(work / "hours.json")
-    trained: dict[str, Any] = {}
-    counts = {}
-    for name, (make, read, plan) in heads.HEADS.items():
-        kept = once(work / f"{name}.json", partial(heads.lists, base, sources, plan))
-        rows = [tuple(row) for row in kept]
-        model = hours.of(name, make, base, rows, plan, work / name)
-        heads.save_head(model, folder / name)
-        trained[name], counts[name] = read(folder / name, base), len(rows)
-    systems = {
-        "base": measure.by_one_vector(base),
-        "cross_encoder": measure.by_reading_again(trained["cross_encoder"], base),
-        "colbert": measure.by_tokens(trained["colbert"]),
-    }
+    rows = once(work / f"{name}.json", partial(lists, base, sources, plan))
+    heads.save_head(hours.of(name, make, base, rows, plan, work / name), folder / name)
+    head = read(folder / name, base)
+    search = measure.by_reading_again(head, base) if name == "cross_encoder" else measure.by_tokens(head)
     told = json.loads((folder / "figures.json").read_text("utf-8"))
-    told["heads"] = {
-        "plans": {name: asdict(plan) for name, (_, _, plan) in heads.HEADS.items()},
-        "lists": counts,
-        "hours": {name: hours.spent[name] for name in heads.HEADS},
-        "figures": measure.measure(systems, measure.collections(), base.tokenizer),
-    }
+    told.setdefault("heads", {})[name] = {
+        "plan": asdict(plan), "lists": len(rows), "hours": hours.spent[name], "made": dated(),
+        "figures": measure.measure(
+            {"base": measure.by_one_vector(base), name: search}, measure.collections(), base.tokenizer
+        ),
+    }  # fmt: skip
     write_json(folder / "figures.json", told)
+    write_cards(folder)
+
+
+def dated() -> dict[str, Any]:
+    """The day and the machine."""
+    return {"date": datetime.date.today().isoformat(), **machine.describe()}
 
 
 def write_cards(folder: Path = FOLDER) -> None:
@@ -108,8 +110,7 @@ def write_cards(folder: Path = FOLDER) -> None:
     told = json.loads((folder / "figures.json").read_text("utf-8"))
     encoders = [name for name in ("start", "base") if name in told["figures"]["planted"]["systems"]]
     cards = {name: card(name, Plan(**told["plan"]), told["made"], told["figures"]) for name in encoders}
-    if "heads" in told:  # they are made last
-        cards |= {name: head_card(name, told["heads"], told["made"]) for name in told["heads"]["plans"]}
+    cards |= {name: head_card(name, of_head) for name, of_head in told.get("heads", {}).items()}  # they are made last
     for name, text in cards.items():
         write_atomically(folder / name / "README.md", text)
 
