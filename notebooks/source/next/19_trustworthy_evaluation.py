@@ -688,7 +688,7 @@ quiz("19")
 # - Unjudged as wrong punishes the newcomer; left out, it flatters. Report both, and the number of holes.
 # - A mean over answered queries rises with silence.
 # - A leak detector has a precision and a recall. Plant leaks and measure them.
-# - Rankings of systems agree within a domain, and hardly across.
+# - Rankings of systems agree better within a domain than across: in the record of claim 55 tau is .86 to 1 between halves of one, .57 to .79 between two.
 #
 # **New terms:** unjudged · pool · condensed list · n-gram · Kendall's tau · multi-hop · team-draft interleaving.
 #
