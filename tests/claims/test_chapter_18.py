@@ -11,11 +11,11 @@ from workbook.claims.chapter_18 import (
     FAR,
     FULL,
     LOOKS,
-    LORA,
     LOW_RANK,
     MIXED,
     NEAR,
     OLD_ALONE,
+    RANK,
     REMEDIES,
     SIZES,
     STAGED,
@@ -86,7 +86,7 @@ def lora(few, most, held):
     ("found", "verdict"),
     [
         (lora([UP, UP], [TIED, TIED], 20), "holds"),
-        (lora([UP, UP], [TIED, TIED], 60), "depends"),  # close, and with less data, but not with less memory
+        (lora([UP, UP], [TIED, TIED], 80), "depends"),  # close, and with less data, but not with less memory
         (lora([TIED, UP], [TIED, TIED], 20), "depends"),
         (lora([TIED, TIED], [DOWN, TIED], 20), "depends"),
         (lora([UP, UP], [DOWN, DOWN], 20), "misleading"),
@@ -193,7 +193,7 @@ def test_no_passage_of_the_new_domain_is_searched_with_the_old_ones():
 
 def test_base_has_been_trained_on_what_is_mixed_in():
     texts = [passage for _, passage in old_pairs("notebook")]
-    assert np.isin(hashes(texts), seen_by("base")).mean() > 0.9
+    assert np.isin(hashes(texts), seen_by("base")).all()
 
 
 def test_parts_follow_from_what_passages_say():
@@ -257,7 +257,7 @@ def test_an_average_leaves_counters_alone():
 
 def test_lora_trains_what_its_formula_says_and_holds_less():
     full, low = (footprint(arm, "notebook") for arm in (FULL, LOW_RANK))
-    D, inner, layers, r = 256, 1024, 2, LORA["r"]
+    D, inner, layers, r = 256, 1024, 2, RANK
     assert low["trained numbers"] == layers * r * (4 * 2 * D + 2 * (D + inner))
     assert full["trained numbers"] == full["all numbers"]
     assert low["gradients and optimizer"] < full["gradients and optimizer"] / 10

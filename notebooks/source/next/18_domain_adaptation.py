@@ -470,9 +470,9 @@ for part, docs_of in held_out.items():
 # **The rate that erases.** The first failure again, followed for longer, and a rate that is too low:
 
 # %%
-rates = {".01": (1e-2, (2, 8, 24, 64)), ".001": (1e-3, (8, 24)), ".00003": (3e-5, (8, 24))}
-erased = {f"rate {name}": adapted(pairs, lr, looks=looks)[1] for name, (lr, looks) in rates.items()}
-high, low = erased["rate .01"], erased["rate .00003"]
+_, high = adapted(pairs, 1e-2, looks=(2, 8, 24, 64))
+_, low = adapted(pairs, 3e-5)
+erased = {"rate .01": high, "rate .001": paths["rate .001"], "rate .00003": low}
 print("the high rate loses both domains at first:", max(high[2][i] - high[0][i] for i in (0, 1)) < 0)
 print("then the new one climbs:", high[-1][1] > high[2][1])
 print("the low rate learns less than .001:", low[-1][1] < erased["rate .001"][-1][1])
