@@ -10,6 +10,7 @@ from workbook.claims.chapter_18 import (
     CLAIMS,
     FAR,
     FULL,
+    LONGER,
     LOOKS,
     LOW_RANK,
     MIXED,
@@ -19,6 +20,7 @@ from workbook.claims.chapter_18 import (
     REMEDIES,
     SIZES,
     STAGED,
+    STRONG,
     TOGETHER,
     WEAK,
     averaged,
@@ -32,6 +34,7 @@ from workbook.claims.chapter_18 import (
     parts_of,
     result,
     rows_of,
+    steps_for,
     trained,
     world,
 )
@@ -46,7 +49,13 @@ BESIDE = {"new": {"base": 0.5, "BM25": 0.4}}
 
 
 def pairs(gains, ahead):
-    return {"beside": BESIDE, "gain": gains, "gain of old pairs": TIED, "own minus old pairs": ahead}
+    return {
+        "beside": BESIDE,
+        "gain": gains,
+        "gain of old pairs": TIED,
+        "gain of few, as long": TIED,
+        "own minus old pairs": ahead,
+    }
 
 
 @pytest.mark.parametrize(
@@ -122,8 +131,8 @@ def test_forgetting_can_fall_either_way(near, far, verdict):
 
 
 def stages(strong, weak):
-    ahead = {"strong alone": strong, WEAK: weak}
-    return {"staged minus": ahead, "staged minus both in one": TIED, "gain": dict.fromkeys((FULL, WEAK, STAGED), UP)}
+    ahead = {STRONG: strong, WEAK: weak}
+    return {"staged minus": ahead, "staged minus both in one": TIED, "gain": dict.fromkeys((STRONG, WEAK, STAGED), UP)}
 
 
 @pytest.mark.parametrize(
@@ -265,5 +274,13 @@ def test_lora_trains_what_its_formula_says_and_holds_less():
 
 def test_what_is_measured_in_seconds_needs_no_download():
     assert domains("notebook") == (NEAR,)
-    assert SIZES["record"].steps % LOOKS == 0
     assert all(SIZES[budget].few in of for budget in SIZES for of in (SIZES[budget].near, SIZES[budget].far))
+
+
+def test_arms_that_are_compared_take_the_same_number_of_steps():
+    for domain, count, steps in ((NEAR, 32, 32), (NEAR, 384, 48), (FAR, 512, 64), (FAR, 2_048, 256), (FAR, 8_192, 256)):
+        for arm in (FULL, OLD_ALONE, LOW_RANK, MIXED):
+            assert steps_for(arm, domain, count, "record") == steps
+    assert {steps_for(arm, FAR, 128, "record") for arm in (STRONG, WEAK, STAGED, TOGETHER)} == {64}
+    assert steps_for(LONGER, FAR, 128, "record") == steps_for(FULL, FAR, 8_192, "record")
+    assert all(steps_for(FULL, d, n, "record") % LOOKS == 0 for d, n in ((NEAR, 384), (FAR, 8_192)))

@@ -1,6 +1,6 @@
 """Claims 50 to 53 and 69: what a new domain's pairs bring, what they cost elsewhere, and what limits the cost.
 
-All arms begin at `base` and take the same number of steps. Two domains are new to it, of which it has read no text:
+All arms of a comparison begin at `base` and take the same number of steps. Two domains are new to it, of which it has read no text:
 
     near    the documentation of networkx and IPython, which `pydocs` holds out; base has read other packages' documentation
     far     SQuAD's questions and the paragraphs of Wikipedia that they were asked about; base has read nothing of that kind
@@ -67,9 +67,12 @@ LINEAR = ("query", "key", "value", "attention.output", "expand", "contract")  # 
 SHARES = {NEAR: (0.35, 0.15), FAR: (0.05, 0.05)}  # of a domain's queries that are test and dev; the near one is small
 FULL, OLD_ALONE, LOW_RANK = "full", "old pairs alone", "LoRA"
 MIXED, LOWER, STOPPED = "mixing", "a third of the rate", "early stopping on two sets"
-WEAK, STAGED, TOGETHER = "weak alone", "weak, then strong", "both in one"
+WEAK, STRONG, STAGED, TOGETHER = "weak alone", "strong alone", "weak, then strong", "both in one"
+STAGES = (STRONG, WEAK, STAGED, TOGETHER)
+LONGER = "few pairs for as many steps"
 REMEDIES = (MIXED, LOWER, STOPPED, LOW_RANK)
 LOOKS = 8  # at both sets, where training may be stopped
+EPOCHS = 4
 AVERAGES = (0.25, 0.5, 0.75)  # share of the adapted weights
 HALF = 0.5
 LESS_MEMORY = 0.75  # a step of LoRA holds so much of what a full one holds, at most
@@ -79,7 +82,8 @@ Rows = list[tuple[str, ...]]
 class Size(NamedTuple):
     """How much is trained and searched."""
 
-    steps: int
+    steps: tuple[int, int]  # fewest and most: four times through the pairs, within these
+    stage_steps: int  # of all arms of claim 53
     batch_size: int
     lrs: tuple[float, ...]
     lora_lrs: tuple[float, ...]
@@ -93,9 +97,9 @@ class Size(NamedTuple):
 
 
 SIZES = {
-    "notebook": Size(2, 8, (3e-4,), (3e-3,), 24, (8, 16), (8, 16), 8, 20, 60, (10, 30)),
+    "notebook": Size((2, 2), 2, 8, (3e-4,), (3e-3,), 24, (8, 16), (8, 16), 8, 20, 60, (10, 30)),
     "record": Size(
-        256, 32, (1e-4, 3e-4, 1e-3), (1e-3, 3e-3, 1e-2), 48, (32, 128, 384), (32, 128, 512, 2_048, 8_192), 128, 300, 1_000, (150, 500),
+        (32, 256), 64, 32, (1e-4, 3e-4, 1e-3), (1e-3, 3e-3, 1e-2), 48, (32, 128, 384), (32, 128, 512, 2_048, 8_192), 128, 300, 1_000, (150, 500),
     ),
 }  # fmt: skip
 
@@ -205,7 +209,8 @@ def old_pairs(budget: str) -> tuple[tuple[str, str], ...]:
     """Pairs of old domains whose passages base was trained on, half of them of either kind, as many as the most new ones."""
     size, seen = SIZES[budget], set(seen_by("base").tolist())
     count = max(size.near[-1], size.far[-1]) * 3 // 4  # of either kind; the sieve drops some
-    asked = list(dict.fromkeys(texts_of(*(old(part, budget) for part in ("dev", "test")))))
+    new = [part for domain in domains(budget) for part in (world(domain, budget).dev, world(domain, budget).test)]
+    asked = list(dict.fromkeys(texts_of(*new, *(old(part, budget) for part in ("dev", "test")))))
     both = []
     for source_of in (documented(), made()):
         read = (pair for pair in source_of if int(hashes([pair[1]])[0]) in seen)
@@ -239,6 +244,15 @@ def counts(domain: str, budget: str) -> tuple[int, ...]:
 def most(domain: str, budget: str) -> int:
     """The largest number of pairs."""
     return counts(domain, budget)[-1]
+
+
+def steps_for(arm: str, domain: str, count: int, budget: str) -> int:
+    """How long an arm is trained: arms that are compared with one another have the same number of pairs, and so of steps."""
+    size = SIZES[budget]
+    if arm in STAGES:
+        return size.stage_steps
+    pairs, (fewest, highest) = most(domain, budget) if arm == LONGER else count, size.steps
+    return min(max(EPOCHS * pairs // size.batch_size, fewest), highest)
 
 
 # --- trainings -------------------------------------------------------------------------------
@@ -280,22 +294,22 @@ def rows_of(arm: str, domain: str, count: int, seed: int, budget: str) -> Rows:
 
 def trained(arm: str, domain: str, count: int, lr: float, seed: int, budget: str) -> TextEncoder:
     """Base after one of the arms."""
-    encoder, size = new_encoder(budget), SIZES[budget]
+    encoder, steps = new_encoder(budget), steps_for(arm, domain, count, budget)
     rows = rows_of(arm, domain, count, seed, budget)
     if arm == LOW_RANK:
         add_lora(encoder, RANK, ALPHA, LINEAR, seed=seed)
     if arm == STOPPED:
         with quickly(budget == "record") as dtype:
             adapt(
-                encoder, rows, world(domain, budget).dev, old("dev", budget), size.steps, SMALL / 2, dtype=dtype,
-                evaluate_every=max(1, size.steps // LOOKS), patience=LOOKS + 1, lr=lr, seed=seed, batch_size=size.batch_size,
+                encoder, rows, world(domain, budget).dev, old("dev", budget), steps, SMALL / 2, dtype=dtype,
+                evaluate_every=max(1, steps // LOOKS), patience=LOOKS + 1, lr=lr, seed=seed, batch_size=SIZES[budget].batch_size,
                 temperature=0.05, no_duplicates=True, show=False,
             )  # fmt: skip
     elif arm == STAGED:
-        steps_of(encoder, weak_pairs(domain, seed, budget), lr, seed, budget, size.steps // 2)
-        steps_of(encoder, rows, lr, seed, budget, size.steps - size.steps // 2)
+        steps_of(encoder, weak_pairs(domain, seed, budget), lr, seed, budget, steps // 2)
+        steps_of(encoder, rows, lr, seed, budget, steps - steps // 2)
     else:
-        steps_of(encoder, rows, lr, seed, budget, size.steps)
+        steps_of(encoder, rows, lr, seed, budget, steps)
     if arm == LOW_RANK:
         merge(encoder)
     encoder.eval()
@@ -383,12 +397,14 @@ def measure_pairs(budget: str, seeds: tuple[int, ...]) -> Measurements:
         rows = {count: arm_of(FULL, domain, count, budget, seeds)["new"] for count in counts(domain, budget)}
         last = most(domain, budget)
         general = arm_of(OLD_ALONE, domain, last, budget, seeds)["new"]
+        longer = arm_of(LONGER, domain, SIZES[budget].few, budget, seeds)["new"]
         found[domain] = {
             "beside": beside(domain, budget),
             METRIC: {str(count): means(values) for count, values in rows.items()},
             "lr": {str(count): rate(FULL, domain, count, budget) for count in rows},
             "gain": {str(count): difference(values, start) for count, values in rows.items()},
             "gain of old pairs": difference(general, start),
+            "gain of few, as long": difference(longer, start),
             "own minus old pairs": difference(rows[last], general),
         }
     return found
@@ -408,7 +424,7 @@ def decide_pairs(m: Measurements) -> Verdict:
         curve = ", ".join(f"{count:,} {signed(row)}" for count, row in sorted(gains.items()))
         told = of["beside"]["new"]
         parts.append(
-            f"{domain}: {curve}; for a gain above {SMALL} {enough}; as many old pairs {signed(of['gain of old pairs'])}; base {told['base']:.3f}, BM25 {told['BM25']:.3f}"
+            f"{domain}: {curve}; for a gain above {SMALL} {enough}; as many old pairs {signed(of['gain of old pairs'])}, few for as many steps {signed(of['gain of few, as long'])}; base {told['base']:.3f}, BM25 {told['BM25']:.3f}"
         )
         drawn |= {f"{domain}: {count:,} pairs": row for count, row in sorted(gains.items())}
         drawn[f"{domain}: own minus old pairs"] = ahead
@@ -547,15 +563,13 @@ def measure_stages(budget: str, seeds: tuple[int, ...]) -> Measurements:
     found: Measurements = {}
     for domain in domains(budget):
         few = SIZES[budget].few
-        rows = {arm: arm_of(arm, domain, few, budget, seeds)["new"] for arm in (FULL, WEAK, STAGED, TOGETHER)}
+        rows = {arm: arm_of(arm, domain, few, budget, seeds)["new"] for arm in STAGES}
         start = start_of(domain, budget, seeds)["new"]
         found[domain] = {
             "weak pairs": len(weak_pairs(domain, seeds[0], budget)),
             "lr": {arm: rate(arm, domain, few, budget) for arm in rows},
             METRIC: {arm: means(values) for arm, values in rows.items()},
-            "staged minus": {
-                name: difference(rows[STAGED], rows[arm]) for name, arm in (("strong alone", FULL), (WEAK, WEAK))
-            },
+            "staged minus": {arm: difference(rows[STAGED], rows[arm]) for arm in (STRONG, WEAK)},
             "staged minus both in one": difference(rows[STAGED], rows[TOGETHER]),
             "gain": {arm: difference(values, start) for arm, values in rows.items()},
         }
@@ -632,7 +646,7 @@ def _listed(numbers: Iterable[int]) -> str:
     return ", ".join(f"{number:,}" for number in numbers)
 
 
-_FROM = f"From base, {_RECORD.steps} steps of {_RECORD.batch_size} pairs, learning rates chosen on the new domain's dev queries, {len(_RECORD.lrs)} for each arm, five seeds"
+_FROM = f"From base, {EPOCHS} times through the pairs in {_RECORD.steps[0]} to {_RECORD.steps[1]} steps of {_RECORD.batch_size}, learning rates chosen on the new domain's dev queries, {len(_RECORD.lrs)} for each arm, five seeds"
 _DOMAINS = (
     "The near domain is networkx' and IPython's documentation, the far one SQuAD's questions and paragraphs; base has read nothing of either. Up to "
     f"{_RECORD.queries} test queries of each among up to {_RECORD.passages:,} passages that were not trained on"
@@ -645,7 +659,7 @@ CLAIMS = (
         "Fine-tuning on a domain helps there, with thousands of pairs.",
         f"{_FROM}; {_listed(_RECORD.near)} own pairs of a near domain and {_listed(_RECORD.far)} of a far one. {_DOMAINS}. A gain in nDCG@10 counts from {SMALL}. Fine-tuning helps where "
         "the most pairs gain more than that, with the interval, and more than as many pairs of old domains. Holds when it helps in both, misleading when such a gain is "
-        "excluded in both, depends when it helps in one, else not settled here. From which number on the gain counts stands beside",
+        "excluded in both, depends when it helps in one, else not settled here. From which number on the gain counts stands beside, and what few pairs gain in as many steps as the most",
         measure_pairs,
         decide_pairs,
     ),
@@ -675,7 +689,7 @@ CLAIMS = (
         53,
         "18",
         "Weak-then-strong staged fine-tuning beats either alone.",
-        f"{_FROM}, for two stages half the steps each; weak pairs are two spans of a passage of the domain, strong ones {_RECORD.few} labelled pairs. {_DOMAINS}. Holds when the stages lie above "
+        f"From base, {_RECORD.stage_steps} steps of {_RECORD.batch_size} pairs, for two stages half of them each, learning rates chosen as in claim 50; weak pairs are two spans of a passage of the domain, strong ones {_RECORD.few} labelled pairs. {_DOMAINS}. Holds when the stages lie above "
         "strong pairs alone and above weak pairs alone in nDCG@10, with the whole interval, in both domains; misleading when below all, depends when some can be told, else not settled here. "
         "Both kinds in one stage stand beside: whether it is the order that helps, or the texts",
         measure_stages,
