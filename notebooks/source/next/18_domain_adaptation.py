@@ -323,51 +323,68 @@ print("general pairs in each batch of 32:", counts, "· of 256 together:", sum(c
 #
 # ## See it: there and back
 #
-# What does a new domain cost the old one, and is there a way back? Three rates, LoRA, and half old pairs, 24 steps each. Every training is a path away from the base: to the right is what the old domain keeps, upwards what the new one gains.
+# What does a new domain cost the old one, and is there a way back? Three rates, LoRA, and half old pairs, 16 steps each. Each training is a line away from the base: to the right is what the old domain keeps, upwards what the new one gains.
+
+# %%
+import numpy as np
+
+from workbook.metrics import bootstrap_ci, evaluate
+from workbook.similarity import dense_search
+
+
+def measured(encoder):  # part -> the run, and nDCG@10 of each query
+    found = {}
+    for part, of in held_out.items():
+        run = dense_search(encoder, of.corpus, of.queries)
+        found[part] = run, evaluate(of.qrels, run, ("ndcg@10",), per_query=True)["ndcg@10"]
+    return found
+
+
+def place(found):  # old, new
+    return tuple(float(np.mean(list(values.values()))) for _, values in found.values())
+
 
 # %%
 from workbook.adapt import add_lora, merge, mix_pairs
 
 LINEAR = ("query", "key", "value", "attention.output", "expand", "contract")
+start = measured(base)
 
 
-def adapted(rows, lr, seed=0, r=0, looks=(8, 24)):  # -> the encoder, and its places (old, new)
-    encoder, path = copy.deepcopy(base), [tuple(before.values())]
+def adapted(rows, lr, seed=0, r=0, looks=(16,)):  # -> the encoder, its places, what it finds at last
+    encoder, seen = copy.deepcopy(base), [start]
     if r:
         add_lora(encoder, r, 2.0 * r, LINEAR, seed=seed)
 
     def look(record):
         if record["step"] in looks:
-            path.append(tuple(ndcg(encoder).values()))
+            seen.append(measured(encoder))
 
     settings = {"steps": looks[-1], "batch_size": 32, "temperature": 0.05, "show": False}
     fit(encoder, rows, lr=lr, seed=seed, on_step=look, **settings)
-    return merge(encoder) if r else encoder, path
+    return merge(encoder) if r else encoder, [place(each) for each in seen], seen[-1]
 
 
 # %%
 mixed = mix_pairs(pairs[:500], general, 0.5)
 arms = {
-    "rate .003": (pairs, 3e-3),
-    "rate .001": (pairs, 1e-3),
-    "rate .0003": (pairs, 3e-4),
-    "LoRA": (pairs, 1e-2, 0, 8),
-    "half old pairs": (mixed, 1e-3),
+    "rate .003": (pairs, 3e-3, 0),
+    "rate .001": (pairs, 1e-3, 0),
+    "rate .0003": (pairs, 3e-4, 0),
+    "LoRA": (pairs, 1e-2, 8),
+    "half old pairs": (mixed, 1e-3, 0),
 }
-made = {name: adapted(*settings) for name, settings in arms.items()}
-paths = {name: path for name, (_, path) in made.items()}
+made = {(arm, 0): adapted(rows, lr, 0, r) for arm, (rows, lr, r) in arms.items()}
+paths = {arm: path for (arm, _), (_, path, _) in made.items()}
 
 # %% [markdown]
 # The slider averages the model of rate .001 with the base. Which way will its mark go: along the dotted line, or beside it?
 
+
 # %%
-from workbook.metrics import bootstrap_ci
-from workbook.similarity import dense_search
-
-
-def averaged(alpha, of=made["rate .001"][0]):
-    encoder = copy.deepcopy(base)
-    encoder.load_state_dict(average(base.state_dict(), of.state_dict(), alpha))
+def averaged(alpha, seed=0):
+    encoder, adapted_one = copy.deepcopy(base), made["rate .001", seed][0]
+    encoder.load_state_dict(average(base.state_dict(), adapted_one.state_dict(), alpha))
     return encoder
 
 
@@ -376,28 +393,25 @@ def rank_of(run, judged, query):  # of its first right passage; 101 where it is 
     return next((i for i, p in enumerate(ids, 1) if judged[query].get(p)), 101)
 
 
-shares = [0, 0.25, 0.5, 0.75, 1]
+on_the_way = {alpha: measured(averaged(alpha)) for alpha in (0.25, 0.5, 0.75)}
+on_the_way = {0: start, **on_the_way, 1: made["rate .001", 0][2]}
 mixture, ranks = {}, {}
-for alpha in shares:
-    encoder = averaged(alpha)
-    values = evaluate_encoder(encoder, held_out, "ndcg@10")
-    mixture[alpha] = adaptation.Place(*(bootstrap_ci(list(values[name].values())) for name in held_out))
-    for name, docs_of in held_out.items():
-        run = dense_search(encoder, docs_of.corpus, docs_of.queries)
-        for q, text in docs_of.queries.items():
-            ranks.setdefault((name, text), {})[alpha] = rank_of(run, docs_of.qrels, q)
+for alpha, found in on_the_way.items():
+    mixture[alpha] = adaptation.Place(*(bootstrap_ci(list(values.values())) for _, values in found.values()))
+    for part, (run, _) in found.items():
+        for q, text in held_out[part].queries.items():
+            ranks.setdefault((part, text), {})[alpha] = rank_of(run, held_out[part].qrels, q)
 
 # %% tags=["nbval-ignore-output"]
 by_change = sorted(ranks, key=lambda asked: ranks[asked][1] / ranks[asked][0])
-rise, fall = ([each for each in by_change if each[0] == name] for name in ("new", "old"))
-asked = {text[:40]: ranks[name, text] for name, text in [*rise[:2], *fall[-2:]]}
-explore(lambda alpha: adaptation.there_and_back(alpha, mixture, paths, asked), alpha=shares)
+rise, fall = ([each for each in by_change if each[0] == part] for part in ("new", "old"))
+asked = {text[:40]: ranks[part, text] for part, text in [*rise[:2], *fall[-2:]]}
+explore(lambda alpha: adaptation.there_and_back(alpha, mixture, paths, asked), alpha=list(mixture))
 
 # %%
-middle = mixture[0.5]
-for number, name in enumerate(held_out):
-    ends = [mixture[alpha][number][0] for alpha in (0, 1)]
-    print(f"{name}: halfway in weights is above halfway in quality: {middle[number][0] > sum(ends) / 2}")
+for number, part in enumerate(held_out):
+    first, halfway, last = (mixture[alpha][number][0] for alpha in (0, 0.5, 1))
+    print(f"{part}: halfway in weights is above halfway in quality: {halfway > (first + last) / 2}")
 
 # %% [markdown]
 # «See: α = .5 keeps N of the gain for N of the loss; beside it lies the end of N.» An average costs no training, and you may choose α afterwards, by two sets of queries. The old domain counts only if you still serve it.
@@ -419,48 +433,35 @@ show(results.bars(pieces, "pieces for each word"))
 #
 # ## Train it
 #
-# Four arms with a second seed, and the average. Each stands beside keyword search, chance, and the base as it was.
+# Three arms with a second seed, and the average. Each stands beside keyword search, chance, and the base as it was.
 
 # %%
-chosen = ("rate .001", "rate .0003", "LoRA", "half old pairs")
-models = {name: [made[name][0]] for name in chosen}
-for name in chosen:
-    rows, lr, *more = arms[name]
-    models[name].append(adapted(rows, lr, 1, *more[1:], looks=(24,))[0])
-models["averaged"] = [averaged(0.5, of=model) for model in models["rate .001"]]
-found = {"base": [evaluate_encoder(base, held_out, "ndcg@10")]}
-found |= {name: [evaluate_encoder(model, held_out, "ndcg@10") for model in of] for name, of in models.items()}
+for arm in ("rate .001", "LoRA", "half old pairs"):
+    rows, lr, r = arms[arm]
+    made[arm, 1] = adapted(rows, lr, 1, r)
+finds = {"base": [start, start]}
+finds |= {arm: [made[arm, seed][2] for seed in (0, 1)] for arm in ("rate .001", "LoRA", "half old pairs")}
+finds["averaged"] = [on_the_way[0.5], measured(averaged(0.5, 1))]
 
 # %%
-import numpy as np
-
-quality = {
-    part: {arm: np.array([list(each[part].values()) for each in of]) for arm, of in found.items()}  # (seeds, Q)
-    for part in held_out
-}
-gain = {part: {arm: rows.mean(axis=1) - before[part] for arm, rows in of.items()} for part, of in quality.items()}
-print("the new domain gains, both seeds:", bool((gain["new"]["rate .001"] > 0).all()))
-print("the old one loses, both seeds:", bool((gain["old"]["rate .001"] < 0).all()))
+gain = {arm: np.array([place(each) for each in of]) - place(start) for arm, of in finds.items()}  # (seeds, old and new)
+print("the new domain gains, both seeds:", bool((gain["rate .001"][:, 1] > 0).all()))
+print("the old one loses, both seeds:", bool((gain["rate .001"][:, 0] < 0).all()))
 for arm in ("half old pairs", "averaged"):
-    print(f"{arm}: less is lost, both seeds:", bool((gain["old"][arm] > gain["old"]["rate .001"]).all()))
+    print(f"{arm}: less is lost, both seeds:", bool((gain[arm][:, 0] > gain["rate .001"][:, 0]).all()))
 
 # %% tags=["nbval-ignore-output"]
 from workbook.bm25 import BM25
-from workbook.metrics import evaluate, ndcg_by_chance
+from workbook.metrics import ndcg_by_chance
 
-for part, docs_of in held_out.items():
-    words = BM25().index(docs_of.corpus).search(docs_of.queries, k=10)
-    bm25 = evaluate(docs_of.qrels, words, ("ndcg@10",))["ndcg@10"]
-    rows = {arm: each.mean(axis=0) for arm, each in quality[part].items()}
-    show(
-        results.bars(
-            {arm: row.mean() for arm, row in rows.items()},
-            f"nDCG@10, {part} domain",
-            {arm: bootstrap_ci(row)[1:] for arm, row in rows.items()},
-            chance=ndcg_by_chance(docs_of.qrels, len(docs_of.corpus)),
-            bm25=bm25,
-        )
-    )
+for part, of in held_out.items():
+    rows = {arm: np.mean([list(each[part][1].values()) for each in seeds], axis=0) for arm, seeds in finds.items()}
+    means = {arm: row.mean() for arm, row in rows.items()}
+    whiskers = {arm: bootstrap_ci(row)[1:] for arm, row in rows.items()}
+    words = BM25().index(of.corpus).search(of.queries, k=10)
+    lines = {"bm25": evaluate(of.qrels, words, ("ndcg@10",))["ndcg@10"]}
+    lines["chance"] = ndcg_by_chance(of.qrels, len(of.corpus))
+    show(results.bars(means, f"nDCG@10, {part} domain", whiskers, **lines))
 
 # %% [markdown]
 # «Train: what two seeds on 200 queries can tell apart, and what is tied.» How many pairs it takes, near domains and far, five seeds: claims 50 to 53.
@@ -470,8 +471,8 @@ for part, docs_of in held_out.items():
 # **The rate that erases.** The first failure again, followed for longer, and a rate that is too low:
 
 # %%
-_, high = adapted(pairs, 1e-2, looks=(2, 8, 24, 64))
-_, low = adapted(pairs, 3e-5)
+_, high, _ = adapted(pairs, 1e-2, looks=(2, 8, 48))
+_, low, _ = adapted(pairs, 3e-5)
 erased = {"rate .01": high, "rate .001": paths["rate .001"], "rate .00003": low}
 print("the high rate loses both domains at first:", max(high[2][i] - high[0][i] for i in (0, 1)) < 0)
 print("then the new one climbs:", high[-1][1] > high[2][1])
@@ -488,7 +489,7 @@ show(adaptation.plane_of_domains(erased, title="the same pairs, three rates"))
 # %%
 never = merge(add_lora(copy.deepcopy(base), 8, 16.0, LINEAR))
 text = ["the shortest path between two nodes"]
-for name, model in {"never trained": never, "trained": made["LoRA"][0]}.items():
+for name, model in {"never trained": never, "trained": made["LoRA", 0][0]}.items():
     print(f"{name}: the vector is that of the base:", np.allclose(model.encode(text), base.encode(text), atol=1e-5))
 
 # %% [markdown]
