@@ -149,7 +149,7 @@ def there_and_back(
     fig = figure(
         alt=f"Above, a plane with equal scales: {metric} on the old domain to the right, on the new one upwards. A ring marks the start, a dashed upright line what it has on the old domain; "
         f"paths lead to the ends of {', '.join(paths)}, and a dotted line straight from the start to one of them. A mark with whiskers is the average at a share, 0 to 1. Below, ranks of {len(ranks)} queries over the share, rank 1 on top.",
-        notice="Does the mark keep to the dotted line? Compare it with the ends of the other paths: which training would have brought you to the same place? Below, two queries rise and two fall, and not at the same share.",
+        notice="Does the mark keep to the dotted line? Compare it with the ends of the other paths: which training would have brought you to the same place? Below, follow each letter: at which share does its rank change most?",
         title=title_at_top(f"{alpha:g} of the adapted weights"),
         height=height + 150 + below,
         margin={"l": 70, "r": 30, "t": 110, "b": 40 + below},
