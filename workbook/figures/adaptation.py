@@ -81,13 +81,13 @@ def thin_product(lora_B: Any, lora_A: Any, scale: float) -> "Figure":
         height=120 + 46 * (rows + r) + below,
         margin={"l": 20, "r": 20, "t": 60, "b": 20 + below},
         xaxis={"range": [-r - 1.1, columns - 0.4], **HIDDEN},
-        yaxis={"range": [rows - 0.4, -r - 1.1], **HIDDEN},
+        yaxis={"range": [rows + 0.1, -r - 1.1], **HIDDEN},
     )
     largest = float(max(np.abs(each).max() for each in (left, above, update))) or 1.0
     for name, cells, x, y in (("B", left, -r - 0.5, 0.0), ("A", above, 0.0, -r - 0.5), ("update", update, 0.0, 0.0)):
         _cells(fig, name, cells, x, y, largest)
-    for name, x, y in ((f"B ({rows}, {r})", -r / 2 - 0.5, -0.8), (f"A ({r}, {columns})", -0.8, -r / 2 - 0.5)):
-        note_below(fig, y, name, x, xref="x", yref="y", xanchor="center" if y > x else "right", yanchor="middle")
+    for name, x, y in ((f"B ({rows}, {r})", -r / 2 - 1, rows - 0.2), (f"A ({r}, {columns})", -0.7, -r / 2 - 1)):
+        note_below(fig, y, name, x, xref="x", yref="y", xanchor="center" if y > 0 else "right", yanchor="middle")
     note_below(fig, 0, told, yshift=-10)
     return fig
 
@@ -151,8 +151,8 @@ def there_and_back(
         f"paths lead to the ends of {', '.join(paths)}, and a dotted line straight from the start to one of them. A mark with whiskers is the average at a share, 0 to 1. Below, ranks of {len(ranks)} queries over the share, rank 1 on top.",
         notice="Does the mark keep to the dotted line? Compare it with the ends of the other paths: which training would have brought you to the same place? Below, follow each letter: at which share does its rank change most?",
         title=title_at_top(f"{alpha:g} of the adapted weights"),
-        height=height + 150 + below,
-        margin={"l": 70, "r": 30, "t": 110, "b": 40 + below},
+        height=height + 200 + below,
+        margin={"l": 70, "r": 30, "t": 160, "b": 40 + below},
         legend=ABOVE,
         **_axes(metric, [*ends, *(place for path in paths.values() for place in path)], rows[0]),
         xaxis2={"range": [-0.03, 1.1], "tickvals": [0, 0.25, 0.5, 0.75, 1], "anchor": "y2", "zeroline": False, "title": {"text": "share of the adapted weights", "standoff": 4}},
@@ -207,7 +207,7 @@ def _axes(metric: str, places: Iterable[tuple[float, float]], domain: Sequence[f
 def _draw_start(fig: "Figure", start: tuple[float, float]) -> None:
     fig.add_vline(x=round(start[0], 4), line={"color": GREY, "width": 2, "dash": "dash"}, yref="y")
     marker = {"symbol": "circle-open", "size": 20, "color": INK, "line": {"width": 3}}
-    marks_at(fig, "start", np.array([start]), marker)
+    marks_at(fig, "start", np.array([start]), marker, showlegend=False)
 
 
 def _draw_paths(fig: "Figure", paths: Mapping[str, Path]) -> None:
