@@ -51,12 +51,15 @@ async def _tested(
         import httpx
         import uvicorn
     except ImportError as error:
-        raise ImportError('a load test needs uvicorn and httpx: pip install "embedding-workbook[serving]" httpx') from error
+        raise ImportError(
+            'a load test needs uvicorn and httpx: pip install "embedding-workbook[serving]" httpx'
+        ) from error
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         free.listen(len(bodies))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))
+        patient = int(LIMIT)  # a connection that a slow machine leaves idle must not be closed under a request
+        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_keep_alive=patient))
         serving = asyncio.create_task(server.serve([free]))
         try:
             while not server.started:
