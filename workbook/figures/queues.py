@@ -101,7 +101,7 @@ def bars_of_requests(served: Served) -> "Figure":
         title=title_at_top(f"{n} requests before one server"),
         height=130 + 34 * n,
         margin={"l": 20, "r": 20, "t": 70, "b": 50},
-        legend=ABOVE,
+        legend={**ABOVE, "traceorder": "normal"},
         barmode="stack",
         xaxis={"range": [0, round(1.12 * last, 3)], "title": {"text": "milliseconds", "standoff": 5}},
         yaxis={"autorange": "reversed", **HIDDEN},
@@ -153,7 +153,7 @@ def queue(rate: float, way: str, served: Mapping[tuple[float, str], Served]) -> 
         title=title_at_top(f"{rate:g} requests a second, {way}"),
         height=total + 170 + below,
         margin={"l": 60, "r": 20, "t": 80, "b": 60 + below},
-        legend=ABOVE,
+        legend={**ABOVE, "traceorder": "normal"},
         barmode="stack",
         xaxis={"range": [0, round(1.02 * max(done for _, _, done in shown), 1)], "anchor": "y", "title": {"text": "milliseconds", "standoff": 3}},
         yaxis={"range": [SHOWN - 0.4, -0.6], "domain": bars, "title": "request", "showticklabels": False, "showgrid": False, "zeroline": False},
@@ -174,6 +174,11 @@ def queue(rate: float, way: str, served: Mapping[tuple[float, str], Served]) -> 
         at = found[rate, way][p]
         marker = {"symbol": MARKS[p], "size": 11, "color": color, "line": {"color": INK, "width": 1.5}}
         marks_at(fig, f"p{p}", np.array([[at, p]]), marker, xaxis="x2", yaxis="y2", showlegend=False)
+        right = p == PERCENTS[-1]  # the others have the curve at their right
+        note_below(
+            fig, p, f"p{p}", math.log10(at), xref="x2", yref="y2", yanchor="middle",
+            xanchor="left" if right else "right", xshift=10 if right else -10,
+        )  # fmt: skip
     for name, (tone, stroke, mark) in WAYS.items():
         fig.add_trace(
             go.Scatter(
@@ -295,10 +300,10 @@ def swapped(
             hoverinfo="skip",
         )
     )
-    place = np.array([[min(max(yours[today], -0.4), 1.0), 0.04]])
+    place = np.array([[min(max(yours[today], -0.4), 1.0), 0.5]])
     marker = {"symbol": "diamond", "size": 14, "color": GREEN, "line": {"color": INK, "width": 1.5}}
     marks_at(fig, "your text", place, marker, showlegend=False)
-    note_below(fig, 0.08, "yours", float(place[0, 0]), xref="x", yref="y", xanchor="center", yanchor="bottom")
+    note_below(fig, 0.5, "yours", float(place[0, 0]), xref="x", yref="y", xanchor="right", xshift=-16, yanchor="middle")
     note_below(fig, 0, told, xshift=-40, yshift=-52)
     return fig
 

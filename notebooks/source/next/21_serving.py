@@ -17,7 +17,7 @@
 #
 # **You will be able to** compute what waiting costs, batch what waits, say what int8 does to a vector, notice a changed model before users do, and answer in OpenAI's form.
 #
-# **You need** chapters 13 (cutting vectors) and 17 (codes of a byte). **It takes** about {minutes} minutes, «N» seconds of machine time on one core, and «N» GB of memory. First, two questions from earlier chapters, from memory:
+# **You need** chapters 13 (cutting vectors) and 17 (codes of a byte). **It takes** about {minutes} minutes, about 45 seconds of machine time on one core, and about 1 GB of memory. First, two questions from earlier chapters, from memory:
 
 # %%
 import math
@@ -435,7 +435,9 @@ measured = {
 show(queues.under_load(measured, title="120 requests a second"))
 
 # %% [markdown]
-# One by one a text takes 10 ms at least, and 120 a second leave 8. So the queue grows as long as the test lasts: a longer test has a larger p99, and none of them is the service's. Together, the server keeps up.
+# One by one a text takes 10 ms at least, and 120 a second leave 8. So the queue grows as long as the test lasts: a longer test has a larger p99, and none of them is a property of the service. Look at the answers a second first; where they are fewer than the requests, latencies say nothing else. Together, the server keeps up. A window of 20 ms makes batches larger and nobody faster: it pays where a larger batch saves work that costs money, or where the work before the model is the bottleneck.
+#
+# Clocks count here from the moment at which a request was *due*. A client that starts them when it sends, or that has a few connections only, holds back what would have queued, as the closed test above did.
 #
 # **The model itself.** The same weights in torch, in onnxruntime, and there in int8:
 
@@ -463,7 +465,7 @@ for name, model in runtimes.items():
     print(f"{name:<10} {1_000 * (time.process_time() - start) / len(asked):.2f} ms for a query by itself")
 
 # %% [markdown]
-# How much each of these saves, and what it costs in quality, is claim 61's question.
+# A runtime that rounds nothing must give torch's vectors; check that first, for a graph without its pooling is fast as well. How much each saves, and what it costs in quality, depends on the processor and on the model: claim 61 measures seven such levers.
 #
 # ## Break it
 #
@@ -491,7 +493,7 @@ yours = {
 explore(lambda today: queues.swapped(today, cosines, found, yours, "first hit right"), today=list(changes))
 
 # %% [markdown]
-# Another start is another space. A model that was trained on a little from the old one moves its vectors together, and an alarm rings that no user would have raised. An alarm says *changed*, not *worse*: then measure.
+# Another start is another space: the hill stands near 0, and nothing is found. A model that was trained on from the old one has moved, too, far enough for any alarm, and finds what it found before. So an alarm says *changed*, not *worse*. Then measure, with queries that you have judged.
 #
 # **The way out.** An index with a fingerprint refuses, and a migration changes models without downtime:
 
@@ -519,14 +521,14 @@ print("nothing is missing, version 2 answers:", change.serving is new)
 
 # %%
 int8 = runtimes["ONNX int8"]
-x, by_itself, together = (torch.tensor(int8.encode(t, batch_size=n)) for t, n in ((texts, 32), (asked, 1), (asked, 32)))
-tens = [(each @ x.T).topk(10).indices.tolist() for each in (by_itself, together)]
+shelf, alone, together = (torch.tensor(int8.encode(t, batch_size=n)) for t, n in ((texts, 32), (asked, 1), (asked, 32)))
+tens = [(vectors @ shelf.T).topk(10).indices.tolist() for vectors in (alone, together)]
 stay = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(*tens)])
-print("most vectors differ:", ((by_itself - together).abs().max(dim=1).values > 1e-4).float().mean().item() > 0.5)
+print("most vectors differ:", ((alone - together).abs().max(dim=1).values > 1e-4).float().mean().item() > 0.5)
 print("of ten passages more than nine stay:", stay > 0.9)
 
 # %% [markdown]
-# Whether that is so for other models and texts is claim 70's question.
+# int8's step comes from the loudest number of the batch, so most vectors move, by little. Ranks are made of gaps between passages, and most gaps are larger. Claim 70 asks whether that is so for other models and texts, and holds it beside float32 and beside copies of the query itself.
 #
 # ## In the libraries
 
@@ -609,12 +611,12 @@ print("hits equal to functools':", theirs.cache_info().hits == sum(replay_cache(
 #
 # **int8 and ONNX: how much quality, is it deterministic?** The same batch gives the same vectors. Another batch gives others where one scale rounds all, as onnxruntime's dynamic quantization does. Compare *ranks* of your own queries, alone and in batches; cosines of .99 say little. Encode canaries one by one if their drift is to be read. ONNX by itself rounds nothing; check that pooling and normalization are in the graph, as `export_onnx` puts them.
 #
-# **I change the model: must I encode everything anew, and can I migrate without downtime?** Yes, both. Vectors of two models cannot be compared. Put the fingerprint into index and cache, and let them refuse others. Then write what is new into two indexes, fill the second with what was there before, compare the two on your queries, and let reads change over last. `workbook.serving.Migration` does this in forty lines. Keep the old index for a while: that is the way back.
+# **I change the model: must I encode everything anew, and can I migrate without downtime?** Yes, both. Vectors of two models have nothing to do with each other, unless one was trained on from the other, and even then nobody promises it. Put the fingerprint into index and cache, and let them refuse others. Then write what is new into two indexes, fill the second with what was there before, compare the two on your queries, and let reads change over last. `workbook.serving.Migration` does this in forty lines. Keep the old index for a while: that is the way back.
 
 # %% [markdown]
 # ## Claims settled here
 #
-# 61: smaller, shorter, ONNX, int8. 62: is a silent change noticed? 70: batch-mates.
+# Smaller models, shorter vectors, ONNX and int8; a silent change, and how many canaries it takes; batch-mates.
 
 # %%
 from workbook.claims import settle
