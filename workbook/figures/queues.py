@@ -142,6 +142,7 @@ def queue(rate: float, way: str, served: Mapping[tuple[float, str], Served]) -> 
         "range": [math.log10(decades[0]), math.log10(decades[-1])],
         **ticks_at(decades),
     }
+    apart = [each for i, each in enumerate(rates) if i == 0 or each - rates[i - 1] >= 10]  # where a phone has room
     shown = waiting(now)[:SHOWN]
     fig = figure(
         alt=(
@@ -159,7 +160,7 @@ def queue(rate: float, way: str, served: Mapping[tuple[float, str], Served]) -> 
         yaxis={"range": [SHOWN - 0.4, -0.6], "domain": bars, "title": "request", "showticklabels": False, "showgrid": False, "zeroline": False},
         xaxis2={"anchor": "y2", "title": {"text": "latency, ms", "standoff": 3}, **log_ms},
         yaxis2={"range": [0, 104], "domain": curve, "anchor": "x2", "title": "percent", "tickvals": [0, 50, 95], "zeroline": False},
-        xaxis3={"anchor": "y3", "title": {"text": "requests a second", "standoff": 3}, "range": [rates[0] - 4, rates[-1] + 4], "tickvals": rates, "tickangle": 0},
+        xaxis3={"anchor": "y3", "title": {"text": "requests a second", "standoff": 3}, "range": [rates[0] - 4, rates[-1] + 4], "tickvals": apart, "tickangle": 0},
         yaxis3={"domain": loads, "anchor": "x3", "title": "p99, ms", **log_ms},
     )  # fmt: skip
     _bars(fig, now, SHOWN)
@@ -187,10 +188,10 @@ def queue(rate: float, way: str, served: Mapping[tuple[float, str], Served]) -> 
                 hovertemplate="%{x} a second: p99 %{y:.0f} ms<extra>" + name + "</extra>",
             )
         )  # fmt: skip
-        note_below(
-            fig, math.log10(found[rates[1], name][99]), name, rates[1], xref="x3", yref="y3",
-            **({"yanchor": "bottom", "yshift": 6} if name == ONE_BY_ONE else {"yshift": -6}),
-        )  # fmt: skip
+        high = name == ONE_BY_ONE  # left of where it rises; the other line is flat
+        beside = rates[-min(3, len(rates))] if high else rates[min(1, len(rates) - 1)]
+        places: dict[str, Any] = {"xanchor": "right", "yanchor": "middle", "xshift": -10} if high else {"yshift": -6}
+        note_below(fig, math.log10(found[beside, name][99]), name, beside, xref="x3", yref="y3", **places)
     fig.add_shape(
         type="line",
         x0=rate,
@@ -220,7 +221,7 @@ def under_load(measured: Mapping[str, Measured], title: str = "") -> "Figure":
     }
     values = [value for each in found.values() for runs in each.values() for value in runs]
     low, high = math.log10(min(values) / 1.3), math.log10(max(values) * 1.6)
-    ticks = [t for e in range(6) for t in (10**e, 2 * 10**e, 5 * 10**e) if low <= math.log10(t) <= high]
+    ticks = [t for e in range(6) for t in (10**e, 3 * 10**e) if low <= math.log10(t) <= high]
     fig = figure(
         alt=f"Rows for {', '.join(measured)}, from top to bottom. In each, marks at p50, p95 and p99 on a logarithmic axis of milliseconds, joined by a line; thick pieces reach from one run to the other.",
         notice="A row is one way of collecting requests. Compare the right ends first, then the left ends: which setting is better for the slowest request, and which for the usual one?",
