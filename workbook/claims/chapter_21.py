@@ -209,7 +209,8 @@ def measure_company(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """How far batch-mates move a query's vector, in int8 and in float32, and what that does to its ten passages."""
     result: Measurements = {}
     for collection, model in product(COLLECTIONS, SIZES[budget].models):
-        shelf, case = shelf_of(collection, model, budget), {}
+        shelf = shelf_of(collection, model, budget)
+        case: Measurements = {}
         alone = {int8: in_company(collection, model, int8, ALONE, 0, budget) for int8 in (False, True)}
         itself = shelf.found(alone[True])[2]
         far: dict[str, dict[bool, np.ndarray]] = {}
@@ -522,7 +523,8 @@ def encoded(encoder: TextEncoder, prompt: str, texts: Texts, batch: int, seed: i
 @kept
 def corrupted(collection: str, change: str, service: str, seed: int, budget: str) -> dict[str, np.ndarray]:
     """nDCG@10 of each query, (Q,): the old model in its index, the new one in its own, and the new one in the old index."""
-    docs, rows = searched(collection, budget), {}
+    docs = searched(collection, budget)
+    rows: dict[str, np.ndarray] = {}
     old, new = versions(collection, change, service, seed, budget)
     x = {name: e.encode_document(list(docs.corpus.values())) for name, e in (("old", old), ("new", new))}
     q = {name: e.encode_query(list(docs.queries.values())) for name, e in (("old", old), ("new", new))}
@@ -558,15 +560,8 @@ def agreements(
 def watched(collection: str, change: str, service: str, seed: int, budget: str) -> tuple[np.ndarray, np.ndarray]:
     """`agreements` on quiet days and after the change; quiet days are the same for all changes of one old model."""
     weights = seed_of(change, seed)
-    quiet = agreements(
-        collection,
-        change if change == SEED else NOTHING,
-        service,
-        False,
-        weights if change == SEED else 0,
-        seed,
-        budget,
-    )
+    old, trained = (SEED, weights) if change == SEED else (NOTHING, 0)
+    quiet = agreements(collection, old, service, False, trained, seed, budget)
     return quiet, agreements(collection, change, service, True, weights, seed, budget)
 
 
@@ -676,7 +671,8 @@ def by_questions(collection: str, change: str, seeds: Sequence[int], budget: str
 
 def decide_change(m: Measurements) -> Verdict:
     """Does each change corrupt the index, and do ten canaries ring where it does?"""
-    corrupts, found, false, parts, intervals = [], [], [], [], []
+    corrupts, found, parts, intervals = [], [], [], []
+    false: list[float] = []
     ten = str(m["canaries"])
     for case, changes in m["cases"].items():
         for change in CHANGES:
