@@ -437,7 +437,7 @@ show(queues.under_load(measured, title="120 requests a second"))
 # %% [markdown]
 # One by one a text takes 10 ms at least, and 120 a second leave 8. So the queue grows as long as the test lasts: a longer test has a larger p99, and none of them is a property of the service. Look at the answers a second first; where they are fewer than the requests, latencies say nothing else. Together, the server keeps up. A window of 20 ms makes batches larger and nobody faster: it pays where a larger batch saves work that costs money, or where the work before the model is the bottleneck.
 #
-# Clocks count here from the moment at which a request was *due*. A client that starts them when it sends, or that has a few connections only, holds back what would have queued, as the closed test above did.
+# Clocks count here from the moment at which a request was *due*. A client that starts them when it sends, or that has a few connections only, holds back what would have queued, as the test did that waits for each answer.
 #
 # **The model itself.** The same weights in torch, in onnxruntime, and there in int8:
 
@@ -465,7 +465,7 @@ for name, model in runtimes.items():
     print(f"{name:<10} {1_000 * (time.process_time() - start) / len(asked):.2f} ms for a query by itself")
 
 # %% [markdown]
-# A runtime that rounds nothing must give torch's vectors; check that first, for a graph without its pooling is fast as well. How much each saves, and what it costs in quality, depends on the processor and on the model: claim 61 measures seven such levers.
+# A runtime that rounds nothing must give torch's vectors; check that first, for a graph without pooling is fast, and wrong. How much each saves, and what it costs in quality, depends on the processor and on the model: claim 61 measures seven such levers.
 #
 # ## Break it
 #
