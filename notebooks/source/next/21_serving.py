@@ -435,7 +435,7 @@ measured = {
 show(queues.under_load(measured, title="120 requests a second"))
 
 # %% [markdown]
-# One by one a text takes 10 ms at least, and 120 a second leave 8. So the queue grows as long as the test lasts: a longer test has a larger p99, and none of them is a property of the service. Look at the answers a second first; where they are fewer than the requests, latencies say nothing else. Together, the server keeps up. A window of 20 ms makes batches larger and nobody faster: it pays where a larger batch saves work that costs money, or where the work before the model is the bottleneck.
+# One by one a text takes 10 ms at least, and 120 a second leave 8. So the queue grows as long as the test lasts: a longer test has a larger p99, and none of them is a property of the service. Look at the answers a second first; where they are fewer than the requests, latencies say nothing else. Together, the server keeps up. A window of 20 ms makes batches larger and nobody faster: it pays only where a larger batch saves work that costs more than waiting.
 #
 # Clocks count here from the moment at which a request was *due*. A client that starts them when it sends, or that has a few connections only, holds back what would have queued, as the test did that waits for each answer.
 #
@@ -499,7 +499,7 @@ explore(lambda today: queues.swapped(today, cosines, found, yours, "first hit ri
 
 # %%
 from workbook.index import FlatIndex
-from workbook.serving import FingerprintedIndex, Migration, OtherModel, Store
+from workbook.serving import Migration, OtherModel, Store
 
 old, new = (Store(versions[v], FlatIndex(128)) for v in (1, 2))
 old.add(towns.corpus)
