@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         help="WordNet's data files; where Debian puts them by default",
     )
     base.add_argument("--public", type=Path, help="a folder with public collections to be measured too")
-    base.add_argument("--head", choices=("cross_encoder",), help="only this head, for the base that is there")
+    base.add_argument("--head", choices=("cross_encoder", "colbert"), help="only this head, for the base that is there")
     bench = command("bench", _bench, "time everything beside its peers", extras=test)
     bench.add_argument("names", nargs="*", help="which benchmarks; all by default")
     return parser
@@ -306,10 +306,13 @@ def _base(options: argparse.Namespace) -> int:
 
     try:
         if options.head:
+            from workbook.base.texts import pairs
             from workbook.data import load as load_data
             from workbook.encoder import load
 
-            ship_head(options.head, load("base"), {"pydocs": load_data("pydocs").pairs("train")}, options.work)
+            alone = options.head == "cross_encoder"  # it reads no dictionary
+            sources = {"pydocs": load_data("pydocs").pairs("train")} if alone else pairs(options.dictionary)
+            ship_head(options.head, load("base"), sources, options.work)
         else:
             ship(options.work, options.dictionary, public=options.public)
     except (FileNotFoundError, ValueError) as error:

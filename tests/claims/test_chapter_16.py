@@ -1,9 +1,10 @@
-"""The rule of claim 45 can fall either way, and what is fused is compared with the search that dev queries name."""
+"""The rules of claims 44 to 46 can fall either way, and what is compared is what they say."""
 
 import numpy as np
 import pytest
 
 from tests.helpers.rows import DOWN, TIED, UP
+from workbook.claims import chapter_16
 from workbook.claims.chapter_16 import (
     CLAIMS,
     COLLECTIONS,
@@ -11,18 +12,25 @@ from workbook.claims.chapter_16 import (
     DENSE,
     KEYWORDS,
     RANKS,
+    READ,
+    READINGS,
     SUM,
+    at_depths,
     best_weight,
+    by_vectors_alone,
     compared,
+    depths_of,
     found,
+    read_all,
     searched,
     weighted,
+    whole,
 )
-from workbook.claims.measuring import METRIC
+from workbook.claims.measuring import METRIC, of_run
 from workbook.data.seen import hashes
 from workbook.encoder.shipped import seen_by
 
-(FUSION,) = CLAIMS
+FIT, FUSION, DEPTH = CLAIMS
 
 
 def case(over_keywords, over_dense):
@@ -83,3 +91,83 @@ def test_no_passage_that_base_has_read_is_searched_but_for_right_ones():
     others = [text for p, text in docs.corpus.items() if p not in right]
     assert len(others) > 100
     assert not np.isin(hashes(others), seen_by("base")).any()
+
+
+def budget_case(row):
+    return {
+        "seconds": 0.01,
+        "depth": 10,
+        "means": {DENSE: 0.4, "some": 0.5, "all": 0.6},
+        "minus all": DOWN,
+        "minus what it must keep": row,
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [((UP, UP), "holds"), ((UP, DOWN), "depends"), ((DOWN, DOWN), "misleading"), ((TIED, DOWN), "not settled here")],
+)
+def test_what_a_budget_keeps_can_fall_either_way(rows, verdict):
+    cases = dict(zip(READ, map(budget_case, rows), strict=True))
+    result = FIT.decide({"cases": cases, "passages": 1_000})
+    assert result.verdict == verdict
+    assert "10.0 ms a pair, so 10 passages; encoder 0.400, these read 0.500, all 1,000 read 0.600" in result.because
+
+
+def depth_case(deeper, every):
+    return {"best": 50, "curve": [0.1, 0.5, 0.6, 0.4], "minus shallow": deeper, "all minus best": every}
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [
+        (((UP, DOWN), (UP, DOWN)), "holds"),
+        (((UP, DOWN), (UP, TIED)), "depends"),
+        (((UP, TIED), (UP, TIED)), "not settled here"),
+        (((DOWN, DOWN), (UP, UP)), "misleading"),
+    ],
+)
+def test_how_deep_can_fall_either_way(rows, verdict):
+    cases = {name: depth_case(*row) for name, row in zip(READ, rows, strict=True)}
+    result = DEPTH.decide({"cases": cases, "depths": [1, 10, 50, 1_000], "shallow": 10})
+    assert result.verdict == verdict
+    assert "best by dev queries 50 (10: 0.500, 50: 0.600, all 1,000: 0.400)" in result.because
+
+
+def test_depths_go_from_one_to_all():
+    assert depths_of("record") == [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
+    assert depths_of("notebook")[-1] == READINGS["notebook"].passages
+
+
+class Upside:
+    """Reads the first passage of a corpus as the best one, whatever is asked."""
+
+    def predict(self, pairs):
+        return -np.arange(len(pairs), dtype=float)
+
+
+def test_what_is_read_is_the_encoders_first(monkeypatch):
+    """At depth one nothing is reordered; over all only the reader counts, and it likes the corpus' own order."""
+    monkeypatch.setattr(chapter_16, "load_cross_encoder", Upside)
+    docs = whole("planted", "test", "notebook")
+    every = READINGS["notebook"].passages
+    first, all_read = at_depths("planted", "test", [1, every], "notebook")
+    alone = of_run(
+        {
+            q: dict(sorted(run.items(), key=lambda item: -item[1])[:1])
+            for q, run in by_vectors_alone("planted", "notebook").items()
+        },
+        docs,
+    )
+    np.testing.assert_allclose(first, alone)
+    in_order = {q: {p: -float(row) for row, p in enumerate(docs.corpus)} for q in docs.queries}
+    np.testing.assert_allclose(all_read, of_run(in_order, docs))
+    read_all.cache_clear()
+
+
+def test_a_budget_of_time_becomes_a_depth(monkeypatch):
+    monkeypatch.setattr(chapter_16, "load_cross_encoder", Upside)
+    monkeypatch.setattr(chapter_16, "seconds_of_a_pair", lambda *_: [0.03, 0.02, 0.5])
+    found = chapter_16.measure_budget("notebook", ())["cases"]["planted"]
+    read_all.cache_clear()
+    assert found["depth"] == 3

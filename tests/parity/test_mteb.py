@@ -17,7 +17,7 @@ from workbook import data
 from workbook.data import toy
 from workbook.encoder import DualEncoder, StaticEncoder, TextEncoder, train_tokenizer
 from workbook.metrics import evaluate
-from workbook.metrics.mteb_beir import BEIREncoder, MTEBEncoder
+from workbook.metrics.mteb_beir import BEIREncoder, MTEBEncoder, mteb_task
 from workbook.metrics.tasks import (
     bitext_mining,
     classification,
@@ -178,6 +178,18 @@ def test_retrieval_from_a_folder_of_the_hub(encoder, tmp_path):
     assert_equal(retrieval(*vectors_of(encoder, corpus, queries), qrels), theirs)
     ours = data.load(folder)  # our reader; it puts a title on a line of its own, which is the same to this tokenizer
     assert_equal(evaluate(ours.qrels, dense_search(encoder, ours.corpus, ours.queries, k=1_000), list(NAMES)), theirs)
+
+
+def test_a_collection_of_ones_own_as_a_task(encoder):
+    """No folder, and a query that nobody has judged."""
+    import mteb
+
+    corpus, queries, qrels = toy_collection()
+    texts = {passage: f"{title} {text}".strip() for passage, (title, text) in corpus.items()}
+    task = mteb_task({**queries, "nobody": "what nobody has judged"}, texts, qrels, "Toy")
+    done = mteb.evaluate(MTEBEncoder(encoder), task, cache=None, co2_tracker=False, show_progress_bar=False)
+    assert_equal(retrieval(*vectors_of(encoder, corpus, queries), qrels), done.task_results[0].scores["test"][0])
+    assert done.task_results[0].task_name == "Toy"
 
 
 def test_reranking_from_a_folder_of_the_hub(encoder, tmp_path):

@@ -120,7 +120,9 @@ def reading_lists(base: TextEncoder, sources: Mapping[str, Sequence[Pair]], plan
     return rows
 
 
-def make_cross_encoder(base: TextEncoder, rows: Sequence[ReadingList], plan: HeadPlan, work: Path) -> Reader:
+def make_cross_encoder(
+    base: TextEncoder, rows: Sequence[ReadingList], plan: HeadPlan, work: Path, wall: int = 0
+) -> Reader:
     """A reader that begins as the base, trained in full; of each matrix the nearest update of rank r is kept.
 
     Args:
@@ -128,9 +130,10 @@ def make_cross_encoder(base: TextEncoder, rows: Sequence[ReadingList], plan: Hea
         rows: as `reading_lists` gives them.
         plan: rank, steps and learning rate.
         work: a folder for checkpoints.
+        wall: layers in which nothing looks across, as in `Reader`.
     """
     texts = dict.fromkeys(passage for _, passages, _ in rows for passage in passages)
-    model = Reader(base).count_words(texts)
+    model = Reader(base, wall).count_words(texts)
     with quick_attention():
         fit_reader(model, [ReadingList(*row) for row in rows], plan.steps, plan.batch_size, plan.lr, plan.seed, work)
     extract_lora(model, Reader(base), plan.r, LINEAR)

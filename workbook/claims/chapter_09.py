@@ -21,7 +21,6 @@ from workbook.bm25 import BM25
 from workbook.claims.claim import Claim, Interval, Measurements, Verdict
 from workbook.claims.hard_negatives import Remembering, has_cross_encoder
 from workbook.claims.measuring import METRIC, TUNING_SEED, difference, per_query, signed, train, visible
-from workbook.cross_encoder import CrossEncoder
 from workbook.data import Collection
 from workbook.data.planted import planted
 from workbook.encoder import TextEncoder, load
@@ -29,6 +28,7 @@ from workbook.llm import Recorded
 from workbook.losses import gist_loss, info_nce
 from workbook.mining import Candidates, candidates, score_with_cross_encoder
 from workbook.similarity import cos_sim
+from workbook.support.types import Reranker
 from workbook.training_data import judge_prompt, parse_judgement
 
 ENCODER = "base/start"  # searches for candidates, and is trained
@@ -379,7 +379,7 @@ def judged(split: str, budget: str) -> Judged:
     return Judged(found, readers, hidden(found, truth), at)
 
 
-def cross_encoder() -> CrossEncoder | None:
+def cross_encoder() -> Reranker | None:
     """The one that comes with the workbook, or None as long as none does: then its filter is left out."""
     return load_cross_encoder() if has_cross_encoder() else None
 
@@ -397,7 +397,7 @@ def by_guide(found: Candidates, docs: Collection, size: Size) -> tuple[Tensor, T
     return cosines.gather(1, rows), cosines.gather(1, own)
 
 
-def by_reading(reader: CrossEncoder, found: Candidates, docs: Collection) -> tuple[Tensor, Tensor]:
+def by_reading(reader: Reranker, found: Candidates, docs: Collection) -> tuple[Tensor, Tensor]:
     """The cross-encoder's scores of the candidates, (Q, K) in the order of `found`, and of the positive, (Q, 1)."""
     again = score_with_cross_encoder(found, reader, docs.queries, docs.corpus)
     sorted_by_row, back = again.rows.argsort(dim=1), found.rows.argsort(dim=1).argsort(dim=1)

@@ -35,11 +35,8 @@ def call_only(answer: Any, exercise: Exercise, call: Call) -> list[str]:
     if len(told) > 5:  # numbers share a line: without them nobody can redo the example by hand
         numbers = [line for arg, line in told if isinstance(arg, int | float)]
         others = [line for arg, line in told if not isinstance(arg, int | float)]
-        left_out = [f"and {len(others) - 4} more arguments"] if len(others) > 4 else []
-        return [
-            call.case.name,
-            *(f"  {line}" for line in (*others[:4], *left_out, *([", ".join(numbers)] if numbers else []))),
-        ]
+        shown = others if len(others) <= 5 else [*others[:4], f"and {len(others) - 4} more arguments"]
+        return [call.case.name, *(f"  {line}" for line in (*shown, *([", ".join(numbers)] if numbers else [])))]
     return [call.case.name, *(f"  {line}" for _, line in told)]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 LARGEST_WITH_NUMBERS = 8  # rows or columns
-GLUE = frozenset(("[CLS]", "[SEP]", "[Q]", "[D]", "[MASK]"))
+GLUE = frozenset(("[CLS]", "[SEP]", "[Q]", "[D]", "[MASK]", "[UNK]"))
 
 
 class Meeting(NamedTuple):

@@ -1,6 +1,7 @@
 """Our encoders inside other people's benchmarks: what mteb and beir ask of a model.
 
     mteb.evaluate(MTEBEncoder(encoder), tasks)
+    mteb.evaluate(MTEBEncoder(encoder), mteb_task(queries, corpus, qrels))
     DenseRetrievalExactSearch(BEIREncoder(encoder))
 
 Letters: N texts, D dimensions, Q queries.
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 
 from workbook.similarity import cos_sim, normalize
-from workbook.support.types import Encoder
+from workbook.support.types import Corpus, Encoder, Qrels, Queries
 
 
 class MTEBEncoder:
@@ -102,6 +103,38 @@ class MTEBEncoder:
     def similarity_pairwise(self, a: Any, b: Any) -> Tensor:
         """The cosine of each row of a with the same row of b: (N, D), (N, D) -> (N,)."""
         return (normalize(torch.as_tensor(a)) * normalize(torch.as_tensor(b))).sum(dim=-1)
+
+
+def mteb_task(queries: Queries, corpus: Corpus, qrels: Qrels, name: str = "Own") -> Any:
+    """A collection of one's own as a retrieval task of mteb's, scored by nDCG@10 on its split "test".
+
+    Args:
+        queries, corpus, qrels: as everywhere here; queries without judgements are not asked.
+        name: what mteb calls it; results are kept under it.
+    Raises:
+        ImportError: mteb or datasets is not installed.
+
+    Tried with mteb 2.26; equal to `workbook.metrics.tasks.retrieval`.
+    """
+    try:
+        from datasets.arrow_dataset import Dataset
+        from mteb.abstasks import AbsTaskRetrieval
+        from mteb.abstasks.task_metadata import TaskMetadata
+    except ImportError as error:
+        raise ImportError('this needs mteb, which is not installed: pip install "mteb>=2.26" datasets') from error
+    told = TaskMetadata(
+        name=name, type="Retrieval", main_score="ndcg_at_10", description="a collection of one's own",
+        dataset={"path": "none", "revision": "1"}, eval_splits=["test"], eval_langs=["eng-Latn"],
+    )  # fmt: skip
+    task = type(name, (AbsTaskRetrieval,), {"metadata": told})()
+    asked = {query: text for query, text in queries.items() if query in qrels}
+    columns = ({"id": list(texts), "text": list(texts.values())} for texts in (corpus, asked))
+    passages, questions = (Dataset.from_dict(column) for column in columns)
+    judged = {query: dict(grades) for query, grades in qrels.items()}
+    parts = {"corpus": passages, "queries": questions, "relevant_docs": judged, "top_ranked": None}
+    task.dataset = {"default": {"test": parts}}
+    task.data_loaded = True
+    return task
 
 
 class BEIREncoder:

@@ -202,7 +202,7 @@ query_ids = check("14.3", query_ids)
 # %% [markdown]
 # ## See it: who answers whom
 #
-# **Which word of the passage answers each word of the query?** An encoder with a vector for each token, before any training: base/start, projected on the 64 principal directions of its token vectors, with queries of 12 tokens. Tokens that are no words are its **glue**: [CLS], [Q], [SEP] and [MASK].
+# **Which word of the passage answers each word of the query?** An encoder with a vector for each token, before any training: base/start, projected on the 64 principal directions of its token vectors, with queries of 12 tokens. Tokens that are no words are its **glue**: [CLS], [Q], [SEP] and [MASK], and [UNK], which stands for what the tokenizer does not know.
 
 # %%
 predict("14.p2")
@@ -253,7 +253,7 @@ for number, answer in enumerate(answers, start=1):
     print(f"{number}: glue {best.sum() - words:.2f}, words {words:.2f}")
 
 # %% [markdown]
-# Glue brings more than half of every score, and differs less from passage to passage than the words do. Set the slider to *words alone*, or exchange `mine` and `answers` for your own, in English: what the tokenizer does not know becomes [UNK], and all [UNK]s are alike.
+# Glue brings more than half of every score, and differs less from passage to passage than the words do. Set the slider to *words alone*, or exchange `mine` and `answers` for your own, in English. A query ends after 12 tokens, glue included.
 #
 # ## Train it
 #
