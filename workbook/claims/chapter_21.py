@@ -601,7 +601,8 @@ def scores_of_the_day(collection: str, change: str, seed: int, budget: str) -> d
 
 def gaps(scores: np.ndarray, reference: np.ndarray, n: int, days: int, rng: np.random.Generator) -> list[float]:
     """How far the scores of n questions, drawn anew each day, lie from the reference, as a number that falls."""
-    return [-largest_gap(rng.choice(scores, n, replace=False), reference) for _ in range(days)]
+    told = reference.tolist()
+    return [-largest_gap(rng.choice(scores, n, replace=False).tolist(), told) for _ in range(days)]
 
 
 def traffic(scores: Mapping[str, np.ndarray], n: int, days: int, seed: int) -> dict[str, float]:

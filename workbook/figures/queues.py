@@ -293,8 +293,8 @@ def swapped(
     middles = (edges[:-1] + edges[1:]) / 2
     fig.add_trace(
         go.Bar(
-            x=rounded(middles),
-            y=rounded(share),
+            x=rounded(middles.tolist()),
+            y=rounded(share.tolist()),
             name="texts",
             showlegend=False,
             marker=bar_style(BLUE),
