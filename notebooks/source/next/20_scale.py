@@ -623,7 +623,34 @@ print("back in order:", strung[back].tolist() == tokens)
 
 # %% [markdown]
 # The longest come first, so that memory breaks in the first minute or never. Forget the way back, and every vector belongs to another text.
+
+# %% [markdown]
+# ## Further: workers of Ray
 #
+# **{minutes} min.** On many machines somebody must give a lost worker's shards to another one. Ray does that. Its workers call the function that the local path calls, once for each shard, so the bytes are the same. Here are two workers on this machine; `docs/cluster.md` has the commands for more, and those of `torchrun`. Ray takes about half a minute to start, so ask for it:
+
+# %%
+from shutil import copytree
+
+with_ray = False  # True, after: pip install 'embedding-workbook[ray]'
+
+
+def by_ray():  # the same shards once more, in a folder of their own
+    from workbook.pipeline import ray_jobs
+
+    again = folder / "again"
+    for stage in ("data", "model"):
+        copytree(work / stage, again / stage)
+    made = ray_jobs.encode(again, workers=2, splits=["dev"], shard_rows=10_000)
+    return made["fingerprint"] == encoded["fingerprint"]
+
+
+print("the same bytes:", by_ray() if with_ray else "not asked")
+
+# %% [markdown]
+# A worker that is killed meanwhile costs a shard: Ray gives it to the other. The project's tests do that, to encoding and to mining.
+
+# %% [markdown]
 # ## Further: questions people ask
 #
 # **{minutes} min.**
@@ -669,6 +696,8 @@ quiz("20")
 # - A number of files does not say where to go on: ask each shard by its name.
 # - Write aside, rename, and the manifest last. Then a kill costs one shard.
 # - Machines buy time and not money.
+# - Gathered, two processes take the steps of one. A loss among fewer choices is lower, and no better.
+# - A stage's memory is measured at two sizes, and its rows are counted.
 #
 # **New terms:** stream · shard · memory map · header · manifest · fingerprint.
 #
