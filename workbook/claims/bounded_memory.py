@@ -44,7 +44,9 @@ DIMENSIONS, BLOCK = 256, 4_096
 def memory(N: int, seed: int, budget: str, code: str) -> dict[str, np.ndarray]:
     """Most bytes that each stage and its children held, own and with mapped pages, and rows: (stages,) each."""
     stages = STAGES if budget == "record" else STAGES[:1]
-    own, resident, rows = [], [], []
+    own: list[int] = []
+    resident: list[int] = []
+    rows: list[int] = []
     user_cache().mkdir(parents=True, exist_ok=True)  # a disk with room; a temporary folder may be memory
     with tempfile.TemporaryDirectory(dir=user_cache()) as work:
         for name, folder, more in stages:
@@ -118,7 +120,8 @@ def measure_memory(budget: str, seeds: tuple[int, ...]) -> Measurements:
 
 def hold(N: int, way: str) -> int:
     """N random vectors in blocks, collected and concatenated, or used and let go; how many there were."""
-    generator, collected, rows = np.random.default_rng(0), [], 0
+    generator, rows = np.random.default_rng(0), 0
+    collected: list[np.ndarray] = []
     for start in range(0, N, BLOCK):
         block = generator.standard_normal((min(BLOCK, N - start), DIMENSIONS), dtype=np.float32)
         rows += len(block)

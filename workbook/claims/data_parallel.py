@@ -105,17 +105,19 @@ def take_steps(model: Model, batches: Iterator[list[Tensor]], way: str) -> float
         if way == GATHERED:
             average_gradients(model.parameters())
         optimizer.step()
-    return float(loss)
+    return float(loss.detach())
 
 
 def timed(case: Case, size: Size, seed: int) -> dict[str, Tensor]:
     """Seconds of a step by round and way, (rounds, ways), and how far the last loss of two processes is from that of one."""
-    start, seconds, apart = Model(case, size, seed), [], 0.0
+    start, apart = Model(case, size, seed), 0.0
+    seconds: list[list[float]] = []
     generator = torch.Generator().manual_seed(seed)
     shape = (case.steps, 2, case.batch_size, size.tokens)
     for turn in range(size.rounds + 1):  # the first is not counted
         ids = torch.randint(5, size.words, shape, generator=generator)
-        took, ended = [], {}
+        took: list[float] = []
+        ended: dict[str, float] = {}
         for way in WAYS:
             model = deepcopy(start)
             dist.barrier()

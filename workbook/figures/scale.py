@@ -74,12 +74,12 @@ def ruler(passages: int, machine: Machine, stored: Mapping[str, float]) -> "Figu
     import plotly.graph_objects as go
 
     row_bytes = next(iter(stored.values()))
-    amounts = {
+    amounts: dict[str, dict[str, float]] = {
         "bytes": {name: passages * size for name, size in stored.items()},
         "hours": {"encoding": passages / machine.passages_per_second / 3600},
         "seconds": {"exact search": passages * row_bytes / machine.bytes_per_second},
     }
-    lines = {
+    lines: dict[str, dict[str, float]] = {
         "bytes": {"memory": machine.memory, "disk": machine.disk},
         "hours": {"night": machine.night},
         "seconds": {},

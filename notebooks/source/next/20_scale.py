@@ -312,9 +312,7 @@ for name, rate, D in (("bag of vectors", static, 256), ("6-layer transformer", t
 # %%
 from workbook.encoder import load
 
-mine = (
-    "A passage of yours, about as long as those that you want to search. The longer it is, the fewer go into a night."
-)
+mine = "A passage of yours, about as long as those that you want to search: the longer, the fewer in a night."
 has = {"memory": 16e9, "disk": 500e9, "night": 12}
 stored = {"float32": 4 * 384, "int8": 384, "48-byte codes": 48}
 
