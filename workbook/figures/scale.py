@@ -32,6 +32,7 @@ UNITS = {
     "hours": ((24 * 365, "years"), (24, "days"), (1, "h"), (1 / 60, "min"), (1 / 3600, "s")),
     "seconds": ((3600, "h"), (60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs")),
 }
+MARKS = {"bytes": (10**6, 10**7, 10**8, 10**9, 10**10, 10**11), "seconds": (1, 10, 60, 600, 3600)}  # of an axis
 LOOKS = ((BLUE, ""), (GREEN, "/"), (ORANGE, "."))  # of bars: colour, hatching
 MOST_CELLS = 8
 
@@ -119,9 +120,7 @@ def ruler(passages: int, machine: Machine, stored: Mapping[str, float]) -> "Figu
     for row, (kind, bars) in enumerate(amounts.items(), start=2):
         ends = [_extent(kind, machine, stored, passages) for passages in (SHORTEST, LONGEST)]
         low, high = ends[0][0] / 2, ends[1][1] * 3
-        ticks = [size * factor for size, _ in UNITS[kind] for factor in (1, 10, 100) if low < size * factor < high]
-        if kind == "hours":
-            ticks = [size for size, _ in UNITS[kind] if low < size < high]
+        ticks = [size for size, _ in UNITS[kind] if low < size < high]
         fig.update_layout({
             f"xaxis{row}": {
                 "type": "log", "range": [round(math.log10(low), 3), round(math.log10(high), 3)], "anchor": f"y{row}", "tickmode": "array",
@@ -173,7 +172,8 @@ def _extent(kind: str, machine: Machine, stored: Mapping[str, float], passages: 
 def amount(kind: str, value: float) -> str:
     """An amount in the largest unit of which it is one at least, in three digits: "13.5 GB"."""
     size, unit = next(((size, unit) for size, unit in UNITS[kind] if value >= size * 0.9995), UNITS[kind][-1])
-    return f"{float(f'{value / size:.3g}'):,g} {unit}"
+    told = f"{float(f'{value / size:.3g}'):,g}"
+    return f"{told} {unit.removesuffix('s') if told == '1' and unit in ('bytes', 'days', 'years') else unit}"
 
 
 def _told(passages: int, amounts: Mapping[str, Mapping[str, float]], machine: Machine, row_bytes: float) -> str:
@@ -208,9 +208,9 @@ def rows_in_a_file(row: int, rows: int, shard_rows: int, row_bytes: int, header:
         title=title_at_top("where a row stands"),
         height=height + 140,
         margin={"l": 20, "r": 20, "t": 50, "b": 60},
-        xaxis={"range": [-0.1, MOST_CELLS + 0.1], **HIDDEN},
+        xaxis={"range": [-0.1, max(shards, 4) + 0.1], **HIDDEN},
         yaxis={"range": [0, 1], "domain": above, **HIDDEN},
-        xaxis2={"range": [-0.1, MOST_CELLS + 1.1], "anchor": "y2", **HIDDEN},
+        xaxis2={"range": [-0.1, shard_rows + 1.1], "anchor": "y2", **HIDDEN},
         yaxis2={"range": [0, 1], "domain": below, **HIDDEN},
     )
     for number in range(shards):
@@ -219,7 +219,7 @@ def rows_in_a_file(row: int, rows: int, shard_rows: int, row_bytes: int, header:
         note_below(
             fig,
             0,
-            f"rows {number * shard_rows} to {last}",
+            f"{number * shard_rows} to {last}",
             number + 0.5,
             xref="x",
             yref="y",
@@ -275,9 +275,9 @@ def memory_over_rows(held: Mapping[str, Sequence[float]], rows: Sequence[int], t
         notice="Look at the slope first, then at the last step. A line that rises reaches the end of any memory, the question is only when. What does the last step do to a machine that had just room enough?",
         title=title_at_top(title or "what is held while rows come in"),
         height=430,
-        margin={"l": 65, "r": 20, "t": 85, "b": 90},
+        margin={"l": 65, "r": 20, "t": 85, "b": 100},
         legend=ABOVE,
-        xaxis={"title": {"text": "rows read", "standoff": 5}, "tickmode": "array", "tickvals": [rows[0], rows[-1], places[-1]], "ticktext": [f"{rows[0]:,}", f"{rows[-1]:,}", "after"]},
+        xaxis={"title": {"text": "rows read", "standoff": 5}, "tickmode": "array", "tickvals": [rows[0], rows[len(rows) // 2], places[-1]], "ticktext": [f"{rows[0]:,}", f"{rows[len(rows) // 2]:,}", "after"]},
         yaxis={"title": "megabytes held", "range": [0, round(1.12 * max(most.values()) / 1e6, 3)]},
     )  # fmt: skip
     looks = ((VERMILLION, "dash", "triangle-up"), (BLUE, "solid", "circle"), (GREEN, "dot", "square"))
@@ -289,7 +289,7 @@ def memory_over_rows(held: Mapping[str, Sequence[float]], rows: Sequence[int], t
             )
         )  # fmt: skip
     told = "; ".join(f"{name}: at most {amount('bytes', value)}" for name, value in most.items())
-    note_below(fig, 0, in_few_lines(f"{told}."), yshift=-45)
+    note_below(fig, 0, in_few_lines(f"{told}."), yshift=-52)
     return fig
 
 
@@ -336,9 +336,9 @@ def stages_by_size(record: Mapping[str, Any], stages: Sequence[str], row_bytes: 
         values = {name: [float(record["sizes"][str(size)]["stages"][name][field]) for size in sizes] for name in stages}
         every = [value for each in values.values() for value in each]
         if kind == "bytes":
-            every += [sizes[-1] * row_bytes]
+            every += [sizes[0] * row_bytes, sizes[-1] * row_bytes]
         low, high = min(every) / 1.5, max(every) * 1.5
-        marks = [size * factor for size, _ in UNITS[kind] for factor in (1, 10, 100) if low < size * factor < high]
+        marks = [mark for mark in MARKS[kind] if low < mark < high]
         fig.update_layout({
             f"yaxis{suffix}": {
                 "type": "log", "domain": domain, "anchor": f"x{suffix}", "range": [round(math.log10(low), 3), round(math.log10(high), 3)],
@@ -364,12 +364,12 @@ def stages_by_size(record: Mapping[str, Any], stages: Sequence[str], row_bytes: 
             )  # fmt: skip
             note_below(
                 fig,
-                math.log10(sizes[-2] * row_bytes),
+                math.log10(sizes[1] * row_bytes),
                 "all vectors<br>at once",
-                math.log10(sizes[-2]),
+                math.log10(sizes[1]),
                 xref=f"x{suffix}",
                 yref=f"y{suffix}",
-                xanchor="right",
-                yanchor="bottom",
+                xanchor="left",
+                yanchor="top",
             )
     return fig
