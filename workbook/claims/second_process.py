@@ -54,7 +54,7 @@ def works(seed: int, budget: str) -> dict[str, Work]:
     table = StaticEncoder(size.words, 256)
     ids = torch.randint(size.words, (size.texts, TOKENS), generator=generator)
     mask = torch.ones_like(ids)
-    deep, flat = (TransformerEncoder(FEW, size.hidden, size.layers, size.hidden // 16, max_length=TOKENS) for _ in "ab")
+    deep, flat = (TransformerEncoder(FEW, size.hidden, size.layers, size.hidden // 32, max_length=TOKENS) for _ in "ab")
     for block in range(size.layers):
         flat.blocks[block] = flat.blocks[0]
     short, seen = ids[:4] % FEW, mask[:4]
