@@ -484,7 +484,7 @@ show(
 )
 
 # %% [markdown]
-# Gathered, two processes are one. A loss among 32 is lower because the choice is easier, so never compare losses across numbers of processes. Where whiskers overlap, this size does not show what the missing negatives cost; chapter 05 does. What two processes save in time, claim 60 measures: vectors and gradients are sent at every step, and that does not shrink with the share.
+# Gathered, two processes are one. A loss among 32 is lower because the choice is easier, so never compare losses across numbers of processes. Where whiskers overlap, this size does not show what the missing negatives cost; chapter 05 does. What two processes save in time, claim 60 measures: vectors and gradients are sent at every step, and that does not shrink with the share. What a second process adds to encoding, where nothing is sent, claim 58 asks.
 #
 # ## Break it
 #
