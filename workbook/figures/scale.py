@@ -325,9 +325,9 @@ def stages_by_size(record: Mapping[str, Any], stages: Sequence[str], row_bytes: 
         notice="Compare each line of the lower plot with the dotted one: which rise with it, and up to where? Every mark is one run of one machine, so small steps mean nothing. Pages of mapped files are not "
         "counted as memory of its own, for the system can take them back.",
         title=title_at_top("each stage, as measured"),
-        height=height + 190,
-        margin={"l": 75, "r": 20, "t": 110, "b": 60},
-        legend=ABOVE,
+        height=height + 215,
+        margin={"l": 75, "r": 20, "t": 135, "b": 60},
+        legend={**ABOVE, "y": 1.05},  # above the name of the upper plot
         xaxis={**across, "anchor": "y"},
         xaxis2={**across, "anchor": "y2", "title": {"text": "passages", "standoff": 5}},
     )  # fmt: skip
