@@ -13,15 +13,15 @@ import json
 import math
 import os
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 from workbook.support import machine
 from workbook.support.files import write_json
+from workbook.support.watching import watch
 
-RECORD = Path(__file__).resolve().parents[1] / "workbook" / "pipeline" / "records" / "scale.json"
+ROOT = Path(__file__).resolve().parents[1]
+RECORD = ROOT / "workbook/pipeline/records/scale.json"
 QUERIES = 2_000  # of dev that are searched and evaluated, whatever the size
 MINED = 10_000  # of train that are searched and mined, at most
 EXACT = 200  # of dev that are compared with every vector, for recall
@@ -119,65 +119,15 @@ def measure(size: int, work: Path, processes: int) -> dict:
 
 def run_stage(command: list, folder: Path) -> dict:
     """Run a command of the workbook; what it cost, and the bytes in its folder."""
-    cost = watch([sys.executable, "-m", "workbook", *map(str, command), "--quiet"])
+    cost = watch([sys.executable, "-m", "workbook", *map(str, command), "--quiet"], ROOT)
     del cost["said"]
     return {**cost, "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())}
 
 
 def run_part(name: str, work: Path) -> dict:
     """Run a part of `scale_parts`; what it measured, and what that cost."""
-    cost = watch([sys.executable, "-m", "benchmarks.scale_parts", name, str(work)])
+    cost = watch([sys.executable, "-m", "benchmarks.scale_parts", name, str(work)], ROOT)
     return {**json.loads(cost.pop("said")), "cost": cost}
-
-
-def watch(command: list[str]) -> dict:
-    """Run a command; its wall and CPU time, and the most memory it and its children held at once."""
-    import psutil
-
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    before, start = os.times(), time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).resolve().parents[1], env=environment
-    )
-    anonymous = resident = 0
-    family = psutil.Process(process.pid)
-    while process.poll() is None:
-        try:
-            held = [_held(one) for one in (family, *family.children(recursive=True))]
-        except psutil.Error:
-            held = []
-        resident = max(resident, sum(both[0] for both in held))
-        anonymous = max(anonymous, sum(both[1] for both in held))
-        time.sleep(0.05)
-    said = process.stdout.read() if process.stdout else ""
-    wall, after = time.perf_counter() - start, os.times()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)} failed: {said}")
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return {
-        "wall_seconds": round(wall, 2),
-        "cpu_seconds": round(cpu, 2),
-        "peak_anonymous_bytes": anonymous or None,
-        "peak_resident_bytes": resident,
-        "said": said,
-    }
-
-
-def _held(process) -> tuple[int, int]:
-    """Resident and anonymous bytes of a process; 0 anonymous where the system does not tell."""
-    import psutil
-
-    try:
-        facts = Path(f"/proc/{process.pid}/status").read_text()
-        found = {
-            line.split(":")[0]: int(line.split()[1]) * 1024 for line in facts.splitlines() if line.startswith("Rss")
-        }
-        return sum(found.values()), found.get("RssAnon", 0)
-    except (OSError, ValueError):
-        try:
-            return process.memory_info().rss, 0
-        except psutil.Error:
-            return 0, 0
 
 
 def slopes(sizes: dict) -> dict:

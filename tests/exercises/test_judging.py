@@ -114,7 +114,7 @@ def test_precision_and_its_difference_come_from_the_judgements():
     told = pool.told(said)
     assert "BM25 0.167 [" in told
     assert "encoder minus BM25 0.083 [" in told
-    assert "6 queries. By the truth: +0.083. You judged 0 of 18 otherwise" in told
+    assert "6 queries. So few tell large differences only. By the truth: +0.083. You judged 0 of 18 otherwise" in told
     alone = pool_hits(FOUND_BY, ASKED, PASSAGES, k=2, num=6)
     assert "truth" not in alone.told(said)
     np.testing.assert_array_equal(alone.precision([True] * 18)["BM25"], np.ones(6))

@@ -148,7 +148,9 @@ class Pool(NamedTuple):
             truth = self.precision(known)
             in_truth = "; ".join(f"{(truth[last] - truth[name]).mean():+.3f}" for name in others)
             beside = f" By the truth: {in_truth}. {_otherwise(self.candidates, said)}"
-        return f"Precision@{self.k}: {means}. {more}, {len(next(iter(values.values())))} queries.{beside}"
+        queries = len(values[last])
+        few = " So few tell large differences only." if queries < 50 else ""
+        return f"Precision@{self.k}: {means}. {more}, {queries} queries.{few}{beside}"
 
 
 def spot_check(

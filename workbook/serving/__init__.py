@@ -3,6 +3,7 @@
     queue       what waiting costs, computed: one by one, or together
     batching    a batcher for asyncio
     cache       vectors by model, prompt and text
+    load        a load test: requests that leave at their moments, whatever the answers do
     drift       canary texts, and a threshold from quiet days
     protocol    OpenAI's /v1/embeddings, and /v1/rerank
     app         a starlette server of these

@@ -358,13 +358,90 @@ print("it falls, step by step:", all(a[0] > b[0] for a, b in pairwise(steps)))
 # %% [markdown]
 # It began near ln 6, a guess. Do *other* queries gain?
 #
-# ## See it
+# ## See it: a wall between the texts
 #
-# «The wall: figures.md, section 15. Layers behind the wall 0 to 6, multiply-adds for 100 candidates, nDCG@10 with its interval, scores of the mirrored pair; own query and passage.»
+# Must all layers look across? A wall through the first ones keeps the texts apart in there, and what lies behind it can be computed beforehand. Base has two layers. What a wall through none, one or both leaves of quality is recorded: readers that began as base, trained alike on lists of its own finds.
+
+# %%
+from workbook.claims import read_record
+from workbook.figures import cross_encoders
+
+query, passage = "convert celsius to fahrenheit", "Multiply the degrees by nine fifths and add 32."  # or your own
+tokens = [base.tokenizer.encode(text).tokens for text in (query, passage)]
+recorded = {int(wall): row for wall, row in read_record(42).measurements["walls"]["planted"].items()}
+
+explore(lambda walled: cross_encoders.wall(*tokens, walled, 2, recorded, hidden=256), walled=[0, 1, 2])
+
+# %% [markdown]
+# «N42: what a wall through one layer of two costs of the gain.» The passage's part is no longer free, though: its tokens' states must be stored.
+#
+# Does such a reader know a text from its mirror image? The one that comes with the workbook:
+
+# %%
+from workbook.base import load_cross_encoder
+
+ours = load_cross_encoder()
+for text, (mirror, same) in three.items():
+    scores = ours.predict([(text, mirror), (text, same)])
+    print(f"{text:<30} mirror image {scores[0]:.1f} · in other words {scores[1]:.1f}")
+
+# %% [markdown]
+# It reads both together and is as blind as base. Nothing in its lists asked for a direction. To look across is a possibility; training decides what is looked for.
 #
 # ## Train it
 #
-# «Two arms, two seeds: the bi-encoder alone, and reranked by a cross-encoder that was trained on its lists; beside BM25 and chance. Then the mirrored pairs of the beginning once more.»
+# So ask for it: letters among a hundred people, each passage beside its mirror image. Two arms, two seeds: base with its doors open, and the same with a wall through both layers, which reads apart. BM25 sees the same words in both passages, and guesses.
+
+# %%
+from workbook.base.reader import Reader, ReadingList, fit_reader
+from workbook.data.planted.names import FIRST_NAMES
+
+asks = ["a letter from {a} to {b}", "what did {a} write to {b}", "{b} heard from {a}"]
+says = ["Dear {b}, I am well. Yours, {a}", "{a} sent it, {b} got it.", "{b} opened what {a} had written."]
+
+
+def letters(names, count, seed):  # lists of a right passage and its mirror image
+    draw, lists = np.random.default_rng(seed), []
+    for _ in range(count):
+        a, b = draw.choice(names, 2, replace=False)
+        ask, say = draw.choice(asks), draw.choice(says)
+        passages = [say.format(a=a, b=b), say.format(a=b, b=a)]
+        lists.append(ReadingList(ask.format(a=a, b=b), passages, [100.0, 0.0]))
+    return lists
+
+
+# %%
+unseen = letters(FIRST_NAMES[100:], 100, 9)
+
+
+def told_apart(reader):  # (100,), whether the right passage is ahead, for names that no list has held
+    scores = reader.predict([(each.query, passage) for each in unseen for passage in each.passages])
+    return scores[::2] > scores[1::2]
+
+
+def trained(wall, seed):
+    reader = Reader(base, wall).count_words([passage for each in unseen for passage in each.passages])
+    fit_reader(reader, letters(FIRST_NAMES[:100], 1_920, seed), steps=120, batch_size=16, lr=6e-4, seed=seed)
+    return told_apart(reader)
+
+
+# %%
+walls = {"reads together": 0, "reads apart": 2}
+right = {name: np.array([trained(wall, seed) for seed in (0, 1)]) for name, wall in walls.items()}  # (seeds, 100)
+together, apart = (right[name].mean(axis=1) for name in walls)
+print("together more than seven in ten, both seeds:", bool((together > 0.7).all()))
+print("apart less than that, both seeds:", bool((apart < 0.7).all()))
+
+# %% tags=["nbval-ignore-output"]
+from workbook.figures import results
+from workbook.metrics import bootstrap_ci
+
+means = {name: each.mean() for name, each in right.items()}
+whiskers = {name: bootstrap_ci(each.mean(axis=0))[1:] for name, each in right.items()}
+show(results.bars(means, "told from their mirror image", whiskers, chance=0.5, bm25=0.5))
+
+# %% [markdown]
+# In 120 steps the doors have found out who writes to whom, also for people that they have never met. Behind the wall each text would have to write its direction into one vector, without knowing that it will be asked. In these steps it does not learn to, also with half the learning rate or twice as much (tried with two seeds each: .5 to .7).
 #
 # ## Break it
 #
@@ -374,7 +451,29 @@ print("it falls, step by step:", all(a[0] > b[0] for a, b in pairwise(steps)))
 show(score_figures.sigmoid_twice([-5.0, 0.0, 5.0]))
 
 # %% [markdown]
-# «Hard passages alone against hard and random. MarginMSE with a teacher between 0 and 1. Reliability before and after `fit_platt` for a pointwise and a listwise training.»
+# **A logit of 40.** Our reader was trained on lists, so its zero means nothing. Take its logits for probabilities, and then Platt's two numbers from other queries:
+
+# %%
+from workbook.similarity import dense_search
+
+docs = planted(3_000, unlabelled=1.0, label_noise=0.0).collection().split("dev").sample(60, 600)
+found = dense_search(base, docs.corpus, docs.queries, k=8)
+asked = [(q, p) for q in found for p in found[q]]
+scores = ours.predict([(docs.queries[q], docs.corpus[p]) for q, p in asked])
+relevant = np.array([float(docs.qrels[q].get(p, 0) > 0) for q, p in asked])
+half = len(asked) // 2
+
+# %%
+scale, shift = fit_platt(scores[:half], relevant[:half])
+sigmoid = torch.sigmoid
+said = [sigmoid(torch.tensor(x)).numpy() for x in (scores[half:], scale * scores[half:] + shift)]
+curves = [reliability_curve(each, relevant[half:], 10) for each in said]
+errors = [score_figures.calibration_error(curve) for curve in curves]
+print("the error is less than a third of what it was:", errors[1] < errors[0] / 3)
+show(score_figures.reliability(*curves, names=("as they come", "after Platt scaling")))
+
+# %% [markdown]
+# Before, every passage is certain. Two numbers from thirty queries mend that, and no order changes.
 #
 # ## In the libraries
 
@@ -402,7 +501,15 @@ print(
 #
 # ## Claims settled here
 #
-# «settle(42), settle(43)»
+
+# %%
+from workbook.claims import settle
+
+settle(42, budget="record")
+# %%
+settle(43, budget="record")
+
+# %% [markdown]
 #
 # ## Questions people ask
 #

@@ -76,8 +76,14 @@ print(f"{359_147:,} in, {encoded_rows(range(359_147), 5_000):,} out")
 #
 # W cancels out of the money: machines buy time.
 #
-# «drawing: rows in a file»
-#
+# A small corpus, to see the formula at work:
+
+# %%
+from workbook.figures import explore, results, scale, search_costs, show
+
+explore(lambda row: scale.rows_in_a_file(row, 10, 4, 12, header=8), row=list(range(10)))
+
+# %% [markdown]
 # ## By hand
 #
 # Shards of 5 rows, 3 numbers of 4 bytes in each, no header. Row 7 is row 2 of shard 1:
@@ -299,17 +305,232 @@ for name, rate, D in (("bag of vectors", static, 256), ("6-layer transformer", t
 # %% [markdown]
 # Two encoders, two walls: the transformer runs out of night, the bag of vectors out of memory. The nearer one says what is worth making smaller.
 #
-# ## See it
+# ## See it: what breaks first?
 #
-# «The ruler: passages from 10³ to 10⁹, bytes, hours, seconds of an exact search; lines for memory, disk, a night; own rates.»
+# Memory, disk or night? Two rates of your machine decide: the passages that it encodes in a second, and the bytes of vectors that it reads. Write a passage of your own, and what your machine has:
+
+# %%
+from workbook.encoder import load
+
+mine = "A passage of yours, about as long as those that you want to search: the longer, the fewer in a night."
+has = {"memory": 16e9, "disk": 500e9, "night": 12}
+stored = {"float32": 4 * 384, "int8": 384, "48-byte codes": 48}
+
+# %% tags=["nbval-ignore-output"]
+import time
+
+
+def in_a_second(work, amount):
+    work()  # the first time takes longer
+    start = time.perf_counter()
+    work()
+    return amount / (time.perf_counter() - start)
+
+
+base, read = load("base"), np.ones((40_000, 384), np.float32)
+passages = [f"{i}. {mine}" for i in range(64)]
+own = scale.Machine(
+    **has,
+    passages_per_second=in_a_second(lambda: base.encode(passages), 64),
+    bytes_per_second=in_a_second(lambda: read @ read[0], read.nbytes),
+)
+sizes = [factor * 10**power for power in range(3, 9) for factor in (1, 3)] + [10**9]
+sizes[sizes.index(10**7)] = 8_800_000
+explore(lambda passages: scale.ruler(passages, own, stored), passages=sizes)
+
+# %%
+print("the laptop of the prediction:", scale.walls(own._replace(**has, passages_per_second=30), 4 * 384))
+
+# %% [markdown]
+# At 30 passages a second the night ends first, at 1.3 million, and memory would do for 10.4. Your own first wall stands below the figure. Codes move the wall of memory and not the night; more machines move both.
 #
 # ## Train it
 #
-# «1e5 live through workbook.pipeline with rows counted in and out; 1e6 and 8.8e6 from the record as curves. Two torchrun processes and two Ray workers started from here, one killed; data-parallel training.»
+# 100,000 generated passages go through `workbook.pipeline`: texts into a file, a bag of vectors trained for twenty steps, vectors into ten shards. Encoding is a process of its own, and as soon as a shard is there we kill it:
+
+# %%
+from workbook import pipeline
+
+work = folder / "work"
+facts = pipeline.data(work, "planted", passages=100_000)
+small = {"dimensions": 64, "vocab_size": 4_000, "max_length": 64, "sample": 2_000}
+told = pipeline.train(work, steps=20, batch_size=128, validate=False, **small)
+
+# %%
+import subprocess
+import sys
+
+settings = ["--splits", "dev", "--shard-rows", "10000", "--processes", "1", "--quiet"]
+encoding = subprocess.Popen([sys.executable, "-m", "workbook", "encode", str(work), *settings])
+while encoding.poll() is None and not list(work.glob("vectors/corpus-*.npy")):
+    time.sleep(0.01)
+encoding.kill()
+killed = encoding.wait() != 0
+before = {path: path.stat().st_mtime_ns for path in work.glob("vectors/corpus-*.npy")}
+print("killed:", killed, "· a manifest is there:", (work / "vectors/manifest.json").exists())
+
+# %%
+encoded = pipeline.encode(work, splits=["dev"], shard_rows=10_000)  # the same again: it goes on
+index = pipeline.index(work, kind="flat")
+found = pipeline.search(work, "dev", limit=200, trec=False)
+print(
+    f"passages {facts['passages']:,} → vectors {encoded['rows']:,} → index {index['rows']:,}; {encoded['shards']} shards"
+)
+print("whole shards were left alone:", all(path.stat().st_mtime_ns == at for path, at in before.items()))
+
+# %% [markdown]
+# Every row that went in came out. The same stages at up to 8.8 million passages, each run once on two cores, from the record:
+
+# %%
+record = search_costs.read_scale()
+stages = ["data", "train", "encode", "index", "search", "mine"]
+show(scale.stages_by_size(record, stages, 4 * 256))
+
+# %%
+of = {size: record["sizes"][size]["stages"] for size in ("1000000", "8800000")}
+for stage in stages:
+    few, many = (of[size][stage]["peak_anonymous_bytes"] / 1e9 for size in of)
+    print(f"{stage:<6} a million {few:.2f} GB, 8.8 million {many:.2f} GB")
+
+# %% [markdown]
+# Up to a million, buffers and samples fill. From there to 8.8 million, one stage grows by more than a tenth: `data` keeps something for each id. All 8.2 GB of files were made with 1.0 GB at most. Claim 59 asks for intervals.
+#
+# **Two processes that train.** Both read the same batch, each encodes half. They gather vectors, so that a query chooses among all 64, or each stays with its own 32, and only gradients are averaged:
+
+# %%
+script = """
+import os, sys, torch, torch.distributed as dist
+from workbook.encoder import StaticEncoder
+from workbook.losses import info_nce
+from workbook.train.distributed import average_gradients, gather_with_gradient, rank, share
+
+def train(sides, V, seed, gather, steps=100):  # two pairs of ids and mask, (P, T) -> (V, 64), losses
+    torch.manual_seed(seed)
+    table, losses = StaticEncoder(V, 64), []
+    optimizer = torch.optim.Adam(table.parameters(), lr=0.02)
+    for _ in range(steps):
+        rows = share(torch.randint(len(sides[0][0]), (64,)))  # the whole batch is the same everywhere
+        query, positive = (gather(table.mean(ids[rows], mask[rows])) for ids, mask in sides)
+        loss = info_nce(query, positive, temperature=0.05)
+        optimizer.zero_grad()
+        loss.backward()
+        average_gradients(table.parameters())
+        optimizer.step()
+        losses.append(loss.item())
+    return table.word.weight.detach(), losses
+
+ways = {"gathered": gather_with_gradient, "each alone": lambda x: x}
+if "RANK" in os.environ:  # torchrun has started us
+    dist.init_process_group("gloo")
+    sides, V = torch.load(sys.argv[1])
+    found = {(way, seed): train(sides, V, seed, ways[way]) for way in ways for seed in (0, 1)}
+    if rank() == 0:
+        torch.save(found, sys.argv[2])
+    dist.barrier()
+    dist.destroy_process_group()
+"""
+
+# %%
+from workbook.data.planted import planted
+from workbook.support.processes import torchrun
+
+towns = planted(3_000, unlabelled=1.0, label_noise=0.0).collection()
+learned, asked = towns.split("train"), towns.split("test").sample(200, 1_000)
+encoder = load(work / "model")
+pairs = [(learned.queries[q], towns.corpus[p]) for q, grades in learned.qrels.items() for p in grades]
+sides = [encoder.tokenize(list(texts)) for texts in zip(*pairs)]
+V = encoder.backbone.word.num_embeddings
+
+# %%
+(folder / "work.py").write_text(script)
+torch.save((sides, V), folder / "pairs.pt")
+torchrun([folder / "work.py", folder / "pairs.pt", folder / "found.pt"], processes=2)
+two = torch.load(folder / "found.pt")
+exec(script, here := {"__name__": "here"})  # one process: this one
+one = {seed: here["train"](sides, V, seed, lambda x: x) for seed in (0, 1)}
+
+# %%
+near = [np.allclose(one[seed][1][:20], two["gathered", seed][1][:20], atol=1e-3) for seed in (0, 1)]
+lower = [np.mean(two["each alone", seed][1]) < np.mean(one[seed][1]) for seed in (0, 1)]
+print("gathered has the losses of one process, both seeds:", all(near))
+print("each alone has a lower loss, both seeds:", all(lower))
+
+# %% tags=["nbval-ignore-output"]
+from workbook.bm25 import BM25
+from workbook.metrics import bootstrap_ci, evaluate, ndcg_by_chance
+from workbook.similarity import dense_search
+
+
+def ndcg(run):  # (Q,)
+    return np.array(list(evaluate(asked.qrels, run, ["ndcg@10"], per_query=True)["ndcg@10"].values()))
+
+
+def of_table(weight):
+    encoder.backbone.word.weight.data = weight
+    return ndcg(dense_search(encoder, asked.corpus, asked.queries, k=10))
+
+
+tables = {"one process": [one[seed][0] for seed in (0, 1)]}
+tables |= {f"two, {way}": [two[way, seed][0] for seed in (0, 1)] for way in here["ways"]}
+values = {name: np.mean([of_table(weight) for weight in each], axis=0) for name, each in tables.items()}
+whiskers = {name: bootstrap_ci(each)[1:] for name, each in values.items()}
+means, bm25 = (
+    {name: each.mean() for name, each in values.items()},
+    ndcg(BM25().index(asked.corpus).search(asked.queries, k=10)),
+)
+chance = ndcg_by_chance(asked.qrels, len(asked.corpus))
+show(
+    results.bars(means, "nDCG@10", whiskers, chance=chance, bm25=bm25.mean(), title="two seeds, 100 steps of 64 pairs")
+)
+
+# %% [markdown]
+# Gathered, two processes are one. A loss among 32 is lower because the choice is easier, so never compare losses across numbers of processes. Where whiskers overlap, this size does not show what the missing negatives cost; chapter 05 does. What two processes save in time, claim 60 measures: vectors and gradients are sent at every step, and that does not shrink with the share. What a second process adds to encoding, where nothing is sent, claim 58 asks.
 #
 # ## Break it
 #
-# «Memory over time: list, then concatenate, 13.5 and 27.0 GB; blocks of 4,096, 6.3 MB, flat. Processes against memory bandwidth.»
+# **Everything in memory.** The vectors are collected in a list and then made one array; or each block goes into its file and is let go. What Python holds, counted:
+
+# %%
+import tracemalloc
+
+
+def held(collect, rows=40_000, block=4_000):  # bytes after each block, and after the last step
+    tracemalloc.start()
+    collected, sizes = [], []
+    for _ in range(0, rows, block):
+        encoded = np.ones((block, 256), np.float32)
+        collected += [encoded] * collect
+        sizes.append(tracemalloc.get_traced_memory()[0])
+    if collect:
+        np.concatenate(collected)
+        sizes.append(tracemalloc.get_traced_memory()[1])  # the most
+    tracemalloc.stop()
+    return sizes
+
+
+ways = {"a list, then concatenate": held(True), "block by block": held(False)}
+show(scale.memory_over_rows(ways, list(range(4_000, 40_001, 4_000)), "40,000 vectors of 256 numbers"))
+
+# %%
+size = 8_800_000 * 384 * 4 / 1e9
+print(
+    f"8.8 million of 384 numbers: {size:.1f} GB, then {2 * size:.1f}; a block of 4,096: {4_096 * 384 * 4 / 1e6:.1f} MB"
+)
+
+# %% [markdown]
+# The program runs for days and dies in its last line.
+#
+# **The rule has another side.** If a kill costs a shard, why not make shards small?
+
+# %%
+for shard_rows in (1_000, 100_000, 1_000_000):
+    files = -(-8_800_000 // shard_rows)
+    print(
+        f"{shard_rows:>9,} rows a shard: {files:>5,} files; lost by a kill at most {shard_rows / 30 / 60:,.0f} minutes"
+    )
+
+# %% [markdown]
+# Each file is written, renamed, hashed, and opened by all that comes after. `pipeline.encode` times a transformer first, and makes shards of half a minute. And with a thousand passages none of this pays: a list is right there.
 #
 # ## In the libraries
 #
@@ -400,7 +621,34 @@ print("back in order:", strung[back].tolist() == tokens)
 
 # %% [markdown]
 # The longest come first, so that memory breaks in the first minute or never. Forget the way back, and every vector belongs to another text.
+
+# %% [markdown]
+# ## Further: workers of Ray
 #
+# **{minutes} min.** On many machines somebody must give a lost worker's shards to another one. Ray does that. Its workers call the function that the local path calls, once for each shard, so the bytes are the same. Here are two workers on this machine; `docs/cluster.md` has the commands for more, and those of `torchrun`. Ray takes about half a minute to start, so ask for it:
+
+# %%
+from shutil import copytree
+
+with_ray = False  # True, after: pip install 'embedding-workbook[ray]'
+
+
+def by_ray():  # the same shards once more, in a folder of their own
+    from workbook.pipeline import ray_jobs
+
+    again = folder / "again"
+    for stage in ("data", "model"):
+        copytree(work / stage, again / stage)
+    made = ray_jobs.encode(again, workers=2, splits=["dev"], shard_rows=10_000)
+    return made["fingerprint"] == encoded["fingerprint"]
+
+
+print("the same bytes:", by_ray() if with_ray else "not asked")
+
+# %% [markdown]
+# A worker that is killed meanwhile costs a shard: Ray gives it to the other. The project's tests do that, to encoding and to mining.
+
+# %% [markdown]
 # ## Further: questions people ask
 #
 # **{minutes} min.**
@@ -421,9 +669,17 @@ print("back in order:", strung[back].tolist() == tokens)
 
 # %% [markdown]
 # ## Claims settled here
-#
-# «58, 59, 60»
-#
+
+# %%
+from workbook.claims import settle
+
+settle(58, budget="record")
+# %%
+settle(59, budget="record")
+# %%
+settle(60, budget="record")
+
+# %% [markdown]
 # ## Quiz
 
 # %%
@@ -438,6 +694,8 @@ quiz("20")
 # - A number of files does not say where to go on: ask each shard by its name.
 # - Write aside, rename, and the manifest last. Then a kill costs one shard.
 # - Machines buy time and not money.
+# - Gathered, two processes take the steps of one. A loss among fewer choices is lower, and no better.
+# - A stage's memory is measured at two sizes, and its rows are counted.
 #
 # **New terms:** stream · shard · memory map · header · manifest · fingerprint.
 #
