@@ -62,7 +62,7 @@ def _held(process: Any) -> tuple[int, int]:
 
     if sys.platform == "linux":
         try:
-            facts = Path(f"/proc/{process.pid}/status").read_text()
+            facts = Path(f"/proc/{process.pid}/status").read_text("utf-8")
         except OSError:  # it has ended
             return 0, 0
         rows = [line.split(":") for line in facts.splitlines() if line.startswith("Rss")]

@@ -99,8 +99,10 @@ for r in (1, 8, 64):
 # Rank 1, α/r = 2. Eight numbers, multiplied and scaled, make sixteen:
 
 # %%
+from workbook.figures import adaptation, explore, results, show
+
 B, A = torch.tensor([[1.0], [0.0], [-1.0], [2.0]]), torch.tensor([[0.5, 0.0, 0.0, -0.5]])
-print((2 * B @ A).int().tolist())
+show(adaptation.thin_product(B, A, 2))
 print("through one number:", (A @ torch.tensor([3.0, 5.0, 5.0, 1.0])).tolist())
 
 # %% [markdown]
@@ -319,17 +321,179 @@ print("general pairs in each batch of 32:", counts, "· of 256 together:", sum(c
 # %% [markdown]
 # 30 % of 32 is 9.6. Rounded in each batch anew it would never be right.
 #
-# ## See it
+# ## See it: there and back
 #
-# «The plane: lost on the old domain, gained on the new; paths of three rates, LoRA, mixing; α on the line between before and after; four changed queries. Pieces per word by domain, the reader's own text.»
+# What does a new domain cost the old one, and is there a way back? Three rates, LoRA, and half old pairs, 16 steps each. Each training is a line away from the base: to the right is what the old domain keeps, upwards what the new one gains.
+
+# %%
+import numpy as np
+
+from workbook.metrics import bootstrap_ci, evaluate
+from workbook.similarity import dense_search
+
+
+def measured(encoder):  # part -> the run, and nDCG@10 of each query
+    found = {}
+    for part, of in held_out.items():
+        run = dense_search(encoder, of.corpus, of.queries)
+        found[part] = run, evaluate(of.qrels, run, ("ndcg@10",), per_query=True)["ndcg@10"]
+    return found
+
+
+def place(found):  # old, new
+    return tuple(float(np.mean(list(values.values()))) for _, values in found.values())
+
+
+# %%
+from workbook.adapt import add_lora, merge, mix_pairs
+
+LINEAR = ("query", "key", "value", "attention.output", "expand", "contract")
+start = measured(base)
+
+
+def adapted(rows, lr, seed=0, r=0, looks=(16,)):  # -> the encoder, its places, what it finds at last
+    encoder, seen = copy.deepcopy(base), [start]
+    if r:
+        add_lora(encoder, r, 2.0 * r, LINEAR, seed=seed)
+
+    def look(record):
+        if record["step"] in looks:
+            seen.append(measured(encoder))
+
+    settings = {"steps": looks[-1], "batch_size": 32, "temperature": 0.05, "show": False}
+    fit(encoder, rows, lr=lr, seed=seed, on_step=look, **settings)
+    return merge(encoder) if r else encoder, [place(each) for each in seen], seen[-1]
+
+
+# %%
+mixed = mix_pairs(pairs[:500], general, 0.5)
+arms = {
+    "rate .003": (pairs, 3e-3, 0),
+    "rate .001": (pairs, 1e-3, 0),
+    "rate .0003": (pairs, 3e-4, 0),
+    "LoRA": (pairs, 1e-2, 8),
+    "half old pairs": (mixed, 1e-3, 0),
+}
+made = {(arm, 0): adapted(rows, lr, 0, r) for arm, (rows, lr, r) in arms.items()}
+paths = {arm: path for (arm, _), (_, path, _) in made.items()}
+
+# %% [markdown]
+# The slider averages the model of rate .001 with the base. Which way will its mark go: along the dotted line, or beside it?
+
+
+# %%
+def averaged(alpha, seed=0):
+    encoder, adapted_one = copy.deepcopy(base), made["rate .001", seed][0]
+    encoder.load_state_dict(average(base.state_dict(), adapted_one.state_dict(), alpha))
+    return encoder
+
+
+def rank_of(run, judged, query):  # of its first right passage; 101 where it is not among the first 100
+    ids = sorted(run[query], key=run[query].get, reverse=True)
+    return next((i for i, p in enumerate(ids, 1) if judged[query].get(p)), 101)
+
+
+on_the_way = {alpha: measured(averaged(alpha)) for alpha in (0.25, 0.5, 0.75)}
+on_the_way = {0: start, **on_the_way, 1: made["rate .001", 0][2]}
+mixture, ranks = {}, {}
+for alpha, found in on_the_way.items():
+    mixture[alpha] = adaptation.Place(*(bootstrap_ci(list(values.values())) for _, values in found.values()))
+    for part, (run, _) in found.items():
+        for q, text in held_out[part].queries.items():
+            ranks.setdefault((part, text), {})[alpha] = rank_of(run, held_out[part].qrels, q)
+
+# %% tags=["nbval-ignore-output"]
+by_change = sorted(ranks, key=lambda asked: ranks[asked][1] / ranks[asked][0])
+rise, fall = ([each for each in by_change if each[0] == part] for part in ("new", "old"))
+asked = {text[:40]: ranks[part, text] for part, text in [*rise[:2], *fall[-2:]]}
+explore(lambda alpha: adaptation.there_and_back(alpha, mixture, paths, asked), alpha=list(mixture))
+
+# %%
+for number, part in enumerate(held_out):
+    first, halfway, last = (mixture[alpha][number][0] for alpha in (0, 0.5, 1))
+    print(f"{part}: halfway in weights is above halfway in quality: {halfway > (first + last) / 2}")
+
+# %% [markdown]
+# «See: α = .5 keeps N of the gain for N of the loss; beside it lies the end of N.» An average costs no training, and you may choose α afterwards, by two sets of queries. The old domain counts only if you still serve it.
+#
+# **How strange is your domain to the model?** Words that it never met fall into pieces. Put a sentence of yours in:
+
+# %% tags=["nbval-ignore-output"]
+MY_TEXT = "The patient received furosemide intravenously after thoracentesis."
+tokenizer = load("base").tokenizer  # not cut at 24 pieces
+texts = {name: list(part.queries.values()) for name, part in held_out.items()} | {"MY_TEXT": [MY_TEXT]}
+pieces = {}
+for name, each in texts.items():
+    tokens = sum(len(tokenizer.encode(text, add_special_tokens=False).tokens) for text in each)
+    pieces[name] = tokens / sum(len(text.split()) for text in each)
+show(results.bars(pieces, "pieces for each word"))
+
+# %% [markdown]
+# Many pieces do not say that a model fails. They say where to look: at queries that hang on such words.
 #
 # ## Train it
 #
-# «Full, LoRA, mixing, lower rate, averaging: two seeds each, beside chance and BM25. How many pairs it takes (32 to 8,192): record. Near and far packages. The same run with sentence-transformers and peft, same curve.»
+# Three arms with a second seed, and the average. Each stands beside keyword search, chance, and the base as it was.
+
+# %%
+for arm in ("rate .001", "LoRA", "half old pairs"):
+    rows, lr, r = arms[arm]
+    made[arm, 1] = adapted(rows, lr, 1, r)
+finds = {"base": [start, start]}
+finds |= {arm: [made[arm, seed][2] for seed in (0, 1)] for arm in ("rate .001", "LoRA", "half old pairs")}
+finds["averaged"] = [on_the_way[0.5], measured(averaged(0.5, 1))]
+
+# %%
+gain = {arm: np.array([place(each) for each in of]) - place(start) for arm, of in finds.items()}  # (seeds, old and new)
+print("the new domain gains, both seeds:", bool((gain["rate .001"][:, 1] > 0).all()))
+print("the old one loses, both seeds:", bool((gain["rate .001"][:, 0] < 0).all()))
+for arm in ("half old pairs", "averaged"):
+    print(f"{arm}: less is lost, both seeds:", bool((gain[arm][:, 0] > gain["rate .001"][:, 0]).all()))
+
+# %% tags=["nbval-ignore-output"]
+from workbook.bm25 import BM25
+from workbook.metrics import ndcg_by_chance
+
+for part, of in held_out.items():
+    rows = {arm: np.mean([list(each[part][1].values()) for each in seeds], axis=0) for arm, seeds in finds.items()}
+    means = {arm: row.mean() for arm, row in rows.items()}
+    whiskers = {arm: bootstrap_ci(row)[1:] for arm, row in rows.items()}
+    words = BM25().index(of.corpus).search(of.queries, k=10)
+    lines = {"bm25": evaluate(of.qrels, words, ("ndcg@10",))["ndcg@10"]}
+    lines["chance"] = ndcg_by_chance(of.qrels, len(of.corpus))
+    show(results.bars(means, f"nDCG@10, {part} domain", whiskers, **lines))
+
+# %% [markdown]
+# «Train: what two seeds on 200 queries can tell apart, and what is tied.» How many pairs it takes, near domains and far, five seeds: claims 50 to 53.
 #
 # ## Break it
 #
-# «The adapter that was never added. The rate that erases, over rates; and the side that speaks against the rule.»
+# **The rate that erases.** The first failure again, followed for longer, and a rate that is too low:
+
+# %%
+_, high, _ = adapted(pairs, 1e-2, looks=(2, 8, 24))
+_, low, _ = adapted(pairs, 3e-5)
+erased = {"rate .01": high, "rate .001": paths["rate .001"], "rate .00003": low}
+print("the high rate loses both domains at first:", max(high[2][i] - high[0][i] for i in (0, 1)) < 0)
+print("three times as many steps do not bring the new one back:", high[-1][1] < high[0][1])
+print("the low rate learns less than .001:", low[-1][1] < erased["rate .001"][-1][1])
+
+# %% tags=["nbval-ignore-output"]
+show(adaptation.plane_of_domains(erased, title="the same pairs, three rates"))
+
+# %% [markdown]
+# The path of the high rate dives, on the domain that it is trained on as well: what it still learns, it learns from scratch, out of 1,381 pairs. The low rate speaks against caution: it learns less than .001 does.
+#
+# **The adapter that was never added.** B is still zero, and merging succeeds all the same:
+
+# %%
+never = merge(add_lora(copy.deepcopy(base), 8, 16.0, LINEAR))
+text = ["the shortest path between two nodes"]
+for name, model in {"never trained": never, "trained": made["LoRA", 0][0]}.items():
+    print(f"{name}: the vector is that of the base:", np.allclose(model.encode(text), base.encode(text), atol=1e-5))
+
+# %% [markdown]
+# No error, no warning, and scores that look sensible: those of the base.
 #
 # ## In the libraries
 #
@@ -352,6 +516,8 @@ theirs.unmerge()
 print("the same afterwards:", torch.allclose(theirs.weight, set_merged(once, False)["weight"], atol=1e-5))
 
 # %% [markdown]
+# Whole trainings agree as well: a test of the package trains the same start on the same batches through sentence-transformers and peft, full and with LoRA, and compares the losses step by step.
+#
 # torch averages models one by one, each with an equal share, and takes buffers from the last. The package's looks keep the check that yours keeps.
 
 # %%
@@ -410,7 +576,7 @@ print("a block of 64 is better than one of 4,096:", bool(error[64] < error[4096]
 print("bits a weight, with a float of 32 bits for each block:", 4 + 32 / 64)
 
 # %% [markdown]
-# One large number takes the fine levels from its whole block: the smaller the block, the fewer suffer. «QLoRA trained, beside LoRA.»
+# One large number takes the fine levels from its whole block: the smaller the block, the fewer suffer.
 #
 # bitsandbytes writes the 16 levels out. They are these:
 
@@ -431,7 +597,7 @@ print("the same codes:", torch.equal(codes, theirs))
 #
 # **Fine-tuned on my domain, it forgot the rest. LoRA too?** LoRA changes what the layer gives for every text, old ones included: few trained numbers are no promise. Keep two dev sets, mix old pairs in, average with the weights from before. LM-Cocktail's table (bge-base, one task): target 71.8 before, 76.0 after, 14 other tasks 49.8 and 48.5; averaged half and half 74.8 and 50.0.
 #
-# **Which rate, batch size, epochs for N pairs?** Begin at a tenth of the rate the model was pre-trained with: E5's was 2e-4 for its weak pairs, 2e-5 afterwards. Raise it by threes while *both* sets hold. The batch may be as large as its passages stay different (chapter 05). Epochs are what early stopping says. «Ours, 32 to 8,192 pairs.»
+# **Which rate, batch size, epochs for N pairs?** Begin at a tenth of the rate the model was pre-trained with: E5's was 2e-4 for its weak pairs, 2e-5 afterwards. Raise it by threes while *both* sets hold. The batch may be as large as its passages stay different (chapter 05). Epochs are what early stopping says. «N50: ours, 32 to 8,192 pairs.»
 #
 # **Pre-train on my domain first? In which order?** Unsupervised first, supervised after: a denoising stage behind it undoes what it learned. GPL's six domain sets, nDCG@10: no adaptation 45.2; TSDAE first, then MS MARCO 49.2; GPL 51.5; TSDAE, then GPL 52.9. And never judge such a model before it was fine-tuned.
 #
@@ -439,9 +605,21 @@ print("the same codes:", torch.equal(codes, theirs))
 
 # %% [markdown]
 # ## Claims settled here
-#
-# «50, 51, 52, 53, 69.»
-#
+
+# %%
+from workbook.claims import settle
+
+settle(50, budget="record")
+# %%
+settle(51, budget="record")
+# %%
+settle(52, budget="record")
+# %%
+settle(53, budget="record")
+# %%
+settle(69, budget="record")
+
+# %% [markdown]
 # ## Quiz
 
 # %%
