@@ -77,7 +77,7 @@ def with_ends(row: Sequence[float]) -> str:
 # --- claim 59: memory ------------------------------------------------------------------------
 
 LIMIT = 4 * 2**30  # bytes, that of `python -m benchmarks.scale`
-PROMISED = 16  # bytes for each passage, its id: docs/cluster.md
+PROMISED = 16  # bytes for each passage, a short id
 CONTROL = 8 * DIMENSIONS * 0.8  # a list and the array made of it, four bytes a number each, but for what is not caught
 
 

@@ -81,8 +81,8 @@ class FingerprintedIndex:
     def _check(self, fingerprint: str) -> None:
         if fingerprint != self.fingerprint:
             raise OtherModel(
-                f"this index holds vectors of model {self.fingerprint}, these are of {fingerprint}: they cannot be "
-                "compared; encode the texts anew, or ask the model of the index"
+                f"this index holds vectors of model {self.fingerprint}, these are of {fingerprint}: nothing "
+                "says that they can be compared; encode the texts anew, or ask the model of the index"
             )
 
 

@@ -506,7 +506,7 @@ old.add(towns.corpus)
 try:
     old.index.search(queries[2].numpy(), 1, fingerprint=new.fingerprint)
 except OtherModel as refusal:
-    print("refused:", "they cannot be compared" in str(refusal))
+    print("refused:", "nothing says that they can be compared" in str(refusal))
 
 # %%
 change = Migration(old, new)
