@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.train.test_fit import weights
-from workbook.adapt.adapt import adapt, best, changes, evaluate_encoder, mix_pairs
+from workbook.adapt.adapt import adapt, average_weights, best, changes, evaluate_encoder, mix_pairs
 from workbook.adapt.lora import add_lora, lora_state, merge
 from workbook.data import Collection
 from workbook.encoder import StaticEncoder, TextEncoder, TransformerEncoder, train_tokenizer
@@ -153,6 +153,26 @@ def test_the_mix_has_its_share_and_loses_no_domain_pair(count, share, seed):
     assert len(set(drawn)) == len(drawn)
     assert abs(len(drawn) - share * len(mixed)) <= 0.5
     assert mixed == mix_pairs(domain, general, share, seed)
+
+
+def test_an_average_of_weights_lies_between_and_leaves_counters_alone():
+    before = {"w": torch.tensor([0.0, 2.0]), "n": torch.tensor(3)}
+    after = {"w": torch.tensor([4.0, 0.0]), "n": torch.tensor(5)}
+    for share, w in ((0.0, [0.0, 2.0]), (0.25, [1.0, 1.5]), (1.0, [4.0, 0.0])):
+        mixed = average_weights(before, after, share)
+        assert mixed["w"].tolist() == w
+        assert mixed["n"].item() == 5
+    mixed["w"].zero_()
+    assert after["w"].tolist() == [4.0, 0.0], "the average shares memory with a model"
+
+
+def test_an_average_of_other_weights_or_beyond_the_ends_is_refused():
+    weights = {"w": torch.zeros(2)}
+    with pytest.raises(ValueError, match=r"share must be between 0 and 1, got 1\.5"):
+        average_weights(weights, weights, 1.5)
+    for other in ({"w": torch.zeros(3)}, {"v": torch.zeros(2)}):
+        with pytest.raises(ValueError, match="hold other weights"):
+            average_weights(weights, other, 0.5)
 
 
 def test_changes_by_hand_and_mismatched_queries():

@@ -23,7 +23,6 @@ from workbook.claims.chapter_18 import (
     STRONG,
     TOGETHER,
     WEAK,
-    averaged,
     domains,
     footprint,
     joined,
@@ -254,14 +253,6 @@ def test_averages_are_measured_where_they_are_asked_for():
     assert set(found) == {"new", "old"} | {f"{alpha} {name}" for alpha in AVERAGES for name in ("new", "old")}
     assert set(result(FULL, NEAR, 16, 3e-4, TUNING_SEED, "notebook")) == {"new", "old"}
     assert set(result(FULL, NEAR, 8, 3e-4, 0, "notebook")) == {"new", "old"}
-
-
-def test_an_average_leaves_counters_alone():
-    before = {"w": torch.tensor([0.0, 2.0]), "n": torch.tensor(3)}
-    after = {"w": torch.tensor([4.0, 0.0]), "n": torch.tensor(5)}
-    mixed = averaged(before, after, 0.25)
-    assert mixed["w"].tolist() == [1.0, 1.5]
-    assert mixed["n"].item() == 5
 
 
 def test_lora_trains_what_its_formula_says_and_holds_less():

@@ -3,7 +3,7 @@
 Taught in 18.
 """
 
-from workbook.adapt.adapt import Adaptation, adapt, changes, evaluate_encoder, mix_pairs
+from workbook.adapt.adapt import Adaptation, adapt, average_weights, changes, evaluate_encoder, mix_pairs
 from workbook.adapt.lora import (
     LoRALinear,
     add_lora,
@@ -16,6 +16,6 @@ from workbook.adapt.lora import (
 )
 
 __all__ = [
-    "Adaptation", "LoRALinear", "adapt", "add_lora", "changes", "evaluate_encoder", "extract_lora", "load_adapter", "lora_state",
-    "merge", "mix_pairs", "save_adapter", "trained_parameters",
+    "Adaptation", "LoRALinear", "adapt", "add_lora", "average_weights", "changes", "evaluate_encoder", "extract_lora",
+    "load_adapter", "lora_state", "merge", "mix_pairs", "save_adapter", "trained_parameters",
 ]  # fmt: skip

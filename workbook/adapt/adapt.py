@@ -20,6 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+from torch import Tensor
+
 from workbook.data.collection import Collection, sha256
 from workbook.metrics import Interval, bootstrap_ci, evaluate
 from workbook.similarity import dense_search
@@ -143,6 +146,31 @@ def mix_pairs(domain: Pairs, general: Pairs, share: float, seed: int = 0) -> lis
     mixed = [*domain, *generator.sample(list(general), wanted)]
     generator.shuffle(mixed)
     return mixed
+
+
+def average_weights(before: Mapping[str, Tensor], after: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
+    """Weights on the straight line between two models of one origin.
+
+        weight = (1 - share) · before + share · after
+
+    Args:
+        before, after: state dicts of the same model, before a training and after it.
+        share: of the weights after, 0 to 1.
+    Returns:
+        a new state dict; what is no float, such as a counter, as it is after.
+    Raises:
+        ValueError: the share is out of range, or the two are not of the same model.
+
+    Source: Wortsman et al. 2022 (WiSE-FT).
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share must be between 0 and 1, got {share}")
+    if {name: value.shape for name, value in before.items()} != {name: value.shape for name, value in after.items()}:
+        raise ValueError("the two state dicts hold other weights; give those of one model, before and after a training")
+    return {
+        name: torch.lerp(before[name], value, share) if value.is_floating_point() else value.clone()
+        for name, value in after.items()
+    }
 
 
 def evaluate_encoder(encoder: Any, collections: Mapping[str, Collection], metric: str = "ndcg@10") -> PerQuery:

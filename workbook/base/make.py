@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from workbook.adapt import average_weights
 from workbook.base.texts import Pair, readings
 from workbook.base.vocabulary import choose_pieces, word_vectors
 from workbook.encoder import TextEncoder, TransformerEncoder, evaluating
@@ -136,9 +137,7 @@ def make_base(start: TextEncoder, sources: dict[str, list[Pair]], plan: Plan, wo
             encoder, list(zip(*columns, strict=True)), info_nce, plan.pair_steps, plan.batch_size // 4, plan.pair_lr,
             plan.seed, plan.temperature, torch.bfloat16, no_duplicates=True, groups=names, checkpoint=work / "contrasted",
         )  # fmt: skip
-    with torch.no_grad():
-        for after, before in zip(encoder.parameters(), start.parameters(), strict=True):
-            after.lerp_(before, 1 - plan.pair_share)
+    encoder.load_state_dict(average_weights(start.state_dict(), encoder.state_dict(), plan.pair_share))
     return encoder.eval()
 
 

@@ -18,16 +18,15 @@ run the claims share their trainings.
 
 import random
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
-from torch import Tensor
 
-from workbook.adapt import adapt, add_lora, merge, mix_pairs, trained_parameters
+from workbook.adapt import adapt, add_lora, average_weights, merge, mix_pairs, trained_parameters
 from workbook.base.texts import PASSAGES, WORLDS
 from workbook.bm25 import BM25
 from workbook.claims.chapter_11 import by_sign, intervals, means
@@ -331,17 +330,9 @@ def result(arm: str, domain: str, count: int, lr: float, seed: int, budget: str)
     if arm == FULL and count == most(domain, budget) and seed != TUNING_SEED:
         before, after = new_encoder(budget).state_dict(), {k: v.clone() for k, v in encoder.state_dict().items()}
         for alpha in AVERAGES:
-            encoder.load_state_dict(averaged(before, after, alpha))
+            encoder.load_state_dict(average_weights(before, after, alpha))
             found |= {f"{alpha} {name}": row for name, row in measured(encoder, domain, seed, budget).items()}
     return found
-
-
-def averaged(before: Mapping[str, Tensor], after: Mapping[str, Tensor], alpha: float) -> dict[str, Tensor]:
-    """(1 - alpha) · before + alpha · after, where weights are floats."""
-    return {
-        name: (1 - alpha) * before[name] + alpha * value if value.is_floating_point() else value
-        for name, value in after.items()
-    }
 
 
 @kept
