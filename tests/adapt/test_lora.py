@@ -239,6 +239,10 @@ def test_an_extraction_from_another_model_or_twice_is_refused():
         extract_lora(add_lora(transformer()), transformer())
     with pytest.raises(ValueError, match="no linear layer is called 'q_proj'"):
         extract_lora(tuned(), transformer(), 2, ("q_proj",))
+    model, narrow = tuned(), nn.ModuleDict({"query": nn.Linear(3, 3), "value": nn.Linear(3, 3)})
+    with pytest.raises(ValueError, match="built in different ways"):
+        extract_lora(model, narrow)
+    assert all(p.requires_grad for p in model.parameters())
 
 
 @pytest.mark.parametrize(

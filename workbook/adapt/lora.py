@@ -130,7 +130,8 @@ def extract_lora(
     Returns:
         the model, frozen but for the updates.
     Raises:
-        ValueError: a number is out of range, a name fits no linear layer, or one of the models has LoRA already.
+        ValueError: a number is out of range, a name fits no linear layer, the model has LoRA already, or `before` is
+            built in another way. The model is then as it was.
 
     Source: Eckart and Young 1936: no other matrix of rank r is nearer, by the sum of squares.
     """
@@ -138,6 +139,8 @@ def extract_lora(
         {name: layer.weight.detach().clone() for name, layer in _find(m, target_modules).items()}
         for m in (model, before)
     )
+    if {name: w.shape for name, w in tuned.items()} != {name: w.shape for name, w in old.items()}:
+        raise ValueError("the two models are built in different ways; give the model as it was before its training")
     add_lora(model, r, float(r), target_modules)
     with torch.no_grad():
         for name, layer in _adapted(model).items():
