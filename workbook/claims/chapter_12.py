@@ -33,7 +33,7 @@ from workbook.claims.hard_negatives import (
     world,
 )
 from workbook.claims.kept import kept
-from workbook.claims.measuring import METRIC, TUNING_SEED, difference, of_run, per_query, signed, train, visible
+from workbook.claims.measuring import METRIC, TUNING_SEED, difference, level, of_run, per_query, signed, train, visible
 from workbook.claims.written_texts import (
     Natural,
     WrittenPair,
@@ -381,7 +381,7 @@ def measure_leak(budget: str, seeds: tuple[int, ...]) -> Measurements:
                 str(p): round(float(each[:, apart].mean()), 4) for p, each in ({0: clean} | rows).items()
             },
             "queries": {"copied": int(half.sum()), "apart": int(apart.sum()), "all": len(half)},
-            "per percent": difference(slope(rows, clean), np.zeros_like(clean)),
+            "per percent": level(slope(rows, clean)),
             "copied queries gain": difference(rows[PERCENT[-1]][:, half], clean[:, half]),
             "other queries gain": difference(rows[PERCENT[-1]][:, apart], clean[:, apart]),
             "queries whose answer was copied for another gain": difference(
@@ -517,7 +517,7 @@ def measure_flattery(budget: str, seeds: tuple[int, ...]) -> Measurements:
                 for name in keyword
             },
             "words shared": {name: round(float(each.mean()), 4) for name, each in words.items()},
-            "BM25 minus dense": {name: difference(each, np.zeros_like(each)) for name, each in lead.items()},
+            "BM25 minus dense": {name: level(each) for name, each in lead.items()},
             "more words shared": {name: difference(words[name], words[NATURAL]) for name in others},
             "flattery": {name: difference(lead[name], lead[NATURAL]) for name in others},
         }  # fmt: skip

@@ -25,6 +25,7 @@ from workbook.claims.measuring import (
     collection_named,
     difference,
     encoder_named,
+    level,
     signed,
     split_of,
     visible,
@@ -263,7 +264,7 @@ def measure_frontier(budget: str, seeds: tuple[int, ...]) -> Measurements:
             read = np.array([each[f"{name} read"] for each in tests]).mean(axis=0) / N
             row = {
                 "knobs": list(knobs), "chosen": knobs[chosen], "read": read.round(4).tolist(),
-                "found": [difference(found[:, i], np.zeros_like(found[:, i])) for i in range(len(knobs))],
+                "found": [level(found[:, i]) for i in range(len(knobs))],
                 "chosen reads": round(float(read[chosen]), 4),
                 "chosen minus nine tenths": difference(found[:, chosen], np.full_like(found[:, chosen], MOST)),
                 "chosen minus the least": difference(found[:, chosen], found[:, 0]),
@@ -498,7 +499,7 @@ def measure_bytes(budget: str, seeds: tuple[int, ...]) -> Measurements:
             rows = {name: np.array([one[name] for one in each]) for name in each[0]}
             many, half, few = (rows[f"{dim} × {bits}"] for dim, bits in ((8 * AT, 1), (2 * AT, 4), (AT, 8)))
             result[f"{collection}, {arm}"] = {
-                METRIC: {name: difference(row, np.zeros_like(row)) for name, row in rows.items()},
+                METRIC: {name: level(row) for name, row in rows.items()},
                 "differences": {
                     f"{MANY} minus {FEW_DIMS}": difference(many, few),
                     f"{HALF} minus {MANY}": difference(half, many),

@@ -32,6 +32,7 @@ from workbook.claims.measuring import (
     collection_named,
     difference,
     encoder_named,
+    level,
     public,
     signed,
     strange,
@@ -461,11 +462,11 @@ def measure_pools(budget: str, seeds: tuple[int, ...]) -> Measurements:
     found[METRIC] = {name: round(float(row.mean()), 4) for name, row in every.items()}
     for new in RIVALS:
         true = every[f"truth: {new}"] - every[f"truth: {OLD}"]
-        found["true lead"][new] = difference(true, np.zeros_like(true))
+        found["true lead"][new] = level(true)
         for told in (BY_RIVAL, BY_OTHERS):
             for depth in SIZES[budget].depths:
                 lead = every[f"{told}, {depth}: {new} for {new}"] - every[f"{told}, {depth}: {OLD} for {new}"]
-                found["lead"][f"{new}, {told}, {depth}"] = difference(lead, np.zeros_like(lead))
+                found["lead"][f"{new}, {told}, {depth}"] = level(lead)
                 found["taken away"][f"{new}, {told}, {depth}"] = difference(true, lead)
     return found
 

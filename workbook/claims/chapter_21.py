@@ -25,6 +25,7 @@ from workbook.claims.measuring import (
     collection_named,
     difference,
     encoder_named,
+    level,
     of_run,
     sieved,
     signed,
@@ -200,11 +201,6 @@ def shelf_of(collection: str, model: str, budget: str) -> Shelf:
     return Shelf(docs, x, queries, nearest(queries, x))
 
 
-def mean_of(rows: np.ndarray) -> list[float]:
-    """The mean with its interval: (seeds, Q)."""
-    return difference(rows, np.zeros_like(rows))
-
-
 def measure_company(budget: str, seeds: tuple[int, ...]) -> Measurements:
     """How far batch-mates move a query's vector, in int8 and in float32, and what that does to its ten passages."""
     result: Measurements = {}
@@ -220,19 +216,19 @@ def measure_company(budget: str, seeds: tuple[int, ...]) -> Measurements:
             far[company] = {i: np.array([moved(each, alone[i]) for each in rows[i]]) for i in alone}
             ten, first, ndcg = (np.array(each) for each in zip(*map(shelf.found, rows[True]), strict=True))
             case[company] = {
-                "moved": mean_of(far[company][True]),
+                "moved": level(far[company][True]),
                 "moved, float32": float(far[company][False].mean()),
                 "moved minus twice float32": difference(far[company][True], TIMES_MORE * far[company][False]),
                 "moved minus twice copies": difference(far[company][True], TIMES_MORE * far[COPIES][True]),
-                "ten that stay": mean_of(ten),
-                "first that stay": mean_of(first),
+                "ten that stay": level(ten),
+                "first that stay": level(first),
                 f"{METRIC} minus alone": difference(ndcg, np.broadcast_to(itself, ndcg.shape)),
             }
         ten, first, ndcg = (row[None] for row in shelf.found(alone[False]))
         case[INSTEAD] = {
-            "moved": mean_of(moved(alone[False], alone[True])[None]),
-            "ten that stay": mean_of(ten),
-            "first that stay": mean_of(first),
+            "moved": level(moved(alone[False], alone[True])[None]),
+            "ten that stay": level(ten),
+            "first that stay": level(first),
             f"{METRIC} minus alone": difference(ndcg, itself[None]),
         }
         result[f"{collection}, {model}"] = case
@@ -414,7 +410,7 @@ def measure_serving(budget: str, seeds: tuple[int, ...]) -> Measurements:
         frontier = [a for a in points if not any(beaten(a, b, times, sizes, rows) for b in points if b != a)]
         keywords = of_run(BM25().index(docs.corpus).search(docs.queries, k=10), docs)
         result["collections"][collection] = {
-            METRIC: {p.told(): difference(rows[p][None], np.zeros((1, len(rows[p])))) for p in points},
+            METRIC: {p.told(): level(rows[p][None]) for p in points},
             "BM25": round(float(keywords.mean()), 4),
             "chance": round(ndcg_by_chance(docs.qrels, len(docs.corpus)), 4),
             "frontier": [p.told() for p in frontier],

@@ -111,6 +111,11 @@ def difference(a: np.ndarray, b: np.ndarray, confidence: float = 0.95) -> list[f
     return [round(x, 4) for x in (mean, low, high)]
 
 
+def level(rows: np.ndarray, confidence: float = 0.95) -> list[float]:
+    """A mean with its interval, as `difference` from nothing: (seeds, queries) -> (mean, low, high)."""
+    return difference(rows, np.zeros_like(rows), confidence)
+
+
 def widened(
     interval: tuple[float, float, float], by_seed: np.ndarray, confidence: float = 0.95
 ) -> tuple[float, float, float]:

@@ -27,7 +27,7 @@ import torch
 from workbook.claims import chapter_11
 from workbook.claims.claim import Measurements
 from workbook.claims.kept import arms, kept
-from workbook.claims.measuring import METRIC, difference, quickly, tuned
+from workbook.claims.measuring import METRIC, difference, level, quickly, tuned
 from workbook.claims.record import SEEDS
 from workbook.encoder import TextEncoder, TransformerEncoder
 from workbook.encoder import load as load_encoder
@@ -196,8 +196,8 @@ def families(
             "factor": {out: factor for out, (_, factor) in arms_of.items()},
             "start": chapter_11.means(at_start)[0],
             METRIC: {out: values.mean(axis=1).round(4).tolist() for out, values in rows.items()},
-            "interval": difference(whole, np.zeros_like(whole)),
-            "gain": difference(gains[name], np.zeros_like(whole), CONFIDENCE),
+            "interval": level(whole),
+            "gain": level(gains[name], CONFIDENCE),
             "without": {out: difference(rows[out], whole, CONFIDENCE) for out in outs},
         }
     ranks = shared_ranks(gains, lambda above, below: difference(above, below, CONFIDENCE)[1] > 0)
