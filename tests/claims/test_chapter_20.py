@@ -53,12 +53,12 @@ def test_what_ends_an_encoder():
 def memory(growth, peak=2**30, held=(2_048.0, 0.0), rows=None, many=LARGEST):
     few, N = 10_000, 1_000_000
     stages = {
-        f"stage {i}": {
+        name: {
             "own": {str(few): [1e8], str(N): [2e8], str(many): [float(peak)]},
-            "rows": {str(many): [many if rows is None else rows]},
+            "rows": {str(many): [(many if rows is None else rows) if name == "data" else 0]},
             "bytes a passage": {f"{few} to {N}": [100.0, 99, 101], f"{N} to {many}": row},
         }
-        for i, row in enumerate(growth)
+        for name, row in zip(("data", "search"), growth, strict=False)
     }
     control = {way: {"own": [0, 0], "bytes a passage": value} for way, value in zip((LIST, BLOCKS), held, strict=True)}
     return {"sizes": [few, N, many], "stages": stages, "control": control}
@@ -71,7 +71,7 @@ def memory(growth, peak=2**30, held=(2_048.0, 0.0), rows=None, many=LARGEST):
         (memory([[2, 1, 3], [30, 28, 32]]), "depends"),
         (memory([[2, 1, 3]], peak=5 * 2**30), "misleading"),
         (memory([[2, 1, 3]], rows=LARGEST - 1), "misleading"),
-        (memory([[2, 1, 3]], rows=0), "holds"),  # a stage that speaks of queries
+        (memory([[2, 1, 3]], rows=0), "misleading"),
         (memory([[20, 10, 30]]), "not settled here"),
         (memory([[2, 1, 3]], held=(100.0, 0.0)), "not settled here"),  # the measure is blind
         (memory([[2, 1, 3]], held=(2_048.0, 900.0)), "not settled here"),

@@ -35,6 +35,7 @@ STAGES: tuple[tuple[str, str, tuple[str, ...]], ...] = (  # name, folder, argume
     ("search train", "runs/train", ("train", "--limit", "10000", "--no-trec")),
     ("mine", "negatives/train", ()),
 )
+COUNTED = ("data", "encode", "index")  # their manifests say how many passages went through; the others speak of queries
 PARALLEL = ("encode", "index", "search", "mine")
 LIST, BLOCKS = "list", "blocks"
 DIMENSIONS, BLOCK = 256, 4_096
@@ -63,7 +64,7 @@ def memory(N: int, seed: int, budget: str, code: str) -> dict[str, np.ndarray]:
 
 
 def rows_of(manifest: dict[str, Any]) -> int:
-    """How many passages a stage has seen, by its manifest; 0 where it speaks of queries."""
+    """How many passages a stage has seen, by its manifest; 0 where it does not say."""
     return int(manifest.get("passages", manifest.get("rows", 0)))
 
 

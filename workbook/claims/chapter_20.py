@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from workbook.claims.bounded_memory import BLOCKS, DIMENSIONS, LARGEST, LIST, MEASURED, STEPS, measure_memory
+from workbook.claims.bounded_memory import BLOCKS, COUNTED, DIMENSIONS, LARGEST, LIST, MEASURED, STEPS, measure_memory
 from workbook.claims.claim import NOT_SETTLED, Claim, Interval, Measurements, Verdict
 from workbook.claims.data_parallel import ALONE, GATHERED, ONE, SIZES, WAYS, W, steps_of
-from workbook.claims.measuring import difference, visible
+from workbook.claims.measuring import difference, level, visible
 from workbook.claims.second_process import FEW, NAMES, PRODUCTS, SUM, TWINS, efficiencies
 from workbook.claims.second_process import SIZES as LOOKS
 
@@ -30,11 +30,6 @@ def measure_processes(budget: str, seeds: tuple[int, ...]) -> Measurements:
         "by the processor's time": {name: level(row[..., 1]) for name, row in rows.items()},
         "twin minus itself": {name: difference(rows[twin][..., 0], rows[name][..., 0]) for name, twin in TWINS.items()},
     }
-
-
-def level(rows: np.ndarray) -> list[float]:
-    """A mean with its interval: (seeds, rounds) -> (value, low, high)."""
-    return difference(rows, np.zeros_like(rows))
 
 
 def end_of(own: Sequence[float], twin_minus_own: Sequence[float]) -> str:
@@ -91,7 +86,7 @@ def decide_memory(m: Measurements) -> Verdict:
         f"{name} at {N}"
         for name, each in stages.items()
         for N, rows in each["rows"].items()
-        if any(row not in (0, int(N)) for row in rows)
+        if name in COUNTED and any(row != int(N) for row in rows)
     ]
     seen = held[LIST]["bytes a passage"] > CONTROL and held[BLOCKS]["bytes a passage"] < PROMISED
     flat = {name: row[2] <= PROMISED for name, row in growth.items()}
