@@ -75,7 +75,7 @@ def test_a_reader_learns_the_truth_of_the_worlds_and_of_documentation_what_is_ne
 
 @pytest.mark.parametrize("kind", ["cross_encoder", "colbert"])
 def test_a_head_comes_back_from_its_file(kind, base, rows, tmp_path):
-    _, make, read, _ = heads.HEADS[kind]
+    make, read = heads.HEADS[kind].make, heads.HEADS[kind].read
     rows = lists_for(kind, rows)
     before = [p.clone() for p in base.parameters()]
     made = make(base, rows, PLAN, tmp_path / "work")

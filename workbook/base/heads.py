@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from safetensors.torch import load_file
@@ -22,7 +22,7 @@ from workbook.base.make import by_text, quick_attention
 from workbook.base.reader import Reader, ReadingList, fit_reader
 from workbook.base.texts import PASSAGES, WORLDS, Pair
 from workbook.bm25 import BM25
-from workbook.cross_encoder import CrossEncoder
+from workbook.cross_encoder import CERTAIN, CrossEncoder
 from workbook.data.planted import planted
 from workbook.encoder import TextEncoder, TransformerEncoder, evaluating
 from workbook.encoder.shipped import FOLDER, load
@@ -33,14 +33,12 @@ from workbook.support.types import Corpus, Qrels, Queries
 from workbook.train.vectors import principal_directions
 
 Head = TypeVar("Head", Reader, ColbertEncoder)
-Make = Callable[..., Any]
 LINEAR = ("query", "key", "value", "output", "expand", "contract")  # of each block
 COLBERT_SIZE = 64  # D of a token
 OWN = {  # in the names of the tensors that a head brings itself, beside the updates
     Reader: ("shares", "door", "match", "weigh.", "rarity", "bias", "norm"),
     ColbertEncoder: ("projection", "norm"),
 }
-LIST_CERTAIN = 100.0  # as a logit among zeros: its share is 1
 BM25_SHARE, TEMPERATURE = 0.02, 0.05  # of the labels of documentation
 TENSORS = "head.safetensors"
 
@@ -106,7 +104,7 @@ def reading_lists(base: TextEncoder, sources: Mapping[str, Sequence[Pair]], plan
     """
     rng = random.Random(plan.seed)
     worlds = [row for seed in WORLDS[: plan.worlds] for row in mined(base, *_known_answers(seed), plan)]
-    truth = (LIST_CERTAIN, *[0.0] * (plan.num_negatives - 1))
+    truth = (CERTAIN, *[0.0] * (plan.num_negatives - 1))
     rows = [ReadingList(query, passages[: plan.num_negatives], truth) for query, *passages in worlds]
     for heap in _heaps(sources["pydocs"], plan, rng):
         queries, corpus, qrels = by_text(heap)
@@ -145,15 +143,9 @@ def make_colbert(base: TextEncoder, rows: Sequence[tuple[str, ...]], plan: HeadP
     model = _with_updates(colbert_of(base), plan)
     with quick_attention():
         fit_colbert(
-            model,
-            [tuple(row) for row in rows],
-            plan.steps,
-            plan.batch_size,
-            plan.lr,
-            plan.seed,
-            dtype=torch.bfloat16,
+            model, [tuple(row) for row in rows], plan.steps, plan.batch_size, plan.lr, plan.seed, dtype=torch.bfloat16,
             checkpoint=work,
-        )
+        )  # fmt: skip
     return model.eval()
 
 
@@ -265,9 +257,16 @@ def mined(base: TextEncoder, queries: Queries, corpus: Corpus, qrels: Qrels, pla
     return training_tuples(mined, queries, corpus)
 
 
-HEADS: dict[
-    str, tuple[Make, Make, Make, HeadPlan]
-] = {  # name -> its lists, how it is made, how it is read, and its plan
-    "cross_encoder": (reading_lists, make_cross_encoder, load_cross_encoder, CROSS_ENCODER),
-    "colbert": (lists, make_colbert, load_colbert, COLBERT),
+class Kind(NamedTuple):
+    """A head: the lists that it learns from, how it is made and read, and its plan."""
+
+    lists: Callable[..., Any]
+    make: Callable[..., nn.Module]
+    read: Callable[..., Any]
+    plan: HeadPlan
+
+
+HEADS = {
+    "cross_encoder": Kind(reading_lists, make_cross_encoder, load_cross_encoder, CROSS_ENCODER),
+    "colbert": Kind(lists, make_colbert, load_colbert, COLBERT),
 }
