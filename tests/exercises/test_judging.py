@@ -170,8 +170,9 @@ def test_judgements_are_kept_at_once_and_nothing_is_asked_twice(shown, tmp_path)
     assert "Precision@1" in shown[-1].children[2].value
 
 
-def test_a_file_that_holds_no_judgements_is_left_alone(tmp_path):
-    (tmp_path / "notes.json").write_text("not yet", "utf-8")
-    with pytest.raises(ValueError, match=r"notes\.json holds no judgements .*; give `keep` another name"):
+@pytest.mark.parametrize("text", ["not yet", "[1, 2]", '{"a query": 1}'])
+def test_a_file_that_holds_no_judgements_is_left_alone(text, tmp_path):
+    (tmp_path / "notes.json").write_text(text, "utf-8")
+    with pytest.raises(ValueError, match=r"notes\.json holds no judgements.*; give `keep` another name"):
         judge_hits(FOUND_BY, ASKED, PASSAGES, keep=tmp_path / "notes.json")
-    assert (tmp_path / "notes.json").read_text("utf-8") == "not yet"
+    assert (tmp_path / "notes.json").read_text("utf-8") == text

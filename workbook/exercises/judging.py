@@ -283,6 +283,8 @@ def _answers(path: Path) -> dict[str, dict[str, int | None]]:
         answers: dict[str, dict[str, int | None]] = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} holds no judgements ({error}); give `keep` another name") from error
+    if not isinstance(answers, dict) or not all(isinstance(grades, dict) for grades in answers.values()):
+        raise ValueError(f"{path} holds no judgements, query -> passage id -> 1 or 0; give `keep` another name")
     return answers
 
 
