@@ -46,7 +46,7 @@ def test_with_the_doors_open_it_is_another(base):
 
 @pytest.mark.parametrize("wall", [0, 1])
 def test_what_the_passage_says_reaches_the_query_only_through_a_door(base, wall):
-    """The gradient says who looked at whom: of the query's mean with respect to the passage's words."""
+    """With every door shut it is the base behind a wall; one door of the last layer is enough to change that."""
     reader = Reader(base, wall)
     with torch.no_grad():
         reader.door.fill_(-1e4)

@@ -186,22 +186,3 @@ def test_the_figures_are_those_of_the_weights():
         run = dense_search(encoder.load(name), collection.corpus, collection.queries, k=100)
         found = evaluate(collection.qrels, run, ("ndcg@10",))["ndcg@10"]
         assert found == pytest.approx(told["systems"][SHIPPED[name]]["ndcg@10"], abs=2e-3)
-
-
-@cross_encoder
-@pytest.mark.slow
-def test_the_figures_are_those_of_the_cross_encoder():
-    """On the first sixty queries, whose gain lies near that of all three hundred."""
-    from workbook.base import load_cross_encoder
-    from workbook.metrics import evaluate
-    from workbook.rerank import rerank
-    from workbook.similarity import dense_search
-
-    told = json.loads((FOLDER / "figures.json").read_text("utf-8"))["heads"]["cross_encoder"]["figures"]["planted"]
-    collection = load("planted").split("test").sample(300, 3_000)
-    queries = dict(list(collection.queries.items())[:60])
-    qrels = {query: collection.qrels[query] for query in queries}
-    first = dense_search(encoder.load("base"), collection.corpus, queries, k=20)
-    second = rerank(load_cross_encoder(), first, queries, collection.corpus, depth=20)
-    before, after = (evaluate(qrels, run, ("ndcg@10",))["ndcg@10"] for run in (first, second))
-    assert after - before == pytest.approx(told["gain"]["cross_encoder over base"][0], abs=0.04)

@@ -51,9 +51,7 @@ async def _tested(
         import httpx
         import uvicorn
     except ImportError as error:
-        raise ImportError(
-            'a load test needs uvicorn and httpx: pip install "embedding-workbook[serving]" httpx'
-        ) from error
+        raise ImportError('a load test needs uvicorn and httpx: pip install "embedding-workbook[serving]"') from error
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

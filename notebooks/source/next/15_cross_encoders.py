@@ -441,7 +441,7 @@ whiskers = {name: bootstrap_ci(each.mean(axis=0))[1:] for name, each in right.it
 show(results.bars(means, "told from their mirror image", whiskers, chance=0.5, bm25=0.5))
 
 # %% [markdown]
-# In 120 steps the doors have found out who writes to whom, also for people that they have never met. Behind the wall each text would have to write its direction into one vector, without knowing that it will be asked. In these steps it does not learn to, also with half the learning rate or twice as much (tried with two seeds each: .5 to .7).
+# In 120 steps the doors have found out who writes to whom, also for people that they have never met. Behind the wall each text would have to write its direction into one vector, without knowing that it will be asked. In these steps it does not learn to, nor in ninety at rates from .0004 to .0012 (two seeds each: .5 to .7).
 #
 # ## Break it
 #
