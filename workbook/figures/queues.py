@@ -44,6 +44,11 @@ PERCENTS = (50, 95, 99)
 MARKS = {50: "circle", 95: "square", 99: "diamond"}
 SHOWN = 24  # requests that are drawn as bars
 ROW = 44  # pixels for a setting of a server
+BESIDE: dict[int, dict[str, Any]] = {  # where a mark's name stands clear of the curve
+    50: {"yanchor": "top", "xanchor": "left", "xshift": 6, "yshift": -4},
+    95: {"yanchor": "top", "xanchor": "left", "xshift": 6, "yshift": -4},
+    99: {"yanchor": "bottom", "xanchor": "left", "yshift": 4},
+}
 
 
 class Served(NamedTuple):
@@ -175,11 +180,7 @@ def queue(rate: float, way: str, served: Mapping[tuple[float, str], Served]) -> 
         at = found[rate, way][p]
         marker = {"symbol": MARKS[p], "size": 11, "color": color, "line": {"color": INK, "width": 1.5}}
         marks_at(fig, f"p{p}", np.array([[at, p]]), marker, xaxis="x2", yaxis="y2", showlegend=False)
-        right = p == PERCENTS[-1]  # the others have the curve at their right
-        note_below(
-            fig, p, f"p{p}", math.log10(at), xref="x2", yref="y2", yanchor="middle",
-            xanchor="left" if right else "right", xshift=10 if right else -10,
-        )  # fmt: skip
+        note_below(fig, p, f"p{p}", math.log10(at), xref="x2", yref="y2", **BESIDE[p])
     for name, (tone, stroke, mark) in WAYS.items():
         fig.add_trace(
             go.Scatter(
